@@ -1,0 +1,34 @@
+"""One VCM cell and arrays of cells: physics, variability, the analog product and the aihwkit tile."""
+
+import importlib
+from typing import Any
+
+_EXPORTS = {
+    "ArraySeeds": "seeds",
+    "Mismatch": "variability",
+    "Periphery": "periphery",
+    "Spread": "variability",
+    "VCMDevice": "config",
+    "VCMRPUConfig": "config",
+    "Variability": "variability",
+    "Walk": "variability",
+    "CellParameters": "parameters",
+    "DeviceError": "errors",
+    "VcmSweepError": "errors",
+    "current": "conduction",
+    "integrate": "integration",
+    "rate": "kinetics",
+    "temperature": "kinetics",
+}
+
+__all__ = sorted(_EXPORTS)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,88 @@
+"""Counter-based random numbers for compiled kernels, and the seeds of torch generators.
+
+SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): the state is a counter, so a stream is fully described by its key,
+and a trial draws the same numbers whatever runs beside it.
+"""
+
+import numba as nb
+import numpy as np
+
+_GOLDEN = 0x9E3779B97F4A7C15
+_MASK = (1 << 64) - 1
+
+
+def stream_key(*parts: int) -> int:
+    """A 64-bit key from non-negative integers (seed, tile, purpose, step); order matters.
+
+    >>> stream_key(1, 2) != stream_key(2, 1)
+    True
+    """
+    state = 0
+    for part in parts:
+        state = _mix((state ^ (part & _MASK)) + _GOLDEN & _MASK)
+    return state
+
+
+def _mix(z: int) -> int:
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return z ^ (z >> 31)
+
+
+_U_GOLDEN = np.uint64(_GOLDEN)
+_U_A = np.uint64(0xBF58476D1CE4E5B9)
+_U_B = np.uint64(0x94D049BB133111EB)
+
+
+@nb.njit(cache=True, inline="always", error_model="numpy")
+def advance(state):
+    return state + _U_GOLDEN
+
+
+@nb.njit(cache=True, inline="always", error_model="numpy")
+def bits64(state):
+    z = state
+    z = (z ^ (z >> np.uint64(30))) * _U_A
+    z = (z ^ (z >> np.uint64(27))) * _U_B
+    return z ^ (z >> np.uint64(31))
+
+
+@nb.njit(cache=True, inline="always", error_model="numpy")
+def symmetric_uniform(state):
+    """U(-1, 1) from one state."""
+    return np.float64(bits64(state) >> np.uint64(11)) * (2.0 / 9007199254740992.0) - 1.0
+
+
+@nb.njit(cache=True, error_model="numpy")
+def bernoulli_mask(state, probability, length):
+    """(new state, mask): each of ``length`` <= 64 bits is 1 with the given probability, to 2^-32.
+
+    The bits of 64 uniform numbers are drawn in parallel, most significant first, and compared with those of
+    the probability until every comparison is decided: about seven words for a train of 31.
+    """
+    full = ~np.uint64(0) >> np.uint64(64 - length)
+    if probability >= 1.0:
+        return state, full
+    threshold = np.uint64(probability * 4294967296.0)
+    mask = np.uint64(0)
+    undecided = full
+    for position in range(31, -1, -1):
+        state = advance(state)
+        word = bits64(state)
+        if (threshold >> np.uint64(position)) & np.uint64(1):
+            mask |= undecided & ~word
+            undecided &= word
+        else:
+            undecided &= ~word
+        if undecided == 0:
+            break
+    return state, mask
+
+
+@nb.njit(cache=True, inline="always", error_model="numpy")
+def popcount(mask):
+    m1, m2, m4 = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
+    m = mask - ((mask >> np.uint64(1)) & m1)
+    m = (m & m2) + ((m >> np.uint64(2)) & m2)
+    m = (m + (m >> np.uint64(4))) & m4
+    return np.int64((m * np.uint64(0x0101010101010101)) >> np.uint64(56))

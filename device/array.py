@@ -1,0 +1,201 @@
+"""Stacked arrays of cells: fabrication, programming and pulsing."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ._random import stream_key
+from ._update import CLIP_HIGH, CLIP_LOW, DIRECT, SLOPE, Cells, Tables, Train, update_array
+from .periphery import N_HIGH, N_LOW
+from .seeds import ArraySeeds
+from .tables import RateTables, build_tables
+from .variability import VARYING, Spread
+
+if TYPE_CHECKING:
+    from aihwkit.simulator.parameters.training import UpdateParameters
+
+    from .config import VCMDevice
+
+COUNTERS = ("pulses_set", "pulses_reset", "energy_j", "pulses_skipped")
+
+
+class CellArrays(torch.nn.Module):
+    """K arrays of (out, in) cells, one per trial, with a leading trial axis on every tensor.
+
+    Buffers: ``log_n`` (K, out * in) float64, ln of N in 1e26/m3; ``weight`` (K, out, in) float32, what the
+    periphery reads; ``base_*`` and ``walked_*`` of N_max, N_min, r and l, (K, out * in) float32, or (K, 1)
+    where no trial lets them differ; ``boost`` exp(m/2) likewise; ``counters`` (K, 4) float64, see ``COUNTERS``.
+
+    A parameter that walks has a ``walked_*`` of its own; otherwise it is the ``base_*`` tensor.
+    """
+
+    log_n: torch.Tensor
+    weight: torch.Tensor
+    boost: torch.Tensor
+    counters: torch.Tensor
+
+    def __init__(self, devices: Sequence["VCMDevice"], out_size: int, in_size: int, seeds: Sequence[ArraySeeds], index: int) -> None:
+        super().__init__()
+        self.devices = tuple(devices)
+        self.out_size, self.in_size = out_size, in_size
+        self._tables = _shared_tables(self.devices)
+        self._walks = [_walk_table(device) for device in self.devices]
+        self.fabricate(seeds, index)
+
+    @property
+    def trials(self) -> int:
+        """Number of stacked arrays."""
+        return len(self.devices)
+
+    def fabricate(self, seeds: Sequence[ArraySeeds], index: int) -> None:
+        """Draw new arrays from the trials' device streams, all weights at 0. ``index`` names the layer."""
+        cells = self.out_size * self.in_size
+        generators = [torch.Generator().manual_seed(stream_key(seed.device, index)) for seed in seeds]
+        for name in VARYING:
+            drawn = [_draw(device, name, cells, g) for device, g in zip(self.devices, generators, strict=True)]
+            base = _stack(drawn)
+            walks = any(name in d.variability.c2c and d.variability.c2c[name].active for d in self.devices)
+            if walks:
+                base = base.expand(-1, cells).contiguous()
+            self.register_buffer(f"base_{name}", base)
+            self.register_buffer(f"walked_{name}", base.clone() if walks else base)
+        boost = [d.variability.mismatch.draw(cells, g) for d, g in zip(self.devices, generators, strict=True)]
+        self.register_buffer("boost", _stack(boost))
+        self.register_buffer("log_n", torch.zeros(self.trials, cells, dtype=torch.float64))
+        self.register_buffer("weight", torch.zeros(self.trials, self.out_size, self.in_size))
+        self.register_buffer("counters", torch.zeros(self.trials, len(COUNTERS), dtype=torch.float64))
+        self.program(torch.zeros(self.trials, self.out_size, self.in_size))
+
+    def program(self, weight: torch.Tensor) -> None:
+        """Set the weights, (K, out, in), each clipped to what its cell and the window reach."""
+        for k, device in enumerate(self.devices):
+            target = device.periphery.concentration(weight[k].reshape(-1).to(self.log_n.device))
+            low, high = self._limits(k)
+            log_n = torch.minimum(torch.maximum(torch.log(target), low), high)
+            self.log_n[k] = log_n
+            self.weight[k] = device.periphery.weight(torch.exp(log_n)).view(self.out_size, self.in_size)
+
+    def _limits(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Lowest and highest ln N of each cell of trial k: of the window and of its own bounds."""
+        low, high = _window(self.devices[k])
+        return (
+            torch.log(self.walked_N_min[k].double()).clamp_min(low),  # type: ignore[operator,index]
+            torch.log(self.walked_N_max[k].double()).clamp_max(high),  # type: ignore[operator,index]
+        )
+
+    def fraction_at_bound(self) -> torch.Tensor:
+        """(K,) float64: share of cells within 0.1 % in N of an end of their window or of N_min, N_max."""
+        shares = []
+        for k in range(self.trials):
+            low, high = self._limits(k)
+            shares.append(((self.log_n[k] <= low + 1e-3) | (self.log_n[k] >= high - 1e-3)).double().mean())
+        return torch.stack(shares)
+
+    def pulse(
+        self,
+        x: torch.Tensor,
+        d: torch.Tensor,
+        learning_rates: Sequence[float],
+        update: "UpdateParameters",
+        keys: Sequence[int],
+    ) -> None:
+        """Fire the pulses of a batch. x: (K, batch, in), d: (K, batch, out) float32; one key per trial.
+
+        The kernel runs on the CPU; arrays elsewhere are copied there and back.
+        """
+        x_host, d_host = _host(x), _host(d)
+        host = {name: _host(buffer) for name, buffer in self.named_buffers()}
+        for k, device in enumerate(self.devices):
+            train = Train(
+                device.pulse_s,
+                float(device.parameters.l),
+                float(learning_rates[k]),
+                device.dw_min,
+                update.desired_bl,
+                update.fixed_bl,
+                update.update_bl_management,
+                update.update_management,
+            )
+            update_array(
+                x_host[k], d_host[k], np.uint64(keys[k]), self._cells(host, k), _kernel_tables(self._tables[k]),
+                train, self._walks[k], host["counters"][k],
+            )  # fmt: skip
+        if self.log_n.device.type != "cpu":
+            for name, buffer in self.named_buffers():
+                buffer.copy_(torch.from_numpy(host[name]))
+
+    def _cells(self, host: dict[str, np.ndarray], k: int) -> Cells:
+        low, high = _window(self.devices[k])
+        base = tuple(host[f"base_{name}"][k] for name in VARYING)
+        # named_buffers lists a shared tensor once.
+        walked = tuple(host.get(f"walked_{name}", host[f"base_{name}"])[k] for name in VARYING)
+        return Cells(
+            host["log_n"][k], host["weight"][k].reshape(-1), base, walked, host["boost"][k],  # type: ignore[arg-type]
+            np.array([low]), np.array([high]),
+        )  # fmt: skip
+
+
+def _host(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().cpu().contiguous().numpy()
+
+
+def _draw(device: "VCMDevice", name: str, cells: int, generator: torch.Generator) -> torch.Tensor:
+    nominal = float(getattr(device.parameters, name))
+    spread = device.variability.d2d.get(name, Spread())
+    if spread.sigma == 0:
+        return torch.full((1,), nominal, dtype=torch.float32)
+    return spread.draw(nominal, cells, generator).float()
+
+
+def _stack(drawn: list[torch.Tensor]) -> torch.Tensor:
+    width = max(len(values) for values in drawn)
+    return torch.stack([values.expand(width) for values in drawn]).contiguous()
+
+
+def _window(device: "VCMDevice") -> tuple[float, float]:
+    if not device.periphery.clamped:
+        return -math.inf, math.inf
+    return math.log(N_LOW), math.log(N_HIGH)
+
+
+def _walk_table(device: "VCMDevice") -> np.ndarray:
+    table = np.zeros((len(VARYING), 4))
+    for row, name in enumerate(VARYING):
+        walk = device.variability.c2c.get(name)
+        if walk is not None:
+            table[row, DIRECT], table[row, SLOPE] = walk.direct, walk.slope
+            table[row, CLIP_LOW], table[row, CLIP_HIGH] = -walk.clip, walk.clip
+    return table
+
+
+def _shared_tables(devices: Sequence["VCMDevice"]) -> list[RateTables]:
+    """One set of tables per trial; trials of equal physics and ranges share it."""
+    known: dict[tuple[object, ...], RateTables] = {}
+    tables = []
+    for device in devices:
+        low, high = _window(device)
+        variability, p = device.variability, device.parameters
+        log_n = (
+            max(low, math.log(variability.limits("N_min", p)[0])),
+            min(high, math.log(variability.limits("N_max", p)[1])),
+        )
+        radius = variability.limits("r", p)
+        key = (
+            device.periphery, log_n, radius, device.set_voltage_v, device.reset_voltage_v, device.model,
+            *(getattr(p, name) for name in p.names()),
+        )  # fmt: skip
+        if key not in known:
+            known[key] = build_tables(
+                p, device.periphery, log_n, radius, device.set_voltage_v, device.reset_voltage_v, device.model
+            )
+        tables.append(known[key])
+    return tables
+
+
+def _kernel_tables(t: RateTables) -> Tables:
+    return Tables(
+        t.x_first, t.x_step, t.r_first, t.r_inverse_step, t.g_set, t.g_reset, t.power_set, t.power_reset, t.weight
+    )

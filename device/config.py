@@ -1,0 +1,114 @@
+"""How an aihwkit user asks for VCM cells: ``VCMRPUConfig`` and the device in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from aihwkit.exceptions import ConfigError
+from aihwkit.simulator.parameters.enums import PulseType
+from aihwkit.simulator.parameters.io import IOParameters
+from aihwkit.simulator.parameters.mapping import MappingParameter
+from aihwkit.simulator.parameters.training import UpdateParameters
+from aihwkit.simulator.tiles.custom import CustomRPUConfig
+
+from .conduction import current_function
+from .errors import DeviceError
+from .mvm import check_io
+from .parameters import CellParameters
+from .periphery import Periphery
+from .tile import VCMSimulatorTile, VCMTile
+from .variability import Variability
+
+
+@dataclass(frozen=True)
+class VCMDevice:
+    """The cells of an array: physics, spread, periphery and the programming pulse.
+
+    Attributes:
+        parameters: of the nominal cell; floats only.
+        variability: what differs from cell to cell and from pulse to pulse.
+        periphery: the map between read current and weight.
+        set_voltage_v, reset_voltage_v, pulse_s: of one programming pulse.
+        dw_min: nominal weight step that aihwkit's pulse rule assumes when it turns a gradient into pulses.
+        model: of the current, ``"explicit"``.
+    """
+
+    parameters: CellParameters = field(default_factory=CellParameters)
+    variability: Variability = field(default_factory=Variability)
+    periphery: Periphery = field(default_factory=Periphery)
+    set_voltage_v: float = -0.342
+    reset_voltage_v: float = 0.7065
+    pulse_s: float = 1e-6
+    dw_min: float = 1e-4
+    model: str = "explicit"
+
+    def __post_init__(self) -> None:
+        current_function(self.model)
+        for name in CellParameters.names():
+            if isinstance(getattr(self.parameters, name), torch.Tensor):
+                raise DeviceError(f"parameters.{name} must be one number: what differs per cell goes into variability")
+        for name, low, high in (
+            ("set_voltage_v", -2.0, -1e-3),
+            ("reset_voltage_v", 1e-3, 2.0),
+            ("pulse_s", 1e-12, 1.0),
+            ("dw_min", 1e-9, 10.0),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not low <= value <= high:
+                raise DeviceError(f"{name} = {value!r} must be a number from {low:g} to {high:g}")
+
+
+@dataclass
+class VCMRPUConfig(CustomRPUConfig):
+    """Configuration of aihwkit layers whose every weight is a VCM cell.
+
+    Use it as any aihwkit configuration. With ``trials=K`` a layer holds K independent arrays: inputs and
+    outputs are (K, batch, features), weights (K, out, in), the digital bias (K, out).
+
+    Attributes:
+        device: one for all trials, or a sequence with one per trial.
+        trials: None for a plain layer, else the number of stacked trials, at least 1.
+        update: aihwkit's; stochastic compressed pulses.
+
+    Example:
+        >>> from aihwkit.nn import AnalogLinear
+        >>> layer = AnalogLinear(8, 3, rpu_config=VCMRPUConfig())
+        >>> layer(torch.zeros(5, 8)).shape
+        torch.Size([5, 3])
+        >>> stacked = AnalogLinear(8, 3, rpu_config=VCMRPUConfig(trials=4))
+        >>> stacked(torch.zeros(4, 5, 8)).shape
+        torch.Size([4, 5, 3])
+    """
+
+    tile_class: type = VCMTile
+    simulator_tile_class: type = VCMSimulatorTile
+    mapping: MappingParameter = field(default_factory=lambda: MappingParameter(max_input_size=0, max_output_size=0))
+    update: UpdateParameters = field(default_factory=UpdateParameters)  # type: ignore[assignment]
+    device: VCMDevice | Sequence[VCMDevice] = field(default_factory=VCMDevice)
+    trials: int | None = None
+
+    def check(self) -> None:
+        """Raise aihwkit's ConfigError for what this device does not support; called by every tile."""
+        check_io(self.forward, "forward")
+        check_io(self.backward, "backward")
+        if self.trials is not None and (not isinstance(self.trials, int) or self.trials < 1):
+            raise ConfigError(f"trials = {self.trials!r} must be None or at least 1")
+        if not isinstance(self.device, VCMDevice) and len(self.device) != (self.trials or 1):
+            raise ConfigError(f"device has {len(self.device)} entries for {self.trials or 1} trials: give one, or one per trial")
+        update = self.update
+        if not isinstance(update, UpdateParameters) or update.pulse_type != PulseType.STOCHASTIC_COMPRESSED:
+            raise ConfigError("update.pulse_type must be PulseType.STOCHASTIC_COMPRESSED")
+        if not 1 <= update.desired_bl <= 64:
+            raise ConfigError(f"update.desired_bl = {update.desired_bl} must be from 1 to 64")
+        default = UpdateParameters()
+        for name in ("res", "sto_round", "um_grad_scale", "x_res_implicit", "d_res_implicit", "d_sparsity"):
+            if getattr(update, name) != getattr(default, name):
+                raise ConfigError(f"update.{name} = {getattr(update, name)!r} is not supported: leave {getattr(default, name)!r}")
+        if not update.fixed_bl and not update.update_bl_management:
+            raise ConfigError("update.fixed_bl = False needs update_bl_management = True: trains would be unbounded")
+
+    def devices(self) -> tuple[VCMDevice, ...]:
+        """One device per trial."""
+        if isinstance(self.device, VCMDevice):
+            return (self.device,) * (self.trials or 1)
+        return tuple(self.device)

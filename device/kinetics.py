@@ -1,0 +1,93 @@
+"""Temperature of the filament and motion of its oxygen vacancies.
+
+Equations (1-11) of Bengel et al., IEEE TCAS-I 67(12) 4618 (2020). A negative voltage is SET: N rises.
+"""
+
+import math
+
+import torch
+
+from .constants import BOLTZMANN_OVER_CHARGE, CONCENTRATION_UNIT, ELEMENTARY_CHARGE, VACANCY_CHARGE_NUMBER
+from .conduction import checked_state, current_function
+from .parameters import CellParameters, Value
+
+BOUND_EXPONENT = 10  # of F in equation (4)
+
+
+def temperature(
+    voltage_v: Value, n: Value, parameters: CellParameters | None = None, model: str = "explicit"
+) -> torch.Tensor:
+    """The quasi-static temperature of the filament in K, equation (5).
+
+    Args and errors are those of :func:`vcm_sweep.device.current`.
+
+    >>> 600 < temperature(-0.342, 1.98974521).item() < 650
+    True
+    """
+    parameters = parameters or CellParameters()
+    v, concentration = checked_state(voltage_v, n)
+    i = current_function(model)(v, concentration, parameters)
+    return _temperature(v, i, parameters)
+
+
+def rate(
+    voltage_v: Value, n: Value, parameters: CellParameters | None = None, model: str = "explicit"
+) -> torch.Tensor:
+    """dN/dt in 1e26/m3/s, equations (1-4): positive in SET (V < 0), negative in RESET, 0 at V = 0.
+
+    A cell at or past the bound of its direction of motion does not move: the rate is 0 there.
+    Args and errors are those of :func:`vcm_sweep.device.current`.
+
+    >>> rate(-0.342, 0.3).item() > 0 > rate(0.7065, 0.3).item()
+    True
+    """
+    parameters = parameters or CellParameters()
+    v, concentration = checked_state(voltage_v, n)
+    return signed_rate(v, concentration, parameters, model)
+
+
+def signed_rate(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str) -> torch.Tensor:
+    """dN/dt as in :func:`rate`, for a state that has been checked."""
+    speed = torch.exp(log_speed(v, n, parameters, model)) * bound_factor(v, n, parameters)
+    return torch.where(v == 0, torch.zeros_like(speed), -torch.sign(v) * speed)
+
+
+def log_speed(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str) -> torch.Tensor:
+    """ln |dN/dt| without the bound factor F, dN/dt in 1e26/m3/s; -inf at V = 0.
+
+    The bracket of equation (1), exp(-e dW-/kT) - exp(-e dW+/kT), is 2 exp(-e W/kT) sinh(e dW_A gamma pi/2 kT)
+    with W = dW_A (sqrt(1 - gamma^2) + gamma asin gamma); its logarithm neither overflows nor cancels.
+    """
+    p = parameters
+    i = current_function(model)(v, n, p)
+    thermal_v = BOLTZMANN_OVER_CHARGE * _temperature(v, i, p)
+    gamma = VACANCY_CHARGE_NUMBER * _field(v, i, n, p).abs() * p.a / (math.pi * p.dW_A)
+    barrier = p.dW_A * (torch.sqrt(1 - gamma**2) + gamma * torch.asin(gamma))
+    drive = p.dW_A * gamma * (math.pi / 2) / thermal_v
+    log_prefactor = torch.log(0.5 * (p.N_plug + n) * p.a * p.nu_0 / p.l)
+    # ln(2 sinh x) = x + ln(1 - exp(-2x))
+    return log_prefactor - barrier / thermal_v + drive + torch.log(-torch.expm1(-2 * drive))
+
+
+def bound_factor(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters) -> torch.Tensor:
+    """F of equation (4): 1 far from the bound of the direction of motion, 0 at and past it."""
+    ratio = torch.where(v < 0, n / parameters.N_max, parameters.N_min / n)
+    return (1 - ratio**BOUND_EXPONENT).clamp_min(0.0)
+
+
+def _series_resistance(i: torch.Tensor, p: CellParameters) -> torch.Tensor:
+    return p.R_TiOx + p.R_0 * (1 + p.R_0 * p.alpha_line * i**2 * p.R_th_line)  # (12)
+
+
+def _temperature(v: torch.Tensor, i: torch.Tensor, p: CellParameters) -> torch.Tensor:
+    scaling = torch.where(v > 0, torch.as_tensor(p.R_theff_scaling, dtype=v.dtype, device=v.device), 1.0)
+    thermal_resistance = p.R_th0 * (p.r_nominal / p.r) ** 2 * scaling  # (6)
+    return p.T_0 + i * (v - i * _series_resistance(i, p)) * thermal_resistance
+
+
+def _field(v: torch.Tensor, i: torch.Tensor, n: torch.Tensor, p: CellParameters) -> torch.Tensor:
+    area = math.pi * p.r**2
+    # I R_disc / l: the disc length cancels (10, 13).
+    disc = i / (n * CONCENTRATION_UNIT * VACANCY_CHARGE_NUMBER * ELEMENTARY_CHARGE * p.mu_n * area)
+    whole = (v - i * _series_resistance(i, p)) / p.l_cell  # (11)
+    return torch.where(v < 0, disc, whole)
