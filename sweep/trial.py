@@ -1,0 +1,80 @@
+"""One training to run, and the record that it leaves behind."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from .seeds import TrialSeeds, children
+
+MODEL_VERSION = 1
+"""Raised by hand with every change of the numbers that a trial gives; part of every key."""
+
+STATUSES = ("ok", "diverged", "timeout", "oom", "preempted", "error", "cancelled")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A point of the design and a seed.
+
+    Attributes:
+        point: row of the design matrix; replicate: 0 for the first run of the point.
+        factors: value of each factor, in its unit.
+        inputs: all that determines the result but the seed, plain JSON types.
+        seed: 63 bits; the named streams are its children.
+        deadline_s: wall time that the trial may take, amortised over its pack; no part of the key.
+    """
+
+    point: int
+    replicate: int
+    factors: dict[str, float]
+    inputs: dict[str, Any]
+    seed: int
+    deadline_s: float = 3600.0
+
+    @property
+    def key(self) -> str:
+        """32 hex digits: equal keys are equal work with equal results."""
+        content = {"inputs": self.inputs, "seed": self.seed, "model_version": MODEL_VERSION}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+    @property
+    def seeds(self) -> TrialSeeds:
+        """The named random streams."""
+        return children(self.seed)
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """What one training left behind.
+
+    Low accuracy is a result, not a failure: ``status`` is "ok" for every training that ended with finite
+    numbers. ``accuracy`` is that of the test set after the last epoch, with all noise of reading on; ``history``
+    that after each epoch. ``energy_j`` is the programming pulses', V I t; ``reads`` counts the vectors read.
+    """
+
+    key: str
+    point: int
+    replicate: int
+    factors: dict[str, float]
+    seed: int
+    status: str
+    reason: str = ""
+    accuracy: float = float("nan")
+    loss: float = float("nan")
+    history: list[float] = field(default_factory=list)
+    at_chance: bool = False
+    frac_at_bound: float = float("nan")
+    pulses_set: int = 0
+    pulses_reset: int = 0
+    energy_j: float = float("nan")
+    reads: int = 0
+    wall_s: float = float("nan")
+    cpu_s: float = float("nan")
+    model_version: int = MODEL_VERSION
+    versions: str = "{}"
+
+    @classmethod
+    def failed(cls, trial: Trial, status: str, reason: str) -> "TrialRecord":
+        """The record of a trial that has no result."""
+        return cls(trial.key, trial.point, trial.replicate, trial.factors, trial.seed, status, reason)
