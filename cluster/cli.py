@@ -33,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"vcm-sweep: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("\nvcm-sweep: interrupted; what was finished is kept, run the same command again to go on", file=sys.stderr)
+        print(
+            "\nvcm-sweep: interrupted; what was finished is kept, run the same command again to go on", file=sys.stderr
+        )
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -68,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--address", help="of a running Ray cluster; default: start one on this machine")
     sub.add_argument("--cpus", type=_positive, help="cores to use on this machine; default all")
     sub.add_argument("--in-process", action="store_true", help="run in this process, without Ray")
+    sub.add_argument("--retry", action="store_true", help="run trials that failed once more")
     sub.add_argument("--no-report", action="store_true", help="do not write the report at the end")
 
     sub = command("status", _status, "show how far a study is")
@@ -156,7 +159,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
         load(study.network.data, data_dir)
     with ProgressBar(study.name, quiet=arguments.json) as bar:
-        results = run(study, _executor(arguments, data_dir), directory, bar)
+        results = run(study, _executor(arguments, data_dir), directory, bar, arguments.retry)
     counts = results.counts()
     values: dict[str, Any] = {"folder": str(directory), **counts}
     failed = sum(counts.values()) - counts["ok"]
@@ -205,7 +208,10 @@ def _analyze(arguments: argparse.Namespace) -> int:
     from .tables import index_table
 
     result = analyze(open_results(arguments.dir), arguments.metric)
-    print(json.dumps(result.to_dict()) if arguments.json else index_table(result))
+    if arguments.json:
+        print(json.dumps(result.to_dict()))
+    else:
+        print(" ".join(result.answer(arguments.metric)), index_table(result), sep="\n\n")
     return 0
 
 

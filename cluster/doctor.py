@@ -52,7 +52,9 @@ def _aihwkit() -> str:
     wanted = torch.tensor([[0.1, -0.2], [0.3, 0.0]])
     tile.set_weights(wanted)
     if not torch.allclose(tile.get_weights()[0], wanted, atol=1e-3):
-        raise RuntimeError(f"a compiled tile lost its weights: aihwkit {__version__} needs torch 2.13, this is {torch.__version__}")
+        raise RuntimeError(
+            f"a compiled tile lost its weights: aihwkit {__version__} needs torch 2.13, this is {torch.__version__}"
+        )
     return f"aihwkit {__version__}, torch {torch.__version__}: a compiled tile keeps its weights"
 
 

@@ -65,14 +65,20 @@ class RayExecutor(Executor):
         """Connect to or start a cluster; whether it was started here."""
         if ray.is_initialized():
             return False
-        options: dict[str, Any] = {"runtime_env": {"working_dir": empty}, "log_to_driver": False, "logging_level": logging.ERROR}
+        options: dict[str, Any] = {
+            "runtime_env": {"working_dir": empty},
+            "log_to_driver": False,
+            "logging_level": logging.ERROR,
+        }
         if self.address is None:
             options |= {"num_cpus": self.cpus, "include_dashboard": False}
         try:
             ray.init(address=self.address or "local", **options)
         except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
             where = f"the Ray cluster at {self.address}" if self.address else "a Ray cluster on this machine"
-            raise ExecutorError(f"{where} cannot be used ({str(error).splitlines()[0]}): vcm-sweep doctor tells more") from None
+            raise ExecutorError(
+                f"{where} cannot be used ({str(error).splitlines()[0]}): vcm-sweep doctor tells more"
+            ) from None
         return self.address is None
 
 
@@ -92,7 +98,9 @@ def _collect(ray: Any, reference: Any, pack: Sequence[Trial]) -> list[TrialRecor
     try:
         result = ray.get(reference)
     except ray.exceptions.OutOfMemoryError:
-        return [TrialRecord.failed(trial, "oom", "the worker was killed for memory: lower [run] pack") for trial in pack]
+        return [
+            TrialRecord.failed(trial, "oom", "the worker was killed for memory: lower [run] pack") for trial in pack
+        ]
     except (ray.exceptions.RayError, OSError) as error:
         reason = f"the worker was lost ({type(error).__name__}) {_WORKER_RETRIES + 1} times"
         return [TrialRecord.failed(trial, "error", reason) for trial in pack]

@@ -95,12 +95,16 @@ def pulse_budget(x_max, d_max, train):
     floor = granularity * granularity
     x_max, d_max = max(x_max, floor), max(d_max, floor)
     if train.update_bl_management:
-        slots = min(int(math.ceil(lr * x_max * d_max / granularity)), train.desired_bl)
+        slots = int(min(math.ceil(lr * x_max * d_max / granularity), train.desired_bl))
     elif not train.fixed_bl and granularity * train.desired_bl < lr:
-        slots = max(int(math.ceil(lr / granularity)), 1)
-        return slots, 1.0, 1.0
+        return int(max(math.ceil(lr / granularity), 1)), 1.0, 1.0
     scale = math.sqrt(lr / (granularity * slots))
     if train.update_management or train.update_bl_management:
+        # Where the longest train is too short, the compiled engine of aihwkit 1.2 clips the gradient alone
+        # (its older source, and the paper's protocol, clip both sides).
+        needed = lr * x_max * d_max / granularity
+        if needed > slots:
+            d_max *= slots / needed
         ratio = math.sqrt(x_max / d_max)
         return slots, scale * ratio, scale / ratio
     return slots, scale, scale
@@ -164,13 +168,9 @@ def pulse_cell(state, cells, cell, direction, pulses, tables, train, walk, walki
             counters[SKIPPED] += left
             break
         time = unit_time * together / np.float64(_of(lengths, cell))
-        j, c0, c1, c2, c3 = stencil(
-            np.float64(_of(radii, cell)), tables.r_first, tables.r_inverse_step, table.shape[1]
-        )
+        j, c0, c1, c2, c3 = stencil(np.float64(_of(radii, cell)), tables.r_first, tables.r_inverse_step, table.shape[1])
         before = x
-        x, unused = march(
-            x, direction, time, table, tables.x_first, tables.x_step, j, c0, c1, c2, c3, stop, bound
-        )
+        x, unused = march(x, direction, time, table, tables.x_first, tables.x_step, j, c0, c1, c2, c3, stop, bound)
         fired = together if unused == 0.0 else together - int(together * unused / time)
         counters[fired_at] += fired
         counters[SKIPPED] += together - fired
@@ -235,6 +235,15 @@ def update_array(x, d, key, cells, tables, train, walk, counters):
                     # Descent: a positive product of x and d lowers the weight.
                     up = rising == (x[sample, columns[column]] > 0.0)
                     state = pulse_cell(
-                        state, cells, first + columns[column], 1 if up else -1, popcount(both),
-                        tables, train, walk, walking, need_ratio, counters,
+                        state,
+                        cells,
+                        first + columns[column],
+                        1 if up else -1,
+                        popcount(both),
+                        tables,
+                        train,
+                        walk,
+                        walking,
+                        need_ratio,
+                        counters,
                     )

@@ -37,7 +37,9 @@ class CellArrays(torch.nn.Module):
     boost: torch.Tensor
     counters: torch.Tensor
 
-    def __init__(self, devices: Sequence["VCMDevice"], out_size: int, in_size: int, seeds: Sequence[ArraySeeds], index: int) -> None:
+    def __init__(
+        self, devices: Sequence["VCMDevice"], out_size: int, in_size: int, seeds: Sequence[ArraySeeds], index: int
+    ) -> None:
         super().__init__()
         self.devices = tuple(devices)
         self.out_size, self.in_size = out_size, in_size
@@ -82,8 +84,8 @@ class CellArrays(torch.nn.Module):
         """Lowest and highest ln N of each cell of trial k: of the window and of its own bounds."""
         low, high = _window(self.devices[k])
         return (
-            torch.log(self.walked_N_min[k].double()).clamp_min(low),  # type: ignore[operator,index]
-            torch.log(self.walked_N_max[k].double()).clamp_max(high),  # type: ignore[operator,index]
+            torch.log(self.get_buffer("walked_N_min")[k].double()).clamp_min(low),
+            torch.log(self.get_buffer("walked_N_max")[k].double()).clamp_max(high),
         )
 
     def fraction_at_bound(self) -> torch.Tensor:
@@ -133,7 +135,7 @@ class CellArrays(torch.nn.Module):
         # named_buffers lists a shared tensor once.
         walked = tuple(host.get(f"walked_{name}", host[f"base_{name}"])[k] for name in VARYING)
         return Cells(
-            host["log_n"][k], host["weight"][k].reshape(-1), base, walked, host["boost"][k],  # type: ignore[arg-type]
+            host["log_n"][k], host["weight"][k].reshape(-1), base, walked, host["boost"][k],
             np.array([low]), np.array([high]),
         )  # fmt: skip
 

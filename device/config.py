@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import torch
 from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.parameters.enums import PulseType
-from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.mapping import MappingParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.tiles.custom import CustomRPUConfig
@@ -83,7 +82,7 @@ class VCMRPUConfig(CustomRPUConfig):
     tile_class: type = VCMTile
     simulator_tile_class: type = VCMSimulatorTile
     mapping: MappingParameter = field(default_factory=lambda: MappingParameter(max_input_size=0, max_output_size=0))
-    update: UpdateParameters = field(default_factory=UpdateParameters)  # type: ignore[assignment]
+    update: UpdateParameters = field(default_factory=UpdateParameters)
     device: VCMDevice | Sequence[VCMDevice] = field(default_factory=VCMDevice)
     trials: int | None = None
 
@@ -94,7 +93,9 @@ class VCMRPUConfig(CustomRPUConfig):
         if self.trials is not None and (not isinstance(self.trials, int) or self.trials < 1):
             raise ConfigError(f"trials = {self.trials!r} must be None or at least 1")
         if not isinstance(self.device, VCMDevice) and len(self.device) != (self.trials or 1):
-            raise ConfigError(f"device has {len(self.device)} entries for {self.trials or 1} trials: give one, or one per trial")
+            raise ConfigError(
+                f"device has {len(self.device)} entries for {self.trials or 1} trials: give one, or one per trial"
+            )
         update = self.update
         if not isinstance(update, UpdateParameters) or update.pulse_type != PulseType.STOCHASTIC_COMPRESSED:
             raise ConfigError("update.pulse_type must be PulseType.STOCHASTIC_COMPRESSED")
@@ -103,7 +104,9 @@ class VCMRPUConfig(CustomRPUConfig):
         default = UpdateParameters()
         for name in ("res", "sto_round", "um_grad_scale", "x_res_implicit", "d_res_implicit", "d_sparsity"):
             if getattr(update, name) != getattr(default, name):
-                raise ConfigError(f"update.{name} = {getattr(update, name)!r} is not supported: leave {getattr(default, name)!r}")
+                raise ConfigError(
+                    f"update.{name} = {getattr(update, name)!r} is not supported: leave {getattr(default, name)!r}"
+                )
         if not update.fixed_bl and not update.update_bl_management:
             raise ConfigError("update.fixed_bl = False needs update_bl_management = True: trains would be unbounded")
 

@@ -72,7 +72,9 @@ def integrate(
     if not 0 < rtol <= 1e-2:
         raise DeviceError(f"rtol = {rtol!r} must be above 0 and at most 0.01")
     v, start = checked_state(voltage_v, n)
-    shape = torch.broadcast_shapes(v.shape, *(torch.as_tensor(getattr(parameters, f)).shape for f in parameters.names()))
+    shape = torch.broadcast_shapes(
+        v.shape, *(torch.as_tensor(getattr(parameters, f)).shape for f in parameters.names())
+    )
     v, start = v.expand(shape), start.expand(shape)
     if method == "adaptive":
         end = _adaptive(start, v, duration_s, parameters, model, rtol)

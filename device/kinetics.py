@@ -7,8 +7,8 @@ import math
 
 import torch
 
-from .constants import BOLTZMANN_OVER_CHARGE, CONCENTRATION_UNIT, ELEMENTARY_CHARGE, VACANCY_CHARGE_NUMBER
 from .conduction import checked_state, current_function
+from .constants import BOLTZMANN_OVER_CHARGE, CONCENTRATION_UNIT, ELEMENTARY_CHARGE, VACANCY_CHARGE_NUMBER
 from .parameters import CellParameters, Value
 
 BOUND_EXPONENT = 10  # of F in equation (4)
@@ -30,9 +30,7 @@ def temperature(
     return _temperature(v, i, parameters)
 
 
-def rate(
-    voltage_v: Value, n: Value, parameters: CellParameters | None = None, model: str = "explicit"
-) -> torch.Tensor:
+def rate(voltage_v: Value, n: Value, parameters: CellParameters | None = None, model: str = "explicit") -> torch.Tensor:
     """dN/dt in 1e26/m3/s, equations (1-4): positive in SET (V < 0), negative in RESET, 0 at V = 0.
 
     A cell at or past the bound of its direction of motion does not move: the rate is 0 there.

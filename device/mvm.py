@@ -72,7 +72,9 @@ def analog_product(
         return y if variance is None else y + torch.bmm(x.square(), variance).sqrt() * normal(shape, 0)
 
     scale = _input_scale(x, io)
-    silent = (scale == 0) if io.inp_noise <= 0 else torch.zeros_like(scale, dtype=torch.bool)
+    # A vector of zeros reads as zeros, but for the input noise of the forward direction, as in the compiled tile.
+    noisy_zero = io.inp_noise > 0 and bound_management
+    silent = torch.zeros_like(scale, dtype=torch.bool) if noisy_zero else scale == 0
     scale = torch.where(scale == 0, torch.ones_like(scale), scale)
     iterate = bound_management and io.bound_management == BoundManagementType.ITERATIVE
     resolution = _resolution(io.inp_res) * 2 * io.inp_bound

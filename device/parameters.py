@@ -71,7 +71,9 @@ class CellParameters:
                 value = value.detach().clone() if not value.requires_grad else value
                 value = value.to(torch.float64)
             elif isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise DeviceError(f"{spec.name} = {value!r} must be a number in {spec.metadata['unit']} or a tensor of them")
+                raise DeviceError(
+                    f"{spec.name} = {value!r} must be a number in {spec.metadata['unit']} or a tensor of them"
+                )
             else:
                 value = float(value)
             object.__setattr__(self, spec.name, value)
@@ -122,9 +124,13 @@ def _any(mask: torch.Tensor) -> bool:
 
 def _check_range(name: str, value: Value, metadata: Any) -> None:
     low, high, unit = metadata["low"], metadata["high"], metadata["unit"]
-    if isinstance(value, float) and (low < value if metadata["open_low"] else low <= value) and value <= high:
-        if math.isfinite(value):
-            return
+    if (
+        isinstance(value, float)
+        and low <= value <= high
+        and math.isfinite(value)
+        and not (metadata["open_low"] and value == low)
+    ):
+        return  # the common case, without a tensor
     cells = _tensor(value)
     if cells.numel() == 0:
         raise DeviceError(f"{name} is an empty tensor: give at least one cell")
@@ -140,7 +146,10 @@ def _check_range(name: str, value: Value, metadata: Any) -> None:
     middle = low if math.isinf(high) else 0.5 * (low + high)
     distance = torch.where(torch.isfinite(wrong), (wrong - middle).abs(), torch.inf)
     worst = wrong[distance.argmax()].item()
-    raise DeviceError(f"{name} must be {span} {unit}: {int(bad.sum())} of {cells.numel()} cells are not, the worst is {worst:g} {unit}")
+    raise DeviceError(
+        f"{name} must be {span} {unit}: {int(bad.sum())} of {cells.numel()} cells are not, "
+        f"the worst is {worst:g} {unit}"
+    )
 
 
 def _check_below(parameters: CellParameters, small: str, large: str, unit: str) -> None:
@@ -152,5 +161,8 @@ def _check_below(parameters: CellParameters, small: str, large: str, unit: str) 
         return
     fix = f"lower {small} or raise {large}"
     if bad.numel() == 1:
-        raise DeviceError(f"{small} = {_tensor(lower).item():g} {unit} must be below {large} = {_tensor(upper).item():g} {unit}: {fix}")
+        raise DeviceError(
+            f"{small} = {_tensor(lower).item():g} {unit} must be below "
+            f"{large} = {_tensor(upper).item():g} {unit}: {fix}"
+        )
     raise DeviceError(f"{small} must be below {large} in every cell: {int(bad.sum())} of {bad.numel()} are not; {fix}")

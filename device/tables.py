@@ -71,7 +71,9 @@ def build_tables(
         True
     """
     if not set_voltage_v < 0 < reset_voltage_v:
-        raise DeviceError(f"set_voltage_v = {set_voltage_v!r} must be below 0 and reset_voltage_v = {reset_voltage_v!r} above")
+        raise DeviceError(
+            f"set_voltage_v = {set_voltage_v!r} must be below 0 and reset_voltage_v = {reset_voltage_v!r} above"
+        )
     fixed_radius = radius[1] - radius[0] < 1e-6 * radius[1]
     x_nodes, r_nodes = 193, 1 if fixed_radius else 8
     while True:

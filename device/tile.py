@@ -7,6 +7,7 @@ import torch
 from aihwkit.exceptions import AnalogBiasConfigError, TileError
 from aihwkit.simulator.tiles.base import SimulatorTile
 from aihwkit.simulator.tiles.custom import CustomTile
+from aihwkit.simulator.tiles.functions import AnalogFunction
 from torch import Tensor
 from torch.nn import Parameter
 
@@ -113,7 +114,9 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         """The analog product of the inputs with the weights."""
         if bias or in_trans or out_trans:
             raise TileError("transposed inputs or analog bias are not supported")
-        y = self._product(self.cells.weight, self._stack(x_input, "input"), _FORWARD, self._forward_io, self._read_noise_sd())
+        y = self._product(
+            self.cells.weight, self._stack(x_input, "input"), _FORWARD, self._forward_io, self._read_noise_sd()
+        )
         return y.view(*x_input.shape[:-1], self.d_size)
 
     @torch.no_grad()
@@ -133,9 +136,14 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
 
     @torch.no_grad()
     def update(
-        self, x_input: Tensor, d_input: Tensor, bias: bool = False, in_trans: bool = False, out_trans: bool = False,
+        self,
+        x_input: Tensor,
+        d_input: Tensor,
+        bias: bool = False,
+        in_trans: bool = False,
+        out_trans: bool = False,
         non_blocking: bool = False,
-    ) -> None:  # type: ignore[override] # fmt: skip
+    ) -> None:
         """Fire the programming pulses of a batch, samples one after the other."""
         if bias or in_trans or out_trans:
             raise TileError("transposed inputs or analog bias are not supported")
@@ -169,7 +177,9 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
 
     def extra_repr(self) -> str:
         """Sizes and device."""
-        return f"{self.d_size}, {self.x_size}, {self.seeds.device}, trials={self.cells.trials if self.stacked else None}"
+        return (
+            f"{self.d_size}, {self.x_size}, {self.seeds.device}, trials={self.cells.trials if self.stacked else None}"
+        )
 
     def get_learning_rate(self) -> float:
         """Learning rate; the mean over trials where they differ."""
@@ -201,6 +211,8 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
 class VCMTile(CustomTile):
     """aihwkit tile around :class:`VCMSimulatorTile`; with stacked trials weights and bias lead with their axis."""
 
+    digital_bias: bool
+
     def __init__(
         self, out_size: int, in_size: int, rpu_config: "VCMRPUConfig | None" = None, bias: bool = False,
         in_trans: bool = False, out_trans: bool = False,
@@ -217,16 +229,18 @@ class VCMTile(CustomTile):
         """Analog product plus digital bias."""
         trials = self.rpu_config.trials
         if trials is None or not self.digital_bias:
-            return super().forward(x_input, tensor_view)
-        self.digital_bias = False
-        try:
-            out = super().forward(x_input, tensor_view)
-        finally:
-            self.digital_bias = True
-        return out + self.bias.view(trials, *(1,) * (out.dim() - 2), self.out_size)
+            plain: Tensor = super().forward(x_input, tensor_view)
+            return plain
+        # aihwkit's own forward, with a bias that has an axis of trials.
+        self.tile.set_config(self.rpu_config)
+        out = AnalogFunction.apply(self.get_analog_ctx(), self, x_input, self.shared_weights, not self.training)
+        scaled: Tensor = self.apply_out_scaling(out, self.get_tensor_view(out.dim()))
+        return scaled + self.bias.view(trials, *(1,) * (out.dim() - 2), self.out_size)
 
     def _combine_weights(self, weight: Any, bias: Any = None) -> Tensor:
         if self.rpu_config.trials is None:
-            return super()._combine_weights(weight, bias)
+            plain: Tensor = super()._combine_weights(weight, bias)
+            return plain
         shape = (self.rpu_config.trials, self.out_size, self.in_size)
-        return torch.as_tensor(weight).detach().cpu().to(self.get_dtype()).clone().reshape(shape)
+        stacked: Tensor = torch.as_tensor(weight).detach().cpu().to(self.get_dtype()).clone().reshape(shape)
+        return stacked

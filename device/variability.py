@@ -42,7 +42,9 @@ class Spread:
         _check("sigma", self.sigma, 0.0, 10.0)
         _check("clip", self.clip, 1e-6, 0.99)
         if self.distribution not in DISTRIBUTIONS:
-            raise DeviceError(f"distribution = {self.distribution!r} must be one of {', '.join(map(repr, DISTRIBUTIONS))}")
+            raise DeviceError(
+                f"distribution = {self.distribution!r} must be one of {', '.join(map(repr, DISTRIBUTIONS))}"
+            )
 
     def draw(self, nominal: float, count: int, generator: torch.Generator) -> torch.Tensor:
         """``count`` values around ``nominal``, (count,) float64 on the generator's device.

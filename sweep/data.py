@@ -86,7 +86,12 @@ def _mnist(folder: str | None) -> DataSet:
     return DataSet(x[0], y[0], x[1], y[1], 10)
 
 
-_MNIST_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+_MNIST_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 
 
 def _download(root: Path) -> None:
@@ -99,5 +104,5 @@ def _download(root: Path) -> None:
         reason = str(error).splitlines()[0]
         raise StudyError(
             f"MNIST could not be downloaded to {root} ({reason}): without a network give a folder that holds it "
-            f"with --data-dir or {DATA_VARIABLE}, or set data = \"digits\" in [network]"
+            f'with --data-dir or {DATA_VARIABLE}, or set data = "digits" in [network]'
         ) from None

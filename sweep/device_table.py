@@ -1,7 +1,6 @@
 """From the [device] table of a study to the cells of a trial."""
 
 import dataclasses
-import math
 from typing import TYPE_CHECKING, Any
 
 from vcm_sweep.device.errors import DeviceError
@@ -13,7 +12,7 @@ from .errors import StudyError
 from .fields import Fields
 
 if TYPE_CHECKING:
-    from vcm_sweep.device.config import VCMDevice, VCMRPUConfig
+    from vcm_sweep.device.config import VCMRPUConfig
 
 MODELS = ("explicit",)
 
@@ -32,10 +31,10 @@ def canonical_device(table: dict[str, Any]) -> dict[str, Any]:
         "reset_voltage_v": fields.number("reset_voltage_v", 1e-3, 2.0, 0.7065),
         "pulse_s": fields.number("pulse_s", 1e-12, 1.0, 1e-6),
     }
+    nominal = CellParameters()
     for name in CellParameters.names():
         low, high = CellParameters.bounds(name)
-        default = CellParameters.__dataclass_fields__[name].default
-        plain[name] = fields.number(name, low, high, default)
+        plain[name] = fields.number(name, low, high, float(getattr(nominal, name)))
     plain["periphery"] = _periphery(fields.table("periphery"))
     plain["d2d"] = {p: _spread(sub, p) for p, sub in sorted(_per_parameter(fields.table("d2d"), "d2d").items())}
     plain["c2c"] = {p: _walk(sub, p) for p, sub in sorted(_per_parameter(fields.table("c2c"), "c2c").items())}
@@ -154,8 +153,3 @@ def rpu_config(tables: list[dict[str, Any]]) -> "VCMRPUConfig":
     config.forward, config.backward = IOParameters(**io), IOParameters(**io)
     config.update = dataclasses.replace(UpdateParameters(), **tables[0]["update"])
     return config
-
-
-def is_number(value: object) -> bool:
-    """Whether a TOML value is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

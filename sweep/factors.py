@@ -31,27 +31,38 @@ class CatalogueEntry:
 
 def _entries() -> Iterator[tuple[str, CatalogueEntry]]:
     for name in VARYING:
-        yield f"{name}.d2d.sigma", CatalogueEntry(
-            ("d2d", name, "sigma"), 0, 10, "relative", f"spread of {name} from cell to cell"
+        yield (
+            f"{name}.d2d.sigma",
+            CatalogueEntry(("d2d", name, "sigma"), 0, 10, "relative", f"spread of {name} from cell to cell"),
         )
-        yield f"{name}.c2c.direct", CatalogueEntry(
-            ("c2c", name, "direct"), 0, 1, "relative", f"random step of {name} after every pulse"
+        yield (
+            f"{name}.c2c.direct",
+            CatalogueEntry(("c2c", name, "direct"), 0, 1, "relative", f"random step of {name} after every pulse"),
         )
-        yield f"{name}.c2c.slope", CatalogueEntry(
-            ("c2c", name, "slope"), 0, 1, "relative", f"random step of {name} in proportion to the pulse's effect"
+        yield (
+            f"{name}.c2c.slope",
+            CatalogueEntry(
+                ("c2c", name, "slope"), 0, 1, "relative", f"random step of {name} in proportion to the pulse's effect"
+            ),
         )
-    yield "mismatch.global.mean", CatalogueEntry(
-        ("mismatch", "mean"), -5, 5, "ln", "change of ln(RESET/SET) in every cell"
+    yield (
+        "mismatch.global.mean",
+        CatalogueEntry(("mismatch", "mean"), -5, 5, "ln", "change of ln(RESET/SET) in every cell"),
     )
-    yield "mismatch.d2d.sigma", CatalogueEntry(
-        ("mismatch", "sigma"), 0, 5, "ln", "spread of ln(RESET/SET) from cell to cell"
+    yield (
+        "mismatch.d2d.sigma",
+        CatalogueEntry(("mismatch", "sigma"), 0, 5, "ln", "spread of ln(RESET/SET) from cell to cell"),
     )
-    yield "read.noise.sigma", CatalogueEntry(
-        ("read_noise", "sigma"), 0, 1, "relative", "read noise, in parts of the cell's read current"
+    yield (
+        "read.noise.sigma",
+        CatalogueEntry(("read_noise", "sigma"), 0, 1, "relative", "read noise, in parts of the cell's read current"),
     )
     for name in CellParameters.names():
         low, high = CellParameters.bounds(name)
-        yield f"{name}.global.mean", CatalogueEntry((name,), low, high, CellParameters.unit(name), f"{name} of the whole array")
+        yield (
+            f"{name}.global.mean",
+            CatalogueEntry((name,), low, high, CellParameters.unit(name), f"{name} of the whole array"),
+        )
 
 
 CATALOGUE = dict(_entries())
@@ -83,7 +94,8 @@ class Factor:
         name = fields.text("name")
         if name not in CATALOGUE:
             near = difflib.get_close_matches(name, CATALOGUE, 3, 0.4)
-            raise StudyError(f"[factor {number}] unknown factor {name!r}; did you mean {' or '.join(map(repr, near)) or 'one of the catalogue'}? (vcm-sweep plan --factors lists all)")
+            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "none is near"
+            raise StudyError(f"[factor {number}] unknown factor {name!r}; {hint} (vcm-sweep plan --factors lists all)")
         entry = CATALOGUE[name]
         bounds = fields.rest()
         distribution = bounds.pop("distribution", "uniform")
@@ -91,7 +103,10 @@ class Factor:
         if bounds:
             raise StudyError(f"[factor {number}] unknown key {sorted(bounds)[0]!r}; known: name, range, distribution")
         if distribution not in DISTRIBUTIONS:
-            raise StudyError(f"[factor {number}] distribution = {distribution!r} must be one of {', '.join(map(repr, DISTRIBUTIONS))}")
+            raise StudyError(
+                f"[factor {number}] distribution = {distribution!r} must be one of "
+                f"{', '.join(map(repr, DISTRIBUTIONS))}"
+            )
         if not isinstance(span, list) or len(span) != 2:
             raise StudyError(f"[factor {number}] range = {span!r} must be [low, high]")
         ends = Fields({"low": span[0], "high": span[1]}, f"factor {number}: {name}")

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from .design import SobolDesign
 from .executor import Executor
 from .results import Results
@@ -30,15 +32,23 @@ def default_directory(study: Study, root: Path = Path("runs")) -> Path:
     return root / f"{study.name}-{study.digest[:8]}"
 
 
-def run(study: Study, executor: Executor, directory: Path | None = None, progress: Progress | None = None) -> Results:
+def run(
+    study: Study,
+    executor: Executor,
+    directory: Path | None = None,
+    progress: Progress | None = None,
+    retry: bool = False,
+) -> Results:
     """The results of a study, after running every trial that the folder does not hold yet.
 
     Records are durable as soon as ``progress`` hears of them; after an interruption the same call goes on.
-    Trials that failed are not run again.
+    Trials that failed are run again only with ``retry``.
     """
     directory = directory or default_directory(study)
     with Store.create(study, directory) as store:
-        done = set(store.table()["key"].to_pylist())
+        table = store.table()
+        keep = table.filter(pc.field("status") == "ok") if retry else table
+        done = set(keep["key"].to_pylist())
         design = SobolDesign(study)
         total, finished = len(design), len(done)
         if progress:

@@ -103,7 +103,7 @@ class Store:
 
     def __enter__(self) -> "Store":
         """Take the driver's lock; StoreError if another driver holds it."""
-        lock = open(self.directory / "lock", "w", encoding="utf-8")  # noqa: SIM115
+        lock = open(self.directory / "lock", "w", encoding="utf-8")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -143,7 +143,9 @@ class Store:
             try:
                 table = pq.read_table(part)
             except (OSError, pa.ArrowInvalid) as error:
-                raise StoreError(f"{part} cannot be read ({str(error).splitlines()[0]}): remove it and run again") from None
+                raise StoreError(
+                    f"{part} cannot be read ({str(error).splitlines()[0]}): remove it and run again"
+                ) from None
             owner = (table.schema.metadata or {}).get(b"vcm_sweep_study", b"").decode()
             if owner != self.study.digest:
                 raise StoreError(f"{part} belongs to another study: remove it from this folder")

@@ -74,7 +74,9 @@ class DesignSpec:
         )
         fields.finish()
         if spec.n & (spec.n - 1):
-            raise StudyError(f"[design] n = {spec.n} must be a power of 2, as Sobol points need: {1 << spec.n.bit_length()}?")
+            raise StudyError(
+                f"[design] n = {spec.n} must be a power of 2, as Sobol points need: {1 << spec.n.bit_length()}?"
+            )
         return spec
 
 
@@ -111,6 +113,9 @@ class Study:
         ... [[factor]]
         ... name = "r.d2d.sigma"
         ... range = [0.0, 0.08]
+        ... [[factor]]
+        ... name = "read.noise.sigma"
+        ... range = [0.0, 0.05]
         ... [design]
         ... n = 8
         ... ''')
@@ -133,7 +138,9 @@ class Study:
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise StudyError(f"{path}: cannot be read ({error.__class__.__name__}): give the path of a study file") from None
+            raise StudyError(
+                f"{path}: cannot be read ({error.__class__.__name__}): give the path of a study file"
+            ) from None
         try:
             return cls.from_text(text)
         except StudyError as error:
@@ -205,9 +212,10 @@ def _written_out(device: dict[str, Any], factors: tuple[Factor, ...]) -> dict[st
 def _factors(tables: Any) -> tuple[Factor, ...]:
     if not isinstance(tables, list) or not tables:
         raise StudyError("[[factor]] is missing: a study varies at least one factor")
-    factors = tuple(Factor.from_table(table, number) for number, table in enumerate(tables, 1))
-    names = [factor.name for factor in factors]
+    if len(tables) < 2:
+        raise StudyError("[[factor]] a Sobol study needs at least two factors: the share of a single one is 1")
+    names = [table.get("name") for table in tables if isinstance(table, dict)]
     for name in names:
         if names.count(name) > 1:
             raise StudyError(f"[[factor]] {name!r} is given {names.count(name)} times: keep one")
-    return factors
+    return tuple(Factor.from_table(table, number) for number, table in enumerate(tables, 1))

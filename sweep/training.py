@@ -1,5 +1,6 @@
 """Training of stacked trials: trials of one network and schedule, side by side in one process."""
 
+import itertools
 import json
 import math
 import time
@@ -50,16 +51,16 @@ def _common_network(trials: Sequence[Trial]) -> dict[str, Any]:
     return dict(first["network"])
 
 
-def _build(trials: Sequence[Trial], spec: dict[str, Any], data: DataSet) -> torch.nn.Module:
+def _build(trials: Sequence[Trial], spec: dict[str, Any], data: DataSet) -> Any:
     from aihwkit.nn import AnalogLinear, AnalogSequential
 
     config = rpu_config([trial.inputs["device"] for trial in trials])
     sizes = [data.train_x.shape[1], *spec["hidden"], data.classes]
     layers: list[torch.nn.Module] = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in itertools.pairwise(sizes):
         layers += [AnalogLinear(inputs, outputs, rpu_config=config), torch.nn.Sigmoid()]
     layers[-1] = torch.nn.LogSoftmax(dim=-1)
-    network = AnalogSequential(*layers)
+    network: Any = AnalogSequential(*layers)
     seeds = [trial.seeds for trial in trials]
     generators = [torch.Generator().manual_seed(seed.init) for seed in seeds]
     for index, tile in enumerate(network.analog_tiles()):
@@ -140,7 +141,9 @@ class _Run:
     def record(self, k: int, trial: Trial, wall_s: float, cpu_s: float) -> TrialRecord:
         """The record of trial k."""
         if self.timed_out and k not in self.broken:
-            return TrialRecord.failed(trial, "timeout", f"not done within deadline_s = {trial.deadline_s:g} s per trial")
+            return TrialRecord.failed(
+                trial, "timeout", f"not done within deadline_s = {trial.deadline_s:g} s per trial"
+            )
         arrays = [tile.tile.cells for tile in self.network.analog_tiles()]  # type: ignore[operator]
         set_pulses, reset_pulses, energy, _ = sum(array.counters[k] for array in arrays).tolist()
         cells = sum(array.out_size * array.in_size for array in arrays)

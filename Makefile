@@ -1,0 +1,49 @@
+# Everything starts from a clean clone: each target sets up what it needs.
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTHON ?= python3
+STUDY ?= studies/demo.toml
+PYTEST_ARGS ?=
+
+.PHONY: help demo test check bench clean
+
+help:
+	@echo "make demo    set up, run the demo study and write its report"
+	@echo "make test    set up and run the tests (PYTEST_ARGS='-m \"not slow\"' for the short ones)"
+	@echo "make check   ruff and mypy"
+	@echo "make bench   time the training against aihwkit's own device"
+
+# pip is told nothing but versions; a second call finds the stamp and does nothing.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' 2>/dev/null || { \
+	  echo "vcm-sweep needs Python 3.12 (aihwkit's wheel is built for it); '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1)."; \
+	  echo "Install it (for example: pyenv install 3.12, or your system's python3.12 and python3.12-venv)"; \
+	  echo "and name it: make PYTHON=python3.12 <target>"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+	  echo "the venv module is missing: install your system's python3.12-venv package"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/vcm-sweep run $(STUDY)
+
+# Home and Ray's token stay untouched: tests have a home of their own. PYTHON is found before HOME changes.
+test: $(READY)
+	@home=$$(mktemp -d); trap 'rm -rf "$$home"' EXIT; \
+	VCM_SWEEP_DATA="$${VCM_SWEEP_DATA:-$$HOME/.cache/vcm-sweep}" HOME="$$home" RAY_AUTH_MODE=disabled \
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Static checkers need the four folders under their import name.
+check: $(READY)
+	@mkdir -p build/links/vcm_sweep
+	@for f in device sweep analysis cluster; do ln -sfn ../../../$$f build/links/vcm_sweep/$$f; done
+	$(BIN)/ruff check .
+	cd build/links && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p vcm_sweep.device -p vcm_sweep.sweep -p vcm_sweep.analysis -p vcm_sweep.cluster
+
+bench: $(READY)
+	$(BIN)/python benchmarks/training.py
+
+clean:
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,57 @@
+"""What the analysis needs of a study's results; `vcm_sweep.sweep` provides it, tests may too."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class FactorSource(Protocol):
+    """One imperfection that was varied, with its range in ``unit`` (empty when a bare number)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def distribution(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+
+
+class DesignSource(Protocol):
+    """How the points were laid out; ``seeds`` is ``independent`` or ``common``."""
+
+    @property
+    def seeds(self) -> str: ...
+
+
+class StudySource(Protocol):
+    """What was asked: name, factors, design and the study file's text."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def factors(self) -> Sequence[FactorSource]: ...
+    @property
+    def design(self) -> DesignSource: ...
+    @property
+    def text(self) -> str: ...
+
+
+class ResultsSource(Protocol):
+    """The records of one study, in the design's order.
+
+    ``blocks(metric)`` is (base, D + 2, R) float64 with rows A, AB_1 .. AB_D, B and NaN for what is missing;
+    ``points()`` is (base * (D + 2), D) float64 in the same order; ``table()`` is a pyarrow.Table with the
+    record columns of docs/design.md, one row per training that left a record.
+    """
+
+    @property
+    def study(self) -> StudySource: ...
+    def blocks(self, metric: str) -> NDArray[np.float64]: ...
+    def points(self) -> NDArray[np.float64]: ...
+    def table(self) -> Any: ...

@@ -1,0 +1,159 @@
+"""Synthetic studies with known answers; nothing here was trained."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from SALib.sample import sobol as salib_sobol
+
+Array = NDArray[np.float64]
+
+# Ishigami with a = 7, b = 0.1 on [-pi, pi]^3 and a fourth input without effect; closed form, e.g. Saltelli et
+# al., Global Sensitivity Analysis: The Primer (2008).
+ISHIGAMI_VARIANCE = 7**2 / 8 + 0.1 * np.pi**4 / 5 + 0.1**2 * np.pi**8 / 18 + 0.5
+_V1 = 0.5 * (1 + 0.1 * np.pi**4 / 5) ** 2
+_V13 = 0.1**2 * np.pi**8 * (1 / 18 - 1 / 50)
+ISHIGAMI_FIRST = np.array([_V1, 7**2 / 8, 0.0, 0.0]) / ISHIGAMI_VARIANCE
+ISHIGAMI_TOTAL = np.array([_V1 + _V13, 7**2 / 8, _V13, 0.0]) / ISHIGAMI_VARIANCE
+NAMES = ("x1", "x2", "x3", "dummy")
+
+
+def ishigami(u: Array) -> Array:
+    """Ishigami's function of inputs in [0, 1]; u: (..., D >= 3) -> (...)."""
+    x = np.pi * (2 * u - 1)
+    return np.asarray(np.sin(x[..., 0]) + 7 * np.sin(x[..., 1]) ** 2 + 0.1 * x[..., 2] ** 4 * np.sin(x[..., 0]))
+
+
+def saltelli_random(rng: np.random.Generator, base: int, d: int) -> Array:
+    """Independent random rows A, AB_1 .. AB_D, B in [0, 1]: (base, D + 2, D)."""
+    a, b = rng.random((2, base, d))
+    rows = [a]
+    for j in range(d):
+        ab = a.copy()
+        ab[:, j] = b[:, j]
+        rows.append(ab)
+    return np.stack([*rows, b], axis=1)
+
+
+def saltelli_sobol(base: int, d: int, seed: int) -> Array:
+    """SALib's own scrambled Sobol rows: (base, D + 2, D)."""
+    problem = {"num_vars": d, "names": [f"x{i}" for i in range(d)], "bounds": [[0.0, 1.0]] * d}
+    rows = salib_sobol.sample(problem, base, calc_second_order=False, scramble=True, seed=seed)
+    return np.asarray(rows).reshape(base, d + 2, d)
+
+
+def with_noise(rng: np.random.Generator, mean: Array, replicates: int, sd: float | Array) -> Array:
+    """Replicates with independent seeds: (base, D + 2) -> (base, D + 2, R)."""
+    return np.asarray(mean[..., None] + rng.normal(size=(*mean.shape, replicates)) * np.asarray(sd)[..., None])
+
+
+@dataclass(frozen=True)
+class SyntheticFactor:
+    name: str
+    low: float = 0.0
+    high: float = 1.0
+    distribution: str = "uniform"
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class SyntheticDesign:
+    seeds: str = "independent"
+
+
+@dataclass(frozen=True)
+class SyntheticStudy:
+    factors: tuple[SyntheticFactor, ...]
+    name: str = "synthetic, nothing trained"
+    design: SyntheticDesign = field(default_factory=SyntheticDesign)
+    text: str = '[study]\nname = "synthetic"\nseed = 1\n'
+
+
+@dataclass(frozen=True)
+class SyntheticResults:
+    """What `vcm_sweep.sweep` offers of a study, from invented numbers."""
+
+    study: SyntheticStudy
+    x: Array
+    y: Array
+    statuses: dict[int, str] = field(default_factory=dict)
+
+    def blocks(self, metric: str) -> Array:
+        return self.y
+
+    def points(self) -> Array:
+        return self.x.reshape(-1, self.x.shape[-1])
+
+    def table(self) -> pa.Table:
+        flat = self.y.reshape(-1, self.y.shape[2])
+        point, replicate = np.nonzero(np.isfinite(flat))
+        accuracy = flat[point, replicate]
+        n = accuracy.size
+        status = [self.statuses.get(i, "ok") for i in range(n)]
+        epochs = 1 - np.exp(-np.arange(1, 9) / 2)
+        columns = {
+            "key": [f"{p:06d}-{r}" for p, r in zip(point, replicate, strict=True)],
+            "point": point,
+            "replicate": replicate,
+            **{f"x_{f.name}": self.points()[point, j] for j, f in enumerate(self.study.factors)},
+            "seed": np.arange(n),
+            "status": status,
+            "reason": [""] * n,
+            "accuracy": accuracy,
+            "loss": 1 - accuracy,
+            "history": list(0.1 + (accuracy[:, None] - 0.1) * epochs),
+            "at_chance": accuracy < 0.15,
+            "frac_at_bound": np.zeros(n),
+            "pulses_set": np.full(n, 1000),
+            "pulses_reset": np.full(n, 1000),
+            "energy_j": np.full(n, 1e-9),
+            "wall_s": np.full(n, 2.5),
+            "model_version": ["1"] * n,
+            "versions": [json.dumps({"torch": "2.13.0", "aihwkit": "1.2.0"})] * n,
+        }
+        return pa.table(columns)
+
+
+def synthetic_results(
+    factors: tuple[SyntheticFactor, ...],
+    output: Callable[[Array], Array],
+    *,
+    base: int = 64,
+    replicates: int = 2,
+    sd: float = 0.02,
+    seed: int = 1,
+    seeds: str = "independent",
+    scrambled: bool = True,
+) -> SyntheticResults:
+    """A study whose mean accuracy is ``output`` of the factors scaled to [0, 1]."""
+    rng = np.random.default_rng(seed)
+    d = len(factors)
+    u = saltelli_sobol(base, d, seed) if scrambled else saltelli_random(rng, base, d)
+    low, high = (np.array([getattr(f, end) for f in factors]) for end in ("low", "high"))
+    y = with_noise(rng, output(u), replicates, sd)
+    return SyntheticResults(SyntheticStudy(factors, design=SyntheticDesign(seeds)), low + u * (high - low), y)
+
+
+def device_like(base: int = 128, replicates: int = 2) -> SyntheticResults:
+    """A study that looks like the ones we run: seven imperfections, a cliff, training noise."""
+    names = (
+        ("mismatch.global", -0.5, 0.5, ""),
+        ("r.d2d.sigma", 0.0, 0.08, ""),
+        ("mismatch.d2d.sigma", 0.0, 0.5, ""),
+        ("T_0.array.mean", 283.0, 323.0, "K"),
+        ("read_noise.c2c.sigma", 0.0, 0.05, ""),
+        ("l.d2d.sigma", 0.0, 0.10, ""),
+        ("N_max.d2d.sigma", 0.0, 0.10, ""),
+    )
+
+    def output(u: Array) -> Array:
+        harm = 5 * (u[..., 0] - 0.5) ** 2 * (0.6 + u[..., 2]) + 0.45 * u[..., 1] ** 2 + 0.35 * u[..., 2] ** 1.5
+        harm = harm + 0.12 * u[..., 3] + 0.12 * u[..., 4] + 0.05 * u[..., 5]
+        return np.asarray(0.1 + 0.83 / (1 + np.exp(7 * (harm - 0.95))))
+
+    factors = tuple(SyntheticFactor(n, lo, hi, "uniform", unit) for n, lo, hi, unit in names)
+    results = synthetic_results(factors, output, base=base, replicates=replicates, sd=0.035)
+    return SyntheticResults(results.study, results.x, np.clip(results.y, 0.08, 1.0))

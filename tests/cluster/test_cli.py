@@ -1,0 +1,157 @@
+"""The command line as a user meets it: exit codes, one-line errors, interruption and resumption."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+STUDY = """
+[study]
+name = "small"
+[network]
+hidden = [8]
+data = "digits"
+epochs = 1
+batch = 32
+lr = 0.02
+[[factor]]
+name = "mismatch.global.mean"
+range = [-0.5, 0.5]
+[[factor]]
+name = "r.d2d.sigma"
+range = [0.0, 0.08]
+[design]
+n = 16
+replicate_rows = 16
+[run]
+pack = 4
+"""
+COMMAND = [sys.executable, "-m", "vcm_sweep.cluster.cli"]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(STUDY)
+    return path
+
+
+def call(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def test_help_is_quick() -> None:
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        assert call("--help").returncode == 0
+        times.append(time.perf_counter() - started)
+    assert min(times) < 1.0
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys; from vcm_sweep.cluster.cli import _parser; _parser(); print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "ray", "aihwkit", "SALib", "pyarrow", "numpy"} & set(modules)
+
+
+@pytest.mark.parametrize(
+    ("edit", "code", "words"),
+    [
+        (("lr = 0.02", "lr = -1"), 2, "lr = -1"),
+        (("r.d2d.sigma", "radius"), 2, "unknown factor 'radius'"),
+    ],
+)
+def test_a_mistake_is_one_line(study: Path, edit: tuple[str, str], code: int, words: str) -> None:
+    study.write_text(STUDY.replace(*edit))
+    done = call("run", study, "--out", study.parent / "out")
+    assert done.returncode == code
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    assert not (study.parent / "out").exists()
+
+
+def test_a_folder_of_another_study_is_refused(study: Path) -> None:
+    out = study.parent / "out"
+    assert call("run", study, "--out", out, "--in-process", "--no-report").returncode == 0
+    study.write_text(STUDY.replace("lr = 0.02", "lr = 0.03"))
+    done = call("run", study, "--out", out)
+    assert done.returncode == 3
+    assert "network.lr is 0.02 there and 0.03 here" in done.stderr
+
+
+def test_missing_files_are_one_line(tmp_path: Path) -> None:
+    for arguments, code in ((("run", tmp_path / "no.toml"), 2), (("status", tmp_path), 3), (("report", tmp_path), 3)):
+        done = call(*arguments)
+        assert done.returncode == code
+        assert done.stderr.count("\n") == 1
+
+
+def keys(out: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    return [key for part in (out / "parts").glob("*.parquet") for key in pq.read_table(part)["key"].to_pylist()]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_stopped_goes_on(study: Path, how: signal.Signals) -> None:
+    """kill -9 and Ctrl-C in the middle: nothing finished is lost, nothing is done twice."""
+    out = study.parent / "out"
+    command = [*COMMAND, "run", str(study), "--out", str(out), "--in-process", "--no-report"]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (out / "parts").is_dir() or not list((out / "parts").glob("*.parquet")):
+        assert time.monotonic() < deadline
+        assert running.poll() is None
+        time.sleep(0.02)
+    running.send_signal(how)
+    _, errors = running.communicate(timeout=60)
+    if how == signal.SIGINT:
+        assert running.returncode == 130
+        assert "run the same command again" in errors
+    before = keys(out)
+    assert 0 < len(before) < 80
+    assert call("run", study, "--out", out, "--in-process", "--no-report").returncode == 0
+    after = keys(out)
+    assert len(after) == len(set(after)) == 16 * 4 + 16
+    assert set(before) <= set(after)
+
+
+@pytest.mark.ray
+def test_run_on_ray_with_report_status_analyze(study: Path) -> None:
+    out = study.parent / "out"
+    done = call("run", study, "--out", out, "--json", cwd=study.parent)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.strip().splitlines()[-1])
+    assert said["ok"] == 80
+    assert Path(said["report"]).stat().st_size > 10_000
+    assert json.loads(call("status", out, "--json").stdout)["ok"] == 80
+    analysis = call("analyze", out)
+    assert analysis.returncode == 0
+    assert "r.d2d.sigma" in analysis.stdout
+    # What the workers computed is what this process computes, bit for bit.
+    again = study.parent / "again"
+    assert call("run", study, "--out", again, "--in-process", "--no-report").returncode == 0
+    assert accuracies(out) == accuracies(again)
+
+
+def accuracies(out: Path) -> dict[str, float]:
+    import pyarrow.parquet as pq
+
+    tables = [pq.read_table(part) for part in (out / "parts").glob("*.parquet")]
+    return {k: a for t in tables for k, a in zip(t["key"].to_pylist(), t["accuracy"].to_pylist(), strict=True)}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written(study: Path) -> None:
+    locked = study.parent / "locked"
+    locked.mkdir(mode=0o500)
+    done = call("run", study, "--out", locked / "out")
+    assert done.returncode == 3
+    assert "cannot be written" in done.stderr

@@ -1,0 +1,203 @@
+"""The contract that every executor meets: one record per trial, whatever happens to it."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vcm_sweep.cluster import RayExecutor
+from vcm_sweep.sweep import (
+    Executor,
+    InProcessExecutor,
+    SobolDesign,
+    Study,
+    StudyError,
+    Trial,
+    TrialRecord,
+    run,
+)
+
+FACTORS = ("mismatch.global.mean", "mismatch.d2d.sigma", "T_0.global.mean", "read.noise.sigma")
+# Ishigami's x1, x2, x3 in -pi..pi and a dummy, carried by factors of the catalogue.
+TEXT = """
+[study]
+name = "ishigami"
+seed = 5
+[network]
+hidden = [4]
+data = "digits"
+epochs = 1
+batch = 32
+lr = 0.02
+[[factor]]
+name = "mismatch.global.mean"
+range = [-3.141592653589793, 3.141592653589793]
+[[factor]]
+name = "mismatch.d2d.sigma"
+range = [0.0, 5.0]
+[[factor]]
+name = "T_0.global.mean"
+range = [283.0, 323.0]
+[[factor]]
+name = "read.noise.sigma"
+range = [0.0, 0.05]
+[design]
+n = 512
+replicates = 2
+[run]
+pack = 256
+"""
+
+
+def make_task() -> Callable[[Sequence[Trial]], list[TrialRecord]]:
+    """A closure, so that Ray sends it by value: workers cannot import test files."""
+
+    def ishigami(trials: Sequence[Trial]) -> list[TrialRecord]:
+        import numpy as np
+
+        from vcm_sweep.sweep import TrialRecord
+
+        records = []
+        for t in trials:
+            x1, b, c, _ = t.factors.values()
+            x2, x3 = (b / 5 * 2 - 1) * np.pi, ((c - 283) / 40 * 2 - 1) * np.pi
+            noise = np.random.default_rng(t.seed).normal(scale=2.0)
+            y = np.sin(x1) + 7 * np.sin(x2) ** 2 + 0.1 * x3**4 * np.sin(x1) + noise
+            records.append(TrialRecord(t.key, t.point, t.replicate, t.factors, t.seed, "ok", accuracy=float(y)))
+        return records
+
+    return ishigami
+
+
+@pytest.fixture(scope="module")
+def two_node_cluster() -> object:
+    """A real cluster of two nodes on this machine."""
+    import logging
+
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.fixture(params=["in_process", pytest.param("ray", marks=pytest.mark.ray)])
+def make(request: pytest.FixtureRequest) -> Callable[..., Executor]:
+    if request.param == "in_process":
+        return InProcessExecutor
+    request.getfixturevalue("two_node_cluster")
+    return RayExecutor
+
+
+def some_trials(count: int) -> list[Trial]:
+    return list(SobolDesign(Study.from_text(TEXT)).trials())[:count]
+
+
+def test_one_record_per_trial(make: Callable[..., Executor]) -> None:
+    trials = some_trials(10)
+    records = [r for part in make(make_task()).run([trials[:4], trials[4:8], trials[8:]]) for r in part]
+    assert sorted(r.key for r in records) == sorted(t.key for t in trials)
+
+
+def test_no_packs_is_no_work(make: Callable[..., Executor]) -> None:
+    assert list(make(make_task()).run([])) == []
+
+
+def test_a_failing_trial_is_a_record_and_its_pack_mates_go_on(make: Callable[..., Executor]) -> None:
+    trials = some_trials(5)
+    poison, good = trials[2].key, make_task()
+
+    def sometimes(pack: Sequence[Trial]) -> list[TrialRecord]:
+        if any(t.key == poison for t in pack):
+            raise ValueError("the cell is on fire\nwith details")
+        return good(pack)
+
+    records = {r.key: r for part in make(sometimes).run([trials]) for r in part}
+    assert len(records) == 5
+    assert [r.status for r in records.values()].count("ok") == 4
+    assert records[poison].status == "error"
+    assert records[poison].reason == "ValueError: the cell is on fire"
+
+
+def test_a_users_mistake_is_raised(make: Callable[..., Executor]) -> None:
+    def mistaken(pack: Sequence[Trial]) -> list[TrialRecord]:
+        from vcm_sweep.sweep import StudyError
+
+        raise StudyError("the data set is not there")
+
+    with pytest.raises(StudyError, match="not there"):
+        list(make(mistaken).run([some_trials(2)]))
+
+
+def test_packs_are_taken_lazily(make: Callable[..., Executor]) -> None:
+    taken = 0
+
+    def packs() -> object:
+        nonlocal taken
+        for trial in some_trials(60):
+            taken += 1
+            yield [trial]
+
+    running = make(make_task()).run(packs())  # type: ignore[arg-type]
+    next(running)
+    assert taken < 20
+    running.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.ray
+def test_a_killed_worker_is_replaced(two_node_cluster: object, tmp_path: Path) -> None:
+    trials, good, marker = some_trials(3), make_task(), tmp_path / "died"
+
+    def dies_once(pack: Sequence[Trial]) -> list[TrialRecord]:
+        if not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), 9)
+        return good(pack)
+
+    records = [r for part in RayExecutor(dies_once).run([trials]) for r in part]
+    assert marker.exists()
+    assert [r.status for r in records] == ["ok"] * 3
+
+
+@pytest.mark.ray
+def test_workers_start_in_an_empty_folder(
+    two_node_cluster: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user's own device.py beside the study must not shadow ours."""
+    for name in ("device", "sweep", "analysis", "cluster"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('shadowed')")
+    monkeypatch.chdir(tmp_path)
+    records = [r for part in RayExecutor(make_task()).run([some_trials(2)]) for r in part]
+    assert {r.status for r in records} == {"ok"}
+
+
+def test_ishigami_through_store_executor_and_estimators(make: Callable[..., Executor], tmp_path: Path) -> None:
+    from vcm_sweep.analysis import analyze
+
+    started = time.perf_counter()
+    results = run(Study.from_text(TEXT), make(make_task()), tmp_path / "out")
+    result = analyze(results)
+    # Ishigami with a = 7, b = 0.1: total indices .558 .442 .244, a dummy 0; noise of variance 4 beside V = 13.84.
+    truth = {
+        "mismatch.global.mean": 0.5575,
+        "mismatch.d2d.sigma": 0.4424,
+        "T_0.global.mean": 0.2437,
+        "read.noise.sigma": 0.0,
+    }
+    for index in result.total:
+        assert abs(index.value - truth[index.factor]) < 0.12, index
+    assert abs(result.luck.value - 4 / (4 + 13.845)) < 0.05
+    again = run(Study.from_text(TEXT), make(failing), tmp_path / "out")
+    assert np.array_equal(again.blocks(), results.blocks())
+    assert time.perf_counter() - started < 300
+
+
+def failing(pack: Sequence[Trial]) -> list[TrialRecord]:
+    raise AssertionError("nothing is left to run")
