@@ -8,7 +8,7 @@ _EXPORTS = {
     "Mismatch": "variability",
     "Periphery": "periphery",
     "Spread": "variability",
-    "VCMDevice": "config",
+    "VCMDevice": "vcm_device",
     "VCMRPUConfig": "config",
     "Variability": "variability",
     "Walk": "variability",

@@ -1,6 +1,5 @@
 """Stacked arrays of cells: fabrication, programming and pulsing."""
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,15 +8,13 @@ import torch
 
 from ._random import stream_key
 from ._update import CLIP_HIGH, CLIP_LOW, DIRECT, SLOPE, Cells, Tables, Train, update_array
-from .periphery import N_HIGH, N_LOW
 from .seeds import ArraySeeds
 from .tables import RateTables, build_tables
 from .variability import VARYING, Spread
+from .vcm_device import VCMDevice
 
 if TYPE_CHECKING:
     from aihwkit.simulator.parameters.training import UpdateParameters
-
-    from .config import VCMDevice
 
 COUNTERS = ("pulses_set", "pulses_reset", "energy_j", "pulses_skipped")
 
@@ -38,7 +35,7 @@ class CellArrays(torch.nn.Module):
     counters: torch.Tensor
 
     def __init__(
-        self, devices: Sequence["VCMDevice"], out_size: int, in_size: int, seeds: Sequence[ArraySeeds], index: int
+        self, devices: Sequence[VCMDevice], out_size: int, in_size: int, seeds: Sequence[ArraySeeds], index: int
     ) -> None:
         super().__init__()
         self.devices = tuple(devices)
@@ -82,7 +79,7 @@ class CellArrays(torch.nn.Module):
 
     def _limits(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Lowest and highest ln N of each cell of trial k: of the window and of its own bounds."""
-        low, high = _window(self.devices[k])
+        low, high = self.devices[k].window
         return (
             torch.log(self.get_buffer("walked_N_min")[k].double()).clamp_min(low),
             torch.log(self.get_buffer("walked_N_max")[k].double()).clamp_max(high),
@@ -130,7 +127,7 @@ class CellArrays(torch.nn.Module):
                 buffer.copy_(torch.from_numpy(host[name]))
 
     def _cells(self, host: dict[str, np.ndarray], k: int) -> Cells:
-        low, high = _window(self.devices[k])
+        low, high = self.devices[k].window
         base = tuple(host[f"base_{name}"][k] for name in VARYING)
         # named_buffers lists a shared tensor once.
         walked = tuple(host.get(f"walked_{name}", host[f"base_{name}"])[k] for name in VARYING)
@@ -144,7 +141,7 @@ def _host(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().cpu().contiguous().numpy()
 
 
-def _draw(device: "VCMDevice", name: str, cells: int, generator: torch.Generator) -> torch.Tensor:
+def _draw(device: VCMDevice, name: str, cells: int, generator: torch.Generator) -> torch.Tensor:
     nominal = float(getattr(device.parameters, name))
     spread = device.variability.d2d.get(name, Spread())
     if spread.sigma == 0:
@@ -157,13 +154,7 @@ def _stack(drawn: list[torch.Tensor]) -> torch.Tensor:
     return torch.stack([values.expand(width) for values in drawn]).contiguous()
 
 
-def _window(device: "VCMDevice") -> tuple[float, float]:
-    if not device.periphery.clamped:
-        return -math.inf, math.inf
-    return math.log(N_LOW), math.log(N_HIGH)
-
-
-def _walk_table(device: "VCMDevice") -> np.ndarray:
+def _walk_table(device: VCMDevice) -> np.ndarray:
     table = np.zeros((len(VARYING), 4))
     for row, name in enumerate(VARYING):
         walk = device.variability.c2c.get(name)
@@ -173,17 +164,13 @@ def _walk_table(device: "VCMDevice") -> np.ndarray:
     return table
 
 
-def _shared_tables(devices: Sequence["VCMDevice"]) -> list[RateTables]:
+def _shared_tables(devices: Sequence[VCMDevice]) -> list[RateTables]:
     """One set of tables per trial; trials of equal physics and ranges share it."""
     known: dict[tuple[object, ...], RateTables] = {}
     tables = []
     for device in devices:
-        low, high = _window(device)
         variability, p = device.variability, device.parameters
-        log_n = (
-            max(low, math.log(variability.limits("N_min", p)[0])),
-            min(high, math.log(variability.limits("N_max", p)[1])),
-        )
+        log_n = device.log_n_range
         radius = variability.limits("r", p)
         key = (
             device.periphery, log_n, radius, device.set_voltage_v, device.reset_voltage_v, device.model,

@@ -1,60 +1,17 @@
-"""How an aihwkit user asks for VCM cells: ``VCMRPUConfig`` and the device in it."""
+"""How an aihwkit user asks for VCM cells: ``VCMRPUConfig``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import torch
 from aihwkit.exceptions import ConfigError
 from aihwkit.simulator.parameters.enums import PulseType
 from aihwkit.simulator.parameters.mapping import MappingParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.tiles.custom import CustomRPUConfig
 
-from .conduction import current_function
-from .errors import DeviceError
 from .mvm import check_io
-from .parameters import CellParameters
-from .periphery import Periphery
 from .tile import VCMSimulatorTile, VCMTile
-from .variability import Variability
-
-
-@dataclass(frozen=True)
-class VCMDevice:
-    """The cells of an array: physics, spread, periphery and the programming pulse.
-
-    Attributes:
-        parameters: of the nominal cell; floats only.
-        variability: what differs from cell to cell and from pulse to pulse.
-        periphery: the map between read current and weight.
-        set_voltage_v, reset_voltage_v, pulse_s: of one programming pulse.
-        dw_min: nominal weight step that aihwkit's pulse rule assumes when it turns a gradient into pulses.
-        model: of the current, ``"explicit"``.
-    """
-
-    parameters: CellParameters = field(default_factory=CellParameters)
-    variability: Variability = field(default_factory=Variability)
-    periphery: Periphery = field(default_factory=Periphery)
-    set_voltage_v: float = -0.342
-    reset_voltage_v: float = 0.7065
-    pulse_s: float = 1e-6
-    dw_min: float = 1e-4
-    model: str = "explicit"
-
-    def __post_init__(self) -> None:
-        current_function(self.model)
-        for name in CellParameters.names():
-            if isinstance(getattr(self.parameters, name), torch.Tensor):
-                raise DeviceError(f"parameters.{name} must be one number: what differs per cell goes into variability")
-        for name, low, high in (
-            ("set_voltage_v", -2.0, -1e-3),
-            ("reset_voltage_v", 1e-3, 2.0),
-            ("pulse_s", 1e-12, 1.0),
-            ("dw_min", 1e-9, 10.0),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not low <= value <= high:
-                raise DeviceError(f"{name} = {value!r} must be a number from {low:g} to {high:g}")
+from .vcm_device import VCMDevice
 
 
 @dataclass

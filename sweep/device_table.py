@@ -7,6 +7,7 @@ from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.parameters import CellParameters
 from vcm_sweep.device.periphery import Periphery
 from vcm_sweep.device.variability import VARYING, Mismatch, Spread, Variability, Walk
+from vcm_sweep.device.vcm_device import VCMDevice
 
 from .errors import StudyError
 from .fields import Fields
@@ -119,19 +120,19 @@ def _aihwkit_fields(table: dict[str, Any], direction: str) -> dict[str, Any]:
     return plain
 
 
-def build_device(plain: dict[str, Any]) -> "dict[str, Any]":
-    """The keyword arguments of :class:`VCMDevice` for a canonical [device] table, checked; torch, no aihwkit."""
-    return {
-        "parameters": CellParameters(**{name: plain[name] for name in CellParameters.names()}),
-        "variability": Variability(
+def build_device(plain: dict[str, Any]) -> VCMDevice:
+    """The cells that a canonical [device] table describes; DeviceError if they cannot be."""
+    return VCMDevice(
+        parameters=CellParameters(**{name: plain[name] for name in CellParameters.names()}),
+        variability=Variability(
             d2d={name: Spread(**sub) for name, sub in plain["d2d"].items()},
             c2c={name: Walk(**sub) for name, sub in plain["c2c"].items()},
             mismatch=Mismatch(**plain["mismatch"]),
             read_noise=plain["read_noise"]["sigma"],
         ),
-        "periphery": Periphery(**plain["periphery"]),
+        periphery=Periphery(**plain["periphery"]),
         **{name: plain[name] for name in ("set_voltage_v", "reset_voltage_v", "pulse_s", "dw_min", "model")},
-    }
+    )
 
 
 def rpu_config(tables: list[dict[str, Any]]) -> "VCMRPUConfig":
@@ -143,12 +144,12 @@ def rpu_config(tables: list[dict[str, Any]]) -> "VCMRPUConfig":
     from aihwkit.simulator.parameters.io import IOParameters
     from aihwkit.simulator.parameters.training import UpdateParameters
 
-    from vcm_sweep.device.config import VCMDevice, VCMRPUConfig
+    from vcm_sweep.device.config import VCMRPUConfig
 
     names = {"bound_management": enums.BoundManagementType, "noise_management": enums.NoiseManagementType,
              "w_noise_type": enums.WeightNoiseType}  # fmt: skip
     io = {key: names[key][value] if key in names else value for key, value in tables[0]["io"].items()}
-    devices: list[VCMDevice] = [VCMDevice(**build_device(table)) for table in tables]
+    devices = [build_device(table) for table in tables]
     config = VCMRPUConfig(trials=len(tables), device=devices)
     config.forward, config.backward = IOParameters(**io), IOParameters(**io)
     config.update = dataclasses.replace(UpdateParameters(), **tables[0]["update"])

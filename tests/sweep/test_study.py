@@ -57,6 +57,7 @@ def test_good_study_reads() -> None:
         ('model = "explicit"', "r = 1.0", ["r = 1", "5e-09", "1e-07"]),
         ('model = "explicit"', "l = 4e-9", ["l = 4e-09", "below l_cell"]),
         ('model = "explicit"', "N_min = 50.0", ["N_min", "below N_max"]),
+        ('model = "explicit"', "N_min = 3.0", ["N_min = 3", "no cell reaches the window"]),
         ('model = "explicit"', "[device.io]\nout_nosie = 0.1", ["out_nosie", "did you mean 'out_noise'"]),
         ('name = "tiny"', 'name = "../../x"', ["name", "letters"]),
         ("seed = 3", "seed = -3", ["seed = -3"]),
