@@ -27,6 +27,7 @@ class VCMRPUConfig(CustomRPUConfig):
         update: aihwkit's; stochastic compressed pulses.
 
     Example:
+        >>> import torch
         >>> from aihwkit.nn import AnalogLinear
         >>> layer = AnalogLinear(8, 3, rpu_config=VCMRPUConfig())
         >>> layer(torch.zeros(5, 8)).shape
