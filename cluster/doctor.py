@@ -45,10 +45,13 @@ def _python() -> str:
 def _aihwkit() -> str:
     import torch
     from aihwkit.simulator.configs import SingleRPUConfig
+    from aihwkit.simulator.configs.devices import ConstantStepDevice
     from aihwkit.simulator.tiles.analog import AnalogTile
     from aihwkit.version import __version__
 
-    tile = AnalogTile(2, 2, SingleRPUConfig())
+    # Equal bounds: drawn ones would clip one of these weights now and then.
+    device = ConstantStepDevice(w_max_dtod=0.0, w_min_dtod=0.0)
+    tile = AnalogTile(2, 2, SingleRPUConfig(device=device))
     wanted = torch.tensor([[0.1, -0.2], [0.3, 0.0]])
     tile.set_weights(wanted)
     if not torch.allclose(tile.get_weights()[0], wanted, atol=1e-3):

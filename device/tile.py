@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .config import VCMRPUConfig
 
 _FORWARD, _BACKWARD, _PULSES = 0, 1, 2
+_INPUT = 2  # place of the input among the arguments of aihwkit's AnalogFunction
 
 
 class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
@@ -236,6 +237,13 @@ class VCMTile(CustomTile):
         out = AnalogFunction.apply(self.get_analog_ctx(), self, x_input, self.shared_weights, not self.training)
         scaled: Tensor = self.apply_out_scaling(out, self.get_tensor_view(out.dim()))
         return scaled + self.bias.view(trials, *(1,) * (out.dim() - 2), self.out_size)
+
+    def backward(self, d_input: Tensor, ctx: Any = None) -> Tensor | None:
+        """Errors at the inputs; not computed where nothing asks for them, as in a network's first layer."""
+        if ctx is not None and not ctx.needs_input_grad[_INPUT]:
+            return None
+        errors: Tensor = super().backward(d_input, ctx)
+        return errors
 
     def _combine_weights(self, weight: Any, bias: Any = None) -> Tensor:
         if self.rpu_config.trials is None:

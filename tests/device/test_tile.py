@@ -295,3 +295,23 @@ def test_reseed_needs_one_seed_per_trial():
     tile = AnalogLinear(3, 2, rpu_config=VCMRPUConfig(trials=2)).analog_module.tile
     with pytest.raises(TileError, match="1 seeds for 2 trials"):
         tile.reseed([ArraySeeds(1, 2, 3)], 0)
+
+
+@pytest.mark.parametrize("trials", [None, 2])
+def test_errors_are_read_only_where_something_asks_for_them(trials):
+    def gradients(asked):
+        torch.manual_seed(3)
+        layer = AnalogLinear(6, 4, rpu_config=VCMRPUConfig(trials=trials))
+        shape = (5, 6) if trials is None else (trials, 5, 6)
+        x = torch.rand(shape, requires_grad=asked)
+        layer(x).square().sum().backward()
+        tile = next(layer.analog_tiles())
+        return x.grad, int(tile.tile.calls[1]), tile.analog_ctx.analog_grad_output[0]
+
+    errors, reads, output_errors = gradients(True)
+    assert errors.abs().sum() > 0
+    assert reads == 1
+    none, no_reads, same_output_errors = gradients(False)
+    assert none is None
+    assert no_reads == 0
+    assert torch.equal(output_errors, same_output_errors)
