@@ -8,6 +8,7 @@ _EXPORTS = {
     "Mismatch": "variability",
     "Periphery": "periphery",
     "Spread": "variability",
+    "TrialSGD": "optimizer",
     "VCMDevice": "vcm_device",
     "VCMRPUConfig": "config",
     "Variability": "variability",

@@ -1,7 +1,8 @@
-"""Compiled update of one array by aihwkit's stochastic compressed pulses, each pulse a step of the cell.
+"""Compiled update of one array by aihwkit's pulse trains, each pulse a step of the cell.
 
-The samples of a batch act one after the other. For each, rows and columns fire in up to 64 slots; a coincidence
-is one pulse. Without a cycle-to-cycle walk, the coincidences of one sample on one cell are one longer pulse.
+The samples of a batch act one after the other. With stochastic trains, rows and columns fire in up to 64 slots, and
+a coincidence is one pulse; with deterministic trains the number of pulses of a cell is a rounded product. Without a
+cycle-to-cycle walk, the pulses of one sample on one cell are one longer pulse.
 """
 
 import math
@@ -17,6 +18,8 @@ from ._random import advance, bernoulli_mask, popcount, symmetric_uniform
 N_MAX, N_MIN, RADIUS, LENGTH = 0, 1, 2, 3
 # Columns of a walk table.
 DIRECT, SLOPE, CLIP_LOW, CLIP_HIGH = 0, 1, 2, 3
+# How trains are made. A cell gets pulses of one sign per sample, so aihwkit's two-pass STOCHASTIC is the same to it.
+STOCHASTIC, DETERMINISTIC_IMPLICIT, MEAN_COUNT = 0, 1, 2
 # Entries of the counters that an update adds to.
 PULSES_SET, PULSES_RESET, ENERGY_J, SKIPPED = 0, 1, 2, 3
 
@@ -58,6 +61,9 @@ class Train(NamedTuple):
     fixed_bl: bool
     update_bl_management: bool
     update_management: bool
+    kind: int  # STOCHASTIC, DETERMINISTIC_IMPLICIT or MEAN_COUNT
+    x_resolution: float  # of the firing probability of a column, of a row; 0 is off
+    d_resolution: float
 
 
 @nb.njit(cache=True, inline="always", error_model="numpy")
@@ -110,12 +116,18 @@ def pulse_budget(x_max, d_max, train):
     return slots, scale, scale
 
 
+@nb.njit(cache=True, inline="always", error_model="numpy")
+def _rounded(value, resolution):
+    """To the nearest multiple of the resolution, halves away from 0 as C does; value >= 0."""
+    return math.floor(value / resolution + 0.5) * resolution if resolution > 0.0 else value
+
+
 @nb.njit(cache=True, error_model="numpy")
-def _fire(state, values, factor, slots, index, masks):
+def _fire(state, values, factor, resolution, slots, index, masks):
     """Draw the slots in which each line fires; keep the lines that fire at all."""
     count = 0
     for line in range(values.shape[0]):
-        p = abs(values[line]) * factor
+        p = _rounded(abs(values[line]) * factor, resolution)
         if p > 0.0:
             state, mask = bernoulli_mask(state, p, slots)
             if mask:
@@ -123,6 +135,21 @@ def _fire(state, values, factor, slots, index, masks):
                 masks[count] = mask
                 count += 1
     return state, count
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _share(values, factor, resolution, slots, kind, index, shares):
+    """What each line adds to the pulses of a cell: the product of its row's and its column's share, rounded."""
+    count = 0
+    for line in range(values.shape[0]):
+        share = min(_rounded(abs(values[line]) * factor, resolution), 1.0)
+        if kind == MEAN_COUNT:
+            share = math.floor(share * slots + 0.5) / slots
+        if share > 0.0:
+            index[count] = line
+            shares[count] = share
+            count += 1
+    return count
 
 
 @nb.njit(cache=True, inline="always", error_model="numpy")
@@ -188,23 +215,48 @@ def pulse_cell(state, cells, cell, direction, pulses, tables, train, walk, walki
 
 
 @nb.njit(cache=True, error_model="numpy")
+def _largest(values):
+    """The largest magnitude; NaN if any value is not finite."""
+    largest = 0.0
+    for value in values:
+        magnitude = abs(np.float64(value))
+        if not magnitude < math.inf:
+            return math.nan
+        largest = max(largest, magnitude)
+    return largest
+
+
+@nb.njit(cache=True, error_model="numpy")
+def budget_of_sample(x, d, train):
+    """:func:`pulse_budget` of a sample; no slots where nothing fires or a value is not finite."""
+    x_max, d_max = _largest(x), _largest(d)
+    if not (x_max > 0.0 and d_max > 0.0):
+        return 0, 0.0, 0.0
+    return pulse_budget(x_max, d_max, train)
+
+
+@nb.njit(cache=True, error_model="numpy")
 def draw_sample(state, x, d, train, columns, column_masks, rows, row_masks):
-    """(new state, lines that fire) of one sample; the first entries of the four buffers name them."""
-    x_max, d_max = 0.0, 0.0
-    for value in x:
-        x_max = max(x_max, abs(np.float64(value)))
-    for value in d:
-        d_max = max(d_max, abs(np.float64(value)))
-    if x_max == 0.0 or d_max == 0.0:
-        return state, 0, 0
-    slots, row_factor, column_factor = pulse_budget(x_max, d_max, train)
+    """(new state, rows, columns that fire) of one sample; the first entries of the four buffers name them."""
+    slots, row_factor, column_factor = budget_of_sample(x, d, train)
     if slots == 0:
         return state, 0, 0
-    state, row_count = _fire(state, d, row_factor, slots, rows, row_masks)
+    state, row_count = _fire(state, d, row_factor, train.d_resolution, slots, rows, row_masks)
     if row_count == 0:
         return state, 0, 0
-    state, column_count = _fire(state, x, column_factor, slots, columns, column_masks)
+    state, column_count = _fire(state, x, column_factor, train.x_resolution, slots, columns, column_masks)
     return state, row_count, column_count
+
+
+@nb.njit(cache=True, error_model="numpy")
+def share_sample(x, d, train, columns, column_shares, rows, row_shares):
+    """(rows, columns, slots) of one sample with deterministic trains; the first entries of the buffers name them."""
+    slots, row_factor, column_factor = budget_of_sample(x, d, train)
+    if slots == 0:
+        return 0, 0, 0
+    row_count = _share(d, row_factor, train.d_resolution, slots, train.kind, rows, row_shares)
+    column_count = _share(x, column_factor, train.x_resolution, slots, train.kind, columns, column_shares)
+    return row_count, column_count, slots
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -215,23 +267,34 @@ def update_array(x, d, key, cells, tables, train, walk, counters):
     counters: (4,) float64, added to. Cell (row, column) of the weight matrix is row * in + column.
     """
     inputs, outputs = x.shape[1], d.shape[1]
-    columns, column_masks = np.empty(inputs, np.int64), np.empty(inputs, np.uint64)
-    rows, row_masks = np.empty(outputs, np.int64), np.empty(outputs, np.uint64)
+    columns, column_masks, column_shares = np.empty(inputs, np.int64), np.empty(inputs, np.uint64), np.empty(inputs)
+    rows, row_masks, row_shares = np.empty(outputs, np.int64), np.empty(outputs, np.uint64), np.empty(outputs)
     state = np.uint64(key)
     walking, need_ratio = False, False
     for p in range(4):
         walking |= walk[p, DIRECT] != 0.0 or walk[p, SLOPE] != 0.0
         need_ratio |= walk[p, SLOPE] != 0.0
+    stochastic = train.kind == STOCHASTIC
+    slots = 0
     for sample in range(x.shape[0]):
-        state, row_count, column_count = draw_sample(
-            state, x[sample], d[sample], train, columns, column_masks, rows, row_masks
-        )
+        if stochastic:
+            state, row_count, column_count = draw_sample(
+                state, x[sample], d[sample], train, columns, column_masks, rows, row_masks
+            )
+        else:
+            row_count, column_count, slots = share_sample(
+                x[sample], d[sample], train, columns, column_shares, rows, row_shares
+            )
         for row in range(row_count):
-            mask, first = row_masks[row], rows[row] * inputs
+            first = rows[row] * inputs
             rising = d[sample, rows[row]] < 0.0
             for column in range(column_count):
-                both = mask & column_masks[column]
-                if both:
+                if stochastic:
+                    both = row_masks[row] & column_masks[column]
+                    pulses = popcount(both) if both else 0
+                else:
+                    pulses = int(row_shares[row] * column_shares[column] * slots + 0.5)
+                if pulses:
                     # Descent: a positive product of x and d lowers the weight.
                     up = rising == (x[sample, columns[column]] > 0.0)
                     state = pulse_cell(
@@ -239,7 +302,7 @@ def update_array(x, d, key, cells, tables, train, walk, counters):
                         cells,
                         first + columns[column],
                         1 if up else -1,
-                        popcount(both),
+                        pulses,
                         tables,
                         train,
                         walk,

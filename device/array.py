@@ -7,7 +7,19 @@ import numpy as np
 import torch
 
 from ._random import stream_key
-from ._update import CLIP_HIGH, CLIP_LOW, DIRECT, SLOPE, Cells, Tables, Train, update_array
+from ._update import (
+    CLIP_HIGH,
+    CLIP_LOW,
+    DETERMINISTIC_IMPLICIT,
+    DIRECT,
+    MEAN_COUNT,
+    SLOPE,
+    STOCHASTIC,
+    Cells,
+    Tables,
+    Train,
+    update_array,
+)
 from .seeds import ArraySeeds
 from .tables import RateTables, build_tables
 from .variability import VARYING, Spread
@@ -42,6 +54,7 @@ class CellArrays(torch.nn.Module):
         self.out_size, self.in_size = out_size, in_size
         self._tables = _shared_tables(self.devices)
         self._walks = [_walk_table(device) for device in self.devices]
+        self._views: tuple[int, list[Cells], list[np.ndarray]] | None = None
         self.fabricate(seeds, index)
 
     @property
@@ -61,6 +74,7 @@ class CellArrays(torch.nn.Module):
                 base = base.expand(-1, cells).contiguous()
             self.register_buffer(f"base_{name}", base)
             self.register_buffer(f"walked_{name}", base.clone() if walks else base)
+        self._views = None
         boost = [d.variability.mismatch.draw(cells, g) for d, g in zip(self.devices, generators, strict=True)]
         self.register_buffer("boost", _stack(boost))
         self.register_buffer("log_n", torch.zeros(self.trials, cells, dtype=torch.float64))
@@ -103,42 +117,59 @@ class CellArrays(torch.nn.Module):
     ) -> None:
         """Fire the pulses of a batch. x: (K, batch, in), d: (K, batch, out) float32; one key per trial.
 
-        The kernel runs on the CPU; arrays elsewhere are copied there and back.
+        A trial whose learning rate is 0 is not touched; a sample with a value that is not finite fires nothing.
         """
-        x_host, d_host = _host(x), _host(d)
-        host = {name: _host(buffer) for name, buffer in self.named_buffers()}
+        x_host, d_host = x.detach().contiguous().numpy(), d.detach().contiguous().numpy()
+        cells, counters = self._bound()
         for k, device in enumerate(self.devices):
-            train = Train(
-                device.pulse_s,
-                float(device.parameters.l),
-                float(learning_rates[k]),
-                device.dw_min,
-                update.desired_bl,
-                update.fixed_bl,
-                update.update_bl_management,
-                update.update_management,
-            )
+            if learning_rates[k] == 0:
+                continue
             update_array(
-                x_host[k], d_host[k], np.uint64(keys[k]), self._cells(host, k), _kernel_tables(self._tables[k]),
-                train, self._walks[k], host["counters"][k],
+                x_host[k], d_host[k], np.uint64(keys[k]), cells[k], _kernel_tables(self._tables[k]),
+                _train(device, learning_rates[k], update), self._walks[k], counters[k],
             )  # fmt: skip
-        if self.log_n.device.type != "cpu":
-            for name, buffer in self.named_buffers():
-                buffer.copy_(torch.from_numpy(host[name]))
 
-    def _cells(self, host: dict[str, np.ndarray], k: int) -> Cells:
+    def shift(self, change: torch.Tensor) -> None:
+        """Add ``change``, (K, out, in), to the weights without pulses; each cell keeps what it reaches."""
+        self.program(self.weight + change)
+
+    def _bound(self) -> tuple[list[Cells], list[np.ndarray]]:
+        """What the kernel reads and writes: views of the buffers, made anew when those have moved."""
+        where = self.log_n.data_ptr()
+        if self._views is None or self._views[0] != where:
+            arrays = [self._cells(k) for k in range(self.trials)]
+            self._views = (where, arrays, [self.counters[k].numpy() for k in range(self.trials)])
+        return self._views[1], self._views[2]
+
+    def _cells(self, k: int) -> Cells:
         low, high = self.devices[k].window
-        base = tuple(host[f"base_{name}"][k] for name in VARYING)
-        # named_buffers lists a shared tensor once.
-        walked = tuple(host.get(f"walked_{name}", host[f"base_{name}"])[k] for name in VARYING)
+        base = tuple(self.get_buffer(f"base_{name}")[k].numpy() for name in VARYING)
+        walked = tuple(self.get_buffer(f"walked_{name}")[k].numpy() for name in VARYING)
         return Cells(
-            host["log_n"][k], host["weight"][k].reshape(-1), base, walked, host["boost"][k],
+            self.log_n[k].numpy(), self.weight[k].view(-1).numpy(), base, walked, self.boost[k].numpy(),
             np.array([low]), np.array([high]),
         )  # fmt: skip
 
 
-def _host(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().cpu().contiguous().numpy()
+_KINDS = {"DETERMINISTIC_IMPLICIT": DETERMINISTIC_IMPLICIT, "MEAN_COUNT": MEAN_COUNT}
+
+
+def _train(device: VCMDevice, learning_rate: float, update: "UpdateParameters") -> Train:
+    kind = _KINDS.get(update.pulse_type.name, STOCHASTIC)
+    implicit = kind == DETERMINISTIC_IMPLICIT
+    return Train(
+        pulse_s=device.pulse_s,
+        reference_length=float(device.parameters.l),
+        learning_rate=float(learning_rate),
+        dw_min=device.dw_min,
+        desired_bl=update.desired_bl,
+        fixed_bl=update.fixed_bl,
+        update_bl_management=update.update_bl_management,
+        update_management=update.update_management,
+        kind=kind,
+        x_resolution=float(max(update.x_res_implicit if implicit else update.res, 0.0)),
+        d_resolution=float(max(update.d_res_implicit if implicit else update.res, 0.0)),
+    )
 
 
 def _draw(device: VCMDevice, name: str, cells: int, generator: torch.Generator) -> torch.Tensor:

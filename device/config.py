@@ -10,7 +10,7 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.tiles.custom import CustomRPUConfig
 
 from .mvm import check_io
-from .tile import VCMSimulatorTile, VCMTile
+from .tile import VCMSimulatorTile, VCMTile, VCMTileArray
 from .vcm_device import VCMDevice
 
 
@@ -18,13 +18,15 @@ from .vcm_device import VCMDevice
 class VCMRPUConfig(CustomRPUConfig):
     """Configuration of aihwkit layers whose every weight is a VCM cell.
 
-    Use it as any aihwkit configuration. With ``trials=K`` a layer holds K independent arrays: inputs and
-    outputs are (K, batch, features), weights (K, out, in), the digital bias (K, out).
+    Use it as any aihwkit configuration. With ``trials=K`` a layer holds K independent arrays: weights are
+    (K, out, in), the digital bias (K, out), and inputs and outputs (K, batch, features) or, as convolutions want it,
+    (K * batch, ...), trial after trial. A pulse type of NONE or NONE_WITH_DEVICE adds the step in floating point and
+    keeps what each cell reaches.
 
     Attributes:
         device: one for all trials, or a sequence with one per trial.
         trials: None for a plain layer, else the number of stacked trials, at least 1.
-        update: aihwkit's; stochastic compressed pulses.
+        update: aihwkit's; any pulse type, trains of at most 64 slots where they are stochastic.
 
     Example:
         >>> import torch
@@ -39,6 +41,7 @@ class VCMRPUConfig(CustomRPUConfig):
 
     tile_class: type = VCMTile
     simulator_tile_class: type = VCMSimulatorTile
+    tile_array_class: type = VCMTileArray
     mapping: MappingParameter = field(default_factory=lambda: MappingParameter(max_input_size=0, max_output_size=0))
     update: UpdateParameters = field(default_factory=UpdateParameters)
     device: VCMDevice | Sequence[VCMDevice] = field(default_factory=VCMDevice)
@@ -54,22 +57,41 @@ class VCMRPUConfig(CustomRPUConfig):
             raise ConfigError(
                 f"device has {len(self.device)} entries for {self.trials or 1} trials: give one, or one per trial"
             )
-        update = self.update
-        if not isinstance(update, UpdateParameters) or update.pulse_type != PulseType.STOCHASTIC_COMPRESSED:
-            raise ConfigError("update.pulse_type must be PulseType.STOCHASTIC_COMPRESSED")
-        if not 1 <= update.desired_bl <= 64:
-            raise ConfigError(f"update.desired_bl = {update.desired_bl} must be from 1 to 64")
-        default = UpdateParameters()
-        for name in ("res", "sto_round", "um_grad_scale", "x_res_implicit", "d_res_implicit", "d_sparsity"):
-            if getattr(update, name) != getattr(default, name):
-                raise ConfigError(
-                    f"update.{name} = {getattr(update, name)!r} is not supported: leave {getattr(default, name)!r}"
-                )
-        if not update.fixed_bl and not update.update_bl_management:
-            raise ConfigError("update.fixed_bl = False needs update_bl_management = True: trains would be unbounded")
+        if self.trials is not None and (self.mapping.weight_scaling_omega > 0 or self.mapping.learn_out_scaling):
+            raise ConfigError(
+                "mapping.weight_scaling_omega and learn_out_scaling are not supported with stacked trials: "
+                "leave 0.0 and False"
+            )
+        _check_update(self.update)
 
     def devices(self) -> tuple[VCMDevice, ...]:
         """One device per trial."""
         if isinstance(self.device, VCMDevice):
             return (self.device,) * (self.trials or 1)
         return tuple(self.device)
+
+
+_PULSE_TYPES = (
+    PulseType.STOCHASTIC_COMPRESSED, PulseType.STOCHASTIC, PulseType.DETERMINISTIC_IMPLICIT, PulseType.MEAN_COUNT,
+    PulseType.NONE, PulseType.NONE_WITH_DEVICE,
+)  # fmt: skip
+
+
+def _check_update(update: UpdateParameters) -> None:
+    if not isinstance(update, UpdateParameters) or update.pulse_type not in _PULSE_TYPES:
+        raise ConfigError(f"update.pulse_type must be one of {', '.join(kind.name for kind in _PULSE_TYPES)}")
+    # The slots of a stochastic train are the bits of one word.
+    longest = 64 if update.pulse_type in _PULSE_TYPES[:2] else 1_000_000
+    if not 1 <= update.desired_bl <= longest:
+        raise ConfigError(f"update.desired_bl = {update.desired_bl} must be from 1 to {longest}")
+    for name in ("res", "x_res_implicit", "d_res_implicit"):
+        if getattr(update, name) > 1:
+            raise ConfigError(f"update.{name} = {getattr(update, name)!r} must be at most 1 (0 or less is off)")
+    default = UpdateParameters()
+    for name in ("sto_round", "um_grad_scale", "d_sparsity"):
+        if getattr(update, name) != getattr(default, name):
+            raise ConfigError(
+                f"update.{name} = {getattr(update, name)!r} is not supported: leave {getattr(default, name)!r}"
+            )
+    if longest == 64 and not update.fixed_bl and not update.update_bl_management:
+        raise ConfigError("update.fixed_bl = False needs update_bl_management = True: trains would be unbounded")

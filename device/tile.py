@@ -1,10 +1,13 @@
 """The aihwkit tile of VCM cells, on aihwkit's extension point for devices of one's own."""
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import torch
 from aihwkit.exceptions import AnalogBiasConfigError, TileError
+from aihwkit.simulator.parameters.enums import PulseType
+from aihwkit.simulator.tiles.array import TileModuleArray
 from aihwkit.simulator.tiles.base import SimulatorTile
 from aihwkit.simulator.tiles.custom import CustomTile
 from aihwkit.simulator.tiles.functions import AnalogFunction
@@ -26,13 +29,12 @@ _INPUT = 2  # place of the input among the arguments of aihwkit's AnalogFunction
 class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
     """Forward, backward and update of stacked arrays of VCM cells.
 
-    The random streams are counters: noise of a read and pulses of an update are keyed by the trial's seed, the
-    tile's index and the number of the call, so a tile can be restored from its buffers alone. Without
-    ``reseed`` the seeds come from torch's global generator.
-    """
+    Vectors come as (trials, vectors, features) from a stacked tile, in aihwkit's own layouts otherwise.
 
-    calls: Tensor
-    seeds: Tensor
+    The random streams are counters: noise of a read and pulses of an update are keyed by the trial's seed, the
+    tile's index and the number of the call, so a tile can be restored from its state alone. Without ``reseed``
+    the seeds come from torch's global generator.
+    """
 
     def __init__(self, x_size: int, d_size: int, rpu_config: "VCMRPUConfig", bias: bool = False) -> None:
         torch.nn.Module.__init__(self)
@@ -41,56 +43,58 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         rpu_config.check()
         self.x_size, self.d_size = x_size, d_size
         self.stacked = rpu_config.trials is not None
-        self.learning_rate: float | Tensor = 0.1
+        self.learning_rate = 0.1
         trials = rpu_config.trials or 1
-        drawn = torch.randint(2**63 - 1, (trials, 3))
-        self.register_buffer("seeds", drawn)
-        self.register_buffer("calls", torch.zeros(3, dtype=torch.int64))
+        self.rate_factors = (1.0,) * trials
+        self.seeds = [ArraySeeds(*row) for row in torch.randint(2**63 - 1, (trials, 3)).tolist()]
+        self.calls = [0, 0, 0]
         self.index = 0
-        self.cells = CellArrays(rpu_config.devices(), d_size, x_size, self._array_seeds(), self.index)
+        self.cells = CellArrays(rpu_config.devices(), d_size, x_size, self.seeds, self.index)
         self.set_config(rpu_config)
 
     def reseed(self, seeds: Sequence[ArraySeeds], index: int) -> None:
         """Fabricate new arrays (all weights 0) from named streams; ``index`` is the tile's place in the network."""
         if len(seeds) != self.cells.trials:
             raise TileError(f"{len(seeds)} seeds for {self.cells.trials} trials")
-        self.seeds.copy_(torch.tensor([tuple(seed) for seed in seeds], dtype=torch.int64))
-        self.calls.zero_()
-        self.index = index
-        device = self.seeds.device
-        self.cells.fabricate(self._array_seeds(), index)
+        self.seeds, self.index = list(seeds), index
+        self.calls = [0, 0, 0]
+        device = self.cells.log_n.device
+        self.cells.fabricate(self.seeds, index)
         self.cells.to(device)
-
-    def _array_seeds(self) -> list[ArraySeeds]:
-        return [ArraySeeds(*row) for row in self.seeds.tolist()]
 
     def set_config(self, rpu_config: "VCMRPUConfig") -> None:
         """Take the forward, backward and update settings for the next passes."""
         self._forward_io, self._backward_io, self._update = rpu_config.forward, rpu_config.backward, rpu_config.update
 
-    def _stack(self, values: Tensor, what: str) -> Tensor:
-        """(trials, vectors, features) of an input in aihwkit's layout."""
+    def _vectors(self, values: Tensor, what: str) -> Tensor:
+        """(trials, vectors, features) float32 of an input."""
         if not self.stacked:
-            return values.reshape(1, -1, values.shape[-1])
+            return values.reshape(1, -1, values.shape[-1]).float()
         trials = self.cells.trials
-        if values.dim() < 2 or values.shape[0] % trials:
+        if values.dim() != 3 or values.shape[0] % trials:
             raise TileError(f"{what} of shape {tuple(values.shape)} must lead with the axis of {trials} trials")
+        if values.shape[0] == trials:
+            return values.float()
         # aihwkit joins several forward passes before a step on the leading axis.
-        parts = values.reshape(-1, trials, values[0].numel() // values.shape[-1], values.shape[-1])
-        return parts.transpose(0, 1).reshape(trials, -1, values.shape[-1])
+        joined = values.reshape(-1, trials, *values.shape[1:]).transpose(0, 1)
+        return joined.reshape(trials, -1, values.shape[-1]).float()
 
     def _next_call(self, purpose: int) -> int:
-        call = int(self.calls[purpose])
+        call = self.calls[purpose]
         self.calls[purpose] += 1
         return call
 
     def _product(self, weight: Tensor, vectors: Tensor, purpose: int, io: Any, sd: Tensor | None) -> Tensor:
-        call, seeds = self._next_call(purpose), self._array_seeds()
+        call = self._next_call(purpose)
 
         def normal(shape: tuple[int, ...], draw: int) -> Tensor:
             out = torch.empty(shape, dtype=torch.float32, device=vectors.device)
-            for k, seed in enumerate(seeds):
-                generator = torch.Generator(vectors.device)
+            generator = torch.Generator(vectors.device)
+            if vectors.device.type != "cpu":
+                # One launch for the whole stack: equal in distribution to the trials alone, not bit by bit.
+                keys = (stream_key(seed.io, self.index, purpose, call, draw) for seed in self.seeds)
+                return out.normal_(generator=generator.manual_seed(stream_key(*keys)))
+            for k, seed in enumerate(self.seeds):
                 generator.manual_seed(stream_key(seed.io, self.index, purpose, call, draw))
                 out[k].normal_(generator=generator)
             return out
@@ -116,7 +120,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         if bias or in_trans or out_trans:
             raise TileError("transposed inputs or analog bias are not supported")
         y = self._product(
-            self.cells.weight, self._stack(x_input, "input"), _FORWARD, self._forward_io, self._read_noise_sd()
+            self.cells.weight, self._vectors(x_input, "input"), _FORWARD, self._forward_io, self._read_noise_sd()
         )
         return y.view(*x_input.shape[:-1], self.d_size)
 
@@ -130,7 +134,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             raise TileError("transposed inputs or analog bias are not supported")
         sd = self._read_noise_sd()
         y = self._product(
-            self.cells.weight.transpose(1, 2), self._stack(d_input, "gradient"), _BACKWARD, self._backward_io,
+            self.cells.weight.transpose(1, 2), self._vectors(d_input, "gradient"), _BACKWARD, self._backward_io,
             None if sd is None else sd.transpose(1, 2),
         )  # fmt: skip
         return y.view(*d_input.shape[:-1], self.x_size)
@@ -145,15 +149,18 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         out_trans: bool = False,
         non_blocking: bool = False,
     ) -> None:
-        """Fire the programming pulses of a batch, samples one after the other."""
+        """Fire the programming pulses of a batch, samples one after the other; or add the step, where the pulse
+        type is NONE or NONE_WITH_DEVICE."""
         if bias or in_trans or out_trans:
             raise TileError("transposed inputs or analog bias are not supported")
         call = self._next_call(_PULSES)
-        keys = [stream_key(seed.pulses, self.index, call) for seed in self._array_seeds()]
-        rate = self.learning_rate
-        rates = rate.tolist() if isinstance(rate, Tensor) else [rate] * self.cells.trials
-        x, d = self._stack(x_input, "input").float(), self._stack(d_input, "gradient").float()
-        self.cells.pulse(x, d, rates, self._update, keys)
+        x, d = self._vectors(x_input, "input"), self._vectors(d_input, "gradient")
+        rates = [self.learning_rate * factor for factor in self.rate_factors]
+        if self._update.pulse_type in (PulseType.NONE, PulseType.NONE_WITH_DEVICE):
+            self.cells.shift(torch.bmm(d.transpose(1, 2), x) * -x.new_tensor(rates)[:, None, None])
+        else:
+            keys = [stream_key(seed.pulses, self.index, call) for seed in self.seeds]
+            self.cells.pulse(x, d, rates, self._update, keys)
 
     def set_weights(self, weight: Tensor) -> None:
         """Program the cells; each keeps the nearest weight that it reaches."""
@@ -178,19 +185,23 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
 
     def extra_repr(self) -> str:
         """Sizes and device."""
-        return (
-            f"{self.d_size}, {self.x_size}, {self.seeds.device}, trials={self.cells.trials if self.stacked else None}"
-        )
+        trials = self.cells.trials if self.stacked else None
+        return f"{self.d_size}, {self.x_size}, {self.cells.log_n.device}, trials={trials}"
 
     def get_learning_rate(self) -> float:
-        """Learning rate; the mean over trials where they differ."""
-        rate = self.learning_rate
-        return float(rate.mean()) if isinstance(rate, Tensor) else rate
+        """Learning rate, before the trials' own factors."""
+        return self.learning_rate
 
-    def set_learning_rate(self, learning_rate: "float | Tensor | None") -> None:
-        """Set the learning rate: one number, or a tensor of one per trial."""
+    def set_learning_rate(self, learning_rate: float | None) -> None:
+        """Set the learning rate of all trials."""
         if learning_rate is not None:
-            self.learning_rate = learning_rate
+            self.learning_rate = float(learning_rate)
+
+    def set_rate_factors(self, factors: Sequence[float]) -> None:
+        """Set what multiplies the learning rate of each trial; a trial at 0 keeps its cells as they are."""
+        if len(factors) != self.cells.trials:
+            raise TileError(f"{len(factors)} learning-rate factors for {self.cells.trials} trials")
+        self.rate_factors = tuple(float(factor) for factor in factors)
 
     def set_weights_uniform_random(self, bmin: float, bmax: float) -> None:
         """Program uniform weights from bmin to bmax."""
@@ -199,18 +210,31 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         self.set_weights(bmin + (bmax - bmin) * torch.rand(self.cells.weight.shape))
 
     def dump_extra(self) -> dict[str, Any]:
-        """All buffers, so that a copied or pickled layer is the same array."""
-        return {"index": self.index, "buffers": {name: b.detach().cpu().clone() for name, b in self.named_buffers()}}
+        """All that the arrays are, so that a copied or pickled layer is the same array."""
+        return {
+            "index": self.index,
+            "calls": list(self.calls),
+            "seeds": [tuple(seed) for seed in self.seeds],
+            "rate_factors": self.rate_factors,
+            "buffers": {name: b.detach().cpu().clone() for name, b in self.named_buffers(remove_duplicate=False)},
+        }
 
     def load_extra(self, extra: dict[str, Any], strict: bool = False) -> None:
         """Restore what :meth:`dump_extra` gave."""
-        self.index = extra["index"]
-        for name, buffer in self.named_buffers():
+        self.index, self.calls = extra["index"], list(extra["calls"])
+        self.seeds = [ArraySeeds(*seed) for seed in extra["seeds"]]
+        self.rate_factors = tuple(extra["rate_factors"])
+        for name, buffer in self.named_buffers(remove_duplicate=False):
             buffer.copy_(extra["buffers"][name])
 
 
 class VCMTile(CustomTile):
-    """aihwkit tile around :class:`VCMSimulatorTile`; with stacked trials weights and bias lead with their axis."""
+    """aihwkit tile around :class:`VCMSimulatorTile`.
+
+    With stacked trials weights and bias lead with their axis, and inputs either lead with it or have it folded into
+    the batch, trial after trial: (trials, batch, features) or (trials * batch, ..., features), as a convolution
+    gives them.
+    """
 
     digital_bias: bool
 
@@ -229,14 +253,17 @@ class VCMTile(CustomTile):
     def forward(self, x_input: Tensor, tensor_view: tuple[int, ...] | None = None) -> Tensor:
         """Analog product plus digital bias."""
         trials = self.rpu_config.trials
-        if trials is None or not self.digital_bias:
+        if trials is None:
             plain: Tensor = super().forward(x_input, tensor_view)
             return plain
-        # aihwkit's own forward, with a bias that has an axis of trials.
+        # aihwkit's own forward, with vectors and a bias that have an axis of trials.
         self.tile.set_config(self.rpu_config)
-        out = AnalogFunction.apply(self.get_analog_ctx(), self, x_input, self.shared_weights, not self.training)
-        scaled: Tensor = self.apply_out_scaling(out, self.get_tensor_view(out.dim()))
-        return scaled + self.bias.view(trials, *(1,) * (out.dim() - 2), self.out_size)
+        vectors = fold_to_trials(x_input, trials)
+        out = AnalogFunction.apply(self.get_analog_ctx(), self, vectors, self.shared_weights, not self.training)
+        if self.digital_bias:
+            out = out + self.bias[:, None, :]
+        stacked: Tensor = out.reshape(*x_input.shape[:-1], self.out_size)
+        return stacked
 
     def backward(self, d_input: Tensor, ctx: Any = None) -> Tensor | None:
         """Errors at the inputs; not computed where nothing asks for them, as in a network's first layer."""
@@ -249,6 +276,66 @@ class VCMTile(CustomTile):
         if self.rpu_config.trials is None:
             plain: Tensor = super()._combine_weights(weight, bias)
             return plain
-        shape = (self.rpu_config.trials, self.out_size, self.in_size)
-        stacked: Tensor = torch.as_tensor(weight).detach().cpu().to(self.get_dtype()).clone().reshape(shape)
-        return stacked
+        given = torch.as_tensor(weight).detach().cpu().to(self.get_dtype()).clone()
+        return stack_weight(given, self.rpu_config.trials, self.out_size, self.in_size)
+
+
+class VCMTileArray(TileModuleArray):
+    """Several tiles for one layer, as aihwkit maps it; with stacked trials all weights lead with their axis."""
+
+    def __init__(
+        self, out_size: int, in_size: int, rpu_config: "VCMRPUConfig", bias: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(out_size, in_size, rpu_config, bias, **kwargs)
+        self.trials = rpu_config.trials
+        if bias and self.trials is not None:
+            self.bias = Parameter(torch.zeros(self.trials, out_size))
+
+    @torch.no_grad()
+    def set_weights(self, weight: Tensor, bias: Tensor | None = None, **kwargs: Any) -> None:
+        """Program the tiles with their parts of (out, in), or of (trials, out, in) when stacked."""
+        if self.trials is None:
+            super().set_weights(weight, bias, **kwargs)
+            return
+        stacked = stack_weight(torch.as_tensor(weight), self.trials, self.out_size, self.in_size)
+        for columns, tiles in zip(stacked.split(self.in_sizes, -1), self.array, strict=True):
+            for part, tile in zip(columns.split(self.out_sizes, -2), tiles, strict=True):
+                tile.set_weights(part, None, **kwargs)
+        if self.bias is not None and bias is not None:
+            self.bias.data.copy_(bias)
+
+    @torch.no_grad()
+    def get_weights(self, **kwargs: Any) -> tuple[Tensor, Tensor | None]:
+        """Weights and bias of the whole layer."""
+        columns = [torch.cat([tile.get_weights(**kwargs)[0] for tile in tiles], -2) for tiles in self.array]
+        return torch.cat(columns, -1), None if self.bias is None else self.bias.data
+
+    def forward(self, x_input: Tensor, tensor_view: tuple[int, ...] | None = None) -> Tensor:
+        """Sum of the tiles' products, plus the digital bias."""
+        if self.trials is None:
+            plain: Tensor = super().forward(x_input, tensor_view)
+            return plain
+        vectors = fold_to_trials(x_input, self.trials)
+        parts = vectors.split(self.in_sizes, -1)
+        rows = [torch.cat([tile(x) for tile in tiles], -1) for x, tiles in zip(parts, self.array, strict=True)]
+        out = reduce(torch.add, rows)
+        if self.bias is not None:
+            out = out + self.bias[:, None, :]
+        return out.reshape(*x_input.shape[:-1], self.out_size)
+
+
+def fold_to_trials(values: Tensor, trials: int) -> Tensor:
+    """(trials, vectors, features) of values whose first axis is the trials', or starts with them."""
+    if values.dim() < 2 or values.shape[0] % trials:
+        raise TileError(
+            f"input of shape {tuple(values.shape)} must lead with an axis of {trials} trials, alone or folded with "
+            "the batch"
+        )
+    return values.reshape(trials, -1, values.shape[-1])
+
+
+def stack_weight(weight: Tensor, trials: int, out_size: int, in_size: int) -> Tensor:
+    """(trials, out, in) of a weight that is given once for all trials, or once for each."""
+    if weight.numel() == out_size * in_size:
+        return weight.reshape(1, out_size, in_size).expand(trials, -1, -1)
+    return weight.reshape(trials, out_size, in_size)

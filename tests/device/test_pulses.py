@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 from aihwkit.simulator.configs import ConstantStepDevice, SingleRPUConfig
+from aihwkit.simulator.parameters.enums import PulseType
 from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.tiles.analog import AnalogTile
 
 from vcm_sweep.device._random import bernoulli_mask, popcount
-from vcm_sweep.device._update import Train, draw_sample
+from vcm_sweep.device._update import DETERMINISTIC_IMPLICIT, MEAN_COUNT, STOCHASTIC, Train, draw_sample, share_sample
 
 REPEATS = 1500
 DW_MIN = 1e-4
@@ -45,12 +46,15 @@ def ours(x, d, lr, update, key=7):
         update.fixed_bl,
         update.update_bl_management,
         update.update_management,
+        STOCHASTIC,
+        max(update.res, 0.0),
+        max(update.res, 0.0),
     )
     magnitude = _counts(x.numpy(), d.numpy(), train, REPEATS, key)
-    return magnitude * -np.sign(np.outer(d.numpy(), x.numpy())).astype(int)
+    return magnitude * -np.nan_to_num(np.sign(np.outer(d.numpy(), x.numpy()))).astype(int)
 
 
-def compiled(x, d, lr, update):
+def compiled(x, d, lr, update, repeats=REPEATS):
     device = ConstantStepDevice(
         dw_min=DW_MIN,
         dw_min_dtod=0,
@@ -65,8 +69,8 @@ def compiled(x, d, lr, update):
     tile = AnalogTile(len(d), len(x), SingleRPUConfig(device=device, update=update))
     tile.set_learning_rate(lr)
     start = torch.zeros(len(d), len(x))
-    counts = np.zeros((REPEATS, len(d), len(x)), int)
-    for k in range(REPEATS):
+    counts = np.zeros((repeats, len(d), len(x)), int)
+    for k in range(repeats):
         tile.tile.set_weights(start)
         tile.update(x[None], d[None])
         counts[k] = (tile.tile.get_weights() / DW_MIN).round().int().numpy()
@@ -103,6 +107,7 @@ CASES = {
     "no management": (5, 4, 0.01, {"update_bl_management": False, "update_management": False}),
     "no update management": (5, 4, 0.01, {"update_management": False}),
     "no management, saturating": (5, 4, 1.0, {"update_bl_management": False, "update_management": False}),
+    "two passes": (5, 4, 0.01, {"pulse_type": PulseType.STOCHASTIC}),
 }
 
 
@@ -175,6 +180,54 @@ def test_counts_of_a_row_are_as_correlated_as_in_the_compiled_device():
 def test_nothing_fires_without_input_gradient_or_rate(zero):
     x, d = torch.ones(3) * (zero != "x"), torch.ones(2) * (zero != "d")
     assert not ours(x, d, 0.0 if zero == "lr" else 0.1, UpdateParameters()).any()
+
+
+KINDS = {PulseType.DETERMINISTIC_IMPLICIT: DETERMINISTIC_IMPLICIT, PulseType.MEAN_COUNT: MEAN_COUNT}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"desired_bl": 200},
+        {"update_bl_management": False},
+        {"update_bl_management": False, "update_management": False},
+        {"fixed_bl": False, "update_bl_management": False, "update_management": False},
+        {"res": 0.03, "x_res_implicit": 0.1, "d_res_implicit": 0.02},
+    ],
+)
+@pytest.mark.parametrize("lr", [1e-4, 0.002, 0.03, 2.0])
+def test_deterministic_trains_fire_what_the_compiled_device_fires(kind, settings, lr):
+    generator = torch.Generator().manual_seed(3)
+    x, d = torch.randn(9, generator=generator), 0.3 * torch.randn(7, generator=generator)
+    update = UpdateParameters(pulse_type=kind, **settings)
+    theirs = compiled(x, d, lr, update, repeats=1)[0]
+    implicit = kind == PulseType.DETERMINISTIC_IMPLICIT
+    train = Train(
+        1e-6, 0.4e-9, lr, DW_MIN, update.desired_bl, update.fixed_bl, update.update_bl_management,
+        update.update_management, KINDS[kind],
+        update.x_res_implicit if implicit else update.res, update.d_res_implicit if implicit else update.res,
+    )  # fmt: skip
+    columns, rows = np.empty(9, np.int64), np.empty(7, np.int64)
+    column_shares, row_shares = np.empty(9), np.empty(7)
+    n, m, slots = share_sample(x.numpy(), d.numpy(), train, columns, column_shares, rows, row_shares)
+    ours = np.zeros((7, 9))
+    ours[np.ix_(rows[:n], columns[:m])] = np.floor(np.outer(row_shares[:n], column_shares[:m]) * slots + 0.5)
+    ours *= -np.sign(np.outer(d, x))
+    # The compiled device computes in single precision: a product within a millionth of a half may round either way.
+    assert (np.abs(ours - theirs) > 0).mean() <= 0.02
+    assert np.abs(ours - theirs).max() <= 1
+    if lr >= 0.002:
+        assert np.abs(theirs).sum() > 0
+
+
+def test_a_sample_that_is_not_finite_fires_nothing():
+    for bad in (math.nan, math.inf):
+        x, d = torch.tensor([0.5, 0.1, 0.8]), torch.tensor([0.01, -0.04])
+        assert ours(x, d, 0.05, UpdateParameters()).any()
+        x[1] = bad
+        assert not ours(x, d, 0.05, UpdateParameters()).any()
 
 
 @pytest.mark.parametrize("length", [1, 31, 64])

@@ -9,9 +9,9 @@ import torch
 from aihwkit.exceptions import ConfigError, TileError
 from aihwkit.nn import AnalogLinear, AnalogSequential
 from aihwkit.optim import AnalogSGD
-from aihwkit.simulator.parameters.enums import PulseType
 from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.parameters.training import UpdateParameters
+from aihwkit.simulator.tiles.custom import CustomUpdateParameters
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -263,7 +263,8 @@ def test_wrong_trial_axis_is_refused(shape):
 def test_learning_rate_per_trial():
     tile = AnalogLinear(2, 2, rpu_config=VCMRPUConfig(trials=2), bias=False).analog_module.tile
     tile.set_weights(torch.zeros(2, 2, 2))
-    tile.set_learning_rate(torch.tensor([0.0, 0.1]))
+    tile.set_learning_rate(0.1)
+    tile.set_rate_factors([0.0, 1.0])
     tile.update(torch.ones(2, 1, 2), torch.ones(2, 1, 2))
     weight = tile.get_weights()
     assert (weight[0].abs() < 1e-6).all()
@@ -273,12 +274,12 @@ def test_learning_rate_per_trial():
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
-        ({"update": UpdateParameters(pulse_type=PulseType.DETERMINISTIC_IMPLICIT)}, "pulse_type"),
-        ({"update": UpdateParameters(pulse_type=PulseType.STOCHASTIC)}, "pulse_type"),
+        ({"update": CustomUpdateParameters()}, "pulse_type"),
+        ({"update": UpdateParameters(um_grad_scale=0.5)}, "um_grad_scale"),
         ({"update": UpdateParameters(desired_bl=100)}, "desired_bl"),
         ({"update": UpdateParameters(desired_bl=0)}, "desired_bl"),
         ({"update": UpdateParameters(sto_round=True)}, "sto_round"),
-        ({"update": UpdateParameters(res=0.1)}, "res"),
+        ({"update": UpdateParameters(res=100)}, "res"),
         ({"update": UpdateParameters(fixed_bl=False, update_bl_management=False)}, "fixed_bl"),
         ({"forward": IOParameters(out_nonlinearity=0.1)}, "forward.out_nonlinearity"),
         ({"backward": IOParameters(inp_sto_round=True)}, "backward"),
