@@ -6,6 +6,7 @@ folder; 4 the cluster; 5 an analysis that the data does not carry; 6 done, but t
 """
 
 import argparse
+import dataclasses
 import functools
 import json
 import os
@@ -136,8 +137,12 @@ def _plan(arguments: argparse.Namespace) -> int:
     if not arguments.no_pilot:
         from .pilot import pilot
 
-        seconds = pilot(study, _data_dir(arguments))
+        settings = _settings(arguments)
+        pack = _pack(study, settings)
+        seconds = pilot(study, settings, pack)
         left = size.trials - size.done
+        values["trials_per_pack"] = pack
+        values["packs_to_run"] = -(-left // pack)
         values["cpu_s_per_trial"] = f"{seconds:.2f} (pilot of one pack)"
         values["core_hours_to_run"] = f"{seconds * left / 3600:.2f}"
     _show(arguments, values)
@@ -145,21 +150,24 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from vcm_sweep.sweep.running import default_directory, run
+    from vcm_sweep.sweep.running import checkpoint_folder, default_directory, run
     from vcm_sweep.sweep.study import Study
 
     from .progress import ProgressBar
 
     study = Study.from_toml(arguments.study)
     directory = arguments.out or default_directory(study)
-    data_dir = _data_dir(arguments)
-    if study.network.data != "digits":
-        # Found or downloaded once, here, where a failure is one line.
-        from vcm_sweep.sweep.data import load
+    settings = _settings(arguments)
+    # Found or downloaded once, here, where a failure is one line.
+    from vcm_sweep.sweep.data import load
 
-        load(study.network.data, data_dir)
+    load(study.network.data, settings.data_dir)
+    if study.run.checkpoint_s:
+        folder = str(checkpoint_folder(directory.resolve()))
+        settings = dataclasses.replace(settings, checkpoints=folder, checkpoint_s=study.run.checkpoint_s)
+    pack = _pack(study, settings, _workers(arguments))
     with ProgressBar(study.name, quiet=arguments.json) as bar:
-        results = run(study, _executor(arguments, data_dir), directory, bar, arguments.retry)
+        results = run(study, _executor(arguments, settings), directory, bar, arguments.retry, pack)
     counts = results.counts()
     values: dict[str, Any] = {"folder": str(directory), **counts}
     failed = sum(counts.values()) - counts["ok"]
@@ -169,10 +177,33 @@ def _run(arguments: argparse.Namespace) -> int:
     return EXIT_FAILED_TRIALS if failed else 0
 
 
-def _executor(arguments: argparse.Namespace, data_dir: str | None) -> Any:
+def _settings(arguments: argparse.Namespace) -> Any:
+    from .tasks import TrainSettings
+
+    return TrainSettings(data_dir=_data_dir(arguments), import_dir=os.getcwd())
+
+
+def _workers(arguments: argparse.Namespace) -> int:
+    """Packs that run at the same time on this machine."""
+    return 1 if arguments.in_process else arguments.cpus or len(os.sched_getaffinity(0))
+
+
+def _pack(study: Any, settings: Any, workers: int = 1) -> int:
+    """The study's pack size, or one that is chosen by trying some."""
+    if study.run.pack:
+        return int(study.run.pack)
+    import torch
+
+    from vcm_sweep.sweep.packing import choose_pack
+
+    torch.set_num_threads(1)
+    return choose_pack(study, settings.data_dir, workers, settings.device)
+
+
+def _executor(arguments: argparse.Namespace, settings: Any) -> Any:
     from .tasks import train_from
 
-    task = functools.partial(train_from, data_dir)
+    task = functools.partial(train_from, settings)
     if arguments.in_process:
         from vcm_sweep.sweep.executor import InProcessExecutor
 

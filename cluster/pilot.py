@@ -3,10 +3,10 @@
 from vcm_sweep.sweep.design import SobolDesign
 from vcm_sweep.sweep.study import Study
 
-from .tasks import train_from
+from .tasks import TrainSettings, train_from
 
 
-def pilot(study: Study, data_dir: str | None) -> float:
+def pilot(study: Study, settings: TrainSettings, pack: int) -> float:
     """CPU seconds per trial of one pack, spread evenly over the design, after compiling; nothing is stored."""
     import dataclasses
 
@@ -14,8 +14,8 @@ def pilot(study: Study, data_dir: str | None) -> float:
 
     torch.set_num_threads(1)
     trials = list(SobolDesign(study).trials())
-    chosen = trials[:: max(1, len(trials) // study.run.pack)][: study.run.pack]
+    chosen = trials[:: max(1, len(trials) // pack)][:pack]
     # One short trial first: compiling and loading are no cost of a trial.
     network = {**chosen[0].inputs["network"], "epochs": 1, "train_samples": 32, "test_samples": 32}
-    train_from(data_dir, [dataclasses.replace(chosen[0], inputs={**chosen[0].inputs, "network": network})])
-    return max(record.cpu_s for record in train_from(data_dir, chosen))
+    train_from(settings, [dataclasses.replace(chosen[0], inputs={**chosen[0].inputs, "network": network})])
+    return max(record.cpu_s for record in train_from(settings, chosen))

@@ -1,6 +1,6 @@
 """Stacked arrays of cells: fabrication, programming and pulsing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,13 +99,24 @@ class CellArrays(torch.nn.Module):
             torch.log(self.get_buffer("walked_N_max")[k].double()).clamp_max(high),
         )
 
-    def fraction_at_bound(self) -> torch.Tensor:
-        """(K,) float64: share of cells within 0.1 % in N of an end of their window or of N_min, N_max."""
-        shares = []
-        for k in range(self.trials):
-            low, high = self._limits(k)
-            shares.append(((self.log_n[k] <= low + 1e-3) | (self.log_n[k] >= high - 1e-3)).double().mean())
-        return torch.stack(shares)
+    def fraction_at_bound(self, k: int) -> float:
+        """Share of trial k's cells within 0.1 % in N of an end of their window or of N_min, N_max."""
+        low, high = self._limits(k)
+        return ((self.log_n[k] <= low + 1e-3) | (self.log_n[k] >= high - 1e-3)).double().mean().item()
+
+    def state(self, k: int) -> dict[str, torch.Tensor]:
+        """All that pulses change in trial k's array, on the CPU; the rest follows from its seed."""
+        state = {"log_n": self.log_n[k], "weight": self.weight[k], "counters": self.counters[k]}
+        for name in VARYING:
+            walk = self.devices[k].variability.c2c.get(name)
+            if walk is not None and walk.active:
+                state[f"walked_{name}"] = self.get_buffer(f"walked_{name}")[k]
+        return {name: values.detach().cpu().clone() for name, values in state.items()}
+
+    def load_state(self, k: int, state: Mapping[str, torch.Tensor]) -> None:
+        """Restore what :meth:`state` gave of an array with the same device, seed and index."""
+        for name, values in state.items():
+            self.get_buffer(name)[k] = values.to(self.log_n.device)
 
     def pulse(
         self,
@@ -143,11 +154,14 @@ class CellArrays(torch.nn.Module):
 
     def _cells(self, k: int) -> Cells:
         low, high = self.devices[k].window
-        base = tuple(self.get_buffer(f"base_{name}")[k].numpy() for name in VARYING)
-        walked = tuple(self.get_buffer(f"walked_{name}")[k].numpy() for name in VARYING)
+
+        def four(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+            n_max, n_min, r, length = (self.get_buffer(f"{kind}_{name}")[k].numpy() for name in VARYING)
+            return n_max, n_min, r, length
+
         return Cells(
-            self.log_n[k].numpy(), self.weight[k].view(-1).numpy(), base, walked, self.boost[k].numpy(),
-            np.array([low]), np.array([high]),
+            self.log_n[k].numpy(), self.weight[k].view(-1).numpy(), four("base"), four("walked"),
+            self.boost[k].numpy(), np.array([low]), np.array([high]),
         )  # fmt: skip
 
 

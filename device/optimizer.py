@@ -13,6 +13,7 @@ class TrialSGD(AnalogSGD):
 
     Parameter groups and torch's schedulers set the learning rate as usual; trial k trains at that times
     ``factors[k]``. A trial at 0 is frozen: its cells and biases keep their values, whatever its gradients are.
+    Plain descent: no momentum, no weight decay.
 
     Args:
         network: of layers that stack K trials; every parameter leads with the axis of trials.
@@ -47,15 +48,18 @@ class TrialSGD(AnalogSGD):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None, **kwargs: Any) -> Any:
         """One step of all trials."""
-        if any(factor != 1.0 for factor in self.factors):
-            self._scale_gradients()
+        self._step_digital()
         return super().step(closure, **kwargs)
 
-    def _scale_gradients(self) -> None:
+    def _step_digital(self) -> None:
+        """The biases' step; AnalogSGD then finds no gradient of theirs and steps the cells."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if isinstance(parameter, AnalogContext) or parameter.grad is None:
                     continue
-                factors = parameter.new_tensor(self.factors).view(-1, *(1,) * (parameter.dim() - 1))
+                rates = parameter.new_tensor([-group["lr"] * factor for factor in self.factors])
+                rates = rates.view(-1, *(1,) * (parameter.dim() - 1))
                 # A frozen trial may have gradients that are not finite: 0 times them would not be 0.
-                parameter.grad.copy_(torch.where(factors == 0, torch.zeros_like(factors), parameter.grad * factors))
+                gradient = torch.where(rates == 0, torch.zeros_like(parameter), parameter.grad)
+                parameter.addcmul_(gradient, rates)
+                parameter.grad = None

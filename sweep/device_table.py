@@ -3,12 +3,16 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.integration import integrate
 from vcm_sweep.device.parameters import CellParameters
 from vcm_sweep.device.periphery import Periphery
 from vcm_sweep.device.variability import VARYING, Mismatch, Spread, Variability, Walk
 from vcm_sweep.device.vcm_device import VCMDevice
 
+from .aihwkit_device import build_compiled_device, canonical_settings
 from .errors import StudyError
 from .fields import Fields
 
@@ -18,12 +22,19 @@ if TYPE_CHECKING:
 MODELS = ("explicit",)
 
 
+def is_physical(plain: dict[str, Any]) -> bool:
+    """Whether a canonical [device] table describes VCM cells, not a device of aihwkit's."""
+    return "aihwkit" not in plain
+
+
 def canonical_device(table: dict[str, Any]) -> dict[str, Any]:
     """The [device] table with every result-affecting field written out, checked against the cell's own rules.
 
     Raises:
         StudyError: an unknown key, or a value that the cell refuses.
     """
+    if "aihwkit" in table:
+        return _canonical_aihwkit(table)
     fields = Fields(table, "device")
     plain: dict[str, Any] = {
         "model": fields.choice("model", MODELS, "explicit"),
@@ -47,12 +58,53 @@ def canonical_device(table: dict[str, Any]) -> dict[str, Any]:
     read_noise.finish()
     for direction in ("io", "update"):
         plain[direction] = _aihwkit_fields(fields.table(direction), direction)
+    plain |= _mapping(fields.table("mapping"))
     fields.finish()
     try:
-        build_device(plain)
+        check_window(build_device(plain))
     except DeviceError as error:
         raise StudyError(f"[device] {error}") from None
     return plain
+
+
+def _canonical_aihwkit(table: dict[str, Any]) -> dict[str, Any]:
+    fields = Fields(table, "device")
+    name = fields.text("aihwkit")
+    plain = {"aihwkit": name, "settings": canonical_settings(name, fields.table("settings"))}
+    for direction in ("io", "update"):
+        plain[direction] = _aihwkit_fields(fields.table(direction), direction)
+    plain |= _mapping(fields.table("mapping"))
+    fields.finish()
+    return plain
+
+
+def check_window(device: VCMDevice) -> None:
+    """Raise DeviceError where one pulse carries the nominal cell across its whole window, either way.
+
+    Such a cell knows two states: no learning rate would train it.
+    """
+    low, high = (float(torch.exp(torch.tensor(x, dtype=torch.float64))) for x in device.window)
+    nominal = device.parameters
+    for what, start, voltage in (("set", low, device.set_voltage_v), ("reset", high, device.reset_voltage_v)):
+        n = torch.tensor([start], dtype=torch.float64)
+        after = float(integrate(n, voltage, device.pulse_s, nominal, device.model)[0])
+        share = abs(after - start) / (high - low)
+        if share > 0.9:
+            raise DeviceError(
+                f"one {what.upper()} pulse of pulse_s = {device.pulse_s:g} s at {what}_voltage_v = {voltage:g} V "
+                f"crosses {min(share, 1):.0%} of the nominal cell's window and saturates every cell: "
+                "shorten the pulse or lower the voltage"
+            )
+
+
+def _mapping(table: dict[str, Any]) -> dict[str, Any]:
+    """How a layer is cut into tiles; left out where it is not given, so that a layer is one tile."""
+    if not table:
+        return {}
+    fields = Fields(table, "device.mapping")
+    plain = {name: fields.integer(name, 0, 1 << 30, 0) for name in ("max_input_size", "max_output_size")}
+    fields.finish()
+    return {"mapping": plain}
 
 
 def _per_parameter(table: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -96,27 +148,36 @@ def _walk(table: dict[str, Any], parameter: str) -> dict[str, Any]:
 
 
 # Plain numbers and switches of aihwkit's IOParameters and UpdateParameters; enumerations are named by member.
-_IO_NUMBERS = ("inp_bound", "inp_noise", "inp_res", "out_bound", "out_noise", "out_res", "out_scale", "w_noise",
-               "max_bm_factor", "max_bm_res", "nm_thres")  # fmt: skip
-_IO_ENUMS = {"bound_management": ("NONE", "ITERATIVE"), "noise_management": ("NONE", "ABS_MAX", "CONSTANT"),
-             "w_noise_type": ("NONE", "ADDITIVE_CONSTANT")}  # fmt: skip
+_IO_NUMBERS = ("inp_bound", "inp_noise", "inp_res", "inp_asymmetry", "out_bound", "out_noise", "out_res", "out_scale",
+               "out_asymmetry", "w_noise", "max_bm_factor", "max_bm_res", "nm_thres")  # fmt: skip
+_IO_FLAGS = ("is_perfect", "inp_sto_round", "out_sto_round")
+_IO_ENUMS = {
+    "mv_type": ("ONE_PASS", "POS_NEG_SEPARATE", "POS_NEG_SEPARATE_DIGITAL_SUM"),
+    "bound_management": ("NONE", "ITERATIVE", "ITERATIVE_WORST_CASE"),
+    "noise_management": ("NONE", "ABS_MAX", "ABS_MAX_NP_SUM", "MAX", "CONSTANT"),
+    "w_noise_type": ("NONE", "ADDITIVE_CONSTANT", "PCM_READ"),
+}
 _UPDATE_FLAGS = ("fixed_bl", "update_bl_management", "update_management")
+_UPDATE_NUMBERS = ("res", "x_res_implicit", "d_res_implicit")
+_UPDATE_ENUMS = {
+    "pulse_type": ("STOCHASTIC_COMPRESSED", "STOCHASTIC", "DETERMINISTIC_IMPLICIT", "MEAN_COUNT", "NONE",
+                   "NONE_WITH_DEVICE"),
+}  # fmt: skip
 
 
 def _aihwkit_fields(table: dict[str, Any], direction: str) -> dict[str, Any]:
+    """What is given of aihwkit's settings; the rest keeps aihwkit's defaults."""
     fields = Fields(table, f"device.{direction}")
-    plain: dict[str, Any] = {}
-    if direction == "update":
-        plain = {key: fields.flag(key, True) for key in _UPDATE_FLAGS if key in table}
-        if "desired_bl" in table:
-            plain["desired_bl"] = fields.integer("desired_bl", 1, 64)
-        fields.finish(also=(*_UPDATE_FLAGS, "desired_bl"))
-        return plain
-    plain = {key: fields.number(key, 0, 1e9) for key in _IO_NUMBERS if key in table}
-    plain |= {key: fields.choice(key, words) for key, words in _IO_ENUMS.items() if key in table}
-    if "is_perfect" in table:
-        plain["is_perfect"] = fields.flag("is_perfect", False)
-    fields.finish(also=(*_IO_NUMBERS, *_IO_ENUMS, "is_perfect"))
+    update = direction == "update"
+    numbers, flags, enums = (
+        (_UPDATE_NUMBERS, _UPDATE_FLAGS, _UPDATE_ENUMS) if update else (_IO_NUMBERS, _IO_FLAGS, _IO_ENUMS)
+    )
+    plain: dict[str, Any] = {key: fields.number(key, 0, 1 if update else 1e9) for key in numbers if key in table}
+    plain |= {key: fields.choice(key, words) for key, words in enums.items() if key in table}
+    plain |= {key: fields.flag(key, False) for key in flags if key in table}
+    if update and "desired_bl" in table:
+        plain["desired_bl"] = fields.integer("desired_bl", 1, 1_000_000)
+    fields.finish(also=(*numbers, *enums, *flags, *(("desired_bl",) if update else ())))
     return plain
 
 
@@ -138,19 +199,50 @@ def build_device(plain: dict[str, Any]) -> VCMDevice:
 def rpu_config(tables: list[dict[str, Any]]) -> "VCMRPUConfig":
     """The aihwkit configuration that stacks one trial per canonical [device] table.
 
-    The tables must agree on ``io`` and ``update``: those hold for the whole stack.
+    The tables must agree on ``io``, ``update`` and ``mapping``: those hold for the whole stack.
+
+    Raises:
+        StudyError: settings of aihwkit's that the cells do not support.
     """
-    from aihwkit.simulator.parameters import enums
-    from aihwkit.simulator.parameters.io import IOParameters
-    from aihwkit.simulator.parameters.training import UpdateParameters
+    from aihwkit.exceptions import ConfigError
 
     from vcm_sweep.device.config import VCMRPUConfig
 
-    names = {"bound_management": enums.BoundManagementType, "noise_management": enums.NoiseManagementType,
-             "w_noise_type": enums.WeightNoiseType}  # fmt: skip
-    io = {key: names[key][value] if key in names else value for key, value in tables[0]["io"].items()}
-    devices = [build_device(table) for table in tables]
-    config = VCMRPUConfig(trials=len(tables), device=devices)
-    config.forward, config.backward = IOParameters(**io), IOParameters(**io)
-    config.update = dataclasses.replace(UpdateParameters(), **tables[0]["update"])
+    config = VCMRPUConfig(trials=len(tables), device=[build_device(table) for table in tables])
+    _set_common(config, tables[0])
+    try:
+        config.check()
+    except ConfigError as error:
+        raise StudyError(f"[device] {error}") from None
     return config
+
+
+def aihwkit_config(table: dict[str, Any]) -> Any:
+    """The configuration of aihwkit's compiled tile for a canonical [device] table that names a device of its own."""
+    from aihwkit.simulator.configs import SingleRPUConfig
+
+    config = SingleRPUConfig(device=build_compiled_device(table["aihwkit"], table["settings"]))
+    _set_common(config, table)
+    return config
+
+
+def _set_common(config: Any, table: dict[str, Any]) -> None:
+    from aihwkit.simulator.parameters import enums
+    from aihwkit.simulator.parameters.io import IOParameters
+    from aihwkit.simulator.parameters.mapping import MappingParameter
+    from aihwkit.simulator.parameters.training import UpdateParameters
+
+    names = {
+        "mv_type": enums.AnalogMVType,
+        "bound_management": enums.BoundManagementType,
+        "noise_management": enums.NoiseManagementType,
+        "w_noise_type": enums.WeightNoiseType,
+        "pulse_type": enums.PulseType,
+    }
+
+    def typed(values: dict[str, Any]) -> dict[str, Any]:
+        return {key: names[key][value] if key in names else value for key, value in values.items()}
+
+    config.forward, config.backward = IOParameters(**typed(table["io"])), IOParameters(**typed(table["io"]))
+    config.update = dataclasses.replace(UpdateParameters(), **typed(table["update"]))
+    config.mapping = MappingParameter(**table.get("mapping", {"max_input_size": 0, "max_output_size": 0}))

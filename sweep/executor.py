@@ -36,7 +36,7 @@ class InProcessExecutor(Executor):
 
 
 def run_isolated(task: Task, pack: Sequence[Trial]) -> list[TrialRecord]:
-    """The records of a pack; if it fails, its trials are run one by one, and the culprit is recorded.
+    """The records of a pack; one that fails or does not fit into memory is halved until the culprit is alone.
 
     A StudyError is the user's to mend and passes through.
     """
@@ -45,8 +45,17 @@ def run_isolated(task: Task, pack: Sequence[Trial]) -> list[TrialRecord]:
     except StudyError:
         raise
     except Exception as error:
-        if len(pack) > 1:
-            return [record for trial in pack for record in run_isolated(task, [trial])]
-        reason = (str(error).splitlines() or [""])[0]
-        status = "oom" if isinstance(error, MemoryError) else "error"
-        return [TrialRecord.failed(pack[0], status, f"{type(error).__name__}: {reason}"[:500])]
+        failure = _reason(error)
+    # Outside of the handler: the error's frames, and all the tensors in them, are gone before the halves start.
+    if len(pack) > 1:
+        middle = len(pack) // 2
+        return [record for half in (pack[:middle], pack[middle:]) for record in run_isolated(task, half)]
+    return [TrialRecord.failed(pack[0], *failure)]
+
+
+def _reason(error: Exception) -> tuple[str, str]:
+    """(status, reason) of a trial that failed with an error."""
+    first = (str(error).splitlines() or [""])[0]
+    # torch raises a bare RuntimeError where its CPU allocator fails.
+    memory = isinstance(error, MemoryError) or "OutOfMemoryError" in type(error).__name__ or "can't allocate" in first
+    return "oom" if memory else "error", f"{type(error).__name__}: {first}"[:500]

@@ -1,6 +1,7 @@
-"""The catalogue of factors: which nonidealities a study can vary, and where each enters the [device] table.
+"""The catalogue of factors: what a study can vary, and where each enters a trial's inputs.
 
-Names are ``<parameter>.<mechanism>.<moment>``.
+Names of the nonidealities are ``<parameter>.<mechanism>.<moment>``. ``network.lr`` is the learning rate, and
+``aihwkit.<field>`` any number of aihwkit's own device, where the study names one.
 """
 
 import copy
@@ -20,7 +21,7 @@ DISTRIBUTIONS = ("uniform", "loguniform")
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """A factor that exists: path into the [device] table, allowed range, unit and meaning."""
+    """A factor that exists: path into a trial's inputs, allowed range, unit and meaning."""
 
     path: tuple[str, ...]
     low: float
@@ -33,39 +34,49 @@ def _entries() -> Iterator[tuple[str, CatalogueEntry]]:
     for name in VARYING:
         yield (
             f"{name}.d2d.sigma",
-            CatalogueEntry(("d2d", name, "sigma"), 0, 10, "relative", f"spread of {name} from cell to cell"),
+            CatalogueEntry(("device", "d2d", name, "sigma"), 0, 10, "relative", f"spread of {name} from cell to cell"),
         )
         yield (
             f"{name}.c2c.direct",
-            CatalogueEntry(("c2c", name, "direct"), 0, 1, "relative", f"random step of {name} after every pulse"),
-        )
-        yield (
-            f"{name}.c2c.slope",
             CatalogueEntry(
-                ("c2c", name, "slope"), 0, 1, "relative", f"random step of {name} in proportion to the pulse's effect"
+                ("device", "c2c", name, "direct"), 0, 1, "relative", f"random step of {name} after every pulse"
             ),
         )
+        step = f"random step of {name} in proportion to the pulse's effect"
+        yield f"{name}.c2c.slope", CatalogueEntry(("device", "c2c", name, "slope"), 0, 1, "relative", step)
     yield (
         "mismatch.global.mean",
-        CatalogueEntry(("mismatch", "mean"), -5, 5, "ln", "change of ln(RESET/SET) in every cell"),
+        CatalogueEntry(("device", "mismatch", "mean"), -5, 5, "ln", "change of ln(RESET/SET) in every cell"),
     )
     yield (
         "mismatch.d2d.sigma",
-        CatalogueEntry(("mismatch", "sigma"), 0, 5, "ln", "spread of ln(RESET/SET) from cell to cell"),
+        CatalogueEntry(("device", "mismatch", "sigma"), 0, 5, "ln", "spread of ln(RESET/SET) from cell to cell"),
     )
     yield (
         "read.noise.sigma",
-        CatalogueEntry(("read_noise", "sigma"), 0, 1, "relative", "read noise, in parts of the cell's read current"),
+        CatalogueEntry(
+            ("device", "read_noise", "sigma"), 0, 1, "relative", "read noise, in parts of the cell's read current"
+        ),
     )
     for name in CellParameters.names():
         low, high = CellParameters.bounds(name)
         yield (
             f"{name}.global.mean",
-            CatalogueEntry((name,), low, high, CellParameters.unit(name), f"{name} of the whole array"),
+            CatalogueEntry(("device", name), low, high, CellParameters.unit(name), f"{name} of the whole array"),
         )
+    yield "network.lr", CatalogueEntry(("network", "lr"), 1e-9, 100, "1", "learning rate")
 
 
 CATALOGUE = dict(_entries())
+_AIHWKIT = "aihwkit."
+
+
+def entry(name: str) -> CatalogueEntry | None:
+    """The catalogue's entry, or one for a field of aihwkit's device; None for what does not exist."""
+    if name.startswith(_AIHWKIT) and name.removeprefix(_AIHWKIT).isidentifier():
+        field = name.removeprefix(_AIHWKIT)
+        return CatalogueEntry(("device", "settings", field), -1e9, 1e9, "aihwkit", f"{field} of aihwkit's device")
+    return CATALOGUE.get(name)
 
 
 @dataclass(frozen=True)
@@ -80,23 +91,34 @@ class Factor:
     @property
     def unit(self) -> str:
         """Unit of the values."""
-        return CATALOGUE[self.name].unit
+        return self._entry.unit
 
     @property
     def meaning(self) -> str:
         """What varies, in words."""
-        return CATALOGUE[self.name].meaning
+        return self._entry.meaning
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Where the value goes in a trial's inputs."""
+        return self._entry.path
+
+    @property
+    def _entry(self) -> CatalogueEntry:
+        found = entry(self.name)
+        assert found is not None, "checked by from_table"
+        return found
 
     @classmethod
     def from_table(cls, table: Any, number: int) -> "Factor":
         """A factor from its ``[[factor]]`` table; StudyError says what is wrong."""
         fields = Fields(table, f"factor {number}")
         name = fields.text("name")
-        if name not in CATALOGUE:
+        known = entry(name)
+        if known is None:
             near = difflib.get_close_matches(name, CATALOGUE, 3, 0.4)
             hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "none is near"
             raise StudyError(f"[factor {number}] unknown factor {name!r}; {hint} (vcm-sweep plan --factors lists all)")
-        entry = CATALOGUE[name]
         bounds = fields.rest()
         distribution = bounds.pop("distribution", "uniform")
         span = bounds.pop("range", None)
@@ -110,7 +132,7 @@ class Factor:
         if not isinstance(span, list) or len(span) != 2:
             raise StudyError(f"[factor {number}] range = {span!r} must be [low, high]")
         ends = Fields({"low": span[0], "high": span[1]}, f"factor {number}: {name}")
-        low, high = ends.number("low", entry.low, entry.high), ends.number("high", entry.low, entry.high)
+        low, high = (ends.number(end, known.low, known.high) for end in ("low", "high"))
         if not low < high:
             raise StudyError(f"[factor {number}] {name}: low = {low:g} must be below high = {high:g}")
         if distribution == "loguniform" and low <= 0:
@@ -118,11 +140,13 @@ class Factor:
         return cls(name, low, high, str(distribution))
 
 
-def apply_factors(device: dict[str, Any], values: dict[str, float]) -> dict[str, Any]:
-    """The canonical [device] table with the factors' values in their places."""
-    changed = copy.deepcopy(device)
+def apply_factors(inputs: dict[str, Any], values: dict[str, float]) -> dict[str, Any]:
+    """A trial's inputs, the canonical [network] and [device] tables, with the factors' values in their places."""
+    changed = copy.deepcopy(inputs)
     for name, value in values.items():
-        *path, last = CATALOGUE[name].path
+        found = entry(name)
+        assert found is not None, "checked when the study was read"
+        *path, last = found.path
         table = changed
         for key in path:
             table = table.setdefault(key, {})

@@ -24,6 +24,7 @@ class Fields:
         if not isinstance(table, Mapping):
             raise StudyError(f"[{name}] must be a table, not {table!r}")
         self._table = dict(table)
+        self.given = set(self._table)
         self.name = name
         self._asked: list[str] = []
 
@@ -57,6 +58,13 @@ class Fields:
         if value not in words:
             raise StudyError(f"[{self.name}] {key} = {value!r} must be one of {', '.join(map(repr, words))}")
         return str(value)
+
+    def is_word(self, key: str, word: str, default: Any = None) -> bool:
+        """Whether a field that may be a number or one word is the word; then it is read."""
+        if self._table.get(key, word if default is None else default) != word:
+            return False
+        self._take(key, word)
+        return True
 
     def text(self, key: str, default: str | None = None) -> str:
         """A non-empty string."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
+from .checkpoint import discard_checkpoints
 from .design import SobolDesign
 from .executor import Executor
 from .results import Results
@@ -15,6 +16,14 @@ from .trial import Trial, TrialRecord
 
 type Progress = Callable[[int, int, list[TrialRecord]], None]
 """Called with the trials done, the trials in all, and the records that just came in."""
+
+
+_PACK = 16
+
+
+def checkpoint_folder(directory: Path) -> Path:
+    """Where the states of unfinished trials of a results folder are."""
+    return directory / "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -38,11 +47,13 @@ def run(
     directory: Path | None = None,
     progress: Progress | None = None,
     retry: bool = False,
+    pack: int | None = None,
 ) -> Results:
     """The results of a study, after running every trial that the folder does not hold yet.
 
     Records are durable as soon as ``progress`` hears of them; after an interruption the same call goes on.
-    Trials that failed are run again only with ``retry``.
+    Trials that failed are run again only with ``retry``. ``pack`` is the number of trials trained together, by
+    default the study's own, or 16 where it leaves that open.
     """
     directory = directory or default_directory(study)
     with Store.create(study, directory) as store:
@@ -53,10 +64,11 @@ def run(
         total, finished = len(design), len(done)
         if progress:
             progress(finished, total, [])
-        records_of_packs = executor.run(_packs(design, done, study.run.pack))
+        records_of_packs = executor.run(_packs(design, done, pack or study.run.pack or _PACK))
         try:
             for records in records_of_packs:
                 store.append(records)
+                discard_checkpoints(checkpoint_folder(directory), (record.key for record in records))
                 finished += len(records)
                 if progress:
                     progress(finished, total, records)
@@ -74,7 +86,7 @@ def plan(study: Study, directory: Path | None = None) -> Plan:
     if (directory / "study.toml").exists():
         done = set(Store.create(study, directory).table()["key"].to_pylist())
     design = SobolDesign(study)
-    packs = sum(1 for _ in _packs(design, done, study.run.pack))
+    packs = sum(1 for _ in _packs(design, done, study.run.pack or _PACK))
     return Plan(len(design.points), len(design), len(done), packs)
 
 

@@ -1,6 +1,5 @@
 """Training of stacked trials: trials of one network and schedule, side by side in one process."""
 
-import itertools
 import json
 import math
 import time
@@ -10,167 +9,301 @@ from typing import Any
 
 import torch
 
+from .checkpoint import load_checkpoint, save_checkpoint
 from .data import DataSet, load
-from .device_table import rpu_config
 from .errors import StudyError
+from .progress import Progress
+from .stack import Stack, build_stack
 from .trial import Trial, TrialRecord
 
 _TEST_CHUNK = 500
+# A look at the loss waits for a GPU: there only now and then.
+_CUDA_CHECK_EVERY = 64
 
 
-def train(trials: Sequence[Trial], data_dir: str | None = None) -> list[TrialRecord]:
+def train(
+    trials: Sequence[Trial],
+    data_dir: str | None = None,
+    device: str = "cpu",
+    checkpoints: str | None = None,
+    checkpoint_s: float = 300.0,
+) -> list[TrialRecord]:
     """The records of the given trials, in their order, trained together.
 
-    All trials must agree on the network, its schedule and aihwkit's io and update settings; their cells, seeds
-    and data orders are their own. On a CPU with one thread a trial gives the same bits whatever runs beside it.
+    All trials must agree on the network, its schedule and aihwkit's io, update and mapping settings; their cells,
+    seeds, data orders and learning rates are their own. On a CPU with one thread a trial gives the same bits
+    whatever runs beside it. A trial whose numbers are no longer finite is frozen and recorded as diverged.
+
+    Args:
+        trials: at least one.
+        data_dir: torchvision root, see :func:`vcm_sweep.sweep.data.load`.
+        device: of torch, "cpu" or "cuda".
+        checkpoints: folder of the states of unfinished trials; a trial that has one there goes on from it.
+        checkpoint_s: seconds between two states; 0 writes none.
 
     Raises:
-        StudyError: trials that cannot be stacked, or a data set that is not there.
+        StudyError: trials that cannot be stacked, or a data set or network that cannot be used.
     """
-    started, cpu_started = time.perf_counter(), time.process_time()
-    network_spec = _common_network(trials)
-    data = load(network_spec["data"], data_dir).first(network_spec["train_samples"], network_spec["test_samples"])
-    network = _build(trials, network_spec, data)
-    run = _Run(network, data, network_spec, trials, started)
-    run.fit()
-    wall = (time.perf_counter() - started) / len(trials)
-    cpu = (time.process_time() - cpu_started) / len(trials)
-    return [run.record(k, trial, wall, cpu) for k, trial in enumerate(trials)]
+    spec = _common_network(trials)
+    data = load(spec["data"], data_dir).first(
+        spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0)
+    )
+    records: dict[str, TrialRecord] = {}
+    for group, states in _groups(trials, checkpoints):
+        run = StackedTraining(group, spec, data, device)
+        run.restore(states)
+        run.fit(checkpoints if checkpoint_s else None, checkpoint_s)
+        records |= {record.key: record for record in run.records()}
+    return [records[trial.key] for trial in trials]
 
 
 def _common_network(trials: Sequence[Trial]) -> dict[str, Any]:
+    """The [network] table of all trials; the learning rate may differ."""
     if not trials:
         raise StudyError("train() needs at least one trial")
     first = trials[0].inputs
     for trial in trials[1:]:
-        for part in ("io", "update"):
-            if trial.inputs["device"][part] != first["device"][part]:
+        for part in ("io", "update", "mapping", "aihwkit"):
+            if trial.inputs["device"].get(part) != first["device"].get(part):
                 raise StudyError(f"stacked trials must agree on [device.{part}]: run them in separate packs")
-        if trial.inputs["network"] != first["network"]:
+        if {**trial.inputs["network"], "lr": 0} != {**first["network"], "lr": 0}:
             raise StudyError("stacked trials must agree on [network]: run them in separate packs")
     return dict(first["network"])
 
 
-def _build(trials: Sequence[Trial], spec: dict[str, Any], data: DataSet) -> Any:
-    from aihwkit.nn import AnalogLinear, AnalogSequential
-
-    config = rpu_config([trial.inputs["device"] for trial in trials])
-    sizes = [data.train_x.shape[1], *spec["hidden"], data.classes]
-    layers: list[torch.nn.Module] = []
-    for inputs, outputs in itertools.pairwise(sizes):
-        layers += [AnalogLinear(inputs, outputs, rpu_config=config), torch.nn.Sigmoid()]
-    layers[-1] = torch.nn.LogSoftmax(dim=-1)
-    network: Any = AnalogSequential(*layers)
-    seeds = [trial.seeds for trial in trials]
-    generators = [torch.Generator().manual_seed(seed.init) for seed in seeds]
-    for index, tile in enumerate(network.analog_tiles()):
-        tile.tile.reseed([seed.arrays for seed in seeds], index)
-        shape = (tile.out_size, tile.in_size)
-        uniform = torch.stack([torch.rand(shape, generator=generator) for generator in generators])
-        tile.set_weights(spec["init"] * (2 * uniform - 1), torch.zeros(len(trials), tile.out_size))
-    return network
+type _State = tuple[dict[str, torch.Tensor], dict[str, Any]]
 
 
-class _Run:
+def _groups(trials: Sequence[Trial], checkpoints: str | None) -> list[tuple[list[Trial], list[_State | None]]]:
+    """Trials that are at the same step, with their states: those can be stacked."""
+    groups: dict[Any, tuple[list[Trial], list[_State | None]]] = {}
+    for trial in trials:
+        state = load_checkpoint(checkpoints, trial.key) if checkpoints else None
+        progress = state[1] if state else {"epoch": 0, "batch": 0, "stopped": ""}
+        place = "stopped" if progress["stopped"] else (progress["epoch"], progress["batch"])
+        members = groups.setdefault(place, ([], []))
+        members[0].append(trial)
+        members[1].append(state)
+    return list(groups.values())
+
+
+class StackedTraining:
     """The state of one stacked training."""
 
-    def __init__(
-        self, network: torch.nn.Module, data: DataSet, spec: dict[str, Any], trials: Sequence[Trial], started: float
-    ) -> None:
-        from aihwkit.optim import AnalogSGD
-
-        self.network, self.data, self.spec = network, data, spec
-        self.trials = len(trials)
-        self.optimizer = AnalogSGD(network.parameters(), lr=spec["lr"])
-        self.optimizer.regroup_param_groups(network)
+    def __init__(self, trials: Sequence[Trial], spec: dict[str, Any], data: DataSet, device: str) -> None:
+        self.trials, self.spec, self.data, self.device = trials, spec, data, device
+        self.started, self.cpu_started = time.perf_counter(), time.process_time()
+        self.stack: Stack = build_stack(trials, spec, data.train_x.shape[1:], data.classes, device)
+        self.x, self.y = data.train_x.to(device), data.train_y.to(device)
+        self.progress = [Progress() for _ in trials]
         self.orders = [torch.Generator().manual_seed(trial.seeds.data_order) for trial in trials]
-        self.histories: list[list[float]] = [[] for _ in trials]
-        self.loss = torch.full((self.trials,), math.nan)
-        self.broken: dict[int, str] = {}
-        self.timed_out = False
-        self.deadline = started + sum(trial.deadline_s for trial in trials)
-        self.reads = 0
+        self.epoch = self.batch = 0
+        self.total = torch.zeros(len(trials), device=device)
+        self.deadline = self.started + sum(trial.deadline_s for trial in trials)
+        self.check_every = 1 if device == "cpu" else _CUDA_CHECK_EVERY
 
-    def fit(self) -> None:
-        for epoch in range(self.spec["epochs"]):
-            self._epoch(epoch)
-            if self.timed_out:
-                return
-            for k, accuracy in enumerate(self._accuracy().tolist()):
-                self.histories[k].append(accuracy)
+    def restore(self, states: Sequence[_State | None]) -> None:
+        """Go on where the states of the trials were saved."""
+        for k, state in enumerate(states):
+            if state is not None:
+                self.stack.load_state(k, state[0])
+                self.progress[k] = Progress.from_plain(state[1])
+        self.epoch, self.batch = self.progress[0].epoch, self.progress[0].batch
+        self.total = torch.tensor([progress.epoch_loss for progress in self.progress], device=self.device)
+        for _ in range(self.epoch):
+            self._next_order()
 
-    def _epoch(self, epoch: int) -> None:
+    def fit(self, checkpoints: str | None, checkpoint_s: float) -> None:
+        """Train to the end; save the states every so often."""
+        saved = self.started
+        while self.active and self.epoch < self.spec["epochs"]:
+            order = self._next_order()
+            self.stack.train(True)
+            rates = self._rates()
+            batches = order.shape[1] // self.spec["batch"]
+            while self.batch < batches:
+                self._step(order[:, self.batch * self.spec["batch"] : (self.batch + 1) * self.spec["batch"]], rates)
+                self.batch += 1
+                now = time.perf_counter()
+                if now > self.deadline:
+                    self._stop_all("timeout")
+                    return
+                if checkpoints and now - saved > checkpoint_s:
+                    self._save(checkpoints)
+                    saved = now
+                if self.batch % self.check_every == 0 and self._freeze_broken():
+                    rates = self._rates()
+                    if not self.active:
+                        return
+            self._freeze_broken()
+            self._end_of_epoch()
+        for k in self.active:
+            self._stop(k, "ok")
+
+    def take_steps(self, count: int) -> None:
+        """Some steps at the first learning rate, to see what they cost."""
+        order, rates, size = self._next_order(), self._rates(), self.spec["batch"]
+        for step in range(count):
+            first = step * size % (order.shape[1] - size + 1)
+            self._step(order[:, first : first + size].clamp_min(0), rates)
+        if self.device != "cpu":
+            torch.cuda.synchronize(self.device)
+
+    def bytes_used(self) -> float:
+        """Memory of the trials, estimated: their cells, and a few values per line of a test chunk."""
+        held, lines = self.stack.memory()
+        return len(self.trials) * (held + 4.0 * 6 * _TEST_CHUNK * lines)
+
+    @property
+    def active(self) -> list[int]:
+        """Trials that still train."""
+        return [k for k, progress in enumerate(self.progress) if not progress.stopped]
+
+    def _rates(self) -> list[float]:
+        """Learning rate of every trial in this epoch; 0 freezes it."""
+        step = self.spec.get("lr_step_epochs", 0)
+        decay = self.spec.get("lr_gamma", 1.0) ** (self.epoch // step) if step else 1.0
+        return [
+            0.0 if progress.stopped else trial.inputs["network"]["lr"] * decay
+            for trial, progress in zip(self.trials, self.progress, strict=True)
+        ]
+
+    def _next_order(self) -> torch.Tensor:
+        """(trials, batches * batch) rows of the next epoch.
+
+        A short last batch is filled with all-zero samples of no weight (-1), which fire no pulse: every tensor keeps
+        its shape, and with it each trial its place in a vector register.
+        """
         samples, batch = len(self.data.train_y), self.spec["batch"]
         order = torch.stack([torch.randperm(samples, generator=g) for g in self.orders])
-        # A short last batch is filled with all-zero samples of no weight, which fire no pulse: every tensor
-        # keeps its shape, and with it each trial its place in a vector register.
-        padded = -(-samples // batch) * batch
-        order = torch.cat([order, torch.full((self.trials, padded - samples), -1)], dim=1)
-        total = torch.zeros(self.trials)
-        self.network.train()
-        for first in range(0, padded, batch):
-            rows = order[:, first : first + batch]
+        missing = -samples % batch
+        return torch.cat([order, torch.full((len(self.trials), missing), -1)], dim=1).to(self.device)
+
+    def _step(self, rows: torch.Tensor, rates: Sequence[float]) -> None:
+        full = self.batch < len(self.data.train_y) // self.spec["batch"]
+        chosen = rows if full else rows.clamp_min(0)
+        x, y = self.x[chosen.reshape(-1)], self.y[chosen]
+        weight = torch.ones(rows.shape, device=self.device)
+        if not full:
             weight = (rows >= 0).to(torch.float32)
-            x = self.data.train_x[rows.clamp_min(0)] * weight[..., None]
-            y = self.data.train_y[rows.clamp_min(0)]
-            self.optimizer.zero_grad()
-            log_p = self.network(x).gather(-1, y[..., None])[..., 0]
-            loss = -(log_p * weight).sum(1) / weight.sum(1)
-            loss.sum().backward()
-            self.optimizer.step()
-            total += loss.detach() * weight.sum(1)
-            self.reads += 2 * batch
-            if time.perf_counter() > self.deadline:
-                self.timed_out = True
-                return
-        self.loss = total / samples
-        for k in torch.nonzero(~torch.isfinite(self.loss)).flatten().tolist():
-            self.broken.setdefault(k, f"loss is not finite in epoch {epoch + 1}")
+            x = x * weight.view(-1, *(1,) * (x.dim() - 1))
+        log_p = torch.log_softmax(self.stack.scores(x), -1).gather(-1, y[..., None])[..., 0]
+        loss = -(log_p * weight).sum(1) / weight.sum(1)
+        loss.sum().backward()
+        self.stack.step(rates)
+        self.total += loss.detach() * weight.sum(1)
+
+    def _freeze_broken(self) -> bool:
+        """Stop trials whose loss is not finite; whether there were any."""
+        broken = [k for k in torch.nonzero(~torch.isfinite(self.total)).flatten().tolist() if k in self.active]
+        for k in broken:
+            self._stop(k, "diverged", f"loss is not finite in epoch {self.epoch + 1}, batch {self.batch}")
+        return bool(broken)
+
+    def _end_of_epoch(self) -> None:
+        self.stack.train(False)
+        tested = self._accuracy(self.data.test_x, self.data.test_y)
+        validated = self._accuracy(self.data.valid_x, self.data.valid_y) if len(self.data.valid_y) else None
+        self.epoch, self.batch = self.epoch + 1, 0
+        losses = (self.total / len(self.data.train_y)).tolist()
+        self.total = torch.zeros_like(self.total)
+        for k in self.active:
+            progress = self.progress[k]
+            progress.loss = losses[k]
+            if math.isnan(tested[k]):
+                self._stop(k, "diverged", f"scores are not finite after epoch {self.epoch}")
+                continue
+            progress.history.append(tested[k])
+            if validated is not None:
+                progress.validate(validated[k])
+                if 0 < self.spec.get("patience", 0) <= progress.since_best:
+                    self._stop(k, "ok", f"stopped early after epoch {self.epoch}")
 
     @torch.no_grad()
-    def _accuracy(self) -> torch.Tensor:
-        """(trials,) share of the test set that is right, with all noise of reading."""
-        self.network.eval()
-        right = torch.zeros(self.trials, dtype=torch.float64)
-        for x, y in zip(self.data.test_x.split(_TEST_CHUNK), self.data.test_y.split(_TEST_CHUNK), strict=True):
-            output = self.network(x.expand(self.trials, -1, -1))
-            right += (output.argmax(-1) == y).double().sum(1)
-            self.reads += len(y)
-        return right / len(self.data.test_y)
+    def _accuracy(self, samples: torch.Tensor, labels: torch.Tensor) -> list[float]:
+        """Share of samples that are right, with all noise of reading; NaN where scores are not finite."""
+        right = torch.zeros(len(self.trials), dtype=torch.float64, device=self.device)
+        for x, y in zip(samples.split(_TEST_CHUNK), labels.split(_TEST_CHUNK), strict=True):
+            x, y = x.to(self.device), y.to(self.device)
+            scores = self.stack.scores(x.expand(len(self.trials), *x.shape).reshape(-1, *x.shape[1:]))
+            right += (scores.argmax(-1) == y).double().sum(1)
+            right += torch.where(torch.isfinite(scores).all(-1).all(-1), 0.0, math.nan)
+        return (right / len(labels)).tolist()
 
-    def record(self, k: int, trial: Trial, wall_s: float, cpu_s: float) -> TrialRecord:
-        """The record of trial k."""
-        if self.timed_out and k not in self.broken:
-            return TrialRecord.failed(
-                trial, "timeout", f"not done within deadline_s = {trial.deadline_s:g} s per trial"
-            )
-        arrays = [tile.tile.cells for tile in self.network.analog_tiles()]  # type: ignore[operator]
-        set_pulses, reset_pulses, energy, _ = sum(array.counters[k] for array in arrays).tolist()
-        cells = sum(array.out_size * array.in_size for array in arrays)
-        at_bound = sum(array.fraction_at_bound()[k].item() * array.out_size * array.in_size for array in arrays)
-        accuracy, tests = self.histories[k][-1], len(self.data.test_y)
-        chance = 1 / self.data.classes
+    def _stop(self, k: int, status: str, reason: str = "") -> None:
+        progress = self.progress[k]
+        progress.stopped, progress.reason = status, reason
+        self._account(k)
+
+    def _stop_all(self, status: str) -> None:
+        for k in self.active:
+            deadline = self.trials[k].deadline_s
+            self._stop(k, status, f"not done within deadline_s = {deadline:g} s per trial")
+
+    def _account(self, k: int) -> None:
+        """Note where trial k stands."""
+        progress = self.progress[k]
+        progress.epoch, progress.batch = self.epoch, self.batch
+        progress.epoch_loss = float(self.total[k])
+
+    def _save(self, folder: str) -> None:
+        wall, cpu = self._spent()
+        for k, trial in enumerate(self.trials):
+            state = self.stack.state(k)
+            if not state:
+                return
+            if not self.progress[k].stopped:
+                self._account(k)
+            plain = self.progress[k].to_plain()
+            plain["wall_s"] += wall
+            plain["cpu_s"] += cpu
+            save_checkpoint(folder, trial.key, state, plain)
+
+    def _spent(self) -> tuple[float, float]:
+        """Wall and CPU seconds per trial since this process took it up."""
+        count = len(self.trials)
+        return (time.perf_counter() - self.started) / count, (time.process_time() - self.cpu_started) / count
+
+    def records(self) -> list[TrialRecord]:
+        """One record per trial."""
+        wall, cpu = self._spent()
+        return [self._record(k, trial, wall, cpu) for k, trial in enumerate(self.trials)]
+
+    def _record(self, k: int, trial: Trial, wall: float, cpu: float) -> TrialRecord:
+        progress = self.progress[k]
+        if progress.stopped == "timeout":
+            return TrialRecord.failed(trial, "timeout", progress.reason)
+        figures = self.stack.figures(k)
+        accuracy = progress.history[-1] if progress.history and progress.stopped == "ok" else math.nan
+        tests, chance = len(self.data.test_y), 1 / self.data.classes
+        reason = progress.reason
+        if not reason and figures["frac_at_bound"] == 1.0:
+            reason = "every cell is at a bound: lower lr, or shorten the pulse"
         return TrialRecord(
             key=trial.key,
             point=trial.point,
             replicate=trial.replicate,
             factors=trial.factors,
             seed=trial.seed,
-            status="diverged" if k in self.broken else "ok",
-            reason=self.broken.get(k, ""),
+            status=progress.stopped,
+            reason=reason,
             accuracy=accuracy,
-            loss=float(self.loss[k]),
-            history=self.histories[k],
+            loss=progress.loss,
+            history=progress.history,
             at_chance=accuracy <= chance + 3 * math.sqrt(chance * (1 - chance) / tests),
-            frac_at_bound=at_bound / cells,
-            pulses_set=int(set_pulses),
-            pulses_reset=int(reset_pulses),
-            energy_j=energy,
-            reads=self.reads,
-            wall_s=wall_s,
-            cpu_s=cpu_s,
+            reads=self._reads(progress),
+            wall_s=progress.wall_s + wall,
+            cpu_s=progress.cpu_s + cpu,
             versions=_versions(),
+            **figures,
         )
+
+    def _reads(self, progress: Progress) -> int:
+        """Vectors read: each training sample forward and backward, each test and validation sample forward."""
+        batch: int = self.spec["batch"]
+        per_epoch = -(-len(self.data.train_y) // batch) * batch
+        tested = len(progress.history) * (len(self.data.test_y) + len(self.data.valid_y))
+        return 2 * (progress.epoch * per_epoch + progress.batch * batch) + tested
 
 
 @lru_cache(maxsize=1)

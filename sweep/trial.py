@@ -7,7 +7,7 @@ from typing import Any
 
 from .seeds import TrialSeeds, children
 
-MODEL_VERSION = 1
+MODEL_VERSION = 2
 """Raised by hand with every change of the numbers that a trial gives; part of every key."""
 
 STATUSES = ("ok", "diverged", "timeout", "oom", "preempted", "error", "cancelled")
@@ -50,7 +50,8 @@ class TrialRecord:
 
     Low accuracy is a result, not a failure: ``status`` is "ok" for every training that ended with finite
     numbers. ``accuracy`` is that of the test set after the last epoch, with all noise of reading on; ``history``
-    that after each epoch. ``energy_j`` is the programming pulses', V I t; ``reads`` counts the vectors read.
+    that after each epoch. ``energy_j`` is the programming pulses', V I t; ``reads`` counts the vectors read. Pulses
+    and energy are None where the device does not count them (aihwkit's own).
     """
 
     key: str
@@ -65,9 +66,9 @@ class TrialRecord:
     history: list[float] = field(default_factory=list)
     at_chance: bool = False
     frac_at_bound: float = float("nan")
-    pulses_set: int = 0
-    pulses_reset: int = 0
-    energy_j: float = float("nan")
+    pulses_set: int | None = None
+    pulses_reset: int | None = None
+    energy_j: float | None = None
     reads: int = 0
     wall_s: float = float("nan")
     cpu_s: float = float("nan")

@@ -282,7 +282,7 @@ def test_learning_rate_per_trial():
         ({"update": UpdateParameters(res=100)}, "res"),
         ({"update": UpdateParameters(fixed_bl=False, update_bl_management=False)}, "fixed_bl"),
         ({"forward": IOParameters(out_nonlinearity=0.1)}, "forward.out_nonlinearity"),
-        ({"backward": IOParameters(inp_sto_round=True)}, "backward"),
+        ({"backward": IOParameters(ir_drop=1.0)}, "backward"),
         ({"trials": 0}, "trials"),
         ({"trials": 3, "device": (VCMDevice(), VCMDevice())}, "2 entries for 3 trials"),
     ],

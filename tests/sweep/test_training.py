@@ -86,8 +86,10 @@ def test_mnist_slice_is_learned_close_to_floating_point(mnist_root: str) -> None
 def floating_point_accuracy(root: str) -> float:
     torch.manual_seed(0)
     data = load("mnist", root).first(6400, 2000)
-    network = torch.nn.Sequential(torch.nn.Linear(784, 64), torch.nn.Sigmoid(), torch.nn.Linear(64, 10))
-    for layer in (network[0], network[2]):
+    network = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(784, 64), torch.nn.Sigmoid(), torch.nn.Linear(64, 10)
+    )
+    for layer in (network[1], network[3]):
         torch.nn.init.uniform_(layer.weight, -0.5, 0.5)
         torch.nn.init.zeros_(layer.bias)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.5)

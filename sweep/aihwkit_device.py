@@ -1,0 +1,81 @@
+"""aihwkit's own devices as the device of a study, so that physics and analytic models answer the same question."""
+
+import copy
+import dataclasses
+import difflib
+import math
+from typing import Any
+
+from .errors import StudyError
+
+# Where aihwkit keeps them; what is not listed is a compound or has no pulses.
+_ANALYTIC = ("ConstantStepDevice", "LinearStepDevice", "SoftBoundsDevice", "SoftBoundsReferenceDevice",
+             "ExpStepDevice", "PowStepDevice", "PowStepReferenceDevice")  # fmt: skip
+_PRESETS = ("ReRamESPresetDevice", "ReRamSBPresetDevice", "ReRamArrayOMPresetDevice", "ReRamArrayHfO2PresetDevice",
+            "EcRamPresetDevice", "EcRamMOPresetDevice", "CapacitorPresetDevice", "GokmenVlasovPresetDevice",
+            "IdealizedPresetDevice", "PCMPresetDevice")  # fmt: skip
+DEVICES = (*_ANALYTIC, *_PRESETS)
+_SEED = "construction_seed"
+
+
+def canonical_settings(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The checked [device.settings] of an aihwkit device: its own numbers and switches.
+
+    Raises:
+        StudyError: an unknown device or field, or a value of another kind.
+
+    Example:
+        >>> canonical_settings("ConstantStepDevice", {"dw_min": 0.001})
+        {'dw_min': 0.001}
+    """
+    if name not in DEVICES:
+        near = difflib.get_close_matches(name, DEVICES, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(DEVICES)}"
+        raise StudyError(f"[device] aihwkit = {name!r} is no device that a study can use; {hint}")
+    default = device_class(name)()
+    known = [field.name for field in dataclasses.fields(default) if _plain(getattr(default, field.name))]
+    for key, value in settings.items():
+        if key == _SEED or key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            why = "is drawn from the trial's seed: leave it out" if key == _SEED else "is unknown"
+            raise StudyError(f"[device.settings] {key} of {name} {why}{f'; did you mean {near[0]!r}?' if near else ''}")
+        kind = type(getattr(default, key))
+        if kind is bool and not isinstance(value, bool):
+            raise StudyError(f"[device.settings] {key} = {value!r} must be true or false")
+        if kind is not bool and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise StudyError(f"[device.settings] {key} = {value!r} must be a number")
+        if not math.isfinite(value):
+            raise StudyError(f"[device.settings] {key} = {value!r} must be finite")
+    return {key: settings[key] for key in sorted(settings)}
+
+
+def device_class(name: str) -> Any:
+    """aihwkit's class of that name."""
+    from aihwkit.simulator.configs import devices
+    from aihwkit.simulator.presets import devices as presets
+
+    return getattr(presets if name in _PRESETS else devices, name)
+
+
+def build_compiled_device(name: str, settings: dict[str, Any], seed: int = 0) -> Any:
+    """The device with the given settings; ``seed`` draws its spread from cell to cell."""
+    default = device_class(name)()
+    typed = {key: type(getattr(default, key))(value) for key, value in settings.items()}
+    return device_class(name)(**typed, construction_seed=seed)
+
+
+def seed_per_layer(seed: int) -> Any:
+    """For aihwkit's conversion: every layer draws cells of its own, from the trial's seed."""
+    layers = iter(range(1, 1 << 20))
+
+    def config_of(_name: str, _module: Any, config: Any) -> Any:
+        own = copy.deepcopy(config)
+        # aihwkit takes 31 bits, and 0 as none.
+        own.device.construction_seed = (seed + 7919 * next(layers)) % (2**31 - 2) + 1
+        return own
+
+    return config_of
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, bool | int | float)

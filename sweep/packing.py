@@ -1,0 +1,73 @@
+"""How many trials to train side by side: what fits into memory, and where stacking stops to pay."""
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from .data import load
+from .design import SobolDesign
+from .study import Study
+from .training import StackedTraining
+from .trial import Trial
+
+_SIZES = (1, 2, 4, 8, 16, 32, 64)
+_GPU_SIZES = (16, 64, 256, 1024)
+# A larger pack must earn this much: smaller ones spread better over cores and lose less when one stops.
+_GAIN = 0.05
+_MEMORY_SHARE = 0.6
+_WARM_UP, _STEPS = 2, 6
+
+
+def choose_pack(study: Study, data_dir: str | None = None, workers: int = 1, device: str = "cpu") -> int:
+    """The number of trials per pack that trains a study fastest; no part of any result.
+
+    Packs of growing size take a few steps each, until the next one no longer fits into the memory of a worker, no
+    longer leaves every worker a pack, or is less than 5 % faster per trial.
+
+    Args:
+        study: whose trials are packed.
+        data_dir: torchvision root.
+        workers: packs that run at the same time on this machine.
+        device: of torch.
+    """
+    trials = list(SobolDesign(study).trials())
+    spread = max(1, math.ceil(len(trials) / workers))
+    budget = _free_bytes(device) * _MEMORY_SHARE / workers
+    best, best_s = 1, math.inf
+    for size in _SIZES if device == "cpu" else _GPU_SIZES:
+        if size > min(spread, len(trials)):
+            break
+        seconds, used = _measure(trials[:: len(trials) // size][:size], data_dir, device)
+        if used > budget or seconds > best_s * (1 - _GAIN):
+            break
+        best, best_s = size, seconds
+        if 2 * used > budget:
+            break
+    return best
+
+
+def _measure(trials: Sequence[Trial], data_dir: str | None, device: str) -> tuple[float, float]:
+    """(seconds per step and trial, bytes) of a pack."""
+    spec = trials[0].inputs["network"]
+    data = load(spec["data"], data_dir).first(spec["train_samples"], spec["test_samples"])
+    run = StackedTraining(trials, spec, data, device)
+    run.take_steps(_WARM_UP)
+    started = time.perf_counter()
+    run.take_steps(_STEPS)
+    seconds = (time.perf_counter() - started) / _STEPS / len(trials)
+    return seconds, run.bytes_used()
+
+
+def _free_bytes(device: str) -> float:
+    if device != "cpu":
+        return float(torch.cuda.mem_get_info(device)[0])
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.exists() and (text := limit.read_text().strip()).isdigit():
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        free = min(free, int(text) - used)
+    return float(free)
