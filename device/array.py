@@ -1,6 +1,6 @@
 """Stacked arrays of cells: fabrication, programming and pulsing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,8 @@ from .vcm_device import VCMDevice
 if TYPE_CHECKING:
     from aihwkit.simulator.parameters.training import UpdateParameters
 
+    from ._update_cuda import StackCells, StackTables
+
 COUNTERS = ("pulses_set", "pulses_reset", "energy_j", "pulses_skipped")
 
 
@@ -54,7 +56,10 @@ class CellArrays(torch.nn.Module):
         self.out_size, self.in_size = out_size, in_size
         self._tables = _shared_tables(self.devices)
         self._walks = [_walk_table(device) for device in self.devices]
+        # What the kernels work on, and the learning rates on the device; made when first needed.
         self._views: tuple[int, list[Cells], list[np.ndarray]] | None = None
+        self._on_device: tuple[StackCells, StackTables] | None = None
+        self._rates: tuple[tuple[float, ...], torch.Tensor] | None = None
         self.fabricate(seeds, index)
 
     @property
@@ -74,7 +79,7 @@ class CellArrays(torch.nn.Module):
                 base = base.expand(-1, cells).contiguous()
             self.register_buffer(f"base_{name}", base)
             self.register_buffer(f"walked_{name}", base.clone() if walks else base)
-        self._views = None
+        self._views = self._on_device = None
         boost = [d.variability.mismatch.draw(cells, g) for d, g in zip(self.devices, generators, strict=True)]
         self.register_buffer("boost", _stack(boost))
         self.register_buffer("log_n", torch.zeros(self.trials, cells, dtype=torch.float64))
@@ -130,6 +135,9 @@ class CellArrays(torch.nn.Module):
 
         A trial whose learning rate is 0 is not touched; a sample with a value that is not finite fires nothing.
         """
+        if self.log_n.is_cuda:
+            self.pulse_on_device(x, d, learning_rates, update, keys)
+            return
         x_host, d_host = x.detach().contiguous().numpy(), d.detach().contiguous().numpy()
         cells, counters = self._bound()
         for k, device in enumerate(self.devices):
@@ -139,6 +147,42 @@ class CellArrays(torch.nn.Module):
                 x_host[k], d_host[k], np.uint64(keys[k]), cells[k], _kernel_tables(self._tables[k]),
                 _train(device, learning_rates[k], update), self._walks[k], counters[k],
             )  # fmt: skip
+
+    def pulse_on_device(
+        self,
+        x: torch.Tensor,
+        d: torch.Tensor,
+        learning_rates: Sequence[float],
+        update: "UpdateParameters",
+        keys: Sequence[int],
+    ) -> None:
+        """:meth:`pulse` by the kernels of a GPU, which the host does not wait for; x and d are there already."""
+        from ._update_cuda import StackCells, StackTables, update_stack
+
+        device = self.log_n.device
+        if self._on_device is None:
+            cells = StackCells(self.log_n, self.weight, self._four("base"), self._four("walked"), self.boost)
+            self._on_device = cells, StackTables.build(self.devices, self._tables, self._walks, device)
+        rates = tuple(float(rate) for rate in learning_rates)
+        if self._rates is None or self._rates[0] != rates or self._rates[1].device != device:
+            self._rates = rates, torch.tensor(rates, dtype=torch.float64, device=device)
+        signed = torch.from_numpy(np.array(keys, np.uint64).view(np.int64)).to(device, non_blocking=True)
+        cells, tables = self._on_device
+        train = _train(self.devices[0], 0.0, update)
+        update_stack(x, d, signed, self._rates[1], train, cells, tables, self.counters)
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "CellArrays":
+        """torch moves every buffer by itself: those that were one stay one, and what points to them is made anew."""
+        shared = [name for name in VARYING if self.get_buffer(f"walked_{name}") is self.get_buffer(f"base_{name}")]
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name in shared:
+            self.register_buffer(f"walked_{name}", self.get_buffer(f"base_{name}"))
+        self._views = self._on_device = None
+        return self
+
+    def _four(self, kind: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        n_max, n_min, r, length = (self.get_buffer(f"{kind}_{name}") for name in VARYING)
+        return n_max, n_min, r, length
 
     def shift(self, change: torch.Tensor) -> None:
         """Add ``change``, (K, out, in), to the weights without pulses; each cell keeps what it reaches."""
@@ -156,7 +200,7 @@ class CellArrays(torch.nn.Module):
         low, high = self.devices[k].window
 
         def four(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-            n_max, n_min, r, length = (self.get_buffer(f"{kind}_{name}")[k].numpy() for name in VARYING)
+            n_max, n_min, r, length = (values[k].numpy() for values in self._four(kind))
             return n_max, n_min, r, length
 
         return Cells(

@@ -50,6 +50,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         self.calls = [0, 0, 0]
         self.index = 0
         self.cells = CellArrays(rpu_config.devices(), d_size, x_size, self.seeds, self.index)
+        self._read_noise: tuple[Tensor, Tensor, bool] | None = None
         self.set_config(rpu_config)
 
     def reseed(self, seeds: Sequence[ArraySeeds], index: int) -> None:
@@ -103,13 +104,13 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
 
     def _read_noise_sd(self) -> Tensor | None:
         """Standard deviation of each weight over reads: relative to the read current of its cell."""
-        relative = [device.variability.read_noise for device in self.cells.devices]
-        if not any(relative):
-            return None
-        dark = [device.periphery.weight_at_zero_current for device in self.cells.devices]
         weight = self.cells.weight
-        factor = weight.new_tensor(relative)[:, None, None]
-        return factor * (weight - weight.new_tensor(dark)[:, None, None])
+        if self._read_noise is None or self._read_noise[0].device != weight.device:
+            relative = weight.new_tensor([device.variability.read_noise for device in self.cells.devices])
+            dark = weight.new_tensor([device.periphery.weight_at_zero_current for device in self.cells.devices])
+            self._read_noise = relative[:, None, None], dark[:, None, None], bool(relative.any())
+        factor, dark, noisy = self._read_noise
+        return factor * (weight - dark) if noisy else None
 
     @torch.no_grad()
     def forward(
