@@ -43,7 +43,7 @@ check: $(READY)
 	cd build/links && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p vcm_sweep.device -p vcm_sweep.sweep -p vcm_sweep.analysis -p vcm_sweep.cluster
 
 bench: $(READY)
-	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/training.py --write
 
 clean:
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
