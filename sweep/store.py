@@ -60,6 +60,10 @@ def schema(study: Study) -> pa.Schema:
     return pa.schema(columns, metadata={"vcm_sweep_schema": str(SCHEMA_VERSION), "vcm_sweep_study": study.digest})
 
 
+# What the study of a folder only implies: see Study.frozen.
+_NOTED = "frozen.json"
+
+
 class Store:
     """A results folder, open for reading or, by one driver at a time, for writing."""
 
@@ -88,6 +92,7 @@ class Store:
             raise StoreError(f"{directory} is not empty and holds no study: choose another --out")
         try:
             (directory / "parts").mkdir(parents=True, exist_ok=True)
+            _write_durably(directory / _NOTED, json.dumps(study.frozen).encode())
             _write_durably(frozen, study.text.encode())
         except OSError as error:
             raise StoreError(f"{directory} cannot be written ({error.strerror}): choose another --out") from None
@@ -99,7 +104,15 @@ class Store:
         frozen = directory / "study.toml"
         if not frozen.exists():
             raise StoreError(f"{directory} is no results folder (no study.toml): give the folder that run printed")
-        return cls(directory, Study.from_toml(frozen))
+        noted = directory / _NOTED
+        try:
+            # The first version noted nothing.
+            known = json.loads(noted.read_text(encoding="utf-8")) if noted.exists() else {"model_version": 1}
+            if not isinstance(known, dict):
+                raise ValueError("no table")
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{noted} cannot be read ({error}): restore it, or start a new folder") from None
+        return cls(directory, Study.from_toml(frozen, known))
 
     def __enter__(self) -> "Store":
         """Take the driver's lock; StoreError if another driver holds it."""

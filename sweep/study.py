@@ -19,6 +19,7 @@ from .errors import StudyError
 from .factors import Factor, apply_factors
 from .fields import Fields
 from .network import ACTIVATIONS, PRESETS, weights_digest
+from .trial import MODEL_VERSION
 
 SEED_POLICIES = ("independent", "common")
 MAX_SEED = 2**31 - 1
@@ -206,10 +207,14 @@ class Study:
     design: DesignSpec
     run: RunSpec
     text: str
+    noted: dict[str, Any] | None = None
 
     @classmethod
-    def from_toml(cls, path: str | Path) -> "Study":
-        """The study in a TOML file; StudyError says in one line what is wrong."""
+    def from_toml(cls, path: str | Path, frozen: dict[str, Any] | None = None) -> "Study":
+        """The study in a TOML file; StudyError says in one line what is wrong.
+
+        ``frozen``: what a results folder noted of the study, see :attr:`frozen`.
+        """
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -217,12 +222,12 @@ class Study:
                 f"{path}: cannot be read ({error.__class__.__name__}): give the path of a study file"
             ) from None
         try:
-            return cls.from_text(text)
+            return cls.from_text(text, frozen)
         except StudyError as error:
             raise StudyError(f"{path}: {error}") from None
 
     @classmethod
-    def from_text(cls, text: str) -> "Study":
+    def from_text(cls, text: str, frozen: dict[str, Any] | None = None) -> "Study":
         """The study in a TOML string."""
         try:
             table = tomllib.loads(text)
@@ -243,7 +248,7 @@ class Study:
         design = DesignSpec.from_table(fields.table("design"))
         run = RunSpec.from_table(fields.table("run"))
         fields.finish(also=("factor",))
-        study = cls(name, seed, network, device, factors, design, run, text)
+        study = cls(name, seed, network, device, factors, design, run, text, frozen)
         study._check_corners()
         return study
 
@@ -263,21 +268,24 @@ class Study:
                     raise StudyError(f"factor {factor.name} at {value:g}: {error}") from None
 
     def inputs(self, values: dict[str, float]) -> dict[str, Any]:
-        """All that determines a trial's result but its seed, as plain JSON types.
-
-        Reads the user's own data and start weights, where the study names any: their contents are inputs too.
-        """
-        return apply_factors({"network": self.network.plain() | self._contents, "device": self.device}, values)
+        """All that determines a trial's result but its seed and the model's version, as plain JSON types."""
+        contents = {name: value for name, value in self.frozen.items() if name != "model_version"}
+        return apply_factors({"network": self.network.plain() | contents, "device": self.device}, values)
 
     @cached_property
-    def _contents(self) -> dict[str, str]:
-        """Digests of what the study only names."""
-        contents = {}
+    def frozen(self) -> dict[str, Any]:
+        """What the study only implies: the model's version, and digests of the user's own data and first weights.
+
+        A results folder has noted it; otherwise the user's data and weights are read.
+        """
+        if self.noted is not None:
+            return self.noted
+        frozen: dict[str, Any] = {"model_version": MODEL_VERSION}
         if is_own(self.network.data):
-            contents["data_digest"] = fingerprint(load(self.network.data))
+            frozen["data_digest"] = fingerprint(load(self.network.data))
         if self.network.start:
-            contents["start_digest"] = weights_digest(self.network.start)
-        return contents
+            frozen["start_digest"] = weights_digest(self.network.start)
+        return frozen
 
     def canonical(self) -> dict[str, Any]:
         """All that determines the results of the study; [run] is left out."""
@@ -287,6 +295,8 @@ class Study:
             "device": self.device,
             "factor": [vars(factor) for factor in self.factors],
             "design": vars(self.design),
+            # The first version noted nothing.
+            **({} if self.frozen == {"model_version": 1} else {"frozen": self.frozen}),
         }
 
     @property

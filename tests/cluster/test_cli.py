@@ -148,6 +148,70 @@ def accuracies(out: Path) -> dict[str, float]:
     return {k: a for t in tables for k, a in zip(t["key"].to_pylist(), t["accuracy"].to_pylist(), strict=True)}
 
 
+OWN = """
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+def data():
+    g = torch.Generator().manual_seed(0)
+    centres = torch.randn(3, 12, generator=g)
+    def part(n):
+        y = torch.randint(3, (n,), generator=g)
+        return TensorDataset(centres[y] + 0.3 * torch.randn(n, 12, generator=g), y)
+    return part(96), part(48)
+
+def model(shape, classes):
+    return nn.Sequential(nn.Linear(*shape, 8), nn.ReLU(), nn.Linear(8, classes))
+"""
+
+
+@pytest.mark.ray
+def test_workers_find_a_users_own_model_and_data(study: Path) -> None:
+    (study.parent / "device.py").write_text("raise RuntimeError('a neighbour of the study is not to be imported')")
+    (study.parent / "my_cells.py").write_text(OWN)
+    own = STUDY.replace("hidden = [8]", 'model = "my_cells:model"').replace('"digits"', '"my_cells:data"')
+    study.write_text(own.replace("pack = 4", "").replace("n = 16\nreplicate_rows = 16", "n = 4"))
+    done = call("run", study.name, "--no-report", "--json", "--cpus", 2, cwd=study.parent)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ok"] == 16
+    (study.parent / "my_cells.py").write_text(OWN.replace("manual_seed(0)", "manual_seed(1)"))
+    # Other data are another study.
+    again = json.loads(call("plan", study.name, "--no-pilot", "--json", cwd=study.parent).stdout)
+    first = json.loads(done.stdout)["folder"]
+    assert (again["done"], again["folder"] != first) == (0, True)
+    refused = call("run", study.name, "--out", first, "--in-process", cwd=study.parent)
+    assert refused.returncode == 3
+    assert "frozen.data_digest" in refused.stderr
+    # A folder is read without running anybody's code.
+    (study.parent / "my_cells.py").write_text("raise RuntimeError('not to be imported')")
+    assert json.loads(call("status", first, "--json", cwd=study.parent).stdout)["ok"] == 16
+
+
+def test_a_killed_training_goes_on_inside_its_pack(study: Path) -> None:
+    """One long pack: without checkpoints a kill would lose all of it."""
+    text = STUDY.replace("epochs = 1", "epochs = 30").replace("n = 16\nreplicate_rows = 16", "n = 2")
+    study.write_text(text.replace("pack = 4", "pack = 8\ncheckpoint_s = 0.3"))
+    whole, cut = study.parent / "whole", study.parent / "cut"
+    assert call("run", study, "--out", whole, "--in-process", "--no-report").returncode == 0
+    process = subprocess.Popen([*COMMAND, "run", study, "--out", cut, "--in-process", "--no-report"])
+    until = time.monotonic() + 60
+    while not list(cut.glob("checkpoints/*.safetensors")):
+        assert time.monotonic() < until
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert not list(cut.glob("parts/*.parquet"))
+    assert call("run", study, "--out", cut, "--in-process", "--no-report").returncode == 0
+    assert not (cut / "checkpoints").exists()
+    import pandas as pd
+
+    frames = [pd.read_parquet(folder / "parts").sort_values("key", ignore_index=True) for folder in (whole, cut)]
+    spent = ["wall_s", "cpu_s"]
+    pd.testing.assert_frame_equal(*(frame.drop(columns=spent) for frame in frames), check_exact=True)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_cannot_be_written(study: Path) -> None:
     locked = study.parent / "locked"

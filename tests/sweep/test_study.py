@@ -83,3 +83,11 @@ def test_a_single_factor_is_refused() -> None:
 def test_run_section_is_no_part_of_the_study() -> None:
     assert Study.from_text(GOOD).digest == Study.from_text(GOOD.replace("pack = 4", "pack = 7")).digest
     assert Study.from_text(GOOD).digest != Study.from_text(GOOD.replace("lr = 0.02", "lr = 0.03")).digest
+
+
+def test_another_model_version_is_another_study_and_the_first_stays_readable() -> None:
+    now, first = Study.from_text(GOOD), Study.from_text(GOOD, {"model_version": 1})
+    assert now.frozen["model_version"] > 1
+    assert now.digest != first.digest
+    assert "frozen" not in first.canonical()
+    assert first.inputs({})["network"] == now.inputs({})["network"]
