@@ -22,6 +22,8 @@ class Stack(ABC):
     """K networks of one shape, each with its own cells, seeds and learning rate."""
 
     trials: int
+    resumable: bool
+    """Whether :meth:`state` holds all that a training needs to go on."""
 
     @abstractmethod
     def scores(self, x: torch.Tensor) -> torch.Tensor:
@@ -70,6 +72,8 @@ def build_stack(
 
 class CellStack(Stack):
     """VCM cells: every tensor of the one network leads with the axis of trials."""
+
+    resumable = True
 
     def __init__(
         self, trials: Sequence["Trial"], tables: Sequence[dict[str, Any]], spec: Mapping[str, Any],
@@ -160,6 +164,8 @@ class CompiledStack(Stack):
     Which cells are drawn follows the trial's seed; aihwkit draws pulses and noise from a source that cannot be
     seeded, so equal seeds give equal devices and data orders, not equal bits.
     """
+
+    resumable = False
 
     def __init__(
         self, trials: Sequence["Trial"], tables: Sequence[dict[str, Any]], spec: Mapping[str, Any],

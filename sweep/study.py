@@ -1,7 +1,5 @@
 """What a study is: network, device, factors, design, and how it is run."""
 
-import dataclasses
-import difflib
 import hashlib
 import json
 import tomllib
@@ -13,163 +11,16 @@ from typing import Any
 from vcm_sweep.device.errors import DeviceError
 
 from .aihwkit_device import build_compiled_device, canonical_settings
-from .data import DATA_SETS, fingerprint, is_own, load
+from .data import fingerprint, is_own, load
 from .device_table import build_device, canonical_device, is_physical
 from .errors import StudyError
 from .factors import Factor, apply_factors
 from .fields import Fields
-from .network import ACTIVATIONS, PRESETS, weights_digest
+from .network import weights_digest
+from .specs import DesignSpec, NetworkSpec, RunSpec
 from .trial import MODEL_VERSION
 
-SEED_POLICIES = ("independent", "common")
 MAX_SEED = 2**31 - 1
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """The network, its data and its training schedule.
-
-    Fields with a default came later: they are left out of a trial's inputs where they keep it, so that what was
-    done before them keeps its keys.
-    """
-
-    hidden: tuple[int, ...]
-    data: str
-    epochs: int
-    batch: int
-    lr: float
-    init: float | str
-    train_samples: int
-    test_samples: int
-    preset: str = "mlp"
-    model: str = ""
-    activation: str = "sigmoid"
-    start: str = ""
-    validation_samples: int = 0
-    patience: int = 0
-    lr_step_epochs: int = 0
-    lr_gamma: float = 1.0
-
-    @classmethod
-    def from_table(cls, table: Any) -> "NetworkSpec":
-        """From the [network] table."""
-        fields = Fields(table, "network")
-        preset = fields.choice("preset", PRESETS, "mlp")
-        model = fields.text("model", "-")
-        own, mlp = model != "-", model == "-" and preset == "mlp"
-        spec = cls(
-            preset=preset,
-            model=model if own else "",
-            hidden=tuple(fields.integers("hidden", 1, 100_000, None if mlp else [])),
-            activation=fields.choice("activation", ACTIVATIONS, "sigmoid"),
-            data=_data_name(fields.text("data")),
-            epochs=fields.integer("epochs", 1, 10_000),
-            batch=fields.integer("batch", 1, 100_000),
-            lr=fields.number("lr", 1e-9, 100.0),
-            lr_step_epochs=fields.integer("lr_step_epochs", 0, 10_000, 0),
-            lr_gamma=fields.number("lr_gamma", 1e-6, 1.0, 1.0),
-            init="fan_in" if fields.is_word("init", "fan_in", 0.5) else fields.number("init", 0.0, 100.0, 0.5),
-            start=fields.text("start", "-").removeprefix("-"),
-            train_samples=fields.integer("train_samples", 0, 10_000_000, 0),
-            test_samples=fields.integer("test_samples", 0, 10_000_000, 0),
-            validation_samples=fields.integer("validation_samples", 0, 10_000_000, 0),
-            patience=fields.integer("patience", 0, 10_000, 0),
-        )
-        fields.finish()
-        spec._check(fields)
-        return spec
-
-    def _check(self, fields: Fields) -> None:
-        """Fields against each other."""
-        given = fields.given
-        if self.model and given & {"preset", "hidden", "activation"}:
-            raise StudyError("[network] model is your own network: leave out preset, hidden and activation")
-        if self.preset == "lenet" and "hidden" in given:
-            raise StudyError("[network] hidden is for preset = 'mlp': leave it out with 'lenet'")
-        if self.start and "init" in given:
-            raise StudyError("[network] init and start both give the first weights: keep one")
-        if self.patience and not self.validation_samples:
-            raise StudyError(
-                "[network] patience stops a training by its validation accuracy: give validation_samples as well"
-            )
-        if (self.lr_gamma != 1.0) != (self.lr_step_epochs > 0):
-            raise StudyError(
-                "[network] lr_gamma below 1 and lr_step_epochs above 0 go together: "
-                "lr is multiplied by lr_gamma after every lr_step_epochs epochs"
-            )
-
-    def plain(self) -> dict[str, Any]:
-        """The canonical table, plain JSON types."""
-        table: dict[str, Any] = {}
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.default is dataclasses.MISSING or value != field.default:
-                table[field.name] = list(value) if isinstance(value, tuple) else value
-        return table
-
-
-def _data_name(name: str) -> str:
-    if not is_own(name) and name not in DATA_SETS:
-        near = difflib.get_close_matches(name, DATA_SETS, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise StudyError(
-            f"[network] data = {name!r} must be one of {', '.join(map(repr, DATA_SETS))}, or your own function as "
-            f"'package.module:function'{hint}"
-        )
-    return name
-
-
-@dataclass(frozen=True)
-class DesignSpec:
-    """Which points are run, how often, and how seeds are shared."""
-
-    method: str
-    n: int
-    replicates: int
-    replicate_rows: int
-    seeds: str
-
-    @classmethod
-    def from_table(cls, table: Any) -> "DesignSpec":
-        """From the [design] table."""
-        fields = Fields(table, "design")
-        spec = cls(
-            method=fields.choice("method", ("sobol",), "sobol"),
-            n=fields.integer("n", 2, 1 << 20),
-            replicates=fields.integer("replicates", 1, 1000, 1),
-            replicate_rows=fields.integer("replicate_rows", 0, 1 << 30, 0),
-            seeds=fields.choice("seeds", SEED_POLICIES, "independent"),
-        )
-        fields.finish()
-        if spec.n & (spec.n - 1):
-            raise StudyError(
-                f"[design] n = {spec.n} must be a power of 2, as Sobol points need: {1 << spec.n.bit_length()}?"
-            )
-        return spec
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """How trials are packed, bounded in time and saved on the way; no part of any result.
-
-    A pack of 0 is "auto": its size is chosen by trying some.
-    """
-
-    pack: int
-    deadline_s: float
-    checkpoint_s: float = 300.0
-
-    @classmethod
-    def from_table(cls, table: Any) -> "RunSpec":
-        """From the [run] table."""
-        fields = Fields(table, "run")
-        spec = cls(
-            pack=0 if fields.is_word("pack", "auto") else fields.integer("pack", 1, 4096),
-            deadline_s=fields.number("deadline_s", 0.1, 1e9, 3600.0),
-            checkpoint_s=fields.number("checkpoint_s", 0.0, 1e9, 300.0),
-        )
-        fields.finish()
-        return spec
 
 
 @dataclass(frozen=True)

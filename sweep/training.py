@@ -49,11 +49,15 @@ def train(
         spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0)
     )
     records: dict[str, TrialRecord] = {}
-    for group, states in _groups(trials, checkpoints):
+    waiting = _groups(trials, checkpoints)
+    while waiting:
+        group, states = waiting.pop()
         run = StackedTraining(group, spec, data, device)
         run.restore(states)
         run.fit(checkpoints if checkpoint_s else None, checkpoint_s)
         records |= {record.key: record for record in run.records()}
+        if run.active:
+            waiting.append(([group[k] for k in run.active], run.states(run.active)))
     return [records[trial.key] for trial in trials]
 
 
@@ -71,12 +75,13 @@ def _common_network(trials: Sequence[Trial]) -> dict[str, Any]:
     return dict(first["network"])
 
 
-type _State = tuple[dict[str, torch.Tensor], dict[str, Any]]
+type _State = tuple[dict[str, torch.Tensor], dict[str, Any]] | None
+"""Tensors and progress of a trial; None at its beginning."""
 
 
-def _groups(trials: Sequence[Trial], checkpoints: str | None) -> list[tuple[list[Trial], list[_State | None]]]:
+def _groups(trials: Sequence[Trial], checkpoints: str | None) -> list[tuple[list[Trial], list[_State]]]:
     """Trials that are at the same step, with their states: those can be stacked."""
-    groups: dict[Any, tuple[list[Trial], list[_State | None]]] = {}
+    groups: dict[Any, tuple[list[Trial], list[_State]]] = {}
     for trial in trials:
         state = load_checkpoint(checkpoints, trial.key) if checkpoints else None
         progress = state[1] if state else {"epoch": 0, "batch": 0, "stopped": ""}
@@ -102,19 +107,21 @@ class StackedTraining:
         self.deadline = self.started + sum(trial.deadline_s for trial in trials)
         self.check_every = 1 if device == "cpu" else _CUDA_CHECK_EVERY
 
-    def restore(self, states: Sequence[_State | None]) -> None:
+    def restore(self, states: Sequence[_State]) -> None:
         """Go on where the states of the trials were saved."""
         for k, state in enumerate(states):
             if state is not None:
                 self.stack.load_state(k, state[0])
                 self.progress[k] = Progress.from_plain(state[1])
         self.epoch, self.batch = self.progress[0].epoch, self.progress[0].batch
+        # Time that was spent before counts.
+        self.deadline -= sum(progress.wall_s for progress in self.progress)
         self.total = torch.tensor([progress.epoch_loss for progress in self.progress], device=self.device)
         for _ in range(self.epoch):
             self._next_order()
 
     def fit(self, checkpoints: str | None, checkpoint_s: float) -> None:
-        """Train to the end; save the states every so often."""
+        """Train to the end, or until half of the stack has stopped early; save the states every so often."""
         saved = self.started
         while self.active and self.epoch < self.spec["epochs"]:
             order = self._next_order()
@@ -137,6 +144,13 @@ class StackedTraining:
                         return
             self._freeze_broken()
             self._end_of_epoch()
+            # The others are worth a smaller stack.
+            if (
+                self.stack.resumable
+                and 0 < 2 * len(self.active) <= len(self.trials)
+                and self.epoch < self.spec["epochs"]
+            ):
+                return
         for k in self.active:
             self._stop(k, "ok")
 
@@ -246,18 +260,25 @@ class StackedTraining:
         progress.epoch, progress.batch = self.epoch, self.batch
         progress.epoch_loss = float(self.total[k])
 
-    def _save(self, folder: str) -> None:
+    def states(self, chosen: Sequence[int]) -> list[_State]:
+        """Where the chosen trials stand."""
         wall, cpu = self._spent()
-        for k, trial in enumerate(self.trials):
-            state = self.stack.state(k)
-            if not state:
-                return
+        states: list[_State] = []
+        for k in chosen:
             if not self.progress[k].stopped:
                 self._account(k)
             plain = self.progress[k].to_plain()
             plain["wall_s"] += wall
             plain["cpu_s"] += cpu
-            save_checkpoint(folder, trial.key, state, plain)
+            states.append((self.stack.state(k), plain))
+        return states
+
+    def _save(self, folder: str) -> None:
+        if not self.stack.resumable:
+            return
+        for trial, state in zip(self.trials, self.states(range(len(self.trials))), strict=True):
+            if state is not None:
+                save_checkpoint(folder, trial.key, *state)
 
     def _spent(self) -> tuple[float, float]:
         """Wall and CPU seconds per trial since this process took it up."""
@@ -265,9 +286,9 @@ class StackedTraining:
         return (time.perf_counter() - self.started) / count, (time.process_time() - self.cpu_started) / count
 
     def records(self) -> list[TrialRecord]:
-        """One record per trial."""
+        """One record per trial that has stopped."""
         wall, cpu = self._spent()
-        return [self._record(k, trial, wall, cpu) for k, trial in enumerate(self.trials)]
+        return [self._record(k, trial, wall, cpu) for k, trial in enumerate(self.trials) if self.progress[k].stopped]
 
     def _record(self, k: int, trial: Trial, wall: float, cpu: float) -> TrialRecord:
         progress = self.progress[k]
