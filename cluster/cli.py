@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--address", help="of a running Ray cluster; default: start one on this machine")
     sub.add_argument("--cpus", type=_positive, help="cores to use on this machine; default all")
     sub.add_argument("--in-process", action="store_true", help="run in this process, without Ray")
+    sub.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train; cuda needs --in-process")
     sub.add_argument("--retry", action="store_true", help="run trials that failed once more")
     sub.add_argument("--no-report", action="store_true", help="do not write the report at the end")
 
@@ -180,7 +181,17 @@ def _run(arguments: argparse.Namespace) -> int:
 def _settings(arguments: argparse.Namespace) -> Any:
     from .tasks import TrainSettings
 
-    return TrainSettings(data_dir=_data_dir(arguments), import_dir=os.getcwd())
+    device = getattr(arguments, "device", "cpu")
+    if device == "cuda":
+        import torch
+
+        from vcm_sweep.sweep.errors import StudyError
+
+        if not arguments.in_process:
+            raise StudyError("--device cuda trains in this process only: add --in-process")
+        if not torch.cuda.is_available():
+            raise StudyError("--device cuda: torch sees no CUDA device here: leave the option out to train on the CPU")
+    return TrainSettings(data_dir=_data_dir(arguments), import_dir=os.getcwd(), device=device)
 
 
 def _workers(arguments: argparse.Namespace) -> int:

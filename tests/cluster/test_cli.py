@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 STUDY = """
 [study]
@@ -97,6 +98,15 @@ def keys(out: Path) -> list[str]:
     import pyarrow.parquet as pq
 
     return [key for part in (out / "parts").glob("*.parquet") for key in pq.read_table(part)["key"].to_pylist()]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_gpu_that_is_not_there_is_one_line(study: Path) -> None:
+    for options, words in (([], "add --in-process"), (["--in-process"], "sees no CUDA device")):
+        failed = call("run", study, "--device", "cuda", *options)
+        assert failed.returncode == 2
+        assert words in failed.stderr
+        assert failed.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
