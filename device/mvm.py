@@ -75,6 +75,10 @@ def check_io(io: IOParameters, where: str) -> None:
     for name in ("inp_bound", "out_bound"):
         if not getattr(io, name) > 0:
             raise ConfigError(f"{where}.{name} = {getattr(io, name)!r} must be above 0")
+    if io.noise_management != NoiseManagementType.NONE and io.inp_bound != 1.0:
+        raise ConfigError(
+            f"{where}.inp_bound = {io.inp_bound!r} must be 1 with noise management: it scales inputs to 1"
+        )
     for side in ("inp", "out"):
         if isinf(getattr(io, f"{side}_bound")) and getattr(io, f"{side}_res") > 0:
             raise ConfigError(f"{where}.{side}_bound = inf leaves a converter no step: choose {side}_res = -1")

@@ -46,6 +46,8 @@ def canonical_settings(name: str, settings: dict[str, Any]) -> dict[str, Any]:
             raise StudyError(f"[device.settings] {key} = {value!r} must be a number")
         if not math.isfinite(value):
             raise StudyError(f"[device.settings] {key} = {value!r} must be finite")
+        if key == "dw_min" and value < 0:
+            raise StudyError(f"[device.settings] dw_min = {value!r} must be at least 0")
     return {key: settings[key] for key in sorted(settings)}
 
 
@@ -62,6 +64,19 @@ def build_compiled_device(name: str, settings: dict[str, Any], seed: int = 0) ->
     default = device_class(name)()
     typed = {key: type(getattr(default, key))(value) for key, value in settings.items()}
     return device_class(name)(**typed, construction_seed=seed)
+
+
+def check_compiled(config: Any) -> None:
+    """Raise StudyError, in aihwkit's words, for a configuration that its compiled tile refuses."""
+    from aihwkit.exceptions import AihwkitException
+    from aihwkit.simulator.tiles.analog import AnalogTile
+
+    try:
+        AnalogTile(1, 1, config)
+    except (RuntimeError, AihwkitException) as error:
+        # "Error in file.cpp:61  What is wrong"
+        words = " ".join(str(error).split()).removeprefix("Error in ").split(" ", 1)[-1]
+        raise StudyError(f"[device] aihwkit refuses {type(config.device).__name__}: {words}") from None
 
 
 def seed_per_layer(seed: int) -> Any:

@@ -12,7 +12,7 @@ from vcm_sweep.device.periphery import Periphery
 from vcm_sweep.device.variability import VARYING, Mismatch, Spread, Variability, Walk
 from vcm_sweep.device.vcm_device import VCMDevice
 
-from .aihwkit_device import build_compiled_device, canonical_settings
+from .aihwkit_device import build_compiled_device, canonical_settings, check_compiled
 from .errors import StudyError
 from .fields import Fields
 
@@ -75,6 +75,7 @@ def _canonical_aihwkit(table: dict[str, Any]) -> dict[str, Any]:
         plain[direction] = _aihwkit_fields(fields.table(direction), direction)
     plain |= _mapping(fields.table("mapping"))
     fields.finish()
+    check_compiled(aihwkit_config(plain))
     return plain
 
 

@@ -106,6 +106,8 @@ def _check_model(model: nn.Module, what: str, shape: tuple[int, ...], classes: i
     if not isinstance(scores[0], torch.Tensor) or scores[0].shape != (3, classes):
         got = tuple(getattr(scores[0], "shape", ())) or type(scores[0]).__name__
         raise StudyError(f"{what} gave {got} for 3 samples: return scores of shape (samples, {classes})")
+    # Scores that are not finite are the trial's to record, as diverged.
+    scores = [torch.nan_to_num(given) for given in scores]
     if not torch.equal(scores[0], scores[2]):
         raise StudyError(f"{what} gives other scores at every call: leave out dropout and other random layers")
     if not torch.allclose(scores[0][0], scores[1][0], atol=1e-5):

@@ -10,6 +10,7 @@ import torch
 
 from .data import load
 from .design import SobolDesign
+from .errors import StudyError
 from .study import Study
 from .training import StackedTraining
 from .trial import Trial
@@ -41,7 +42,13 @@ def choose_pack(study: Study, data_dir: str | None = None, workers: int = 1, dev
     for size in _SIZES if device == "cpu" else _GPU_SIZES:
         if size > min(spread, len(trials)):
             break
-        seconds, used = _measure(trials[:: len(trials) // size][:size], data_dir, device)
+        try:
+            seconds, used = _measure(trials[:: len(trials) // size][:size], data_dir, device)
+        except StudyError:
+            raise
+        except Exception:
+            # No memory, or a trial that fails by itself: the run will record it.
+            break
         if used > budget:
             break
         if seconds < best_s * (1 - _GAIN):

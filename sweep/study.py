@@ -10,7 +10,6 @@ from typing import Any
 
 from vcm_sweep.device.errors import DeviceError
 
-from .aihwkit_device import build_compiled_device, canonical_settings
 from .data import fingerprint, is_own, load
 from .device_table import build_device, canonical_device, is_physical
 from .errors import StudyError
@@ -112,9 +111,7 @@ class Study:
                     if is_physical(device):
                         build_device(device)
                     else:
-                        build_compiled_device(
-                            device["aihwkit"], canonical_settings(device["aihwkit"], device["settings"])
-                        )
+                        canonical_device(device)
                 except (DeviceError, StudyError) as error:
                     raise StudyError(f"factor {factor.name} at {value:g}: {error}") from None
 

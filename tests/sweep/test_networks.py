@@ -148,6 +148,13 @@ def layered(shape, classes):
 def wide(shape, classes):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, classes + 1))
 
+class Log(nn.Module):
+    def forward(self, x):
+        return torch.log(x)
+
+def infinite(shape, classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, classes), Log())
+
 def failing(shape, classes):
     raise ValueError("no such thing")
 
@@ -169,6 +176,13 @@ def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_users_own_model_trains() -> None:
     record = train([nominal(DIGITS + "epochs = 2\ninit = 'fan_in'\nmodel = 'vcm_own_models:small'\n")])[0]
     assert record.accuracy > 0.5
+
+
+@pytest.mark.usefixtures("own_models")
+def test_scores_that_are_not_finite_are_a_record() -> None:
+    record = train([nominal(DIGITS + "epochs = 1\nmodel = 'vcm_own_models:infinite'\n")])[0]
+    assert record.status == "diverged"
+    assert "loss is not finite in epoch 1" in record.reason
 
 
 @pytest.mark.usefixtures("own_models")
@@ -260,6 +274,9 @@ def test_bad_networks_and_devices_are_one_line(changes: dict[str, str], words: l
         ("dw_mn = 1e-3", ["dw_mn", "did you mean 'dw_min'"]),
         ("dw_min = 'a'", ["dw_min = 'a'", "number"]),
         ("dw_min = inf", ["dw_min = inf", "finite"]),
+        ("dw_min = -1.0", ["dw_min = -1.0", "at least 0"]),
+        ("w_min = 1.0", ["aihwkit refuses ConstantStepDevice", "needs to contain 0"]),
+        ("[device.io]\ninp_bound = 2.0", ["aihwkit refuses ConstantStepDevice", "bound==1"]),
         ("construction_seed = 3", ["construction_seed", "drawn from the trial's seed"]),
     ],
 )
