@@ -1,6 +1,7 @@
 """From the [device] table of a study to the cells of a trial."""
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -84,7 +85,7 @@ def check_window(device: VCMDevice) -> None:
 
     Such a cell knows two states: no learning rate would train it.
     """
-    low, high = (float(torch.exp(torch.tensor(x, dtype=torch.float64))) for x in device.window)
+    low, high = _nominal_window(device)
     nominal = device.parameters
     for what, start, voltage in (("set", low, device.set_voltage_v), ("reset", high, device.reset_voltage_v)):
         n = torch.tensor([start], dtype=torch.float64)
@@ -96,6 +97,13 @@ def check_window(device: VCMDevice) -> None:
                 f"crosses {min(share, 1):.0%} of the nominal cell's window and saturates every cell: "
                 "shorten the pulse or lower the voltage"
             )
+
+
+def _nominal_window(device: VCMDevice) -> tuple[float, float]:
+    """N between which the nominal cell moves: of its window, or of its own bounds where it has none."""
+    low, high = (math.exp(x) for x in device.window)
+    nominal = device.parameters
+    return max(low, float(nominal.N_min)), min(high, float(nominal.N_max))
 
 
 def _mapping(table: dict[str, Any]) -> dict[str, Any]:

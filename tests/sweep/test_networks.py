@@ -289,6 +289,11 @@ def test_bad_settings_of_aihwkits_devices_are_one_line(settings: str, words: lis
         assert word in str(caught.value)
 
 
+def test_the_published_mapping_without_a_window_is_a_device() -> None:
+    chosen = trials(device="[device.periphery]\nw_min = -0.6\nw_max = 0.6\nclamped = false")
+    assert train(chosen[:1])[0].status == "ok"
+
+
 def test_a_cells_factor_has_no_effect_on_aihwkits_device() -> None:
     text = TEXT.replace("dw_min = 4e-4", "")
     device = "aihwkit = 'ConstantStepDevice'"
