@@ -1,6 +1,7 @@
 """Training of stacked trials: trials of one network and schedule, side by side in one process."""
 
 import json
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from .errors import StudyError
 from .progress import Progress
 from .stack import Stack, build_stack
 from .trial import Trial, TrialRecord
+
+_log = logging.getLogger("vcm_sweep")
 
 _TEST_CHUNK = 500
 # A look at the loss waits for a GPU: there only now and then.
@@ -48,6 +51,7 @@ def train(
     data = load(spec["data"], data_dir).first(
         spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0)
     )
+    _check_filled(trials[0], len(data.train_y), spec["batch"])
     records: dict[str, TrialRecord] = {}
     waiting = _groups(trials, checkpoints)
     while waiting:
@@ -75,6 +79,17 @@ def _common_network(trials: Sequence[Trial]) -> dict[str, Any]:
     return dict(first["network"])
 
 
+def _check_filled(trial: Trial, samples: int, batch: int) -> None:
+    """Without ABS_MAX or the like the errors of samples that only fill a batch would be read as noise, and pulse."""
+    management = trial.inputs["device"]["io"].get("noise_management", "ABS_MAX")
+    perfect = trial.inputs["device"]["io"].get("is_perfect", False)
+    if management in ("NONE", "CONSTANT") and not perfect and samples % batch:
+        raise StudyError(
+            f"[network] {samples} training samples are no multiple of batch = {batch}, which noise_management = "
+            f"{management!r} needs: set train_samples = {samples - samples % batch or batch}, or another batch"
+        )
+
+
 type _State = tuple[dict[str, torch.Tensor], dict[str, Any]] | None
 """Tensors and progress of a trial; None at its beginning."""
 
@@ -84,8 +99,12 @@ def _groups(trials: Sequence[Trial], checkpoints: str | None) -> list[tuple[list
     groups: dict[Any, tuple[list[Trial], list[_State]]] = {}
     for trial in trials:
         state = load_checkpoint(checkpoints, trial.key) if checkpoints else None
-        progress = state[1] if state else {"epoch": 0, "batch": 0, "stopped": ""}
-        place = "stopped" if progress["stopped"] else (progress["epoch"], progress["batch"])
+        try:
+            progress = Progress.from_plain(state[1]) if state else Progress()
+        except TypeError as error:
+            _log.warning("the checkpoint of trial %s cannot be used (%s): it starts anew", trial.key, error)
+            state, progress = None, Progress()
+        place = "stopped" if progress.stopped else (progress.epoch, progress.batch)
         members = groups.setdefault(place, ([], []))
         members[0].append(trial)
         members[1].append(state)
@@ -185,8 +204,8 @@ class StackedTraining:
     def _next_order(self) -> torch.Tensor:
         """(trials, batches * batch) rows of the next epoch.
 
-        A short last batch is filled with all-zero samples of no weight (-1), which fire no pulse: every tensor keeps
-        its shape, and with it each trial its place in a vector register.
+        A short last batch is filled with samples that do not count (-1): their errors are 0 and fire no pulse.
+        Every tensor keeps its shape, and with it each trial its place in a vector register.
         """
         samples, batch = len(self.data.train_y), self.spec["batch"]
         order = torch.stack([torch.randperm(samples, generator=g) for g in self.orders])
@@ -194,15 +213,12 @@ class StackedTraining:
         return torch.cat([order, torch.full((len(self.trials), missing), -1)], dim=1).to(self.device)
 
     def _step(self, rows: torch.Tensor, rates: Sequence[float]) -> None:
-        full = self.batch < len(self.data.train_y) // self.spec["batch"]
-        chosen = rows if full else rows.clamp_min(0)
+        chosen = rows.clamp_min(0)
         x, y = self.x[chosen.reshape(-1)], self.y[chosen]
-        weight = torch.ones(rows.shape, device=self.device)
-        if not full:
-            weight = (rows >= 0).to(torch.float32)
-            x = x * weight.view(-1, *(1,) * (x.dim() - 1))
+        counts = rows >= 0
+        weight = counts.to(torch.float32)
         log_p = torch.log_softmax(self.stack.scores(x), -1).gather(-1, y[..., None])[..., 0]
-        loss = -(log_p * weight).sum(1) / weight.sum(1)
+        loss = -torch.where(counts, log_p, 0.0).sum(1) / weight.sum(1)
         loss.sum().backward()
         self.stack.step(rates)
         self.total += loss.detach() * weight.sum(1)
@@ -277,8 +293,13 @@ class StackedTraining:
         if not self.stack.resumable:
             return
         for trial, state in zip(self.trials, self.states(range(len(self.trials))), strict=True):
-            if state is not None:
+            if state is None:
+                continue
+            try:
                 save_checkpoint(folder, trial.key, *state)
+            except OSError as error:
+                _log.warning("checkpoints cannot be written to %s (%s): going on without", folder, error.strerror)
+                return
 
     def _spent(self) -> tuple[float, float]:
         """Wall and CPU seconds per trial since this process took it up."""

@@ -195,3 +195,11 @@ def test_a_checkpoint_is_written_as_often_as_asked(tmp_path: Path, monkeypatch: 
     saves.clear()
     train(trials()[:1], checkpoints=str(tmp_path), checkpoint_s=0.0)
     assert not saves
+
+
+def test_checkpoints_that_cannot_be_written_are_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with caplog.at_level(logging.WARNING):
+        record = train(trials()[:1], checkpoints=str(tmp_path / "file"), checkpoint_s=0.02)[0]
+    assert record.status == "ok"
+    assert "cannot be written" in caplog.records[0].getMessage()

@@ -122,3 +122,16 @@ def test_trials_of_two_networks_do_not_stack() -> None:
 def test_missing_mnist_names_the_ways_out(tmp_path: object) -> None:
     with pytest.raises(StudyError, match=r"--data-dir or VCM_SWEEP_DATA"):
         load("mnist", str(tmp_path))
+
+
+def test_samples_that_only_fill_a_batch_change_nothing() -> None:
+    """32 samples in batches of 32 and of 40: the same training but for its noise; no sample adds pulses."""
+    text = TEXT.replace("lr = 0.02", "lr = 0.02\ntrain_samples = 32\ntest_samples = 50")
+    pulses = []
+    for batch in (32, 40, 200):
+        trial = dataclasses.replace(trials(text.replace("batch = 32", f"batch = {batch}"))[0], seed=7)
+        pulses.append(train([trial])[0].pulses_set or 0)
+    assert max(pulses) < 1.3 * min(pulses)
+    noisy = text.replace("[[factor]]", '[device.io]\nnoise_management = "NONE"\n[[factor]]', 1)
+    with pytest.raises(StudyError, match=r"no multiple of batch = 40.*train_samples = "):
+        train(trials(noisy.replace("batch = 32", "batch = 40"))[:1])
