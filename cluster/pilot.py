@@ -16,6 +16,6 @@ def pilot(study: Study, settings: TrainSettings, pack: int) -> float:
     trials = list(SobolDesign(study).trials())
     chosen = trials[:: max(1, len(trials) // pack)][:pack]
     # One short trial first: compiling and loading are no cost of a trial.
-    network = {**chosen[0].inputs["network"], "epochs": 1, "train_samples": 32, "test_samples": 32}
+    network = {**chosen[0].inputs["network"], "epochs": 1, "train_samples": 0, "validation_samples": 0, "patience": 0}
     train_from(settings, [dataclasses.replace(chosen[0], inputs={**chosen[0].inputs, "network": network})])
     return max(record.cpu_s for record in train_from(settings, chosen))

@@ -174,7 +174,8 @@ class CellArrays(torch.nn.Module):
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "CellArrays":
         """torch moves every buffer by itself: those that were one stay one, and what points to them is made anew."""
         shared = [name for name in VARYING if self.get_buffer(f"walked_{name}") is self.get_buffer(f"base_{name}")]
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        # A change of type is ignored, as aihwkit's tiles do: the state needs its double precision.
+        super()._apply(lambda values: fn(values).to(values.dtype), recurse)  # type: ignore[no-untyped-call]
         for name in shared:
             self.register_buffer(f"walked_{name}", self.get_buffer(f"base_{name}"))
         self._views = self._on_device = None
@@ -185,8 +186,11 @@ class CellArrays(torch.nn.Module):
         return n_max, n_min, r, length
 
     def shift(self, change: torch.Tensor) -> None:
-        """Add ``change``, (K, out, in), to the weights without pulses; each cell keeps what it reaches."""
-        self.program(self.weight + change)
+        """Add ``change``, (K, out, in), to the weights without pulses; each cell keeps what it reaches.
+
+        What is not finite adds nothing.
+        """
+        self.program(self.weight + torch.nan_to_num(change, 0.0, 0.0, 0.0))
 
     def _bound(self) -> tuple[list[Cells], list[np.ndarray]]:
         """What the kernel reads and writes: views of the buffers, made anew when those have moved."""

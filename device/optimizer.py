@@ -48,8 +48,13 @@ class TrialSGD(AnalogSGD):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None, **kwargs: Any) -> Any:
         """One step of all trials."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         self._step_digital()
-        return super().step(closure, **kwargs)
+        super().step(**kwargs)
+        return loss
 
     def _step_digital(self) -> None:
         """The biases' step; AnalogSGD then finds no gradient of theirs and steps the cells."""

@@ -88,6 +88,7 @@ class CellStack(Stack):
         if "start" in spec:
             set_start(digital, spec["start"])
         self.network: Any = convert_to_analog(digital, rpu_config(list(tables)))
+        _split_sigmoids(self.network, self.trials)
         self.tiles = list(self.network.analog_tiles())
         seeds = [trial.seeds for trial in trials]
         generators = [torch.Generator().manual_seed(seed.init) for seed in seeds]
@@ -246,6 +247,28 @@ class CompiledStack(Stack):
     def load_state(self, k: int, state: Mapping[str, torch.Tensor]) -> None:
         """Never called: such trials start anew."""
         raise NotImplementedError("aihwkit's compiled devices are not checkpointed")
+
+
+class _TrialSigmoid(nn.Module):
+    """A sigmoid that takes the trials one by one.
+
+    torch computes the last few elements of a tensor by another kernel, to other bits: a trial must end where its own
+    tensor ends, as it does alone. The other activations give the same bits everywhere.
+    """
+
+    def __init__(self, trials: int) -> None:
+        super().__init__()
+        self.trials = trials
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([torch.sigmoid(part) for part in x.chunk(self.trials)])
+
+
+def _split_sigmoids(network: nn.Module, trials: int) -> None:
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.Sigmoid:
+                setattr(parent, name, _TrialSigmoid(trials))
 
 
 def _first_weights(tile: Any, init: float | str, generators: Sequence[torch.Generator]) -> torch.Tensor:

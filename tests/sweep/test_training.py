@@ -51,6 +51,28 @@ def test_stacked_is_bit_equal_to_alone_and_order_does_not_matter() -> None:
     assert len({r.accuracy for r in stacked}) > 1
 
 
+def test_a_stacked_sigmoid_has_the_bits_of_its_trials_alone() -> None:
+    """torch computes the last elements of a tensor by another kernel, to other bits."""
+    from vcm_sweep.sweep.stack import _TrialSigmoid
+
+    x = torch.randn(6, 5, 7, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    together = _TrialSigmoid(6)(x.view(30, 7))
+    together.square().sum().backward()
+    for k in range(6):
+        alone = x.detach()[k].clone().requires_grad_()
+        output = torch.sigmoid(alone)
+        output.square().sum().backward()
+        assert torch.equal(together[5 * k : 5 * k + 5], output)
+        assert x.grad is not None
+        assert torch.equal(x.grad[k], alone.grad)
+
+
+def test_stacked_is_bit_equal_to_alone_where_no_size_is_a_multiple_of_a_vector_register() -> None:
+    text = TEXT.replace("hidden = [16]", "hidden = [30]").replace("batch = 32", "batch = 10")
+    chosen = trials(text.replace("epochs = 2", "epochs = 3"))[:6]
+    assert [comparable(r) for r in train(chosen)] == [comparable(train([trial])[0]) for trial in chosen]
+
+
 def test_digits_are_learned_on_physical_cells() -> None:
     text = TEXT.replace("epochs = 2", "epochs = 4").replace("hidden = [16]", "hidden = [32]")
     nominal = trials(text)[:1]
