@@ -250,7 +250,11 @@ def _set_common(config: Any, table: dict[str, Any]) -> None:
     }
 
     def typed(values: dict[str, Any]) -> dict[str, Any]:
-        return {key: names[key][value] if key in names else value for key, value in values.items()}
+        whole = {"max_bm_factor": int}  # aihwkit's bindings take no float there
+        return {
+            key: names[key][value] if key in names else whole.get(key, type(value))(value)
+            for key, value in values.items()
+        }
 
     config.forward, config.backward = IOParameters(**typed(table["io"])), IOParameters(**typed(table["io"]))
     config.update = dataclasses.replace(UpdateParameters(), **typed(table["update"]))

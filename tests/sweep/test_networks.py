@@ -224,6 +224,12 @@ def test_aihwkits_own_devices_answer_the_same_question(name: str) -> None:
         assert max(record.accuracy for record in records) > 0.5
 
 
+def test_whole_numbers_of_io_reach_aihwkits_devices_as_such() -> None:
+    device = "aihwkit = 'ConstantStepDevice'\n[device.io]\nmax_bm_factor = 1000"
+    text = TEXT.replace("dw_min = 4e-4", "")
+    assert Study.from_text(text.format(network=MLP, device=device, first="aihwkit.dw_min_std", low=0, high=0.5))
+
+
 def test_equal_seeds_give_equal_cells_of_aihwkits_devices() -> None:
     from vcm_sweep.sweep.stack import CompiledStack, build_stack
 
