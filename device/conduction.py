@@ -1,5 +1,7 @@
 """The current through a cell.
 
+``full`` is the implicit model, see full_current.py: every parameter of the cell acts on it.
+
 ``explicit`` is the fit of Ntinas et al., IEEE TCAS-II (2022), used by arXiv 2403.06746: a function of voltage
 and vacancy concentration alone, at the nominal geometry. It ignores radius, length, barrier and mobility, so
 what a study says about those through the current is the fit's. Against the full model it is within 3.3 % at
@@ -11,6 +13,7 @@ from collections.abc import Callable
 import torch
 
 from .errors import DeviceError
+from .full_current import full_current
 from .parameters import CellParameters, Value
 
 type CurrentFunction = Callable[[torch.Tensor, torch.Tensor, CellParameters], torch.Tensor]
@@ -24,11 +27,12 @@ def current(
     Args:
         voltage_v: applied between active and ohmic electrode, V; broadcasts against ``n``.
         n: vacancy concentration of the disc, 1e26/m3, > 0.
-        parameters: of the cell; default the nominal one. The explicit model does not read it.
-        model: ``"explicit"``.
+        parameters: of the cell or cells, tensors broadcast against ``n``; default the nominal one. The explicit
+            model does not read it.
+        model: ``"explicit"`` or ``"full"``.
 
     Returns:
-        float64, of the broadcast shape.
+        float64, of the broadcast shape. Gradients flow, those of the full model by implicit differentiation.
 
     Raises:
         DeviceError: a voltage or concentration is not finite, n <= 0, or an unknown model.
@@ -36,6 +40,8 @@ def current(
     Example:
         >>> print(f"{current(0.2, 0.06).item():.5e}")
         1.88906e-05
+        >>> print(f"{current(0.2, 0.06, model='full').item():.5e}")
+        2.00320e-05
     """
     voltage, concentration = checked_state(voltage_v, n)
     return current_function(model)(voltage, concentration, parameters or CellParameters())
@@ -101,4 +107,5 @@ def _explicit(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters) -> t
     return torch.where(v < 0, negative, torch.where(v > 0, positive, zero))
 
 
-_MODELS: dict[str, CurrentFunction] = {"explicit": _explicit}
+_MODELS: dict[str, CurrentFunction] = {"explicit": _explicit, "full": full_current}
+MODELS = tuple(_MODELS)

@@ -8,7 +8,7 @@ import math
 import torch
 
 from .conduction import checked_state, current_function
-from .constants import BOLTZMANN_OVER_CHARGE, CONCENTRATION_UNIT, ELEMENTARY_CHARGE, VACANCY_CHARGE_NUMBER
+from .constants import CONCENTRATION_UNIT, VACANCY_CHARGE_NUMBER, constants_of
 from .parameters import CellParameters, Value
 
 BOUND_EXPONENT = 10  # of F in equation (4)
@@ -58,8 +58,9 @@ def log_speed(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, mode
     """
     p = parameters
     i = current_function(model)(v, n, p)
-    thermal_v = BOLTZMANN_OVER_CHARGE * _temperature(v, i, p)
-    gamma = VACANCY_CHARGE_NUMBER * _field(v, i, n, p).abs() * p.a / (math.pi * p.dW_A)
+    charge, boltzmann = constants_of(model)
+    thermal_v = boltzmann * _temperature(v, i, p)
+    gamma = VACANCY_CHARGE_NUMBER * _field(v, i, n, p, charge).abs() * p.a / (math.pi * p.dW_A)
     barrier = p.dW_A * (torch.sqrt(1 - gamma**2) + gamma * torch.asin(gamma))
     drive = p.dW_A * gamma * (math.pi / 2) / thermal_v
     log_prefactor = torch.log(0.5 * (p.N_plug + n) * p.a * p.nu_0 / p.l)
@@ -83,9 +84,9 @@ def _temperature(v: torch.Tensor, i: torch.Tensor, p: CellParameters) -> torch.T
     return p.T_0 + i * (v - i * _series_resistance(i, p)) * thermal_resistance
 
 
-def _field(v: torch.Tensor, i: torch.Tensor, n: torch.Tensor, p: CellParameters) -> torch.Tensor:
+def _field(v: torch.Tensor, i: torch.Tensor, n: torch.Tensor, p: CellParameters, charge: float) -> torch.Tensor:
     area = math.pi * p.r**2
     # I R_disc / l: the disc length cancels (10, 13).
-    disc = i / (n * CONCENTRATION_UNIT * VACANCY_CHARGE_NUMBER * ELEMENTARY_CHARGE * p.mu_n * area)
+    disc = i / (n * CONCENTRATION_UNIT * VACANCY_CHARGE_NUMBER * charge * p.mu_n * area)
     whole = (v - i * _series_resistance(i, p)) / p.l_cell  # (11)
     return torch.where(v < 0, disc, whole)

@@ -90,6 +90,13 @@ class CellParameters:
             raise DeviceError(f"unknown cell parameter {sorted(unknown)[0]!r}: one of {', '.join(self.names())}")
         return dataclasses.replace(self, **changes)
 
+    def replace_unchecked(self, **changes: Value) -> "CellParameters":
+        """A copy with some fields changed and nothing checked or converted, for values that come from a checked one."""
+        copy = object.__new__(CellParameters)
+        for name in self.names():
+            object.__setattr__(copy, name, changes.get(name, getattr(self, name)))
+        return copy
+
     @classmethod
     def names(cls) -> list[str]:
         """The field names, in the order of the table."""
