@@ -16,7 +16,7 @@ READ_PATHS = ("cell", "nominal")
 ON_INVALID = ("record", "error")
 
 _VOLTAGES = {"set_voltage_v": (-2.0, -1e-3), "reset_voltage_v": (1e-3, 2.0)}
-_NUMBERS = {**_VOLTAGES, "pulse_s": (1e-12, 1.0), "dw_min": (1e-9, 10.0)}
+NUMBERS = {**_VOLTAGES, "pulse_s": (1e-12, 1.0), "dw_min": (1e-9, 10.0)}
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class VCMDevice:
         for name in CellParameters.names():
             if isinstance(getattr(self.parameters, name), torch.Tensor):
                 raise DeviceError(f"parameters.{name} must be one number: what differs per cell goes into variability")
-        for name, (low, high) in _NUMBERS.items():
+        for name, (low, high) in NUMBERS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
                 raise DeviceError(f"{name} = {value!r} must be a number from {low:g} to {high:g}")
@@ -115,15 +115,15 @@ class VCMDevice:
         """No cell may leave what the model allows, over its whole life."""
         limits = {name: self.variability.limits(name, self.parameters) for name in CellParameters.names()}
         for name in self.variability.varying(self.parameters):
-            for reached, end in zip(limits[name], CellParameters.bounds(name), strict=True):
-                if (reached < end) if end == CellParameters.bounds(name)[0] else (reached > end):
-                    nominal, unit = float(getattr(self.parameters, name)), CellParameters.unit(name)
-                    room = abs(end / nominal - 1)
-                    fix = f"lower its clip (to {room:.3g} in all)" if room > 1e-6 else f"move {name} off that end"
-                    raise DeviceError(
-                        f"{name} of a cell can be {reached:.4g} {unit} with its spread and walk, beyond the allowed "
-                        f"{end:g} {unit}: {fix}"
-                    )
+            (low, high), (least, most) = limits[name], CellParameters.bounds(name)
+            if low < least or high > most:
+                reached, end = (low, least) if low < least else (high, most)
+                room, unit = abs(end / float(getattr(self.parameters, name)) - 1), CellParameters.unit(name)
+                fix = f"lower its clip, in all to {room:.3g}" if room > 1e-6 else f"move the nominal {name} off that end"
+                raise DeviceError(
+                    f"{name} of a cell can be {reached:.4g} {unit} with its spread and walk, and must be from "
+                    f"{least:g} to {most:g}: {fix}"
+                )
         for small, large in (("l", "l_cell"), ("N_min", "N_max")):
             (_, lower), (upper, _) = limits[small], limits[large]
             if not lower < upper:
@@ -137,8 +137,9 @@ class VCMDevice:
             if not self.periphery.clamped:
                 raise DeviceError("window differs from cell to cell, but periphery.clamped = False: set it to True")
             self.variability.window.limits(self.periphery.w_min, self.periphery.w_max)
-        low, high = self.log_n_range
-        if not low < high:
+        (low, high), reach = self.window, self.variability
+        low = max(low, math.log(reach.limits("N_min", self.parameters)[0]))
+        if not low < min(high, math.log(reach.limits("N_max", self.parameters)[1])):
             raise DeviceError(
                 f"no cell reaches the window N = {N_LOW:g}..{N_HIGH:.4g} (1e26/m3): N_min = {self.parameters.N_min:g} "
                 f"must be below {N_HIGH:.4g} and N_max = {self.parameters.N_max:g} above {N_LOW:g}, with their spread"

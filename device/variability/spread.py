@@ -57,7 +57,8 @@ class Spread:
         if self.distribution == "uniform":
             return 1 + math.sqrt(3) * self.sigma * (2 * u - 1)
         if self.distribution == "clipped":
-            return 1 + self.sigma * torch.special.ndtri(u)
+            shift: torch.Tensor = self.sigma * torch.special.ndtri(u)
+            return 1 + shift
         if self.distribution == "lognormal":
             low, high = (_normal_cdf(math.log1p(end) / self.sigma) for end in (-self.clip, self.clip))
             return torch.exp(self.sigma * torch.special.ndtri(low + (high - low) * u))
