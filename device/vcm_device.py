@@ -119,7 +119,7 @@ class VCMDevice:
             if low < least or high > most:
                 reached, end = (low, least) if low < least else (high, most)
                 room, unit = abs(end / float(getattr(self.parameters, name)) - 1), CellParameters.unit(name)
-                fix = f"lower its clip, in all to {room:.3g}" if room > 1e-6 else f"move the nominal {name} off that end"
+                fix = f"lower its clip, in all to {room:.3g}" if room > 1e-6 else f"move {name} off that end"
                 raise DeviceError(
                     f"{name} of a cell can be {reached:.4g} {unit} with its spread and walk, and must be from "
                     f"{least:g} to {most:g}: {fix}"

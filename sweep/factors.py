@@ -73,8 +73,8 @@ def _entries() -> Iterator[tuple[str, CatalogueEntry]]:
         place = (table, "sigma" if field == "white" else field)
         yield factor, of(ALONE[table], field, place, unit, meaning)
     for field, meaning in _STUCK.items():
-        place = ("device", "stuck", field)
-        yield f"stuck.{field}.fraction", CatalogueEntry(place, 0, 1, "relative", f"share of {meaning}")
+        share = CatalogueEntry(("device", "stuck", field), 0, 1, "relative", f"share of {meaning}")
+        yield f"stuck.{field}.fraction", share
     for name in CellParameters.names():
         low, high = CellParameters.bounds(name)
         yield (
