@@ -90,10 +90,13 @@ def build_variability(plain: dict[str, Any]) -> Variability:
     tables |= {kind: plain[kind] for kind in ("d2d", "c2c", "mismatch")}
     tables["read_noise"] = _white(_NO_FLICKER | plain["read_noise"])
     named: dict[str, Any] = {
-        kind: {name: mechanism(**sub) for name, sub in tables[kind].items()} for kind, (mechanism, _) in NAMED.items()
+        kind: {name: _built(mechanism, sub, f"{kind}.{name}") for name, sub in tables[kind].items()}
+        for kind, (mechanism, _) in NAMED.items()
     }
-    alone: dict[str, Any] = {kind: mechanism(**tables[kind]) for kind, mechanism in ALONE.items()}
+    alone: dict[str, Any] = {kind: _built(mechanism, tables[kind], kind) for kind, mechanism in ALONE.items()}
     stuck = tables["stuck"]
+    if sum(stuck.values()) > 1 + 1e-12:
+        raise DeviceError(f"stuck: low + high + total = {sum(stuck.values()):g} must be at most 1: lower one of them")
     return Variability(
         d2d=named["d2d"],
         correlation=Correlation(**tables["correlation"]) if tables["correlation"] else None,
@@ -104,6 +107,14 @@ def build_variability(plain: dict[str, Any]) -> Variability:
         pulse=alone.pop("pulse_error"),
         **alone,
     )
+
+
+def _built(mechanism: type, table: dict[str, Any], where: str) -> Any:
+    """The mechanism of a table; what it refuses names the table."""
+    try:
+        return mechanism(**table)
+    except DeviceError as error:
+        raise DeviceError(f"{where}: {error}") from None
 
 
 def _settings(mechanism: type, table: Any, name: str) -> dict[str, Any]:
