@@ -11,6 +11,13 @@ from .parameters import CellParameters
 from .periphery import N_HIGH, N_LOW, Periphery
 from .variability import Variability
 
+METHODS = ("tabulated", "direct")
+READ_PATHS = ("cell", "nominal")
+ON_INVALID = ("record", "error")
+
+_VOLTAGES = {"set_voltage_v": (-2.0, -1e-3), "reset_voltage_v": (1e-3, 2.0)}
+NUMBERS = {**_VOLTAGES, "pulse_s": (1e-12, 1.0), "dw_min": (1e-9, 10.0)}
+
 
 @dataclass(frozen=True)
 class VCMDevice:
@@ -22,7 +29,16 @@ class VCMDevice:
         periphery: the map between read current and weight.
         set_voltage_v, reset_voltage_v, pulse_s: of one programming pulse.
         dw_min: nominal weight step that aihwkit's pulse rule assumes when it turns a gradient into pulses.
-        model: of the current, ``"explicit"``.
+        model: of the current, ``"explicit"`` or ``"full"``.
+        method: rates from tables, ``"tabulated"``, or solved for each cell and pulse, ``"direct"``.
+        read_path: whose current an array reads at a cell's N: the ``"cell"``'s own, or that of the ``"nominal"``
+            cell, as published, which keeps kinetics apart from reading. None: the cell's own with the full model,
+            the nominal one with the explicit model, whose current knows no parameters.
+        on_invalid: what becomes of a cell whose state is no longer a number: ``"record"`` counts it, ``"error"``
+            raises.
+
+    Raises:
+        DeviceError: a value outside its range, or a spread that carries a cell out of the model's range.
     """
 
     parameters: CellParameters = field(default_factory=CellParameters)
@@ -33,31 +49,34 @@ class VCMDevice:
     pulse_s: float = 1e-6
     dw_min: float = 1e-4
     model: str = "explicit"
+    method: str = "tabulated"
+    read_path: str | None = None
+    on_invalid: str = "record"
 
     def __post_init__(self) -> None:
         current_function(self.model)
+        for name, words in (("method", METHODS), ("read_path", (*READ_PATHS, None)), ("on_invalid", ON_INVALID)):
+            if getattr(self, name) not in words:
+                raise DeviceError(f"{name} = {getattr(self, name)!r} must be one of {', '.join(map(repr, words))}")
         for name in CellParameters.names():
             if isinstance(getattr(self.parameters, name), torch.Tensor):
                 raise DeviceError(f"parameters.{name} must be one number: what differs per cell goes into variability")
-        for name, low, high in (
-            ("set_voltage_v", -2.0, -1e-3),
-            ("reset_voltage_v", 1e-3, 2.0),
-            ("pulse_s", 1e-12, 1.0),
-            ("dw_min", 1e-9, 10.0),
-        ):
+        for name, (low, high) in NUMBERS.items():
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not low <= value <= high:
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
                 raise DeviceError(f"{name} = {value!r} must be a number from {low:g} to {high:g}")
-        low, high = self.log_n_range
-        if not low < high:
-            raise DeviceError(
-                f"no cell reaches the window N = {N_LOW:g}..{N_HIGH:.4g} (1e26/m3): N_min = {self.parameters.N_min:g} "
-                f"must be below {N_HIGH:.4g} and N_max = {self.parameters.N_max:g} above {N_LOW:g}, with their spread"
-            )
+        self._check_pulses()
+        self._check_spreads()
+        self._check_window()
+
+    @property
+    def reads_cell(self) -> bool:
+        """Whether an array reads each cell's own current, not the nominal cell's at its N."""
+        return self.model != "explicit" if self.read_path is None else self.read_path == "cell"
 
     @property
     def window(self) -> tuple[float, float]:
-        """ln N (1e26/m3) at which programming stops; infinite where the window is not clamped."""
+        """ln N (1e26/m3) at which programming the nominal cell stops; infinite where the window is not clamped."""
         if not self.periphery.clamped:
             return -math.inf, math.inf
         return math.log(N_LOW), math.log(N_HIGH)
@@ -65,9 +84,63 @@ class VCMDevice:
     @property
     def log_n_range(self) -> tuple[float, float]:
         """Smallest and largest ln N (1e26/m3) that any cell of an array can reach."""
-        low, high = self.window
+        low, high = self._widest_window()
         reach = self.variability
         return (
             max(low, math.log(reach.limits("N_min", self.parameters)[0])),
             min(high, math.log(reach.limits("N_max", self.parameters)[1])),
         )
+
+    def _widest_window(self) -> tuple[float, float]:
+        """ln N between which the window holds every cell: with cells that read for themselves, no such N is known."""
+        if self.reads_cell and self.model != "explicit":
+            return -math.inf, math.inf
+        if not self.variability.window.active:
+            return self.window
+        ends = torch.tensor(self.variability.window.limits(self.periphery.w_min, self.periphery.w_max))
+        low, high = torch.log(self.periphery.concentration(ends)).tolist()
+        return low, high
+
+    def _check_pulses(self) -> None:
+        for name, (low, high) in _VOLTAGES.items():
+            for factor in self.variability.pulse.limits("amplitude"):
+                value = getattr(self, name) * factor
+                if not low <= value <= high:
+                    raise DeviceError(
+                        f"{name} of a pulse can be {value:g} V with its error and must be from {low:g} to {high:g}: "
+                        "lower the pulse error's amplitude or clip"
+                    )
+
+    def _check_spreads(self) -> None:
+        """No cell may leave what the model allows, over its whole life."""
+        limits = {name: self.variability.limits(name, self.parameters) for name in CellParameters.names()}
+        for name in self.variability.varying(self.parameters):
+            (low, high), (least, most) = limits[name], CellParameters.bounds(name)
+            if low < least or high > most:
+                reached, end = (low, least) if low < least else (high, most)
+                room, unit = abs(end / float(getattr(self.parameters, name)) - 1), CellParameters.unit(name)
+                fix = f"lower its clip, in all to {room:.3g}" if room > 1e-6 else f"move {name} off that end"
+                raise DeviceError(
+                    f"{name} of a cell can be {reached:.4g} {unit} with its spread and walk, and must be from "
+                    f"{least:g} to {most:g}: {fix}"
+                )
+        for small, large in (("l", "l_cell"), ("N_min", "N_max")):
+            (_, lower), (upper, _) = limits[small], limits[large]
+            if not lower < upper:
+                raise DeviceError(
+                    f"{small} of a cell can be {lower:.4g} {CellParameters.unit(small)} and must be below its {large}, "
+                    f"which can be {upper:.4g}: lower the clip of {small} or {large}"
+                )
+
+    def _check_window(self) -> None:
+        if self.variability.window.active:
+            if not self.periphery.clamped:
+                raise DeviceError("window differs from cell to cell, but periphery.clamped = False: set it to True")
+            self.variability.window.limits(self.periphery.w_min, self.periphery.w_max)
+        (low, high), reach = self.window, self.variability
+        low = max(low, math.log(reach.limits("N_min", self.parameters)[0]))
+        if not low < min(high, math.log(reach.limits("N_max", self.parameters)[1])):
+            raise DeviceError(
+                f"no cell reaches the window N = {N_LOW:g}..{N_HIGH:.4g} (1e26/m3): N_min = {self.parameters.N_min:g} "
+                f"must be below {N_HIGH:.4g} and N_max = {self.parameters.N_max:g} above {N_LOW:g}, with their spread"
+            )

@@ -10,17 +10,22 @@ from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.integration import integrate
 from vcm_sweep.device.parameters import CellParameters
 from vcm_sweep.device.periphery import Periphery
-from vcm_sweep.device.variability import VARYING, Mismatch, Spread, Variability, Walk
-from vcm_sweep.device.vcm_device import VCMDevice
+from vcm_sweep.device.vcm_device import METHODS, NUMBERS, ON_INVALID, READ_PATHS, VCMDevice
 
 from .aihwkit_device import build_compiled_device, canonical_settings, check_compiled
 from .errors import StudyError
 from .fields import Fields
+from .variability_table import build_variability, canonical_variability
 
 if TYPE_CHECKING:
     from vcm_sweep.device.config import VCMRPUConfig
 
-MODELS = ("explicit",)
+MODELS = ("explicit", "full", "tabulated")
+"""Words for the current; "tabulated" is the full model with the method "tabulated"."""
+
+# What the versions that did not know these words did, with the explicit model: left out of a canonical table where it
+# holds, so that their results keep their keys. Never changed.
+_FIRST = {"method": "tabulated", "read_path": "nominal", "on_invalid": "record"}
 
 
 def is_physical(plain: dict[str, Any]) -> bool:
@@ -31,32 +36,23 @@ def is_physical(plain: dict[str, Any]) -> bool:
 def canonical_device(table: dict[str, Any]) -> dict[str, Any]:
     """The [device] table with every result-affecting field written out, checked against the cell's own rules.
 
+    Mechanisms that are off are left out. A canonical table is its own canonical form.
+
     Raises:
         StudyError: an unknown key, or a value that the cell refuses.
     """
     if "aihwkit" in table:
         return _canonical_aihwkit(table)
     fields = Fields(table, "device")
-    plain: dict[str, Any] = {
-        "model": fields.choice("model", MODELS, "explicit"),
-        "dw_min": fields.number("dw_min", 1e-9, 10.0, 1e-4),
-        "set_voltage_v": fields.number("set_voltage_v", -2.0, -1e-3, -0.342),
-        "reset_voltage_v": fields.number("reset_voltage_v", 1e-3, 2.0, 0.7065),
-        "pulse_s": fields.number("pulse_s", 1e-12, 1.0, 1e-6),
-    }
-    nominal = CellParameters()
+    plain: dict[str, Any] = _model(fields)
+    for key, default in (("dw_min", 1e-4), ("set_voltage_v", -0.342), ("reset_voltage_v", 0.7065), ("pulse_s", 1e-6)):
+        plain[key] = fields.number(key, *NUMBERS[key], default)
+    nominal = _cell(fields)
     for name in CellParameters.names():
         low, high = CellParameters.bounds(name)
         plain[name] = fields.number(name, low, high, float(getattr(nominal, name)))
     plain["periphery"] = _periphery(fields.table("periphery"))
-    plain["d2d"] = {p: _spread(sub, p) for p, sub in sorted(_per_parameter(fields.table("d2d"), "d2d").items())}
-    plain["c2c"] = {p: _walk(sub, p) for p, sub in sorted(_per_parameter(fields.table("c2c"), "c2c").items())}
-    mismatch = Fields(fields.table("mismatch"), "device.mismatch")
-    plain["mismatch"] = {"mean": mismatch.number("mean", -5, 5, 0.0), "sigma": mismatch.number("sigma", 0, 5, 0.0)}
-    mismatch.finish()
-    read_noise = Fields(fields.table("read_noise"), "device.read_noise")
-    plain["read_noise"] = {"sigma": read_noise.number("sigma", 0, 1, 0.0)}
-    read_noise.finish()
+    plain |= canonical_variability(fields)
     for direction in ("io", "update"):
         plain[direction] = _aihwkit_fields(fields.table(direction), direction)
     plain |= _mapping(fields.table("mapping"))
@@ -116,13 +112,6 @@ def _mapping(table: dict[str, Any]) -> dict[str, Any]:
     return {"mapping": plain}
 
 
-def _per_parameter(table: dict[str, Any], kind: str) -> dict[str, Any]:
-    for name in table:
-        if name not in VARYING:
-            raise StudyError(f"[device.{kind}] unknown parameter {name!r}; one of {', '.join(VARYING)}")
-    return table
-
-
 def _periphery(table: dict[str, Any]) -> dict[str, Any]:
     fields = Fields(table, "device.periphery")
     plain = {
@@ -134,26 +123,31 @@ def _periphery(table: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _spread(table: dict[str, Any], parameter: str) -> dict[str, Any]:
-    fields = Fields(table, f"device.d2d.{parameter}")
-    plain = {
-        "sigma": fields.number("sigma", 0, 10, 0.0),
-        "clip": fields.number("clip", 1e-6, 0.99, 0.3),
-        "distribution": fields.choice("distribution", ("truncated", "clipped"), "truncated"),
+def _model(fields: Fields) -> dict[str, Any]:
+    """The model and how it is used: one way to write each."""
+    word = fields.choice("model", MODELS, "explicit")
+    method = fields.choice("method", METHODS, "tabulated")
+    if word == "tabulated" and method != "tabulated":
+        raise StudyError(f"[device] method = {method!r} contradicts model = 'tabulated': write model = 'full'")
+    model = "full" if word == "tabulated" else word
+    how = {
+        "method": method,
+        "read_path": fields.choice("read_path", READ_PATHS, "nominal" if model == "explicit" else "cell"),
+        "on_invalid": fields.choice("on_invalid", ON_INVALID, "record"),
     }
-    fields.finish()
-    return plain
+    return {"model": model, **({} if model == "explicit" and how == _FIRST else how)}
 
 
-def _walk(table: dict[str, Any], parameter: str) -> dict[str, Any]:
-    fields = Fields(table, f"device.c2c.{parameter}")
-    plain = {
-        "direct": fields.number("direct", 0, 1, 0.0),
-        "slope": fields.number("slope", 0, 1, 0.0),
-        "clip": fields.number("clip", 1e-6, 0.99, 0.1),
-    }
-    fields.finish()
-    return plain
+def _cell(fields: Fields) -> CellParameters:
+    """The parameters that hold where the table gives none: of a cell of the library, or the default ones."""
+    if "cell" not in fields.given:
+        return CellParameters()
+    from vcm_sweep.device.library import load_cell
+
+    try:
+        return load_cell(fields.text("cell"))
+    except DeviceError as error:
+        raise StudyError(f"[device] cell: {error}") from None
 
 
 # Plain numbers and switches of aihwkit's IOParameters and UpdateParameters; enumerations are named by member.
@@ -194,14 +188,10 @@ def build_device(plain: dict[str, Any]) -> VCMDevice:
     """The cells that a canonical [device] table describes; DeviceError if they cannot be."""
     return VCMDevice(
         parameters=CellParameters(**{name: plain[name] for name in CellParameters.names()}),
-        variability=Variability(
-            d2d={name: Spread(**sub) for name, sub in plain["d2d"].items()},
-            c2c={name: Walk(**sub) for name, sub in plain["c2c"].items()},
-            mismatch=Mismatch(**plain["mismatch"]),
-            read_noise=plain["read_noise"]["sigma"],
-        ),
+        variability=build_variability(plain),
         periphery=Periphery(**plain["periphery"]),
-        **{name: plain[name] for name in ("set_voltage_v", "reset_voltage_v", "pulse_s", "dw_min", "model")},
+        **{key: plain[key] for key in ("model", *NUMBERS)},
+        **{key: plain.get(key, first) for key, first in _FIRST.items()},
     )
 
 

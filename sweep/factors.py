@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from vcm_sweep.device.parameters import CellParameters
-from vcm_sweep.device.variability import VARYING
+from vcm_sweep.device.variability import TARGETS, VARYING, Spread, TargetWalk, Walk, bounds
 
 from .errors import StudyError
 from .fields import Fields
+from .variability_table import ALONE
 
 DISTRIBUTIONS = ("uniform", "loguniform")
 
@@ -30,34 +31,50 @@ class CatalogueEntry:
     meaning: str
 
 
+# Factors of one mechanism alone: name, where its number is in [device], its unit and meaning.
+_ALONE: tuple[tuple[str, tuple[str, str], str, str], ...] = (
+    ("mismatch.global.mean", ("mismatch", "mean"), "ln", "change of ln(RESET/SET) in every cell"),
+    ("mismatch.d2d.sigma", ("mismatch", "sigma"), "ln", "spread of ln(RESET/SET) from cell to cell"),
+    ("read.noise.sigma", ("read_noise", "white"), "relative", "read noise, in parts of the cell's read current"),
+    ("read.flicker.sigma", ("read_noise", "flicker"), "relative", "1/f noise, in parts of the cell's read current"),
+    ("read.telegraph.amplitude", ("telegraph", "amplitude"), "relative", "jump of the read current by a trap"),
+    ("write.error.sigma", ("write", "sigma"), "window", "error of programmed weights, in parts of the window"),
+    ("pulse.amplitude.sigma", ("pulse_error", "amplitude"), "relative", "error of each pulse's voltage"),
+    ("pulse.width.sigma", ("pulse_error", "width"), "relative", "error of each pulse's length"),
+)
+_STUCK = {
+    "low": "cells stuck at the low end",
+    "high": "cells stuck at the high end",
+    "total": "cells stuck, half of them at either end",
+}
+
+
 def _entries() -> Iterator[tuple[str, CatalogueEntry]]:
+    def of(mechanism: type, field: str, path: tuple[str, ...], unit: str, meaning: str) -> CatalogueEntry:
+        return CatalogueEntry(("device", *path), *bounds(mechanism, field), unit, meaning)
+
+    for name in CellParameters.names():
+        meaning = f"spread of {name} from cell to cell"
+        yield f"{name}.d2d.sigma", of(Spread, "sigma", ("d2d", name, "sigma"), "relative", meaning)
     for name in VARYING:
-        yield (
-            f"{name}.d2d.sigma",
-            CatalogueEntry(("device", "d2d", name, "sigma"), 0, 10, "relative", f"spread of {name} from cell to cell"),
-        )
-        yield (
-            f"{name}.c2c.direct",
-            CatalogueEntry(
-                ("device", "c2c", name, "direct"), 0, 1, "relative", f"random step of {name} after every pulse"
-            ),
-        )
-        step = f"random step of {name} in proportion to the pulse's effect"
-        yield f"{name}.c2c.slope", CatalogueEntry(("device", "c2c", name, "slope"), 0, 1, "relative", step)
-    yield (
-        "mismatch.global.mean",
-        CatalogueEntry(("device", "mismatch", "mean"), -5, 5, "ln", "change of ln(RESET/SET) in every cell"),
-    )
-    yield (
-        "mismatch.d2d.sigma",
-        CatalogueEntry(("device", "mismatch", "sigma"), 0, 5, "ln", "spread of ln(RESET/SET) from cell to cell"),
-    )
-    yield (
-        "read.noise.sigma",
-        CatalogueEntry(
-            ("device", "read_noise", "sigma"), 0, 1, "relative", "read noise, in parts of the cell's read current"
-        ),
-    )
+        for moment, meaning in (
+            ("direct", f"random step of {name} after every pulse"),
+            ("slope", f"random step of {name} in proportion to the pulse's effect"),
+        ):
+            yield f"{name}.c2c.{moment}", of(Walk, moment, ("c2c", name, moment), "relative", meaning)
+    for name in TARGETS:
+        meaning = f"spread of the targets to which {name} moves during pulses"
+        yield f"{name}.target.sigma", of(TargetWalk, "sigma", ("target", name, "sigma"), "relative", meaning)
+    for name in ("w_min", "w_max"):
+        meaning = f"spread of the window's {name} from cell to cell"
+        yield f"window.{name}.sigma", of(Spread, "sigma", ("window", name, "sigma"), "relative", meaning)
+    for factor, (table, field), unit, meaning in _ALONE:
+        # The white part of the read noise is named sigma in a table.
+        place = (table, "sigma" if field == "white" else field)
+        yield factor, of(ALONE[table], field, place, unit, meaning)
+    for field, meaning in _STUCK.items():
+        share = CatalogueEntry(("device", "stuck", field), 0, 1, "relative", f"share of {meaning}")
+        yield f"stuck.{field}.fraction", share
     for name in CellParameters.names():
         low, high = CellParameters.bounds(name)
         yield (

@@ -158,8 +158,8 @@ def _written_out(device: dict[str, Any], factors: tuple[Factor, ...]) -> dict[st
     table = dict(device)
     for factor in factors:
         root, *path = factor.path
-        if root == "device" and len(path) == 3 and path[1] not in table[path[0]]:
-            table[path[0]] = {**table[path[0]], path[1]: {}}
+        if root == "device" and len(path) == 3 and path[1] not in table.get(path[0], {}):
+            table[path[0]] = {**table.get(path[0], {}), path[1]: {}}
     return canonical_device(table)
 
 

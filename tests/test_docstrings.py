@@ -8,9 +8,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(
-    f"vcm_sweep.{folder}.{path.stem}"
+    ".".join(("vcm_sweep", *path.relative_to(ROOT).with_suffix("").parts))
     for folder in ("device", "sweep", "analysis", "cluster")
-    for path in (ROOT / folder).glob("*.py")
+    for path in (ROOT / folder).rglob("*.py")
     if path.stem != "__init__" and ">>>" in path.read_text(encoding="utf-8")
 )
 

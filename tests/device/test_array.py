@@ -179,7 +179,7 @@ def test_walk_variance_grows_with_the_pulses():
 @pytest.mark.parametrize("direction", [1, -1])
 def test_slope_walk_scales_with_the_way_covered(direction):
     """p (1 + q ratio U), ratio = (N' - N) / (N_max - N) in SET, (N - N') / (N - N_min) in RESET."""
-    cells = array(Variability(c2c={"l": Walk(slope=1.0, clip=0.9)}), out=50, inn=60)
+    cells = array(Variability(c2c={"l": Walk(slope=1.0, clip=0.7)}), out=50, inn=60)
     n = math.exp(cells.log_n[0, 0].item())
     fire(cells, direction)
     after = math.exp(cells.log_n[0, 0].item())

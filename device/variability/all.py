@@ -1,0 +1,109 @@
+"""All that varies in an array, together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..errors import DeviceError
+from ..parameters import CellParameters
+from ._checked import check_kind
+from .correlation import Correlation
+from .mismatch import Mismatch
+from .pulse_error import PulseError
+from .read_noise import ReadNoise
+from .spread import Spread
+from .stuck import StuckCells
+from .target import TARGETS, TargetWalk
+from .telegraph import TelegraphNoise
+from .walk import VARYING, Walk
+from .window import Window
+from .write_error import WriteError
+
+_ALONE: dict[str, type] = {
+    "mismatch": Mismatch,
+    "window": Window,
+    "read_noise": ReadNoise,
+    "telegraph": TelegraphNoise,
+    "write": WriteError,
+    "stuck": StuckCells,
+    "pulse": PulseError,
+}
+
+
+@dataclass(frozen=True)
+class Variability:
+    """All that differs from cell to cell and from pulse to pulse, and how a read scatters. Nothing by default.
+
+    Attributes:
+        d2d: spread from cell to cell, by the name of any cell parameter.
+        correlation: of the parameters in d2d; None: independent.
+        c2c: bounded random walk of N_max, N_min, r or l, by name.
+        targets: variation of r or l towards targets, by name; not together with a walk of the same parameter.
+        mismatch: of the SET and RESET rates.
+        window: the cells' own ends of the conductance window.
+        read_noise: of the read current; a number is its white part alone.
+        telegraph: noise of the read current.
+        write: error of weights that are programmed.
+        stuck: cells that do not move.
+        pulse: error of the programming pulses.
+
+    Raises:
+        DeviceError: a name that cannot vary in that way, or something that is not that mechanism.
+
+    Example:
+        >>> varied = Variability(d2d={"r": Spread(0.05)}, c2c={"r": Walk(0.01, clip=0.1)}, read_noise=0.02)
+        >>> varied.read_noise.white, varied.varying(CellParameters())
+        (0.02, ('r',))
+    """
+
+    d2d: Mapping[str, Spread] = field(default_factory=dict)
+    correlation: Correlation | None = None
+    c2c: Mapping[str, Walk] = field(default_factory=dict)
+    targets: Mapping[str, TargetWalk] = field(default_factory=dict)
+    mismatch: Mismatch = Mismatch()
+    window: Window = Window()
+    read_noise: ReadNoise = ReadNoise()
+    telegraph: TelegraphNoise = TelegraphNoise()
+    write: WriteError = WriteError()
+    stuck: StuckCells = StuckCells()
+    pulse: PulseError = PulseError()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.read_noise, (int, float)):
+            object.__setattr__(self, "read_noise", ReadNoise(self.read_noise))
+        for attribute, kind in _ALONE.items():
+            check_kind(attribute, getattr(self, attribute), kind)
+        if self.correlation is not None:
+            check_kind("correlation", self.correlation, Correlation)
+        by_name: tuple[tuple[str, type, tuple[str, ...]], ...] = (
+            ("d2d", Spread, tuple(CellParameters.names())), ("c2c", Walk, VARYING), ("targets", TargetWalk, TARGETS),
+        )  # fmt: skip
+        for attribute, kind, known in by_name:
+            for name, value in getattr(self, attribute).items():
+                if name not in known:
+                    raise DeviceError(f"{attribute}.{name}: one of {', '.join(known)} can vary")
+                check_kind(f"{attribute}.{name}", value, kind)
+        for name, target in self.targets.items():
+            if target.active and name in self.c2c and self.c2c[name].active:
+                raise DeviceError(f"{name} has both a random walk (c2c) and targets: keep one")
+
+    def limits(self, name: str, parameters: CellParameters) -> tuple[float, float]:
+        """Smallest and largest value of a parameter that any cell can have over its life."""
+        low = high = float(getattr(parameters, name))
+        for mechanism in self._of(name):
+            low, high = low * (1 - mechanism.clip), high * (1 + mechanism.clip)
+        return low, high
+
+    def varying(self, parameters: CellParameters) -> tuple[str, ...]:
+        """Names of the parameters that differ between cells or pulses, in CellParameters' order."""
+        return tuple(name for name in parameters.names() if self._of(name))
+
+    def _of(self, name: str) -> list[Spread | Walk | TargetWalk]:
+        """The mechanisms that are on for a parameter."""
+        found: list[Spread | Walk | TargetWalk] = []
+        if name in self.d2d and self.d2d[name].sigma > 0:
+            found.append(self.d2d[name])
+        if name in self.c2c and self.c2c[name].active:
+            found.append(self.c2c[name])
+        if name in self.targets and self.targets[name].active:
+            found.append(self.targets[name])
+        return found

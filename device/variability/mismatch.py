@@ -1,0 +1,39 @@
+"""A difference between the rates of SET and RESET that the cell model does not know of."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from ._checked import check_fields, number
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """SET/RESET mismatch m = change of ln(RESET/SET), per cell m = mean + sigma N(0, 1).
+
+    The RESET rate is multiplied by e^(m/2), the SET rate by e^(-m/2), on top of what the model itself gives at
+    these pulses. Ours, a definition: it stands for whatever shifts one rate against the other (pulse voltages,
+    barrier, temperature), and holds for all of them as long as the shape of the steps over the window stays.
+
+    Attributes:
+        mean: of m, in every cell, -5 to 5.
+        sigma: standard deviation of m from cell to cell, 0 to 5.
+    """
+
+    mean: float = number(0.0, -5.0, 5.0)
+    sigma: float = number(0.0, 0.0, 5.0)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """exp(m/2) of each cell, float32: (count,), or (1,) where all cells are equal.
+
+        >>> Mismatch(mean=2.0).draw(3, torch.Generator()).log().tolist()
+        [1.0]
+        """
+        if self.sigma == 0:
+            return torch.full((1,), math.exp(0.5 * self.mean), dtype=torch.float32, device=generator.device)
+        m = self.mean + self.sigma * torch.randn(count, generator=generator, device=generator.device)
+        return torch.exp(0.5 * m)

@@ -1,0 +1,61 @@
+"""Programming pulses that differ from each other."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from ..errors import DeviceError
+from ._checked import check_fields, number
+
+
+@dataclass(frozen=True)
+class PulseError:
+    """Error of each pulse's voltage and of its length, fresh per pulse and cell, normal and truncated.
+
+    The error of drivers and lines, not of the cell. The rate is exponential in the voltage and proportional to the
+    length, so the amplitude counts for more. Ours, a definition: it holds where pulses are independent, which a slow
+    drift of the supply is not.
+
+    Attributes:
+        amplitude: standard deviation of the voltage relative to its nominal value, 0 (none) to 0.3.
+        width: standard deviation of the length relative to its nominal value, 0 (none) to 0.3.
+        clip: errors stay within so many standard deviations, 0.1 to 8; neither may reach 1.
+
+    Raises:
+        DeviceError: a value outside its range, or an error that could turn a pulse round.
+    """
+
+    amplitude: float = number(0.0, 0.0, 0.3)
+    width: float = number(0.0, 0.0, 0.3)
+    clip: float = number(3.0, 0.1, 8.0)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for name in ("amplitude", "width"):
+            largest = getattr(self, name) * self.clip
+            if largest > 0.99:
+                raise DeviceError(
+                    f"PulseError.{name} * clip = {largest:g} must be at most 0.99: lower {name} or clip"
+                )
+
+    @property
+    def active(self) -> bool:
+        """Whether pulses differ at all."""
+        return self.amplitude > 0 or self.width > 0
+
+    def limits(self, name: str) -> tuple[float, float]:
+        """Smallest and largest factor on the ``"amplitude"`` or the ``"width"``.
+
+        >>> PulseError(amplitude=0.01).limits("amplitude")
+        (0.97, 1.03)
+        """
+        half = self.clip * float(getattr(self, name))
+        return 1 - half, 1 + half
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Factors on voltage and length of ``count`` pulses, (count,) float64 each."""
+        u = torch.rand((2, count), generator=generator, dtype=torch.float64, device=generator.device)
+        normal = math.sqrt(2) * torch.erfinv((2 * u - 1) * math.erf(self.clip / math.sqrt(2)))
+        normal = normal.clamp(-self.clip, self.clip)
+        return 1 + self.amplitude * normal[0], 1 + self.width * normal[1]

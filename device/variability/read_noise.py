@@ -1,0 +1,64 @@
+"""Noise of a cell's read current: white, and 1/f."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ._checked import check_fields, number
+
+
+@dataclass(frozen=True)
+class ReadNoise:
+    """Read noise, in parts of the cell's own read current.
+
+    White noise is fresh for every vector of the forward and the backward pass. 1/f noise is held for a batch and
+    moves between batches: the sum of one first-order process per decade, whose correlation times are 1, 10, 100,
+    ... batches and whose variances are equal, so that the spectrum falls as 1/f between about
+    1 / (2 pi 10^(decades - 1)) and 1 / (2 pi) per batch, with a ripple, and is flat below. Source: a superposition
+    of such processes is the usual account of 1/f noise (van der Ziel); filamentary cells show it together with
+    telegraph noise, with an amplitude that depends on the state (Ambrogio et al., IEEE TED 62, 3805 (2015), doi
+    10.1109/TED.2015.2475598). Here the relative amplitude is one number for all states: fit it to the state in use.
+
+    Attributes:
+        white: relative standard deviation, fresh per vector, 0 to 1.
+        flicker: relative standard deviation of the whole 1/f noise, 0 to 1.
+        decades: number of processes, 1 to 8.
+    """
+
+    white: float = number(0.0, 0.0, 1.0)
+    flicker: float = number(0.0, 0.0, 1.0)
+    decades: int = number(3, 1, 8)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def memories(self) -> list[float]:
+        """Correlation of each process from one batch to the next."""
+        return [math.exp(-(10.0**-decade)) for decade in range(self.decades)]
+
+    def start(self, shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+        """The processes of cells of any shape, (decades, *shape) float32 on the generator's device, at equilibrium.
+
+        They have unit variance each: the amplitude comes in :meth:`relative`.
+        """
+        return torch.randn((self.decades, *shape), generator=generator, device=generator.device)
+
+    def step(self, state: torch.Tensor, generator: torch.Generator) -> None:
+        """Advance the processes by one batch, in place."""
+        fresh = torch.randn(state.shape, generator=generator, device=generator.device)
+        for process, noise, memory in zip(state, fresh, self.memories, strict=True):
+            process.mul_(memory).add_(noise, alpha=math.sqrt(1 - memory * memory))
+
+    def relative(self, state: torch.Tensor) -> torch.Tensor:
+        """The present 1/f noise in parts of the read current, (*shape) float32.
+
+        >>> noise, generator = ReadNoise(flicker=0.1), torch.Generator().manual_seed(1)
+        >>> state = noise.start((4, 5), generator)
+        >>> noise.step(state, generator)
+        >>> noise.relative(state).shape
+        torch.Size([4, 5])
+        """
+        return self.flicker / math.sqrt(self.decades) * state.sum(0)

@@ -1,0 +1,61 @@
+"""Cells that no pulse moves."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ..errors import DeviceError
+from ._checked import check_fields, number
+
+
+@dataclass(frozen=True, eq=False)
+class StuckCells:
+    """Cells whose read current stays at an end of the window: never formed or broken, or shorted.
+
+    Attributes:
+        low, high: share of the cells stuck at the low and at the high end, together at most 1; each cell by chance.
+        mask: instead of shares, which cells: int8 of -1 (low), 0 (works), +1 (high), as many as the array has cells.
+
+    Raises:
+        DeviceError: shares of more than 1, shares and a mask, or other numbers in the mask.
+    """
+
+    low: float = number(0.0, 0.0, 1.0)
+    high: float = number(0.0, 0.0, 1.0)
+    mask: torch.Tensor | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.low + self.high > 1 + 1e-12:
+            raise DeviceError(
+                f"StuckCells.low + high = {self.low + self.high:g} must be at most 1: lower one of the shares"
+            )
+        if self.mask is None:
+            return
+        if self.low or self.high:
+            raise DeviceError("StuckCells.mask and the shares low, high exclude each other: keep one")
+        if not isinstance(self.mask, torch.Tensor) or self.mask.dtype != torch.int8:
+            raise DeviceError("StuckCells.mask must be an int8 tensor of -1, 0 and 1")
+        if bool((self.mask.abs() > 1).any()):
+            raise DeviceError(f"StuckCells.mask has {int(self.mask.abs().max())}: only -1, 0 and 1 are allowed")
+
+    @property
+    def active(self) -> bool:
+        """Whether any cell can be stuck."""
+        return self.low > 0 or self.high > 0 or (self.mask is not None and bool(self.mask.any()))
+
+    def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Which cells are stuck, (count,) int8 on the generator's device: -1 low, +1 high, 0 works.
+
+        >>> StuckCells(mask=torch.tensor([[0, -1], [1, 0]], dtype=torch.int8)).draw(4, torch.Generator()).tolist()
+        [0, -1, 1, 0]
+        """
+        if self.mask is not None:
+            if self.mask.numel() != count:
+                raise DeviceError(
+                    f"StuckCells.mask has {self.mask.numel()} cells and the array {count}: give one number per cell"
+                )
+            return self.mask.reshape(-1).to(generator.device, copy=True)
+        # In double precision: in single, shares below 6e-8 would be none.
+        u = torch.rand(count, generator=generator, dtype=torch.float64, device=generator.device)
+        return (u >= 1 - self.high).to(torch.int8) - (u < self.low).to(torch.int8)

@@ -1,0 +1,67 @@
+"""Random telegraph noise of the read current."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ._checked import check_fields, number
+
+
+@dataclass(frozen=True)
+class TelegraphNoise:
+    """A trap beside the filament that is filled or empty: the read current jumps between two values.
+
+    Filled and empty are equally likely, so a cell with a trap reads I (1 - A/2) or I (1 + A/2) and its mean stays I.
+    A = amplitude (I / I_high)^(-state_exponent), at most 1: a thin or depleted filament is hindered more by one
+    trap, so A grows towards the high-resistance state. Source: Ielmini, Nardi, Cagli, Appl. Phys. Lett. 96, 053503
+    (2010), who find such a growth with the resistance and a saturation; they and Ambrogio et al., IEEE TED 62, 3805
+    (2015), tie it to the size of the filament. The numbers are the user's: they differ between materials and traps.
+
+    Attributes:
+        amplitude: Delta I / I at I_high, 0 (none) to 1.
+        fraction: of the cells that have a trap, 0 to 1.
+        switching: probability that a trap changes its state from one batch to the next, 0 to 1.
+        state_exponent: growth of the relative amplitude towards low currents, 0 (none) to 3.
+    """
+
+    amplitude: float = number(0.0, 0.0, 1.0)
+    fraction: float = number(1.0, 0.0, 1.0)
+    switching: float = number(0.01, 0.0, 1.0)
+    state_exponent: float = number(0.0, 0.0, 3.0)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def active(self) -> bool:
+        """Whether any cell's current jumps."""
+        return self.amplitude > 0 and self.fraction > 0
+
+    def start(self, shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+        """The traps of cells of any shape, int8 on the generator's device: -1 filled, +1 empty, 0 no trap."""
+        u = torch.rand(tuple(shape), generator=generator, device=generator.device)
+        # One number per cell decides both: the lower half of the trapped share starts filled.
+        return (u < self.fraction).to(torch.int8) * torch.where(u < 0.5 * self.fraction, -1, 1).to(torch.int8)
+
+    def step(self, state: torch.Tensor, generator: torch.Generator) -> None:
+        """Advance the traps by one batch, in place."""
+        flips = torch.rand(state.shape, generator=generator, device=generator.device) < self.switching
+        state.mul_(1 - 2 * flips.to(torch.int8))
+
+    def relative(self, state: torch.Tensor, current_ratio: torch.Tensor | None = None) -> torch.Tensor:
+        """The present deviation in parts of the read current, float32 of the state's shape.
+
+        Args:
+            state: of :meth:`start`.
+            current_ratio: I / I_high of each cell; None: all at I_high.
+
+        Example:
+            >>> noise = TelegraphNoise(amplitude=0.2, state_exponent=1.0)
+            >>> noise.relative(torch.tensor([-1, 0, 1]), torch.tensor([1.0, 1.0, 0.5])).tolist()
+            [-0.1..., 0.0, 0.2...]
+        """
+        depth = torch.tensor(self.amplitude, device=state.device)
+        if current_ratio is not None and self.state_exponent > 0 and self.amplitude > 0:
+            depth = (depth * current_ratio.clamp_min(1e-12).float() ** -self.state_exponent).clamp_max(1.0)
+        return 0.5 * depth * state.float()
