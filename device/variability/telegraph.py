@@ -61,7 +61,7 @@ class TelegraphNoise:
             >>> noise.relative(torch.tensor([-1, 0, 1]), torch.tensor([1.0, 1.0, 0.5])).tolist()
             [-0.1..., 0.0, 0.2...]
         """
-        depth = torch.tensor(self.amplitude, device=state.device)
-        if current_ratio is not None and self.state_exponent > 0 and self.amplitude > 0:
-            depth = (depth * current_ratio.clamp_min(1e-12).float() ** -self.state_exponent).clamp_max(1.0)
-        return 0.5 * depth * state.float()
+        if current_ratio is None or self.state_exponent == 0:
+            return 0.5 * self.amplitude * state.float()
+        depth = self.amplitude * current_ratio.float().clamp_min(1e-12) ** -self.state_exponent
+        return 0.5 * depth.clamp_max(1.0) * state.float()
