@@ -19,26 +19,18 @@ F_RANGE = 1.5
 _F_EXPONENT = 10.0
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy")
-def stencil(r, r_first, r_inverse_step, count):
-    """First node and the four Lagrange weights of a cubic through equidistant nodes of the radius."""
+@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+def read_node(table, k, offsets, weights, count):
+    """A table's value at node k of x, interpolated between its nodes of the cell's parameters; see _stencil.py."""
     if count == 1:
-        return 0, 1.0, 0.0, 0.0, 0.0
-    t = (r - r_first) * r_inverse_step
-    j = min(max(int(t) - 1, 0), count - 4)
-    t -= j
-    a, b, c, d = t, t - 1.0, t - 2.0, t - 3.0
-    return j, -b * c * d / 6.0, a * c * d / 2.0, -a * b * d / 2.0, a * b * c / 6.0
-
-
-@nb.njit(cache=True, inline="always", error_model="numpy")
-def node(table, k, j, c0, c1, c2, c3):
-    if table.shape[1] == 1:
         return table[k, 0]
-    return c0 * table[k, j] + c1 * table[k, j + 1] + c2 * table[k, j + 2] + c3 * table[k, j + 3]
+    value = 0.0
+    for i in range(count):
+        value += weights[i] * table[k, offsets[i]]
+    return value
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy")
+@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
 def _distance(q, s):
     """Way y covered when (1 - exp(-s y)) / s = q; infinite where the speed diverges before.
 
@@ -54,7 +46,7 @@ def _distance(q, s):
     return -math.log1p(-z) / s
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy")
+@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
 def _effort(y, s):
     """(1 - exp(-s y)) / s, the time for a way y in units of 1 / exp(g0); a Taylor series where s y is small."""
     z = s * y
@@ -65,13 +57,13 @@ def _effort(y, s):
     return -math.expm1(-z) / s
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy")
+@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
 def _stretched(u):
     """-ln(exp(10 u) - 1) / 10: the coordinate in which the bound factor drops out; grows toward the bound."""
     return -(u + math.log(-math.expm1(-_F_EXPONENT * u)) / _F_EXPONENT)
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy")
+@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
 def _from_stretched(y):
     z = -_F_EXPONENT * y
     if z > 30.0:
@@ -79,60 +71,79 @@ def _from_stretched(y):
     return math.log1p(math.exp(z)) / _F_EXPONENT
 
 
-@nb.njit(cache=True, error_model="numpy")
-def march(x, direction, time, table, x_first, step, j, c0, c1, c2, c3, stop, bound):
+@nb.njit(cache=True, error_model="numpy", _nrt=False)
+def march(x, direction, time, table, x_first, kink, x_last, below, offsets, weights, count, stop, bound):
     """State x after ``time`` and the time left when ``stop`` was reached first.
 
-    direction: +1 SET, -1 RESET. stop: where the cell stops (ln N). bound: ln N_max or ln N_min, of F.
-    The caller has checked that the cell is short of both.
+    direction: +1 SET, -1 RESET. table: (nodes of x, nodes of the parameters); its first ``below`` intervals of x are
+    equal ones up to ``kink``, the others from there. stop: where the cell stops (ln N). bound: ln N_max or ln N_min,
+    of F. The caller has checked that the cell is short of both.
     """
     last = table.shape[0] - 2
-    k = min(max(int((x - x_first) / step), 0), last)
-    if direction < 0 and k > 0 and x <= x_first + k * step:
+    lower_step = (kink - x_first) / below if below > 0 else 1.0
+    upper_step = (x_last - kink) / (last + 1 - below) if last >= below else 1.0
+    if x < kink and below > 0:
+        k = min(max(int((x - x_first) / lower_step), 0), below - 1)
+    else:
+        k = min(below + max(int((x - kink) / upper_step), 0), last)
+    step = lower_step if k < below else upper_step
+    start = x_first + k * lower_step if k < below else kink + (k - below) * upper_step
+    if direction < 0 and k > 0 and x <= start:
         k -= 1
-    if direction > 0 and k < last and x >= x_first + (k + 1) * step:
+    if direction > 0 and k < last and x >= start + step:
         k += 1
     speed = -1.0
     while True:
-        low = node(table, k, j, c0, c1, c2, c3)
-        slope = (node(table, k + 1, j, c0, c1, c2, c3) - low) / step
+        step = lower_step if k < below else upper_step
+        start = x_first + k * lower_step if k < below else kink + (k - below) * upper_step
+        low = read_node(table, k, offsets, weights, count)
+        slope = (read_node(table, k + 1, offsets, weights, count) - low) / step
         if speed < 0.0:
-            speed = math.exp(low + slope * (x - (x_first + k * step)))
-        edge = x_first + (k + 1) * step if direction > 0 else x_first + k * step
+            speed = math.exp(low + slope * (x - start))
+        edge = start + step if direction > 0 else start
         at_end = k == (last if direction > 0 else 0)
         if at_end or (stop - edge) * direction <= 0.0:
             edge = stop
-        way = (edge - x) * direction
-        u = (bound - x) * direction
-        if u < F_RANGE:
-            # Take the approach to the bound in halves: the linear g holds on each of them.
-            if u - way < 0.5 * u and u > 1e-4 * step:
-                way = 0.5 * u
-                edge = x + direction * way
-            y0 = _stretched(u)
-            rest = u - way
-            if rest <= 0.0:
-                y = y0 + speed * time
-                return bound - direction * _from_stretched(y), 0.0
-            length = _stretched(rest) - y0
-            s = slope * direction * way / length
-            gone = _distance(speed * time, s)
-            if gone < length:
-                return bound - direction * _from_stretched(y0 + gone), 0.0
-            effort = _effort(length, s)
-        else:
-            s = slope * direction
-            gone = _distance(speed * time, s)
-            if gone < way:
-                return x + direction * gone, 0.0
-            effort = _effort(way, s)
-        time -= effort / speed
-        # exp(g) at the edge, without another exponential: exp(-s y) = 1 - s effort.
-        speed /= 1.0 - s * effort
-        x = edge
+        x_new, time, speed, within = cross(x, direction, time, speed, slope, edge, bound, step)
+        if within:
+            return x_new, 0.0
+        full = x_new == edge
+        x = x_new
         if x == stop or time <= 0.0:
             return x, max(time, 0.0)
-        if x == x_first + (k + 1) * step and direction > 0:
-            k += 1
-        elif x == x_first + k * step and direction < 0:
-            k -= 1
+        if full:
+            k += direction
+
+
+@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+def cross(x, direction, time, speed, slope, edge, bound, step):
+    """(state, time left, speed there, whether the time ended first) on the way to ``edge`` with g linear in x.
+
+    Near the bound of F the approach is taken in halves, and the state returned is short of the edge.
+    """
+    way = (edge - x) * direction
+    u = (bound - x) * direction
+    if u < F_RANGE:
+        # The linear g holds on each of the halves.
+        if u - way < 0.5 * u and u > 1e-4 * step:
+            way = 0.5 * u
+            edge = x + direction * way
+        y0 = _stretched(u)
+        rest = u - way
+        if rest <= 0.0:
+            y = y0 + speed * time
+            return bound - direction * _from_stretched(y), 0.0, speed, True
+        length = _stretched(rest) - y0
+        s = slope * direction * way / length
+        gone = _distance(speed * time, s)
+        if gone < length:
+            return bound - direction * _from_stretched(y0 + gone), 0.0, speed, True
+        effort = _effort(length, s)
+    else:
+        s = slope * direction
+        gone = _distance(speed * time, s)
+        if gone < way:
+            return x + direction * gone, 0.0, speed, True
+        effort = _effort(way, s)
+    # exp(g) at the edge, without another exponential: exp(-s y) = 1 - s effort.
+    return edge, time - effort / speed, speed / (1.0 - s * effort), False

@@ -4,6 +4,8 @@ SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): the state is a counter, so a strea
 and a trial draws the same numbers whatever runs beside it.
 """
 
+import math
+
 import numba as nb
 import numpy as np
 
@@ -51,6 +53,23 @@ def bits64(state):
 def symmetric_uniform(state):
     """U(-1, 1) from one state."""
     return np.float64(bits64(state) >> np.uint64(11)) * (2.0 / 9007199254740992.0) - 1.0
+
+
+@nb.njit(cache=True, error_model="numpy")
+def truncated_normal(state, clip):
+    """(new state, N(0, 1) within +-clip), by Marsaglia's polar method and rejection."""
+    while True:
+        state = advance(state)
+        u = symmetric_uniform(state)
+        state = advance(state)
+        v = symmetric_uniform(state)
+        s = u * u + v * v
+        if 0.0 < s < 1.0:
+            factor = math.sqrt(-2.0 * math.log(s) / s)
+            if abs(u * factor) <= clip:
+                return state, u * factor
+            if abs(v * factor) <= clip:
+                return state, v * factor
 
 
 @nb.njit(cache=True, error_model="numpy")

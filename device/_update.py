@@ -11,50 +11,16 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from ._march import march, stencil
-from ._random import advance, bernoulli_mask, popcount, symmetric_uniform
+from ._pulse import Cells, Physics, Pulses, Scratch, pulse_cell
+from ._random import bernoulli_mask, popcount
 
-# Rows of a walk table, in the order in which a pulse changes the parameters.
-N_MAX, N_MIN, RADIUS, LENGTH = 0, 1, 2, 3
-# Columns of a walk table.
-DIRECT, SLOPE, CLIP_LOW, CLIP_HIGH = 0, 1, 2, 3
 # How trains are made. A cell gets pulses of one sign per sample, so aihwkit's two-pass STOCHASTIC is the same to it.
 STOCHASTIC, DETERMINISTIC_IMPLICIT, MEAN_COUNT = 0, 1, 2
-# Entries of the counters that an update adds to.
-PULSES_SET, PULSES_RESET, ENERGY_J, SKIPPED = 0, 1, 2, 3
-
-
-class Cells(NamedTuple):
-    """State and parameters of one array, flattened. Arrays of length 1 hold for every cell."""
-
-    log_n: np.ndarray  # float64, ln of N in 1e26/m3
-    weight: np.ndarray  # float32, read by the periphery
-    base: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # N_max, N_min, r, l of the cell, float32
-    walked: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # the same after the pulses so far
-    boost: np.ndarray  # float32, exp(m/2): RESET speed times it, SET speed over it
-    low: np.ndarray  # float64, ln N at which the window ends
-    high: np.ndarray
-
-
-class Tables(NamedTuple):
-    """Look-up tables of one array over nodes of x = ln N (and of the radius)."""
-
-    x_first: float
-    x_step: float
-    r_first: float
-    r_inverse_step: float
-    g_set: np.ndarray  # (x, r): ln(|dN/dt| / N) in 1/s at the reference length, without the bound factor
-    g_reset: np.ndarray
-    power_set: np.ndarray  # (x,): |V I| in W
-    power_reset: np.ndarray
-    weight: np.ndarray  # (x,): weight read by the nominal periphery
 
 
 class Train(NamedTuple):
     """How x and d become pulses, for one array."""
 
-    pulse_s: float
-    reference_length: float
     learning_rate: float
     dw_min: float
     desired_bl: int
@@ -64,32 +30,6 @@ class Train(NamedTuple):
     kind: int  # STOCHASTIC, DETERMINISTIC_IMPLICIT or MEAN_COUNT
     x_resolution: float  # of the firing probability of a column, of a row; 0 is off
     d_resolution: float
-
-
-@nb.njit(cache=True, inline="always", error_model="numpy")
-def _cubic(table, x_first, x_step, x):
-    t = (x - x_first) / x_step
-    j = min(max(int(t) - 1, 0), table.shape[0] - 4)
-    t -= j
-    a, b, c, d = t, t - 1.0, t - 2.0, t - 3.0
-    return (
-        -b * c * d / 6.0 * table[j]
-        + a * c * d / 2.0 * table[j + 1]
-        - a * b * d / 2.0 * table[j + 2]
-        + a * b * c / 6.0 * table[j + 3]
-    )
-
-
-@nb.njit(cache=True, inline="always", error_model="numpy")
-def _linear(table, x_first, x_step, x):
-    t = (x - x_first) / x_step
-    k = min(max(int(t), 0), table.shape[0] - 2)
-    return table[k] + (t - k) * (table[k + 1] - table[k])
-
-
-@nb.njit(cache=True, inline="always", error_model="numpy")
-def _of(values, cell):
-    return values[cell] if values.shape[0] > 1 else values[0]
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -152,68 +92,6 @@ def _share(values, factor, resolution, slots, kind, index, shares):
     return count
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy")
-def _walk(state, cells, cell, walk, ratio):
-    """One step of the bounded random walk of N_max, N_min, r and l after a pulse."""
-    for p in range(4):
-        direct, slope = walk[p, DIRECT], walk[p, SLOPE]
-        if direct == 0.0 and slope == 0.0:
-            continue
-        change = 1.0
-        if direct != 0.0:
-            state = advance(state)
-            change += direct * symmetric_uniform(state)
-        if slope != 0.0:
-            state = advance(state)
-            change += slope * ratio * symmetric_uniform(state)
-        own = np.float64(_of(cells.base[p], cell))
-        value = np.float64(cells.walked[p][cell]) * change
-        value = min(max(value, own * (1.0 + walk[p, CLIP_LOW])), own * (1.0 + walk[p, CLIP_HIGH]))
-        cells.walked[p][cell] = value
-    return state
-
-
-@nb.njit(cache=True, inline="always", error_model="numpy")
-def pulse_cell(state, cells, cell, direction, pulses, tables, train, walk, walking, need_ratio, counters):
-    """Apply ``pulses`` pulses of one direction to one cell; returns the new random state."""
-    x = cells.log_n[cell]
-    boost = np.float64(_of(cells.boost, cell))
-    if direction > 0:
-        table, power, window, bounds = tables.g_set, tables.power_set, _of(cells.high, cell), cells.walked[N_MAX]
-        unit_time, fired_at = train.pulse_s * train.reference_length / boost, PULSES_SET
-    else:
-        table, power, window, bounds = tables.g_reset, tables.power_reset, _of(cells.low, cell), cells.walked[N_MIN]
-        unit_time, fired_at = train.pulse_s * train.reference_length * boost, PULSES_RESET
-    lengths, radii = cells.walked[LENGTH], cells.walked[RADIUS]
-    left = pulses
-    together = 1 if walking else pulses
-    while left > 0:
-        limit = np.float64(_of(bounds, cell))
-        bound = math.log(limit)
-        stop = min(window, bound) if direction > 0 else max(window, bound)
-        if (stop - x) * direction <= 0.0:
-            counters[SKIPPED] += left
-            break
-        time = unit_time * together / np.float64(_of(lengths, cell))
-        j, c0, c1, c2, c3 = stencil(np.float64(_of(radii, cell)), tables.r_first, tables.r_inverse_step, table.shape[1])
-        before = x
-        x, unused = march(x, direction, time, table, tables.x_first, tables.x_step, j, c0, c1, c2, c3, stop, bound)
-        fired = together if unused == 0.0 else together - int(together * unused / time)
-        counters[fired_at] += fired
-        counters[SKIPPED] += together - fired
-        counters[ENERGY_J] += _linear(power, tables.x_first, tables.x_step, 0.5 * (before + x)) * train.pulse_s * fired
-        left -= together
-        if walking:
-            ratio = 0.0
-            if need_ratio:
-                n_before = math.exp(before)
-                ratio = (math.exp(x) - n_before) / (limit - n_before)
-            state = _walk(state, cells, cell, walk, ratio)
-    cells.log_n[cell] = x
-    cells.weight[cell] = _cubic(tables.weight, tables.x_first, tables.x_step, x)
-    return state
-
-
 @nb.njit(cache=True, error_model="numpy")
 def _largest(values):
     """The largest magnitude; NaN if any value is not finite."""
@@ -264,33 +142,29 @@ def update_array(
     d: np.ndarray,
     key: np.uint64,
     cells: Cells,
-    tables: Tables,
+    physics: Physics,
     train: Train,
-    walk: np.ndarray,
+    pulses: Pulses,
     counters: np.ndarray,
 ) -> None:
     """Pulse one array for a batch.
 
-    x: (batch, in) float32, d: (batch, out) float32 gradients, key: of the random stream, walk: (4, 4) float64,
-    counters: (4,) float64, added to. Cell (row, column) of the weight matrix is row * in + column.
+    x: (batch, in) float32, d: (batch, out) float32 gradients, key: of the random stream, counters: (5,) float64,
+    added to. Cell (row, column) of the weight matrix is row * in + column.
     """
     lines: list[np.ndarray] = []
     for count in (x.shape[1], d.shape[1]):
         lines += [np.empty(count, np.int64), np.empty(count, np.uint64), np.empty(count)]
-    _update(x, d, key, cells, tables, train, walk, counters, tuple(lines))
+    _update(x, d, key, cells, physics, train, pulses, Scratch.new(), counters, tuple(lines))
 
 
 # Without numba's runtime, which counts references: a tuple of arrays that is unpacked in the innermost loop would cost
 # three times what the pulse itself does. Nothing in here may allocate.
 @nb.njit(cache=True, error_model="numpy", _nrt=False)
-def _update(x, d, key, cells, tables, train, walk, counters, lines):
+def _update(x, d, key, cells, physics, train, pulses, scratch, counters, lines):
     inputs = x.shape[1]
     columns, column_masks, column_shares, rows, row_masks, row_shares = lines
     state = np.uint64(key)
-    walking, need_ratio = False, False
-    for p in range(4):
-        walking |= walk[p, DIRECT] != 0.0 or walk[p, SLOPE] != 0.0
-        need_ratio |= walk[p, SLOPE] != 0.0
     stochastic = train.kind == STOCHASTIC
     slots = 0
     for sample in range(x.shape[0]):
@@ -308,22 +182,12 @@ def _update(x, d, key, cells, tables, train, walk, counters, lines):
             for column in range(column_count):
                 if stochastic:
                     both = row_masks[row] & column_masks[column]
-                    pulses = popcount(both) if both else 0
+                    fired = popcount(both) if both else 0
                 else:
-                    pulses = int(row_shares[row] * column_shares[column] * slots + 0.5)
-                if pulses:
+                    fired = int(row_shares[row] * column_shares[column] * slots + 0.5)
+                if fired:
                     # Descent: a positive product of x and d lowers the weight.
                     up = rising == (x[sample, columns[column]] > 0.0)
-                    state = pulse_cell(
-                        state,
-                        cells,
-                        first + columns[column],
-                        1 if up else -1,
-                        pulses,
-                        tables,
-                        train,
-                        walk,
-                        walking,
-                        need_ratio,
-                        counters,
-                    )
+                    cell = first + columns[column]
+                    direction = 1 if up else -1
+                    state = pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, counters)

@@ -6,23 +6,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ._random import stream_key
-from ._update import (
-    CLIP_HIGH,
-    CLIP_LOW,
-    DETERMINISTIC_IMPLICIT,
-    DIRECT,
-    MEAN_COUNT,
-    SLOPE,
-    STOCHASTIC,
+from ._pulse import (
     Cells,
-    Tables,
-    Train,
-    update_array,
+    Physics,
+    Pulses,
+    Scratch,
+    read_cells,
+    solve_cells,
+    step_cells,
 )
+from ._random import stream_key
+from ._update import DETERMINISTIC_IMPLICIT, MEAN_COUNT, STOCHASTIC, Train, update_array
+from .errors import DeviceError
+from .physics import kernel_physics, kernel_pulses
 from .seeds import ArraySeeds
-from .tables import RateTables, build_tables
-from .variability import VARYING, Spread
+from .tables import RateTables, analytic, is_direct, shared_tables
+from .variability import VARYING, Spread, draw_spreads
 from .vcm_device import VCMDevice
 
 if TYPE_CHECKING:
@@ -30,7 +29,10 @@ if TYPE_CHECKING:
 
     from ._update_cuda import StackCells, StackTables
 
-COUNTERS = ("pulses_set", "pulses_reset", "energy_j", "pulses_skipped")
+COUNTERS = ("pulses_set", "pulses_reset", "energy_j", "pulses_skipped", "pulses_invalid")
+
+# Streams of an array's fabrication, one per mechanism, so that none moves with another's settings.
+_SPREAD, _MISMATCH, _WINDOW, _STUCK, _TELEGRAPH, _FLICKER, _WRITE = range(7)
 
 
 class CellArrays(torch.nn.Module):
@@ -38,14 +40,29 @@ class CellArrays(torch.nn.Module):
 
     Buffers: ``log_n`` (K, out * in) float64, ln of N in 1e26/m3; ``weight`` (K, out, in) float32, what the
     periphery reads; ``base_*`` and ``walked_*`` of N_max, N_min, r and l, (K, out * in) float32, or (K, 1)
-    where no trial lets them differ; ``boost`` exp(m/2) likewise; ``counters`` (K, 4) float64, see ``COUNTERS``.
+    where no trial lets them differ; ``varied`` (K, n, out * in) float32, the other parameters that spread, by
+    ``varied_names``; ``targets`` of r and l and the ``polarity`` of the last pulse, where targets are on; ``boost``
+    exp(m/2); ``rate`` a factor on both speeds; ``low``, ``high`` float64, ln N where the window ends (crossed for
+    cells that are stuck: ``stuck``, int8, -1 low, +1 high); ``w_low``, ``w_high`` the window as weights; ``telegraph``, ``flicker`` the slow noise of
+    reading; ``counters`` (K, 5) float64, see ``COUNTERS``. A last axis of 1 holds for every cell.
 
     A parameter that walks has a ``walked_*`` of its own; otherwise it is the ``base_*`` tensor.
     """
 
     log_n: torch.Tensor
     weight: torch.Tensor
+    varied: torch.Tensor
+    targets: torch.Tensor
+    polarity: torch.Tensor
     boost: torch.Tensor
+    rate: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+    w_low: torch.Tensor
+    w_high: torch.Tensor
+    stuck: torch.Tensor
+    telegraph: torch.Tensor
+    flicker: torch.Tensor
     counters: torch.Tensor
 
     def __init__(
@@ -54,8 +71,13 @@ class CellArrays(torch.nn.Module):
         super().__init__()
         self.devices = tuple(devices)
         self.out_size, self.in_size = out_size, in_size
-        self._tables = _shared_tables(self.devices)
-        self._walks = [_walk_table(device) for device in self.devices]
+        self._tables = [None if is_direct(device) else shared_tables(device) for device in self.devices]
+        self.varied_names = _varied_names(self.devices)
+        self._physics = [
+            kernel_physics(device, tables, self.varied_names)
+            for device, tables in zip(self.devices, self._tables, strict=True)
+        ]
+        self._pulses = [kernel_pulses(device) for device in self.devices]
         # What the kernels work on, and the learning rates on the device; made when first needed.
         self._views: tuple[int, list[Cells], list[np.ndarray]] | None = None
         self._on_device: tuple[StackCells, StackTables] | None = None
@@ -70,52 +92,205 @@ class CellArrays(torch.nn.Module):
     def fabricate(self, seeds: Sequence[ArraySeeds], index: int) -> None:
         """Draw new arrays from the trials' device streams, all weights at 0. ``index`` names the layer."""
         cells = self.out_size * self.in_size
-        generators = [torch.Generator().manual_seed(stream_key(seed.device, index)) for seed in seeds]
+        self._seeds, self._index, self.writes = list(seeds), index, 0
+
+        def drawn(stream: int, draw: Callable[[VCMDevice, torch.Generator], torch.Tensor]) -> torch.Tensor:
+            return _stack([
+                draw(device, torch.Generator().manual_seed(stream_key(seed.device, index, stream)))
+                for device, seed in zip(self.devices, seeds, strict=True)
+            ])  # fmt: skip
+
+        self._draw_parameters(seeds, index, cells)
+        self.register_buffer("boost", drawn(_MISMATCH, lambda d, g: d.variability.mismatch.draw(cells, g)))
+        ends = [
+            device.variability.window.draw(
+                device.periphery.w_min, device.periphery.w_max, cells,
+                torch.Generator().manual_seed(stream_key(seed.device, index, _WINDOW)),
+            )
+            for device, seed in zip(self.devices, seeds, strict=True)
+        ]  # fmt: skip
+        self.register_buffer("w_low", _stack([low.float() for low, _ in ends]))
+        self.register_buffer("w_high", _stack([high.float() for _, high in ends]))
+        nothing = torch.zeros(1, dtype=torch.int8)
+        stuck = drawn(_STUCK, lambda d, g: d.variability.stuck.draw(cells, g) if d.variability.stuck.active else nothing)
+        self.register_buffer(
+            "telegraph",
+            drawn(_TELEGRAPH, lambda d, g: (
+                d.variability.telegraph.start((cells,), g) if d.variability.telegraph.active else nothing
+            )),
+        )  # fmt: skip
+        self.register_buffer("flicker", _stack_padded([
+            d.variability.read_noise.start(
+                (cells,), torch.Generator().manual_seed(stream_key(seed.device, index, _FLICKER))
+            ) if d.variability.read_noise.flicker > 0 else torch.zeros(1, 1)
+            for d, seed in zip(self.devices, seeds, strict=True)
+        ]))  # fmt: skip
+        moving = any(pulses.moves for pulses in self._pulses)
+        self.register_buffer("targets", torch.zeros(self.trials, 2, cells if moving else 1))
+        self.register_buffer("polarity", torch.zeros(self.trials, cells if moving else 1, dtype=torch.int8))
+        self.register_buffer("log_n", torch.zeros(self.trials, cells, dtype=torch.float64))
+        self.register_buffer("weight", torch.zeros(self.trials, self.out_size, self.in_size))
+        self.register_buffer("counters", torch.zeros(self.trials, len(COUNTERS), dtype=torch.float64))
+        self.register_buffer("stuck", stuck)
+        self._set_window()
+        self._views = self._on_device = None
+        self.program(torch.zeros(self.trials, self.out_size, self.in_size), verify=False)
+
+    def _draw_parameters(self, seeds: Sequence[ArraySeeds], index: int, cells: int) -> None:
+        """Every parameter that spreads: the four that may walk, nu_0 as a factor of the rate, and the others."""
+        drawn = [
+            draw_spreads(
+                device.variability.d2d, device.variability.correlation, device.parameters, cells,
+                torch.Generator().manual_seed(stream_key(seed.device, index, _SPREAD)),
+            )
+            for device, seed in zip(self.devices, seeds, strict=True)
+        ]  # fmt: skip
+
+        def values(name: str) -> torch.Tensor:
+            return _stack([
+                own[name].float() if name in own else torch.full((1,), float(getattr(device.parameters, name)))
+                for device, own in zip(self.devices, drawn, strict=True)
+            ])  # fmt: skip
+
         for name in VARYING:
-            drawn = [_draw(device, name, cells, g) for device, g in zip(self.devices, generators, strict=True)]
-            base = _stack(drawn)
-            walks = any(name in d.variability.c2c and d.variability.c2c[name].active for d in self.devices)
+            base = values(name)
+            walks = any(_moves(device, name) for device in self.devices)
             if walks:
                 base = base.expand(-1, cells).contiguous()
             self.register_buffer(f"base_{name}", base)
             self.register_buffer(f"walked_{name}", base.clone() if walks else base)
-        self._views = self._on_device = None
-        boost = [d.variability.mismatch.draw(cells, g) for d, g in zip(self.devices, generators, strict=True)]
-        self.register_buffer("boost", _stack(boost))
-        self.register_buffer("log_n", torch.zeros(self.trials, cells, dtype=torch.float64))
-        self.register_buffer("weight", torch.zeros(self.trials, self.out_size, self.in_size))
-        self.register_buffer("counters", torch.zeros(self.trials, len(COUNTERS), dtype=torch.float64))
-        self.program(torch.zeros(self.trials, self.out_size, self.in_size))
+        others = [values(name) for name in self.varied_names]
+        width = cells if others else 1
+        stacked = torch.stack([v.expand(-1, width) for v in others], 1) if others else torch.zeros(self.trials, 0, 1)
+        self.register_buffer("varied", stacked.contiguous())
+        nominal = torch.tensor([[float(device.parameters.nu_0)] for device in self.devices], dtype=torch.float64)
+        direct = torch.tensor([[is_direct(device)] for device in self.devices])
+        # Where the equations are solved, nu_0 is among the parameters.
+        factor = torch.where(direct, 1.0, values("nu_0").double() / nominal)
+        self.register_buffer("rate", factor.float().contiguous())
 
-    def program(self, weight: torch.Tensor) -> None:
-        """Set the weights, (K, out, in), each clipped to what its cell and the window reach."""
-        for k, device in enumerate(self.devices):
-            target = device.periphery.concentration(weight[k].reshape(-1).to(self.log_n.device))
-            low, high = self._limits(k)
-            log_n = torch.minimum(torch.maximum(torch.log(target), low), high)
-            self.log_n[k] = log_n
-            self.weight[k] = device.periphery.weight(torch.exp(log_n)).view(self.out_size, self.in_size)
+    def _set_window(self) -> None:
+        """ln N at which each cell stops; crossed for stuck cells, which are put at their end of the window."""
+        cells, stuck = self.out_size * self.in_size, self.stuck.cpu()
+        ends = []
+        for k, (device, pulses) in enumerate(zip(self.devices, self._pulses, strict=True)):
+            low, high = (torch.tensor([end], dtype=torch.float64) for end in device.window)
+            per_cell = device.periphery.clamped and (
+                device.variability.window.active or (device.reads_cell and self._physics[k].axes.shape[0] > 0)
+                or (device.reads_cell and self._physics[k].direct)
+            )  # fmt: skip
+            if pulses.own_window:
+                low, high = torch.tensor([-torch.inf]).double(), torch.tensor([torch.inf]).double()
+            elif per_cell:
+                low, high = self._solved(k, self.w_low[k]), self._solved(k, self.w_high[k])
+            if bool(stuck[k].any()):
+                low, high = low.expand(cells).clone(), high.expand(cells).clone()
+                low[stuck[k] != 0], high[stuck[k] != 0] = torch.inf, -torch.inf
+            ends.append((low, high))
+        self.register_buffer("low", _stack([low for low, _ in ends]))
+        self.register_buffer("high", _stack([high for _, high in ends]))
 
-    def _limits(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Lowest and highest ln N of each cell of trial k: of the window and of its own bounds."""
-        low, high = self.devices[k].window
+    def _solved(self, k: int, weight: torch.Tensor) -> torch.Tensor:
+        """ln N at which each cell of trial k reads a weight, (cells,) or (1,), or the end of what it can be."""
+        out = np.empty(self.out_size * self.in_size)
+        low, high = self._bounds(k)
+        solve_cells(
+            self._cells(k), self._physics[k], Scratch.new(), weight.cpu().numpy(), low.numpy(), high.numpy(), out
+        )
+        return torch.from_numpy(out)
+
+    def _bounds(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """ln N_min and ln N_max of trial k's cells, (cells,) or (1,), on the CPU."""
         return (
-            torch.log(self.get_buffer("walked_N_min")[k].double()).clamp_min(low),
-            torch.log(self.get_buffer("walked_N_max")[k].double()).clamp_max(high),
+            torch.log(self.get_buffer("walked_N_min")[k].double()).cpu(),
+            torch.log(self.get_buffer("walked_N_max")[k].double()).cpu(),
         )
 
+    def program(self, weight: torch.Tensor, verify: bool = True) -> None:
+        """Set the weights, (K, out, in), each clipped to what its cell and the window reach.
+
+        ``verify``: by write-verify, which leaves its error; cells that are stuck stay.
+        """
+        if self.log_n.is_cuda:
+            self._on_host(lambda host: host.program(weight.cpu(), verify))
+            return
+        cells, _ = self._bound()
+        for k, device in enumerate(self.devices):
+            target = weight[k].reshape(-1).float()
+            if verify and device.variability.write.sigma > 0:
+                key = stream_key(self._seeds[k].device, self._index, _WRITE, self.writes)
+                error = device.variability.write.draw(target.shape, torch.Generator().manual_seed(key))
+                target = target + error * (device.periphery.w_max - device.periphery.w_min)
+            if device.periphery.clamped:
+                target = torch.minimum(torch.maximum(target, self.w_low[k]), self.w_high[k])
+            stuck = self.stuck[k].cpu() if self.stuck.shape[1] > 1 else None
+            if stuck is not None:
+                ends = torch.where(stuck < 0, self.w_low[k], self.w_high[k])
+                target = torch.where(stuck != 0, ends, target)
+            low, high = self._limits(k, stuck)
+            solve_cells(
+                cells[k], self._physics[k], Scratch.new(), target.contiguous().numpy(), low.numpy(), high.numpy(),
+                self.log_n[k].numpy(),
+            )  # fmt: skip
+            read_cells(cells[k], self._physics[k], Scratch.new())
+        self.writes += verify
+
+    def _limits(self, k: int, stuck: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Lowest and highest ln N of each cell of trial k: of the window and of its own bounds; on the CPU."""
+        low, high = self._bounds(k)
+        window_low, window_high = self.low[k].cpu(), self.high[k].cpu()
+        if stuck is not None:
+            window_low = torch.where(stuck != 0, -torch.inf, window_low)
+            window_high = torch.where(stuck != 0, torch.inf, window_high)
+        return torch.maximum(low, window_low), torch.minimum(high, window_high)
+
     def fraction_at_bound(self, k: int) -> float:
-        """Share of trial k's cells within 0.1 % in N of an end of their window or of N_min, N_max."""
+        """Share of trial k's cells within 0.1 % in N of an end of their window or of N_min, N_max; stuck ones are."""
         low, high = self._limits(k)
-        return ((self.log_n[k] <= low + 1e-3) | (self.log_n[k] >= high - 1e-3)).double().mean().item()
+        if self._pulses[k].own_window:
+            low, high = torch.maximum(low, self._solved(k, self.w_low[k])), torch.minimum(
+                high, self._solved(k, self.w_high[k])
+            )
+        log_n = self.log_n[k].cpu()
+        return ((log_n <= low + 1e-3) | (log_n >= high - 1e-3)).double().mean().item()
+
+    def asymmetry(self, k: int, most: int = 1 << 14) -> torch.Tensor:
+        """ln(|dw_RESET| / |dw_SET|) of the cells of trial k's fresh array at w = 0, one noise-free pulse each.
+
+        (cells,) float64 on the CPU, of the cells that reach w = 0 and are not stuck; of evenly chosen ``most`` where
+        there are more.
+        """
+        arrays = self._fresh(k)
+        total = self.out_size * self.in_size
+        chosen = np.arange(0, total, -(-total // most))
+        physics, scratch = self._physics[k], Scratch.new()
+        low, high = self._bounds(k)
+        x = np.empty(total)
+        solve_cells(arrays, physics, scratch, np.zeros(1, np.float32), low.numpy(), high.numpy(), x)
+        steps = np.empty((3, len(chosen)))
+        step_cells(arrays, physics, self._pulses[k], scratch, x, chosen, steps)
+        at_zero, up, down = torch.from_numpy(steps)
+        stuck = self.stuck[k].cpu() if self.stuck.shape[1] > 1 else torch.zeros(total, dtype=torch.int8)
+        good = (at_zero.abs() < 1e-3) & (up > at_zero) & (down < at_zero) & (stuck[chosen] == 0)
+        return torch.log((at_zero - down)[good] / (up - at_zero)[good])
+
+    def _fresh(self, k: int) -> Cells:
+        cells = self._cells(k)
+        return cells._replace(walked=cells.base)
 
     def state(self, k: int) -> dict[str, torch.Tensor]:
-        """All that pulses change in trial k's array, on the CPU; the rest follows from its seed."""
+        """All that pulses and reads change in trial k's array, on the CPU; the rest follows from its seed."""
         state = {"log_n": self.log_n[k], "weight": self.weight[k], "counters": self.counters[k]}
+        variability = self.devices[k].variability
         for name in VARYING:
-            walk = self.devices[k].variability.c2c.get(name)
-            if walk is not None and walk.active:
+            if _moves(self.devices[k], name):
                 state[f"walked_{name}"] = self.get_buffer(f"walked_{name}")[k]
+        if self._pulses[k].moves:
+            state |= {"targets": self.targets[k], "polarity": self.polarity[k]}
+        if variability.telegraph.active:
+            state["telegraph"] = self.telegraph[k]
+        if variability.read_noise.flicker > 0:
+            state["flicker"] = self.flicker[k]
         return {name: values.detach().cpu().clone() for name, values in state.items()}
 
     def load_state(self, k: int, state: Mapping[str, torch.Tensor]) -> None:
@@ -134,6 +309,9 @@ class CellArrays(torch.nn.Module):
         """Fire the pulses of a batch. x: (K, batch, in), d: (K, batch, out) float32; one key per trial.
 
         A trial whose learning rate is 0 is not touched; a sample with a value that is not finite fires nothing.
+
+        Raises:
+            DeviceError: a rate outside the model (|gamma| >= 1) in a trial whose device says on_invalid = "error".
         """
         if self.log_n.is_cuda:
             self.pulse_on_device(x, d, learning_rates, update, keys)
@@ -144,9 +322,14 @@ class CellArrays(torch.nn.Module):
             if learning_rates[k] == 0:
                 continue
             update_array(
-                x_host[k], d_host[k], np.uint64(keys[k]), cells[k], _kernel_tables(self._tables[k]),
-                _train(device, learning_rates[k], update), self._walks[k], counters[k],
+                x_host[k], d_host[k], np.uint64(keys[k]), cells[k], self._physics[k],
+                _train(device, learning_rates[k], update), self._pulses[k], counters[k],
             )  # fmt: skip
+            if counters[k][-1] and device.on_invalid == "error":
+                raise DeviceError(
+                    f"{int(counters[k][-1])} pulses met a rate outside the model (|gamma| >= 1: the field is beyond "
+                    "hopping): lower |set_voltage_v| and |reset_voltage_v| or narrow the spreads"
+                )
 
     def pulse_on_device(
         self,
@@ -162,7 +345,7 @@ class CellArrays(torch.nn.Module):
         device = self.log_n.device
         if self._on_device is None:
             cells = StackCells(self.log_n, self.weight, self._four("base"), self._four("walked"), self.boost)
-            self._on_device = cells, StackTables.build(self.devices, self._tables, self._walks, device)
+            self._on_device = cells, StackTables.build(self.devices, self._tables, device)
         rates = tuple(float(rate) for rate in learning_rates)
         if self._rates is None or self._rates[0] != rates or self._rates[1].device != device:
             self._rates = rates, torch.tensor(rates, dtype=torch.float64, device=device)
@@ -181,6 +364,13 @@ class CellArrays(torch.nn.Module):
         self._views = self._on_device = None
         return self
 
+    def _on_host(self, work: "Callable[[CellArrays], None]") -> None:
+        """Do something rare that only the CPU's kernels can, and come back."""
+        device = self.log_n.device
+        self.cpu()
+        work(self)
+        self.to(device)
+
     def _four(self, kind: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         n_max, n_min, r, length = (self.get_buffer(f"{kind}_{name}") for name in VARYING)
         return n_max, n_min, r, length
@@ -190,7 +380,7 @@ class CellArrays(torch.nn.Module):
 
         What is not finite adds nothing.
         """
-        self.program(self.weight + torch.nan_to_num(change, 0.0, 0.0, 0.0))
+        self.program(self.weight + torch.nan_to_num(change, 0.0, 0.0, 0.0), verify=False)
 
     def _bound(self) -> tuple[list[Cells], list[np.ndarray]]:
         """What the kernel reads and writes: views of the buffers, made anew when those have moved."""
@@ -201,15 +391,19 @@ class CellArrays(torch.nn.Module):
         return self._views[1], self._views[2]
 
     def _cells(self, k: int) -> Cells:
-        low, high = self.devices[k].window
-
         def four(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-            n_max, n_min, r, length = (values[k].numpy() for values in self._four(kind))
+            n_max, n_min, r, length = (values[k].cpu().numpy() for values in self._four(kind))
             return n_max, n_min, r, length
 
+        def flat(name: str) -> np.ndarray:
+            # The window is made with the help of the cells, and is not there before.
+            values = self.get_buffer(name)[k].cpu() if hasattr(self, name) else torch.zeros(1, dtype=torch.float64)
+            return values.numpy()
+
         return Cells(
-            self.log_n[k].numpy(), self.weight[k].view(-1).numpy(), four("base"), four("walked"),
-            self.boost[k].numpy(), np.array([low]), np.array([high]),
+            flat("log_n"), self.weight[k].view(-1).cpu().numpy(), four("base"), four("walked"), flat("varied"),
+            flat("targets"), flat("polarity"), flat("boost"), flat("rate"), flat("low"), flat("high"), flat("w_low"),
+            flat("w_high"),
         )  # fmt: skip
 
 
@@ -220,8 +414,6 @@ def _train(device: VCMDevice, learning_rate: float, update: "UpdateParameters") 
     kind = _KINDS.get(update.pulse_type.name, STOCHASTIC)
     implicit = kind == DETERMINISTIC_IMPLICIT
     return Train(
-        pulse_s=device.pulse_s,
-        reference_length=float(device.parameters.l),
         learning_rate=float(learning_rate),
         dw_min=device.dw_min,
         desired_bl=update.desired_bl,
@@ -234,12 +426,21 @@ def _train(device: VCMDevice, learning_rate: float, update: "UpdateParameters") 
     )
 
 
-def _draw(device: VCMDevice, name: str, cells: int, generator: torch.Generator) -> torch.Tensor:
-    nominal = float(getattr(device.parameters, name))
-    spread = device.variability.d2d.get(name, Spread())
-    if spread.sigma == 0:
-        return torch.full((1,), nominal, dtype=torch.float32)
-    return spread.draw(nominal, cells, generator).float()
+def _moves(device: VCMDevice, name: str) -> bool:
+    """Whether pulses change a parameter."""
+    walk, target = device.variability.c2c.get(name), device.variability.targets.get(name)
+    return (walk is not None and walk.active) or (target is not None and target.active)
+
+
+def _varied_names(devices: Sequence[VCMDevice]) -> tuple[str, ...]:
+    """Parameters that spread in any trial, besides those that may walk and (in tables) those without an axis."""
+    names: list[str] = []
+    for device in devices:
+        left_out = VARYING if is_direct(device) else {*VARYING, *analytic(device.model)}
+        for name, spread in device.variability.d2d.items():
+            if spread.sigma > 0 and name not in left_out and name not in names:
+                names.append(name)
+    return tuple(sorted(names))
 
 
 def _stack(drawn: list[torch.Tensor]) -> torch.Tensor:
@@ -247,37 +448,10 @@ def _stack(drawn: list[torch.Tensor]) -> torch.Tensor:
     return torch.stack([values.expand(width) for values in drawn]).contiguous()
 
 
-def _walk_table(device: VCMDevice) -> np.ndarray:
-    table = np.zeros((len(VARYING), 4))
-    for row, name in enumerate(VARYING):
-        walk = device.variability.c2c.get(name)
-        if walk is not None:
-            table[row, DIRECT], table[row, SLOPE] = walk.direct, walk.slope
-            table[row, CLIP_LOW], table[row, CLIP_HIGH] = -walk.clip, walk.clip
-    return table
-
-
-def _shared_tables(devices: Sequence[VCMDevice]) -> list[RateTables]:
-    """One set of tables per trial; trials of equal physics and ranges share it."""
-    known: dict[tuple[object, ...], RateTables] = {}
-    tables = []
-    for device in devices:
-        variability, p = device.variability, device.parameters
-        log_n = device.log_n_range
-        radius = variability.limits("r", p)
-        key = (
-            device.periphery, log_n, radius, device.set_voltage_v, device.reset_voltage_v, device.model,
-            *(getattr(p, name) for name in p.names()),
-        )  # fmt: skip
-        if key not in known:
-            known[key] = build_tables(
-                p, device.periphery, log_n, radius, device.set_voltage_v, device.reset_voltage_v, device.model
-            )
-        tables.append(known[key])
-    return tables
-
-
-def _kernel_tables(t: RateTables) -> Tables:
-    return Tables(
-        t.x_first, t.x_step, t.r_first, t.r_inverse_step, t.g_set, t.g_reset, t.power_set, t.power_reset, t.weight
-    )
+def _stack_padded(drawn: list[torch.Tensor]) -> torch.Tensor:
+    """(K, rows, width) of tensors that have fewer rows or hold for every cell; missing rows are 0."""
+    rows, width = max(len(v) for v in drawn), max(v.shape[1] for v in drawn)
+    out = torch.zeros(len(drawn), rows, width)
+    for k, values in enumerate(drawn):
+        out[k, : len(values)] = values
+    return out

@@ -61,6 +61,21 @@ def full_current(v: torch.Tensor, n: torch.Tensor, p: CellParameters) -> torch.T
     return out
 
 
+def barrier_above_zero(v: torch.Tensor, n: torch.Tensor, p: CellParameters) -> torch.Tensor:
+    """phi_Bn0 less its lowering in V, negative where the barrier has vanished: current and rate have a kink at 0.
+
+    v and n of one shape with one sign of V.
+    """
+    shape = torch.broadcast_shapes(v.shape, n.shape)
+    is_set = bool((v < 0).all())
+    i = full_current(v, n, p).abs()
+    c = _circuit(v.abs().reshape(-1), n.reshape(-1), _flat(p, shape), is_set)
+    j = i.reshape(-1)
+    u = c.v - j * (c.r_linear + c.r_cubic * j * j)
+    psi = c.phi + u if is_set else c.phi - u
+    return (c.phi_0 - c.lowering * _quarter(psi, j)).reshape(shape)
+
+
 def _varies(x: Value) -> bool:
     return isinstance(x, torch.Tensor) and x.numel() > 1
 

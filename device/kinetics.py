@@ -50,14 +50,18 @@ def signed_rate(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, mo
     return torch.where(v == 0, torch.zeros_like(speed), -torch.sign(v) * speed)
 
 
-def log_speed(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str) -> torch.Tensor:
+def log_speed(
+    v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str, i: torch.Tensor | None = None
+) -> torch.Tensor:
     """ln |dN/dt| without the bound factor F, dN/dt in 1e26/m3/s; -inf at V = 0.
 
     The bracket of equation (1), exp(-e dW-/kT) - exp(-e dW+/kT), is 2 exp(-e W/kT) sinh(e dW_A gamma pi/2 kT)
     with W = dW_A (sqrt(1 - gamma^2) + gamma asin gamma); its logarithm neither overflows nor cancels.
+    ``i``: the current, where the caller has it.
     """
     p = parameters
-    i = current_function(model)(v, n, p)
+    if i is None:
+        i = current_function(model)(v, n, p)
     charge, boltzmann = constants_of(model)
     thermal_v = boltzmann * _temperature(v, i, p)
     gamma = VACANCY_CHARGE_NUMBER * _field(v, i, n, p, charge).abs() * p.a / (math.pi * p.dW_A)

@@ -113,6 +113,11 @@ class CellParameters:
         return metadata["low"], metadata["high"]
 
     @classmethod
+    def default(cls, name: str) -> float:
+        """The nominal value of one parameter, in its unit."""
+        return float(getattr(_NOMINAL, name))
+
+    @classmethod
     def unit(cls, name: str) -> str:
         """The unit of one parameter."""
         return str(_METADATA[name]["unit"])
@@ -173,3 +178,6 @@ def _check_below(parameters: CellParameters, small: str, large: str, unit: str) 
             f"{large} = {_tensor(upper).item():g} {unit}: {fix}"
         )
     raise DeviceError(f"{small} must be below {large} in every cell: {int(bad.sum())} of {bad.numel()} are not; {fix}")
+
+
+_NOMINAL = CellParameters()

@@ -1,16 +1,18 @@
 """The nominal periphery: which weight a read current means.
 
 w(I) = w_min + (w_max - w_min) (I - I_low) / (I_high - I_low), with I_low and I_high the read currents of the
-nominal cell at N_low and N_high, computed with the model in use.
+nominal cell at N_low and N_high and the nominal ambient temperature, computed with the model in use.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 
-from .conduction import READ_EXPONENT, READ_REFERENCE_N, READ_ROOT, current, explicit_read_coefficients
+from .conduction import READ_EXPONENT, READ_REFERENCE_N, READ_ROOT, current_function, explicit_read_coefficients
 from .errors import DeviceError
+from .parameters import CellParameters
 
 N_LOW, N_HIGH = 0.06, 1.98974521274400865
 READ_VOLTAGE_V = 0.2
@@ -18,16 +20,12 @@ READ_VOLTAGE_V = 0.2
 
 @dataclass(frozen=True)
 class Periphery:
-    """Map between the read current of a cell and its weight.
+    """The window of weights that the periphery maps the nominal cell's read currents to.
 
     Attributes:
         w_min, w_max: weights at N_low and N_high of the nominal cell.
         clamped: whether programming stops where the read current reaches w_min or w_max. False is the
             published code, in which N moves freely in [N_min, N_max].
-
-    Example:
-        >>> round(Periphery().weight(torch.tensor(0.06, dtype=torch.float64)).item(), 12)
-        -1.5
     """
 
     w_min: float = -1.5
@@ -38,30 +36,69 @@ class Periphery:
         if not -100 <= self.w_min < self.w_max <= 100:
             raise DeviceError(f"w_min = {self.w_min!r} must be below w_max = {self.w_max!r}, both within -100..100")
 
+
+@dataclass(frozen=True)
+class ReadMap:
+    """Map between read currents and weights, calibrated on a nominal cell.
+
+    Attributes:
+        periphery: the window.
+        model: of the current.
+        nominal: the cell that the map is calibrated on; its own ambient temperature does not count, the
+            calibration is at the nominal 293 K.
+
+    Example:
+        >>> round(ReadMap().weight(torch.tensor(0.06, dtype=torch.float64)).item(), 12)
+        -1.5
+        >>> thin = CellParameters(r=40.5e-9)
+        >>> round(ReadMap(model="full").weight(torch.tensor(0.06, dtype=torch.float64), thin).item(), 2)
+        -1.61
+    """
+
+    periphery: Periphery = field(default_factory=Periphery)
+    model: str = "explicit"
+    nominal: CellParameters = field(default_factory=CellParameters)
+
     @cached_property
     def currents(self) -> tuple[float, float]:
         """I_low and I_high, A."""
-        return current(READ_VOLTAGE_V, N_LOW).item(), current(READ_VOLTAGE_V, N_HIGH).item()
+        n = torch.tensor([N_LOW, N_HIGH], dtype=torch.float64)
+        calibration = self.nominal.replace_unchecked(T_0=CellParameters.default("T_0"))
+        low, high = self._current(n, calibration).tolist()
+        return low, high
 
     @cached_property
-    def weight_at_zero_current(self) -> float:
-        """The weight that a cell without read current would have; w minus it is proportional to the current."""
+    def line(self) -> tuple[float, float]:
+        """(weight of a cell without read current, weight per A)."""
         low, high = self.currents
-        return self.w_min - (self.w_max - self.w_min) * low / (high - low)
+        slope = (self.periphery.w_max - self.periphery.w_min) / (high - low)
+        return self.periphery.w_min - slope * low, slope
 
-    def weight(self, n: torch.Tensor) -> torch.Tensor:
-        """The weight of cells at concentration ``n`` (1e26/m3), float64, same shape."""
-        low, high = self.currents
-        return self.w_min + (self.w_max - self.w_min) * (current(READ_VOLTAGE_V, n) - low) / (high - low)
+    def _current(self, n: torch.Tensor, cells: CellParameters) -> torch.Tensor:
+        return current_function(self.model)(torch.full_like(n, READ_VOLTAGE_V), n, cells)
+
+    def weight(self, n: torch.Tensor, cells: CellParameters | None = None) -> torch.Tensor:
+        """The weight of cells at concentration ``n`` (1e26/m3), float64, of the broadcast shape; default nominal."""
+        dark, slope = self.line
+        return dark + slope * self._current(n, cells or self.nominal)
 
     def concentration(self, weight: torch.Tensor) -> torch.Tensor:
-        """The N (1e26/m3) at which the nominal cell reads ``weight``; the exact inverse of :meth:`weight`.
+        """The N (1e26/m3) at which the nominal cell reads ``weight``; the inverse of :meth:`weight`.
 
         A weight that no concentration can carry gives 0 (too low) or infinity (too high).
         """
-        low, high = self.currents
-        i = low + (weight.to(torch.float64) - self.w_min) / (self.w_max - self.w_min) * (high - low)
-        g, h = explicit_read_coefficients(torch.tensor(READ_VOLTAGE_V, dtype=torch.float64))
-        inner = ((g / i.clamp_min(1e-300)) ** READ_ROOT - 1) / h
-        n = READ_REFERENCE_N * inner.clamp_min(0.0) ** (1 / READ_EXPONENT)
-        return torch.where(i <= 0, torch.zeros_like(n), n)
+        dark, slope = self.line
+        i = (weight.to(torch.float64) - dark) / slope
+        if self.model == "explicit":
+            g, h = explicit_read_coefficients(torch.tensor(READ_VOLTAGE_V, dtype=torch.float64))
+            inner = ((g / i.clamp_min(1e-300)) ** READ_ROOT - 1) / h
+            n = READ_REFERENCE_N * inner.clamp_min(0.0) ** (1 / READ_EXPONENT)
+            return torch.where(i <= 0, torch.zeros_like(n), n)
+        low, high = (torch.full_like(i, math.log(end)) for end in (1e-4, 1100.0))
+        inside = (i > self._current(torch.exp(low), self.nominal)) & (i < self._current(torch.exp(high), self.nominal))
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            below = self._current(torch.exp(middle), self.nominal) < i
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        outside = torch.where(i > self.currents[0], torch.inf, 0.0).to(i)
+        return torch.where(inside, torch.exp(0.5 * (low + high)), outside)

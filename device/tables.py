@@ -1,150 +1,397 @@
-"""Look-up tables that make a pulse cheap: g(ln N, r) = ln(|dN/dt| / N), the power and the read weight.
+"""Look-up tables that make a pulse cheap: ln(|dN/dt| / N), the power and the weight, over ln N and what varies.
 
-The rate without its bound factor is smooth in ln N and r for the explicit model; nu_0, the disc length, the
-mismatch and F multiply it analytically. A table is checked against the direct rate when it is built and refined
-until the largest error of the rate is below ``TOLERANCE``.
+Parameters that differ between the cells of an array are axes of its tables, at most three; nu_0, the mismatch, the
+bound factor F and (in the explicit model) l multiply the rate analytically and need none. Every axis of a parameter is
+interpolated by cubics. Along x = ln N the rate is linear between nodes, so that a pulse can be marched in closed form,
+and the weight cubic.
+
+In the full model the barrier of the Schottky interface vanishes at some N, and rate and current have a kink there,
+whose place moves with the cell's parameters. The nodes of x move with it: a node ``below`` is always at the kink.
+
+A table's error is measured when it is built, at points drawn over its whole range, and nodes are added until it is
+below ``TOLERANCE``.
 """
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numba as nb
 import numpy as np
 import torch
 
-from .conduction import current
+from ._stencil import MAX_AXES, at_stencil, fill_stencil, read_cubic, read_linear, scratch
+from .conduction import current_function
 from .errors import DeviceError
+from .full_current import barrier_above_zero
 from .kinetics import log_speed
 from .parameters import CellParameters
-from .periphery import Periphery
+from .periphery import READ_VOLTAGE_V
+from .vcm_device import VCMDevice
 
-TOLERANCE = 3e-4
-_MAX_NODES = 1 << 18
+TOLERANCE = 5e-4
+WEIGHT_TOLERANCE = 1e-4
+AMPLITUDE = "amplitude"  # the axis of a pulse's own voltage, as a factor on the nominal one
+_MAX_NODES = 1 << 19
+_SAMPLES = 2000
+_MARGIN = 0.02  # of ln N, beyond where any node of the parameters stops
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Equidistant nodes of one parameter over all that the cells of an array can have."""
+
+    name: str
+    first: float
+    last: float
+    count: int
+
+    def nodes(self) -> torch.Tensor:
+        """(count,) float64."""
+        return torch.linspace(self.first, self.last, self.count, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Tables over x and the parameters' nodes P, flattened with the last axis fastest.
+
+    Attributes:
+        x_first, x_last: ends of ln N.
+        below: intervals up to the kink, equal ones; the others, equal too, go from there to ``x_last``.
+        kink: (P,) x of node ``below``; x_first where there is none.
+        values: (nodes of x, P): ln(|dN/dt| / N) in 1/s without F, or the weight.
+        power: likewise |V I| in W; empty for the weight.
+        error: largest relative error of the rate, or error of the weight, that was measured.
+    """
+
+    x_first: float
+    x_last: float
+    below: int
+    kink: np.ndarray
+    values: np.ndarray
+    power: np.ndarray
+    error: float
 
 
 @dataclass(frozen=True)
 class RateTables:
-    """Tables over equidistant nodes of x = ln N and, where the radius varies, of r. All float64.
+    """All tables of an array.
 
     Attributes:
-        x_first, x_step, r_first, r_inverse_step: the nodes.
-        g_set, g_reset: (nodes of x, nodes of r), ln(|dN/dt| / N) in 1/s without the bound factor.
-        power_set, power_reset: (nodes of x,), |V I| in W.
-        weight: (nodes of x,), what the periphery reads.
-        error: largest relative error of the rate, measured between the nodes.
+        axes: what differs between its cells, in the order of the flattened nodes.
+        set, reset: of a pulse; read: of the weight, without axes where the nominal cell is read.
     """
 
-    x_first: float
-    x_step: float
-    r_first: float
-    r_inverse_step: float
-    g_set: np.ndarray
-    g_reset: np.ndarray
-    power_set: np.ndarray
-    power_reset: np.ndarray
-    weight: np.ndarray
-    error: float
+    axes: tuple[Axis, ...]
+    set: Curves
+    reset: Curves
+    read: Curves
+
+    @functools.cached_property
+    def axis_array(self) -> np.ndarray:
+        """(axes, 3): first node, inverse step, number of nodes."""
+        rows = [(a.first, (a.count - 1) / (a.last - a.first), a.count) for a in self.axes]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), 3)
+
+    @functools.cached_property
+    def steepest(self) -> float:
+        """The largest change of a weight per ln N, with room for what happens between nodes."""
+        read = self.read
+        x = _positions(read.x_first, read.x_last, torch.from_numpy(read.kink), read.below,
+                       len(read.values) - 1 - read.below).numpy()  # fmt: skip
+        return 1.1 * float(np.abs(np.diff(read.values, axis=0) / np.diff(x, axis=0)).max())
+
+    @property
+    def error(self) -> float:
+        """Largest relative error of a rate."""
+        return max(self.set.error, self.reset.error)
 
 
-def build_tables(
-    parameters: CellParameters,
-    periphery: Periphery,
-    log_n: tuple[float, float],
-    radius: tuple[float, float],
-    set_voltage_v: float,
-    reset_voltage_v: float,
-    model: str = "explicit",
-) -> RateTables:
-    """Tables of one array over the given ranges of ln N and radius.
+def analytic(model: str) -> tuple[str, ...]:
+    """Parameters that need no axis: they multiply the rate, or act through the bound factor alone."""
+    return ("N_max", "N_min", "nu_0", "l") if model == "explicit" else ("N_max", "N_min", "nu_0")
 
-    Args:
-        parameters: nominal, floats only.
-        log_n, radius: smallest and largest value that a cell of the array can reach.
-        set_voltage_v, reset_voltage_v: of the pulses, V; SET below 0, RESET above.
+
+def axis_names(device: VCMDevice) -> tuple[str, ...]:
+    """What the tables of an array need an axis for, in CellParameters' order, the pulse's amplitude last."""
+    varying = device.variability.varying(device.parameters)
+    names = tuple(name for name in varying if name not in analytic(device.model))
+    return (*names, AMPLITUDE) if device.variability.pulse.amplitude > 0 else names
+
+
+def is_direct(device: VCMDevice) -> bool:
+    """Whether pulses solve the cell's equations, because it is asked for or more varies than tables have axes for."""
+    return device.method == "direct" or len(axis_names(device)) > MAX_AXES
+
+
+def build_tables(device: VCMDevice) -> RateTables:
+    """The tables of an array, over all that its cells can be.
 
     Raises:
-        DeviceError: the rate is not finite in the range, or no table of reasonable size is accurate.
+        DeviceError: more than three axes, a rate that is not finite somewhere in the range, a current that jumps in N
+            within the window, or no table of reasonable size is accurate.
 
     Example:
-        >>> from vcm_sweep.device.periphery import Periphery
-        >>> tables = build_tables(CellParameters(), Periphery(), (-2.8, 0.7), (45e-9, 45e-9), -0.342, 0.7065)
-        >>> tables.error <= TOLERANCE
-        True
+        >>> tables = build_tables(VCMDevice(model="full"))
+        >>> tables.axes, tables.error <= TOLERANCE
+        ((), True)
     """
-    if not set_voltage_v < 0 < reset_voltage_v:
+    names = axis_names(device)
+    if len(names) > MAX_AXES:
         raise DeviceError(
-            f"set_voltage_v = {set_voltage_v!r} must be below 0 and reset_voltage_v = {reset_voltage_v!r} above"
+            f"{', '.join(names)} differ between cells or pulses: tables have at most {MAX_AXES} axes besides N; "
+            "use method = 'direct' or let fewer vary"
         )
-    fixed_radius = radius[1] - radius[0] < 1e-6 * radius[1]
-    x_nodes, r_nodes = 193, 1 if fixed_radius else 8
+    axes = tuple(_axis(device, name) for name in names)
+    finer = 1.0
     while True:
-        x = torch.linspace(*log_n, x_nodes, dtype=torch.float64)
-        r = torch.linspace(*radius, r_nodes, dtype=torch.float64)
-        g_set = _log_speed_over_n(x, r, set_voltage_v, parameters, model)
-        g_reset = _log_speed_over_n(x, r, reset_voltage_v, parameters, model)
-        x_error = r_error = 0.0
-        for g, voltage in ((g_set, set_voltage_v), (g_reset, reset_voltage_v)):
-            x_error = max(x_error, _middle_error_x(g, x, r, voltage, parameters, model))
-            if not fixed_radius:
-                r_error = max(r_error, _middle_error_r(g, x, r, voltage, parameters, model))
-        if max(x_error, r_error) <= TOLERANCE:
-            break
-        if x_error > TOLERANCE / 2:
-            x_nodes = 2 * x_nodes - 1
-        if r_error > TOLERANCE / 2:
-            r_nodes = 2 * r_nodes
-        if x_nodes * r_nodes > _MAX_NODES:
+        read = _read_curves(device, axes if device.reads_cell and device.model == "full" else (), finer)
+        x_range = _x_range(device, read)
+        pulses = [_pulse_curves(device, axes, x_range, v, finer) for v in (device.set_voltage_v, device.reset_voltage_v)]
+        if max(c.error for c in pulses) <= TOLERANCE and read.error <= WEIGHT_TOLERANCE:
+            return RateTables(axes, pulses[0], pulses[1], read)
+        finer *= math.sqrt(2)
+        axes = tuple(Axis(a.name, a.first, a.last, math.ceil(a.count * 1.35)) for a in axes)
+        if max(c.values.size for c in (*pulses, read)) > _MAX_NODES:
+            ranges = ", ".join(f"{a.name} = {a.first:.3g}..{a.last:.3g}" for a in axes) or "the nominal cell"
             raise DeviceError(
-                f"no rate table is accurate over r = {radius[0]:.3g}..{radius[1]:.3g} m: narrow the range of r (clip)"
+                f"no table is accurate to {TOLERANCE:g} over {ranges}: narrow the ranges (clip) or use method = 'direct'"
             )
+
+
+def _axis(device: VCMDevice, name: str) -> Axis:
+    """As many nodes as an axis of its own needs for a quarter of the tolerance, at some N."""
+    if name == AMPLITUDE:
+        first, last = device.variability.pulse.limits(AMPLITUDE)
+    else:
+        first, last = device.variability.limits(name, device.parameters)
+    low, high = device.log_n_range
+    x = torch.linspace(max(low, math.log(0.03)), min(high, math.log(3.0)), 4, dtype=torch.float64)
+    coarse, refined = 7, 6
+    axis = Axis(name, first, last, refined * (coarse - 1) + 1)
+    lines = torch.cat([_log_rate(device, (axis,), x, v)[0] for v in (device.set_voltage_v, device.reset_voltage_v)])
+    # The error of a cubic falls with the fourth power of the step.
+    needed = (_cubic_error(lines, refined) / (TOLERANCE / 4)) ** 0.25
+    return Axis(name, first, last, min(max(math.ceil((coarse - 1) * needed), 3), 40) + 1)
+
+
+def _cubic_error(lines: torch.Tensor, step: int) -> float:
+    """Largest error of cubics through every step-th point of (lines, points)."""
+    nodes = lines[:, ::step]
+    t = torch.arange(lines.shape[1], dtype=torch.float64) / step
+    j = (t.long() - 1).clamp(0, nodes.shape[1] - 4)
+    a = t - j
+    b, c, d = a - 1, a - 2, a - 3
+    weights = (-b * c * d / 6, a * c * d / 2, -a * b * d / 2, a * b * c / 6)
+    cubic = torch.stack([w * nodes[:, j + i] for i, w in enumerate(weights)]).sum(0)
+    return float((cubic - lines).abs().max())
+
+
+def _grid(axes: tuple[Axis, ...]) -> dict[str, torch.Tensor]:
+    """Values at the flattened nodes, (P,) by name."""
+    mesh = torch.meshgrid(*(axis.nodes() for axis in axes), indexing="ij") if axes else ()
+    return {axis.name: values.reshape(-1) for axis, values in zip(axes, mesh, strict=True)}
+
+
+type _Points = dict[str, torch.Tensor]
+
+
+def _cells(device: VCMDevice, points: _Points) -> tuple[CellParameters, torch.Tensor | float]:
+    """Parameters and the factor on the voltage at some points of the axes."""
+    physical = {name: values for name, values in points.items() if name != AMPLITUDE}
+    return device.parameters.replace_unchecked(**physical), points.get(AMPLITUDE, 1.0)
+
+
+def _at(
+    device: VCMDevice, points: _Points, x: torch.Tensor, voltage_v: float
+) -> tuple[torch.Tensor, torch.Tensor, CellParameters]:
+    cells, factor = _cells(device, points)
+    v = torch.as_tensor(voltage_v * factor, dtype=torch.float64)
     n = torch.exp(x)
-    return RateTables(
-        x_first=log_n[0],
-        x_step=(log_n[1] - log_n[0]) / (x_nodes - 1),
-        r_first=radius[0],
-        r_inverse_step=0.0 if fixed_radius else (r_nodes - 1) / (radius[1] - radius[0]),
-        g_set=g_set.numpy(),
-        g_reset=g_reset.numpy(),
-        power_set=(set_voltage_v * current(set_voltage_v, n, parameters, model)).abs().numpy(),
-        power_reset=(reset_voltage_v * current(reset_voltage_v, n, parameters, model)).abs().numpy(),
-        weight=periphery.weight(n).numpy(),
-        error=max(x_error, r_error),
+    v, n = torch.broadcast_tensors(v, n)
+    return v, n, cells
+
+
+def _log_rate(
+    device: VCMDevice, axes: tuple[Axis, ...], x: torch.Tensor, voltage_v: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """ln(|dN/dt| / N) and |V I| in W at nodes of x, (X,) or (X, P), and all parameters' nodes: (X, P)."""
+    x = x[:, None] if x.dim() == 1 else x
+    points = _grid(axes)
+    p = math.prod(axis.count for axis in axes)
+    v, n, cells = _at(device, points, x.expand(x.shape[0], p), voltage_v)
+    i = current_function(device.model)(v, n, cells)
+    g = log_speed(v, n, cells, device.model, i) - x
+    _check_finite(g, points, voltage_v)
+    return g, (v * i).abs()
+
+
+def _check_finite(g: torch.Tensor, points: _Points, voltage_v: float) -> None:
+    bad = ~torch.isfinite(g)
+    if not bool(bad.any()):
+        return
+    column = int(bad.any(0).nonzero()[0, 0])
+    where = ", ".join(f"{name} = {values[column].item():.3g}" for name, values in points.items()) or "the nominal cell"
+    raise DeviceError(
+        f"the rate is not finite at {where}, {voltage_v} V (|gamma| >= 1: the field is beyond the hopping model): "
+        "lower |voltage| or narrow the ranges (clip)"
     )
 
 
-def _log_speed_over_n(
-    x: torch.Tensor, r: torch.Tensor, voltage_v: float, parameters: CellParameters, model: str
-) -> torch.Tensor:
-    """g on the grid of x and r, (x, r)."""
-    grid = torch.exp(x)[:, None].expand(len(x), len(r)).contiguous()
-    cells = parameters.replace(r=r[None, :])
-    g = log_speed(torch.full_like(grid, voltage_v), grid, cells, model) - x[:, None]
-    if not bool(torch.isfinite(g).all()):
-        bad = r[(~torch.isfinite(g)).any(0)]
-        raise DeviceError(
-            f"the rate is not finite at r = {bad[0].item():.3g} m, {voltage_v} V (|gamma| >= 1: the field is "
-            "beyond the hopping model): raise r or narrow its range (clip)"
-        )
-    return g
+def _pulse_curves(
+    device: VCMDevice, axes: tuple[Axis, ...], x_range: tuple[float, float], voltage_v: float, finer: float
+) -> Curves:
+    points = _grid(axes)
+    kink, found = _kinks(device, points, x_range, voltage_v)
+    x_first, x_last = x_range
+    if found:
+        x_first, x_last = min(x_first, float(kink.min()) - 0.1), max(x_last, float(kink.max()) + 0.1)
+    else:
+        kink = torch.full_like(kink, x_first)
+    x, below = _nodes(x_first, x_last, kink, 0.022 / finer)
+    values, power = _log_rate(device, axes, x, voltage_v)
+    curves = Curves(x_first, x_last, below, kink.numpy(), values.numpy(), power.numpy(), math.nan)
+
+    def exact(drawn: _Points, at: torch.Tensor) -> torch.Tensor:
+        v, n, cells = _at(device, drawn, at, voltage_v)
+        return log_speed(v, n, cells, device.model) - at
+
+    return _measured(curves, axes, exact, linear=True)
 
 
-def _middle_error_x(
-    g: torch.Tensor, x: torch.Tensor, r: torch.Tensor, voltage_v: float, parameters: CellParameters, model: str
-) -> float:
-    middle = 0.5 * (x[1:] + x[:-1])
-    exact = _log_speed_over_n(middle, r, voltage_v, parameters, model)
-    return torch.expm1(exact - 0.5 * (g[1:] + g[:-1])).abs().max().item()
+def _read_curves(device: VCMDevice, axes: tuple[Axis, ...], finer: float) -> Curves:
+    """The weight over all N that cells can have, as the periphery reads it."""
+    points = {name: values for name, values in _grid(axes).items() if name != AMPLITUDE}
+    low, high = device.log_n_range
+    kink, found = _kinks(device, points, (low, high), READ_VOLTAGE_V)
+    p = math.prod(axis.count for axis in axes)
+    kink = kink.expand(p).contiguous()
+    if found:
+        low, high = min(low, float(kink.min()) - 0.2), max(high, float(kink.max()) + 0.2)
+    else:
+        kink = torch.full_like(kink, low)
+    x, below = _nodes(low, high, kink, 0.04 / finer)
+    periphery = device.map
+
+    def exact(drawn: _Points, at: torch.Tensor) -> torch.Tensor:
+        _, n, cells = _at(device, {k: v for k, v in drawn.items() if k != AMPLITUDE}, at, READ_VOLTAGE_V)
+        return periphery.weight(n, cells)
+
+    values = exact(points, x).expand(x.shape[0], p).contiguous()
+    curves = Curves(low, high, below, kink.numpy(), values.numpy(), np.empty((0, 1)), math.nan)
+    return _measured(curves, axes, exact, linear=False)
 
 
-def _middle_error_r(
-    g: torch.Tensor, x: torch.Tensor, r: torch.Tensor, voltage_v: float, parameters: CellParameters, model: str
-) -> float:
-    middle = 0.5 * (r[1:] + r[:-1])
-    exact = _log_speed_over_n(x, middle, voltage_v, parameters, model)
-    worst = 0.0
-    for k in range(len(middle)):
-        j = min(max(k - 1, 0), len(r) - 4)
-        t = k + 0.5 - j
-        weights = [math.prod((t - b) / (a - b) for b in range(4) if b != a) for a in range(4)]
-        cubic = sum(weight * g[:, j + i] for i, weight in enumerate(weights))
-        worst = max(worst, torch.expm1(exact[:, k] - cubic).abs().max().item())
-    return worst
+def _nodes(x_first: float, x_last: float, kink: torch.Tensor, step: float) -> tuple[torch.Tensor, int]:
+    """(X, P) nodes of x around the kinks, about ``step`` apart, and how many intervals end at the kink."""
+    lower, upper = float((kink - x_first).max()), float((x_last - kink).max())
+    below = max(math.ceil(lower / step), 6) if lower > 1e-9 else 0
+    return _positions(x_first, x_last, kink, below, max(math.ceil(upper / step), 6)), below
+
+
+def _positions(x_first: float, x_last: float, kink: torch.Tensor, below: int, above: int) -> torch.Tensor:
+    up = torch.linspace(0, 1, above + 1, dtype=torch.float64)[:, None]
+    x = kink + up * (x_last - kink)
+    if below:
+        down = torch.linspace(0, 1, below + 1, dtype=torch.float64)[:-1, None]
+        x = torch.cat([x_first + down * (kink - x_first), x])
+    return x
+
+
+def _kinks(
+    device: VCMDevice, points: _Points, x_range: tuple[float, float], voltage_v: float
+) -> tuple[torch.Tensor, bool]:
+    """x at which the barrier vanishes, (P,), and whether it does for all parameters' nodes near the range."""
+    p = max([len(values) for values in points.values()], default=1)
+    nothing = torch.full((p,), x_range[0], dtype=torch.float64)
+    if device.model != "full":
+        return nothing, False
+
+    def barrier(x: torch.Tensor) -> torch.Tensor:
+        v, n, cells = _at(device, points, x.expand(x.shape[0], p), voltage_v)
+        return barrier_above_zero(v, n, cells)
+
+    scan = torch.linspace(x_range[0] - 1, x_range[1] + 1, 21, dtype=torch.float64)[:, None]
+    height = barrier(scan)
+    crossing = (height[:-1] > 0) & (height[1:] <= 0)
+    if not bool((crossing.sum(0) == 1).all()):
+        return nothing, False
+    at = crossing.to(torch.int8).argmax(0)
+    low, high = scan[at, 0], scan[at + 1, 0]
+    h_low, h_high = height.gather(0, at[None])[0], height.gather(0, at[None] + 1)[0]
+    for _ in range(8):  # Illinois
+        x = high - h_high * (high - low) / (h_high - h_low)
+        h = barrier(x[None])[0]
+        same = torch.sign(h) == torch.sign(h_high)
+        low, h_low = torch.where(same, low, high), torch.where(same, 0.5 * h_low, h_high)
+        high, h_high = x, h
+    return high, True
+
+
+def _x_range(device: VCMDevice, read: Curves) -> tuple[float, float]:
+    """ln N between which the cells of an array move."""
+    low, high = device.log_n_range
+    if not device.periphery.clamped or not device.reads_cell:
+        return low, high
+    w_low, w_high = device.variability.window.limits(device.periphery.w_min, device.periphery.w_max)
+    lowest = (read.values <= w_low).sum(0).min()
+    highest = (read.values < w_high).sum(0).max()
+    above = len(read.values) - 1 - read.below
+    nodes = _positions(read.x_first, read.x_last, torch.from_numpy(read.kink), read.below, above)
+    first = float(nodes[max(int(lowest) - 1, 0)].min()) - _MARGIN
+    last = float(nodes[min(int(highest), len(nodes) - 1)].max()) + _MARGIN
+    return max(low, first), min(high, last)
+
+
+def _measured(
+    curves: Curves, axes: tuple[Axis, ...], exact: Callable[[_Points, torch.Tensor], torch.Tensor], linear: bool
+) -> Curves:
+    """The same with its error, at points drawn over the whole range."""
+    generator = torch.Generator().manual_seed(20240306)
+
+    def uniform(low: float, high: float) -> torch.Tensor:
+        return low + (high - low) * torch.rand(_SAMPLES, generator=generator, dtype=torch.float64)
+
+    x = uniform(curves.x_first, curves.x_last)
+    points = {axis.name: uniform(axis.first, axis.last) for axis in axes}
+    array = np.array([(a.first, (a.count - 1) / (a.last - a.first), a.count) for a in axes]).reshape(len(axes), 3)
+    values = torch.stack(list(points.values()), 1).numpy() if axes else np.zeros((_SAMPLES, 0))
+    table = np.empty(_SAMPLES)
+    _read_many(curves.values, curves.x_first, curves.kink, curves.x_last, curves.below, linear, x.numpy(), array,
+               values, *scratch(), table)  # fmt: skip
+    gap = exact(points, x).numpy() - table
+    error = float(np.abs(np.expm1(gap) if linear else gap).max())
+    return Curves(curves.x_first, curves.x_last, curves.below, curves.kink, curves.values, curves.power, error)
+
+
+@nb.njit(cache=True, error_model="numpy")
+def _read_many(table, x_first, kinks, x_last, below, linear, x, axes, values, offsets, weights, out):  # type: ignore
+    for i in range(x.shape[0]):
+        count = fill_stencil(axes, values[i], offsets, weights)
+        if linear:
+            kink = at_stencil(kinks, offsets, weights, count)
+            out[i] = read_linear(table, x_first, kink, x_last, below, x[i], offsets, weights, count)
+        else:
+            out[i] = read_cubic(table, x_first, kinks, x_last, below, x[i], offsets, weights, count)
+
+
+_SHARED: dict[tuple[object, ...], RateTables] = {}
+_MOST_SHARED = 64
+
+
+def shared_tables(device: VCMDevice) -> RateTables:
+    """:func:`build_tables`, or those of the last arrays with equal physics and ranges."""
+    variability, p = device.variability, device.parameters
+    names = axis_names(device)
+    key = (
+        device.periphery, device.model, device.reads_cell, device.set_voltage_v, device.reset_voltage_v,
+        device.log_n_range, variability.window.limits(device.periphery.w_min, device.periphery.w_max), names,
+        tuple(variability.limits(name, p) for name in names if name != AMPLITUDE),
+        variability.pulse.limits(AMPLITUDE), *(getattr(p, name) for name in p.names()),
+    )  # fmt: skip
+    if key not in _SHARED:
+        if len(_SHARED) >= _MOST_SHARED:
+            del _SHARED[next(iter(_SHARED))]
+        _SHARED[key] = build_tables(device)
+    return _SHARED[key]

@@ -107,7 +107,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         weight = self.cells.weight
         if self._read_noise is None or self._read_noise[0].device != weight.device:
             relative = weight.new_tensor([device.variability.read_noise.white for device in self.cells.devices])
-            dark = weight.new_tensor([device.periphery.weight_at_zero_current for device in self.cells.devices])
+            dark = weight.new_tensor([device.map.line[0] for device in self.cells.devices])
             self._read_noise = relative[:, None, None], dark[:, None, None], bool(relative.any())
         factor, dark, noisy = self._read_noise
         return factor * (weight - dark) if noisy else None

@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 
 from .conduction import current_function
 from .errors import DeviceError
 from .parameters import CellParameters
-from .periphery import N_HIGH, N_LOW, Periphery
+from .periphery import N_HIGH, N_LOW, Periphery, ReadMap
 from .variability import Variability
 
 METHODS = ("tabulated", "direct")
@@ -74,6 +75,11 @@ class VCMDevice:
         """Whether an array reads each cell's own current, not the nominal cell's at its N."""
         return self.model != "explicit" if self.read_path is None else self.read_path == "cell"
 
+    @cached_property
+    def map(self) -> ReadMap:
+        """Between read current and weight, calibrated on the nominal cell."""
+        return ReadMap(self.periphery, self.model, self.parameters)
+
     @property
     def window(self) -> tuple[float, float]:
         """ln N (1e26/m3) at which programming the nominal cell stops; infinite where the window is not clamped."""
@@ -98,7 +104,7 @@ class VCMDevice:
         if not self.variability.window.active:
             return self.window
         ends = torch.tensor(self.variability.window.limits(self.periphery.w_min, self.periphery.w_max))
-        low, high = torch.log(self.periphery.concentration(ends)).tolist()
+        low, high = torch.log(self.map.concentration(ends)).tolist()
         return low, high
 
     def _check_pulses(self) -> None:
