@@ -79,17 +79,23 @@ def check_compiled(config: Any) -> None:
         raise StudyError(f"[device] aihwkit refuses {type(config.device).__name__}: {words}") from None
 
 
-def seed_per_layer(seed: int) -> Any:
-    """For aihwkit's conversion: every layer draws cells of its own, from the trial's seed."""
-    layers = iter(range(1, 1 << 20))
+def seed_per_tile(config: Any, seed: int) -> Any:
+    """The configuration, changed so that every tile that is made with it draws cells of its own from the seed.
 
-    def config_of(_name: str, _module: Any, config: Any) -> Any:
+    A layer may be mapped onto several tiles; all that aihwkit makes with one configuration have equal cells.
+    """
+    tiles = iter(range(1, 1 << 20))
+    kind = config.tile_class
+
+    def tile_class(out_size: int, in_size: int, config: Any, *args: Any, **kwargs: Any) -> Any:
         own = copy.deepcopy(config)
+        own.tile_class = kind
         # aihwkit takes 31 bits, and 0 as none.
-        own.device.construction_seed = (seed + 7919 * next(layers)) % (2**31 - 2) + 1
-        return own
+        own.device.construction_seed = (seed + 7919 * next(tiles)) % (2**31 - 2) + 1
+        return kind(out_size, in_size, own, *args, **kwargs)
 
-    return config_of
+    config.tile_class = tile_class
+    return config
 
 
 def _plain(value: Any) -> bool:

@@ -4,17 +4,19 @@ import json
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import torch
 
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import load_checkpoint, new_start, save_checkpoint
+from .contents import check_digests
 from .data import DataSet, load
 from .errors import StudyError
 from .progress import Progress
-from .stack import Stack, build_stack
+from .stack import ResumableStack, Stack, build_stack
 from .trial import Trial, TrialRecord
 
 _log = logging.getLogger("vcm_sweep")
@@ -48,15 +50,19 @@ def train(
         StudyError: trials that cannot be stacked, or a data set or network that cannot be used.
     """
     spec = _common_network(trials)
-    data = load(spec["data"], data_dir).first(
-        spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0)
-    )
+    everything = load(spec["data"], data_dir)
+    check_digests(spec, everything, trials[0].start)
+    data = everything.first(spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0))
     _check_filled(trials[0], len(data.train_y), spec["batch"])
     records: dict[str, TrialRecord] = {}
     waiting = _groups(trials, checkpoints)
     while waiting:
         group, states = waiting.pop()
         run = StackedTraining(group, spec, data, device)
+        unfit = run.unfit(states)
+        if unfit:
+            waiting += _without(unfit, group, states)
+            continue
         run.restore(states)
         run.fit(checkpoints if checkpoint_s else None, checkpoint_s)
         records |= {record.key: record for record in run.records()}
@@ -90,25 +96,32 @@ def _check_filled(trial: Trial, samples: int, batch: int) -> None:
         )
 
 
-type _State = tuple[dict[str, torch.Tensor], dict[str, Any]] | None
+type _State = tuple[dict[str, torch.Tensor], Progress] | None
 """Tensors and progress of a trial; None at its beginning."""
 
+type _Group = tuple[list[Trial], list[_State]]
+"""Trials that are at the same step, with their states: those can be stacked."""
 
-def _groups(trials: Sequence[Trial], checkpoints: str | None) -> list[tuple[list[Trial], list[_State]]]:
-    """Trials that are at the same step, with their states: those can be stacked."""
-    groups: dict[Any, tuple[list[Trial], list[_State]]] = {}
+
+def _groups(trials: Sequence[Trial], checkpoints: str | None) -> list[_Group]:
+    groups: dict[Any, _Group] = {}
     for trial in trials:
         state = load_checkpoint(checkpoints, trial.key) if checkpoints else None
-        try:
-            progress = Progress.from_plain(state[1]) if state else Progress()
-        except TypeError as error:
-            _log.warning("the checkpoint of trial %s cannot be used (%s): it starts anew", trial.key, error)
-            state, progress = None, Progress()
+        progress = state[1] if state else Progress()
         place = "stopped" if progress.stopped else (progress.epoch, progress.batch)
         members = groups.setdefault(place, ([], []))
         members[0].append(trial)
         members[1].append(state)
     return list(groups.values())
+
+
+def _without(unfit: Sequence[int], group: Sequence[Trial], states: Sequence[_State]) -> list[_Group]:
+    """The group without the trials whose states do not fit, which start anew."""
+    for k in unfit:
+        new_start(f"of trial {group[k].key}", "it is not of this network and schedule")
+    rest = [k for k in range(len(group)) if k not in unfit]
+    anew: _Group = ([group[k] for k in unfit], [None] * len(unfit))
+    return [anew, ([group[k] for k in rest], [states[k] for k in rest])] if rest else [anew]
 
 
 class StackedTraining:
@@ -118,6 +131,7 @@ class StackedTraining:
         self.trials, self.spec, self.data, self.device = trials, spec, data, device
         self.started, self.cpu_started = time.perf_counter(), time.process_time()
         self.stack: Stack = build_stack(trials, spec, data.train_x.shape[1:], data.classes, device)
+        self.resumable = self.stack if isinstance(self.stack, ResumableStack) else None
         self.x, self.y = data.train_x.to(device), data.train_y.to(device)
         self.progress = [Progress() for _ in trials]
         self.orders = [torch.Generator().manual_seed(trial.seeds.data_order) for trial in trials]
@@ -126,15 +140,31 @@ class StackedTraining:
         self.deadline = self.started + sum(trial.deadline_s for trial in trials)
         self.check_every = 1 if device == "cpu" else _CUDA_CHECK_EVERY
 
+    def unfit(self, states: Sequence[_State]) -> list[int]:
+        """Trials whose states are not of this network and schedule."""
+        return [k for k, state in enumerate(states) if state is not None and not self._fits(k, *state)]
+
+    def _fits(self, k: int, tensors: Mapping[str, torch.Tensor], progress: Progress) -> bool:
+        if self.resumable is None:
+            return False
+        fresh = self.resumable.state(k)
+        batches = -(-len(self.data.train_y) // self.spec["batch"])
+        return (
+            {name: (t.shape, t.dtype) for name, t in fresh.items()}
+            == {name: (t.shape, t.dtype) for name, t in tensors.items()}
+            and progress.epoch <= self.spec["epochs"]
+            and progress.batch <= batches
+        )
+
     def restore(self, states: Sequence[_State]) -> None:
         """Go on where the states of the trials were saved."""
         for k, state in enumerate(states):
-            if state is not None:
-                self.stack.load_state(k, state[0])
-                self.progress[k] = Progress.from_plain(state[1])
+            if state is not None and self.resumable is not None:
+                self.resumable.load_state(k, state[0])
+                self.progress[k] = state[1]
         self.epoch, self.batch = self.progress[0].epoch, self.progress[0].batch
         # Time that was spent before counts.
-        self.deadline -= sum(progress.wall_s for progress in self.progress)
+        self.deadline -= sum(progress.charged_s for progress in self.progress)
         self.total = torch.tensor([progress.epoch_loss for progress in self.progress], device=self.device)
         for _ in range(self.epoch):
             self._next_order()
@@ -152,11 +182,14 @@ class StackedTraining:
                 self.batch += 1
                 now = time.perf_counter()
                 if now > self.deadline:
+                    if checkpoints:
+                        # A retry goes on from here, with another deadline.
+                        self._save(checkpoints, charged=False)
                     self._stop_all("timeout")
                     return
                 if checkpoints and now - saved > checkpoint_s:
                     self._save(checkpoints)
-                    saved = now
+                    saved = time.perf_counter()
                 if self.batch % self.check_every == 0 and self._freeze_broken():
                     rates = self._rates()
                     if not self.active:
@@ -165,7 +198,7 @@ class StackedTraining:
             self._end_of_epoch()
             # The others are worth a smaller stack.
             if (
-                self.stack.resumable
+                self.resumable is not None
                 and 0 < 2 * len(self.active) <= len(self.trials)
                 and self.epoch < self.spec["epochs"]
             ):
@@ -276,27 +309,33 @@ class StackedTraining:
         progress.epoch, progress.batch = self.epoch, self.batch
         progress.epoch_loss = float(self.total[k])
 
-    def states(self, chosen: Sequence[int]) -> list[_State]:
-        """Where the chosen trials stand."""
+    def states(self, chosen: Sequence[int], charged: bool = True) -> list[_State]:
+        """Where the chosen trials stand; whether the time so far counts against the deadline of who goes on."""
         wall, cpu = self._spent()
         states: list[_State] = []
         for k in chosen:
+            if self.resumable is None:
+                continue
             if not self.progress[k].stopped:
                 self._account(k)
-            plain = self.progress[k].to_plain()
-            plain["wall_s"] += wall
-            plain["cpu_s"] += cpu
-            states.append((self.stack.state(k), plain))
+            progress = self.progress[k]
+            now = replace(
+                progress,
+                history=list(progress.history),
+                wall_s=progress.wall_s + wall,
+                cpu_s=progress.cpu_s + cpu,
+                charged_s=progress.charged_s + wall if charged else 0.0,
+            )
+            states.append((self.resumable.state(k), now))
         return states
 
-    def _save(self, folder: str) -> None:
-        if not self.stack.resumable:
-            return
-        for trial, state in zip(self.trials, self.states(range(len(self.trials))), strict=True):
+    def _save(self, folder: str, charged: bool = True) -> None:
+        chosen = range(len(self.trials)) if self.resumable is not None else ()
+        for k, state in zip(chosen, self.states(chosen, charged), strict=True):
             if state is None:
                 continue
             try:
-                save_checkpoint(folder, trial.key, *state)
+                save_checkpoint(folder, self.trials[k].key, *state)
             except OSError as error:
                 _log.warning("checkpoints cannot be written to %s (%s): going on without", folder, error.strerror)
                 return
@@ -342,10 +381,9 @@ class StackedTraining:
 
     def _reads(self, progress: Progress) -> int:
         """Vectors read: each training sample forward and backward, each test and validation sample forward."""
-        batch: int = self.spec["batch"]
-        per_epoch = -(-len(self.data.train_y) // batch) * batch
-        tested = len(progress.history) * (len(self.data.test_y) + len(self.data.valid_y))
-        return 2 * (progress.epoch * per_epoch + progress.batch * batch) + tested
+        samples = len(self.data.train_y)
+        trained = progress.epoch * samples + min(progress.batch * int(self.spec["batch"]), samples)
+        return 2 * trained + len(progress.history) * (len(self.data.test_y) + len(self.data.valid_y))
 
 
 @lru_cache(maxsize=1)

@@ -231,7 +231,8 @@ def test_whole_numbers_of_io_reach_aihwkits_devices_as_such() -> None:
 
 
 def test_equal_seeds_give_equal_cells_of_aihwkits_devices() -> None:
-    from vcm_sweep.sweep.stack import CompiledStack, build_stack
+    from vcm_sweep.sweep.compiled_stack import CompiledStack
+    from vcm_sweep.sweep.stack import build_stack
 
     text = TEXT.replace("dw_min = 4e-4", "").format(
         network=MLP, device="aihwkit = 'ConstantStepDevice'", first="aihwkit.dw_min_std", low=0.0, high=0.5
