@@ -63,8 +63,8 @@ class CellStack(ResumableStack):
         """Switch between training and evaluation."""
         self.network.train(mode)
 
-    def memory(self) -> tuple[int, int]:
-        """Bytes that a trial holds, and lines that a sample passes."""
+    def memory(self) -> tuple[int, list[int]]:
+        """Bytes that a trial holds, and of each layer the inputs and outputs that a sample passes."""
         buffers = {id(b): b for tile in self.tiles for b in tile.tile.buffers()}.values()
         held = sum(buffer.numel() * buffer.element_size() for buffer in buffers)
         return held // self.trials, self._lines

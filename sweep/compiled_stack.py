@@ -69,8 +69,8 @@ class CompiledStack(Stack):
         for network in self.networks:
             network.train(mode)
 
-    def memory(self) -> tuple[int, int]:
-        """Bytes that a trial holds, and lines that a sample passes."""
+    def memory(self) -> tuple[int, list[int]]:
+        """Bytes that a trial holds, and of each layer the inputs and outputs that a sample passes."""
         tiles = list(self.networks[0].analog_tiles())
         # Weights and the hidden parameters of every cell, single precision.
         held = sum(4 * tile.in_size * tile.out_size * (1 + len(tile.get_hidden_parameters())) for tile in tiles)

@@ -64,20 +64,19 @@ def _lenet(shape: tuple[int, ...], classes: int, activation: type[nn.Module]) ->
 
 
 @torch.no_grad()
-def lines_per_sample(network: nn.Module, shape: Sequence[int]) -> int:
-    """Numbers that enter and leave the arrays of a digital network for one sample.
+def lines_per_sample(network: nn.Module, shape: Sequence[int]) -> list[int]:
+    """Numbers that enter and leave the array of each layer of a digital network for one sample.
 
     A convolution reads its array once for every place of its kernel.
 
     >>> lines_per_sample(nn.Conv2d(1, 6, 5), (1, 28, 28))  # 24 x 24 places, 25 inputs and 6 outputs each
-    17856
+    [17856]
     """
-    lines = 0
+    lines: list[int] = []
 
     def count(layer: nn.Module, _: Any, output: torch.Tensor) -> None:
-        nonlocal lines
         weight = layer.get_parameter("weight")
-        lines += output.numel() // weight.shape[0] * (weight[0].numel() + weight.shape[0])
+        lines.append(output.numel() // weight.shape[0] * (weight[0].numel() + weight.shape[0]))
 
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
     handles = [layer.register_forward_hook(count) for layer in layers]

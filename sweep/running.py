@@ -84,14 +84,14 @@ def run(
         return Results(store)
 
 
-def plan(study: Study, directory: Path | None = None) -> Plan:
-    """How large the study is, and how much of it is done in the folder."""
+def plan(study: Study, directory: Path | None = None, pack: int | None = None) -> Plan:
+    """How large the study is, and how much of it is done in the folder; ``pack`` as for :func:`run`."""
     directory = directory or default_directory(study)
     done: set[str] = set()
     if (directory / "study.toml").exists():
         done = set(Store.create(study, directory).table()["key"].to_pylist())
     design = SobolDesign(study)
-    packs = sum(1 for _ in _packs(design, done, study.run.pack or _PACK))
+    packs = sum(1 for _ in _packs(design, done, pack or study.run.pack or _PACK))
     return Plan(len(design.points), len(design), len(done), packs)
 
 

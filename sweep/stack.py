@@ -33,8 +33,8 @@ class Stack(ABC):
         """Switch between training and evaluation, as torch modules do."""
 
     @abstractmethod
-    def memory(self) -> tuple[int, int]:
-        """Bytes that a trial holds, and lines (inputs and outputs of all tiles) that a sample passes."""
+    def memory(self) -> tuple[int, list[int]]:
+        """Bytes that a trial holds, and of each layer the inputs and outputs that a sample passes."""
 
     @abstractmethod
     def figures(self, k: int) -> dict[str, Any]:

@@ -216,9 +216,16 @@ class StackedTraining:
             torch.cuda.synchronize(self.device)
 
     def bytes_used(self) -> float:
-        """Memory of the trials, estimated: their cells, and a few values per line of a test chunk."""
+        """Memory of the trials, estimated: their cells, and some values per input and output.
+
+        Six values each (noise, what is quantised, copies of patches); a test holds those of one layer at a time, a
+        step those of all for the update. Cells take a quarter more than they hold, and programming, trial by trial,
+        eight times what one trial holds. Estimates that were enough where it was measured, by up to three times.
+        """
         held, lines = self.stack.memory()
-        return len(self.trials) * (held + 4.0 * 6 * _TEST_CHUNK * lines)
+        tested = min(_TEST_CHUNK, len(self.data.test_y)) * max(lines)
+        passing = 4.0 * 6 * max(tested, self.spec["batch"] * sum(lines))
+        return len(self.trials) * (1.25 * held + passing) + 8 * held
 
     @property
     def active(self) -> list[int]:

@@ -294,16 +294,6 @@ def test_one_trial_that_does_not_fit_is_recorded_as_such() -> None:
     assert [record.status for record in run_isolated(task, chosen)] == ["ok", "ok", "oom", "ok"]
 
 
-def test_the_pack_is_chosen_from_time_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vcm_sweep.sweep import packing
-
-    study = Study.from_text(TEXT.replace("n = 4", "n = 16"))
-    assert 2 <= packing.choose_pack(study) <= 64
-    assert packing.choose_pack(study, workers=32) <= 2
-    monkeypatch.setattr(packing, "_free_bytes", lambda device: 4e6)
-    assert packing.choose_pack(study) <= 4
-
-
 def test_a_checkpoint_is_written_as_often_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saves: list[float] = []
     monkeypatch.setattr(training, "save_checkpoint", lambda *_: saves.append(time.perf_counter()))
