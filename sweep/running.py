@@ -10,7 +10,7 @@ from .checkpoint import discard_checkpoints, tidy_checkpoints
 from .design import SobolDesign
 from .executor import Executor
 from .results import Results
-from .store import Store
+from .store import Store, holds_study
 from .study import Study
 from .trial import Trial, TrialRecord
 
@@ -88,7 +88,7 @@ def plan(study: Study, directory: Path | None = None, pack: int | None = None) -
     """How large the study is, and how much of it is done in the folder; ``pack`` as for :func:`run`."""
     directory = directory or default_directory(study)
     done: set[str] = set()
-    if (directory / "study.toml").exists():
+    if holds_study(directory):
         done = set(Store.create(study, directory).table()["key"].to_pylist())
     design = SobolDesign(study)
     packs = sum(1 for _ in _packs(design, done, pack or study.run.pack or _PACK))

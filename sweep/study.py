@@ -14,6 +14,7 @@ from .device_table import canonical_device, is_physical
 from .errors import StudyError
 from .factors import Factor, apply_factors
 from .fields import Fields
+from .imports import one_line
 from .specs import DesignSpec, NetworkSpec, RunSpec
 from .trial import MODEL_VERSION
 
@@ -79,8 +80,9 @@ class Study:
         """The study in a TOML string."""
         try:
             table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise StudyError(f"not TOML: {error}") from None
+        # A ValueError for numbers of thousands of digits.
+        except (ValueError, RecursionError) as error:
+            raise StudyError(f"not TOML: {one_line(error)}") from None
         factors = _factors(table.pop("factor", None))
         fields = Fields(table, "top level")
         head = Fields(fields.table("study"), "study")

@@ -224,7 +224,7 @@ class StackedTraining:
         """
         held, lines = self.stack.memory()
         tested = min(_TEST_CHUNK, len(self.data.test_y)) * max(lines)
-        passing = 4.0 * 6 * max(tested, self.spec["batch"] * sum(lines))
+        passing = 4.0 * 6 * max(tested, int(self.spec["batch"]) * sum(lines))
         return len(self.trials) * (1.25 * held + passing) + 8 * held
 
     @property
