@@ -76,9 +76,12 @@ class Fields:
         self._take(key, word)
         return True
 
-    def text(self, key: str, default: str | None = None) -> str:
-        """A non-empty string."""
-        value = self._take(key, default)
+    def text(self, key: str, optional: bool = False) -> str:
+        """A non-empty string; "" only where an optional one is missing."""
+        if optional and key not in self._table:
+            self._asked.append(key)
+            return ""
+        value = self._take(key, None)
         if not isinstance(value, str) or not value:
             raise StudyError(f"[{self.name}] {key} = {brief(value)} must be a non-empty string")
         return value

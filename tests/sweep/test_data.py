@@ -215,6 +215,19 @@ def test_own_module_finds_its_neighbour_when_it_is_called(own: Own, tmp_path: Pa
     assert len(load(path).test_y) == 4
 
 
+def test_a_file_named_like_an_installed_package_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: Own
+) -> None:
+    """Workers look through the user's folder last: a driver that looked there first would see other data."""
+    site = tmp_path / "site"
+    site.mkdir()
+    path = own("")
+    name = path.partition(":")[0]
+    (site / f"{name}.py").write_text(PREAMBLE + "def get(): return good, pair(torch.ones(2, 3), [0, 2])")
+    monkeypatch.syspath_prepend(site)
+    assert load(path).test_y.tolist() == [0, 2]
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [
