@@ -11,8 +11,8 @@ import torch
 from .data import load
 from .design import SobolDesign
 from .errors import StudyError
+from .stacked_training import StackedTraining
 from .study import Study
-from .training import StackedTraining
 from .trial import Trial
 
 _SIZES = (1, 2, 4, 8, 16, 32, 64)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vcm_sweep.sweep import SobolDesign, Study, Trial, TrialRecord, run, train, training
+from vcm_sweep.sweep import SobolDesign, Study, Trial, TrialRecord, run, stacked_training, train
 from vcm_sweep.sweep.cell_stack import CellStack
 from vcm_sweep.sweep.checkpoint import discard_checkpoints, load_checkpoint, save_checkpoint
 from vcm_sweep.sweep.executor import InProcessExecutor, run_isolated
@@ -296,7 +296,7 @@ def test_one_trial_that_does_not_fit_is_recorded_as_such() -> None:
 
 def test_a_checkpoint_is_written_as_often_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saves: list[float] = []
-    monkeypatch.setattr(training, "save_checkpoint", lambda *_: saves.append(time.perf_counter()))
+    monkeypatch.setattr(stacked_training, "save_checkpoint", lambda *_: saves.append(time.perf_counter()))
     train(trials()[:1], checkpoints=str(tmp_path), checkpoint_s=0.01)
     assert saves
     assert all(after - before >= 0.01 for before, after in itertools.pairwise(saves))

@@ -32,11 +32,11 @@ n = 4
 
 # Peaks are of a process: each network is measured in one of its own, after a first small one has loaded everything.
 MEASURE = """
-import resource, sys
+import sys
 import torch
 from vcm_sweep.sweep import SobolDesign, Study
 from vcm_sweep.sweep.data import DataSet
-from vcm_sweep.sweep.training import StackedTraining
+from vcm_sweep.sweep.stacked_training import StackedTraining
 
 torch.set_num_threads(1)
 small, trials = (list(SobolDesign(Study.from_text(text)).trials())[:4] for text in sys.argv[1:])
@@ -44,7 +44,9 @@ x, y = torch.rand(600, 1, 28, 28), torch.arange(600) % 10
 data = DataSet(x, y, x[:500], y[:500], 10)
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not getrusage: that starts from the peak of the process which started this one.
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 
 StackedTraining(small[:1], small[0].inputs["network"], data, "cpu").take_steps(2)
 before = peak()
