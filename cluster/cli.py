@@ -61,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("study", nargs="?", type=Path, help="study file (TOML)")
     sub.add_argument("--out", type=Path, help="results folder; default runs/<name>-<hash>")
     sub.add_argument("--data-dir", type=Path, help="folder that holds MNIST (torchvision root)")
+    sub.add_argument("--cpus", type=_positive, help="cores that run would use on this machine; default all")
+    sub.add_argument("--in-process", action="store_true", help="plan a run in one process, without Ray")
     sub.add_argument("--no-pilot", action="store_true", help="do not measure the time of a trial")
     sub.add_argument("--factors", action="store_true", help="list all factors that a study can vary")
 
@@ -126,24 +128,24 @@ def _plan(arguments: argparse.Namespace) -> int:
 
     study = Study.from_toml(arguments.study)
     directory = arguments.out or default_directory(study)
-    size = plan(study, directory)
+    settings = _settings(arguments)
+    # What run chooses with the same options: it depends on how many packs run at a time.
+    pack = study.run.pack if arguments.no_pilot else _pack(study, settings, _workers(arguments))
+    size = plan(study, directory, pack)
     values: dict[str, Any] = {
         "study": f"{study.name}: {len(study.factors)} factors, n = {study.design.n}",
         "folder": str(directory),
         "points": size.points,
         "trials": size.trials,
         "done": size.done,
-        "packs_to_run": size.packs,
+        "packs_to_run": size.packs if pack else "chosen by run",
     }
     if not arguments.no_pilot:
         from .pilot import pilot
 
-        settings = _settings(arguments)
-        pack = _pack(study, settings)
         seconds = pilot(study, settings, pack)
         left = size.trials - size.done
         values["trials_per_pack"] = pack
-        values["packs_to_run"] = -(-left // pack)
         values["cpu_s_per_trial"] = f"{seconds:.2f} (pilot of one pack)"
         values["core_hours_to_run"] = f"{seconds * left / 3600:.2f}"
     _show(arguments, values)
@@ -199,7 +201,7 @@ def _workers(arguments: argparse.Namespace) -> int:
     return 1 if arguments.in_process else arguments.cpus or len(os.sched_getaffinity(0))
 
 
-def _pack(study: Any, settings: Any, workers: int = 1) -> int:
+def _pack(study: Any, settings: Any, workers: int) -> int:
     """The study's pack size, or one that is chosen by trying some."""
     if study.run.pack:
         return int(study.run.pack)

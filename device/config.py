@@ -62,6 +62,11 @@ class VCMRPUConfig(CustomRPUConfig):
                 "mapping.weight_scaling_omega and learn_out_scaling are not supported with stacked trials: "
                 "leave 0.0 and False"
             )
+        if self.trials is not None and self.pre_post.input_range.enable:
+            raise ConfigError(
+                "pre_post.input_range.enable = True is not supported with stacked trials, which would share one range: "
+                "leave False"
+            )
         _check_update(self.update)
 
     def devices(self) -> tuple[VCMDevice, ...]:

@@ -1,6 +1,7 @@
 """The aihwkit tile of VCM cells, on aihwkit's extension point for devices of one's own."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ from torch.nn import Parameter
 from ._random import stream_key
 from .array import CellArrays
 from .mvm import analog_product
+from .parameters import CellParameters
 from .seeds import ArraySeeds
+from .vcm_device import VCMDevice
 
 if TYPE_CHECKING:
     from .config import VCMRPUConfig
@@ -72,13 +75,9 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         if not self.stacked:
             return values.reshape(1, -1, values.shape[-1]).float()
         trials = self.cells.trials
-        if values.dim() != 3 or values.shape[0] % trials:
+        if values.dim() != 3 or values.shape[0] != trials:
             raise TileError(f"{what} of shape {tuple(values.shape)} must lead with the axis of {trials} trials")
-        if values.shape[0] == trials:
-            return values.float()
-        # aihwkit joins several forward passes before a step on the leading axis.
-        joined = values.reshape(-1, trials, *values.shape[1:]).transpose(0, 1)
-        return joined.reshape(trials, -1, values.shape[-1]).float()
+        return values.float()
 
     def _next_call(self, purpose: int) -> int:
         call = self.calls[purpose]
@@ -217,16 +216,31 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             "calls": list(self.calls),
             "seeds": [tuple(seed) for seed in self.seeds],
             "rate_factors": self.rate_factors,
+            "devices": self.cells.devices,
             "buffers": {name: b.detach().cpu().clone() for name, b in self.named_buffers(remove_duplicate=False)},
         }
 
     def load_extra(self, extra: dict[str, Any], strict: bool = False) -> None:
-        """Restore what :meth:`dump_extra` gave."""
-        self.index, self.calls = extra["index"], list(extra["calls"])
-        self.seeds = [ArraySeeds(*seed) for seed in extra["seeds"]]
+        """Restore what :meth:`dump_extra` gave; where the cells are of another make, draw them and keep the weights."""
+        buffers, own = extra["buffers"], dict(self.named_buffers(remove_duplicate=False))
+        seeds = [ArraySeeds(*seed) for seed in extra["seeds"]]
+        saved = extra.get("devices", self.cells.devices)
+        same_make = [_make(device) for device in saved] == [_make(device) for device in self.cells.devices]
+        if same_make and all(buffers[name].shape == buffer.shape for name, buffer in own.items()):
+            for name, buffer in own.items():
+                buffer.copy_(buffers[name])
+        else:
+            self.reseed(seeds, extra["index"])
+            self.set_weights(buffers["cells.weight"])
+            self.cells.counters.copy_(buffers["cells.counters"])
+        self.seeds, self.index, self.calls = seeds, extra["index"], list(extra["calls"])
         self.rate_factors = tuple(extra["rate_factors"])
-        for name, buffer in self.named_buffers(remove_duplicate=False):
-            buffer.copy_(extra["buffers"][name])
+
+
+def _make(device: VCMDevice) -> tuple[Any, ...]:
+    """What the cells of an array are made by; they stay when they are only pulsed or read otherwise."""
+    nominal = tuple(getattr(device.parameters, name) for name in CellParameters.names())
+    return nominal, replace(device.variability, read_noise=0.0), device.periphery, device.model
 
 
 class VCMTile(CustomTile):
@@ -259,19 +273,47 @@ class VCMTile(CustomTile):
             return plain
         # aihwkit's own forward, with vectors and a bias that have an axis of trials.
         self.tile.set_config(self.rpu_config)
-        vectors = fold_to_trials(x_input, trials)
+        # aihwkit joins the passes before a step on the leading axis: vectors lead there, as many as each pass has.
+        vectors = fold_to_trials(x_input, trials).transpose(0, 1)
         out = AnalogFunction.apply(self.get_analog_ctx(), self, vectors, self.shared_weights, not self.training)
+        out = out.transpose(0, 1)
         if self.digital_bias:
             out = out + self.bias[:, None, :]
         stacked: Tensor = out.reshape(*x_input.shape[:-1], self.out_size)
         return stacked
 
+    def joint_forward(self, x_input: Tensor, is_test: bool = False, ctx: Any = None) -> Tensor:
+        """The periphery's and the array's part of a pass; stacked vectors lead: (vectors, trials, features)."""
+        out: Tensor = self._swap(super().joint_forward(self._swap(x_input), is_test, ctx))
+        return out
+
     def backward(self, d_input: Tensor, ctx: Any = None) -> Tensor | None:
         """Errors at the inputs; not computed where nothing asks for them, as in a network's first layer."""
         if ctx is not None and not ctx.needs_input_grad[_INPUT]:
             return None
-        errors: Tensor = super().backward(d_input, ctx)
+        errors: Tensor = self._swap(super().backward(self._swap(d_input), ctx))
         return errors
+
+    def update(self, x_input: Tensor, d_input: Tensor) -> None:
+        """Fire the pulses of all passes since the last step; layouts as in :meth:`joint_forward`."""
+        super().update(self._swap(x_input).contiguous(), self._swap(d_input).contiguous())
+
+    def _swap(self, values: Tensor) -> Tensor:
+        """Between stacked vectors that lead and trials that lead."""
+        return values if self.rpu_config.trials is None else values.transpose(0, 1)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        # The analog state has it all; torch would go on to copy the buffers over cells of another make.
+        own = {f"{prefix}tile.{name}": b for name, b in self.tile.named_buffers(remove_duplicate=False)}
+        for name in [name for name in state_dict if name.startswith(f"{prefix}tile.")]:
+            del state_dict[name]
+        state_dict.update(own)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # The seeds that a new tile draws are replaced by those of the state: nobody else's numbers change for it.
+        with torch.random.fork_rng(devices=[]):
+            super().__setstate__(state)
 
     def _combine_weights(self, weight: Any, bias: Any = None) -> Tensor:
         if self.rpu_config.trials is None:

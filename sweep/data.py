@@ -80,6 +80,7 @@ class DataSet:
         )
 
 
+@lru_cache(maxsize=4)
 def fingerprint(data: DataSet) -> str:
     """16 hex digits of the samples and labels: other data, other digits."""
     digest = hashlib.sha256()
@@ -110,6 +111,18 @@ def load(name: str, data_dir: str | None = None) -> DataSet:
         torch.Size([1437, 1, 8, 8])
     """
     return _load(name, (data_dir or os.environ.get(DATA_VARIABLE)) if name in TORCHVISION else None)
+
+
+def sample_shape(name: str) -> tuple[tuple[int, ...], int]:
+    """(shape of a sample, classes) of a data set, without reading files of the MNIST family.
+
+    >>> sample_shape("mnist")
+    ((1, 28, 28), 10)
+    """
+    if name in TORCHVISION:
+        return (1, 28, 28), 10
+    data = load(name)
+    return tuple(data.train_x.shape[1:]), data.classes
 
 
 @lru_cache(maxsize=4)

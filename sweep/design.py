@@ -1,6 +1,7 @@
 """The Sobol design: which point is which row of which matrix, and which points are repeated."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,6 +46,8 @@ class SobolDesign:
     def trials(self) -> Iterator[Trial]:
         """All trials, first replicates first."""
         study = self.study
+        # Workers run in another folder.
+        start = str(Path(study.network.start).resolve()) if study.network.start else ""
         most = study.design.replicates + (1 if study.design.replicate_rows else 0)
         for replicate in range(most):
             for point, values in enumerate(self.points):
@@ -54,7 +57,7 @@ class SobolDesign:
                 inputs = study.inputs(factors)
                 shared = inputs if study.design.seeds == "independent" else {"base": point // self.block}
                 seed = trial_seed(study.seed, replicate, shared)
-                yield Trial(point, replicate, factors, inputs, seed, study.run.deadline_s)
+                yield Trial(point, replicate, factors, inputs, seed, study.run.deadline_s, start)
 
     def __len__(self) -> int:
         """Number of trials."""

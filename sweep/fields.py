@@ -1,11 +1,20 @@
 """Reading of validated fields from the tables of a study file."""
 
 import difflib
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .errors import StudyError
+
+
+def brief(value: Any) -> str:
+    """The value as it is written, cut where it is long.
+
+    >>> brief(10**400)
+    '10000000000000000000000000000000000000000000000000000000000000000000000000000...'
+    """
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 class Fields:
@@ -22,7 +31,7 @@ class Fields:
 
     def __init__(self, table: Any, name: str) -> None:
         if not isinstance(table, Mapping):
-            raise StudyError(f"[{name}] must be a table, not {table!r}")
+            raise StudyError(f"[{name}] must be a table, not {brief(table)}")
         self._table = dict(table)
         self.given = set(self._table)
         self.name = name
@@ -39,16 +48,17 @@ class Fields:
         """A finite number within [low, high]."""
         value = self._take(key, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise StudyError(f"[{self.name}] {key} = {value!r} must be a number from {low:g} to {high:g}")
-        if not math.isfinite(value) or not low <= value <= high:
-            raise StudyError(f"[{self.name}] {key} = {value} must be a finite number from {low:g} to {high:g}")
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be a number from {low:g} to {high:g}")
+        # NaN is within no range.
+        if not low <= value <= high:
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be a finite number from {low:g} to {high:g}")
         return float(value)
 
     def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:
         """A whole number within [low, high]."""
         value = self._take(key, default)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise StudyError(f"[{self.name}] {key} = {value!r} must be a whole number from {low} to {high}")
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be a whole number from {low} to {high}")
         return value
 
     def choice(self, key: str, allowed: Iterable[str], default: str | None = None) -> str:
@@ -56,7 +66,7 @@ class Fields:
         value = self._take(key, default)
         words = list(allowed)
         if value not in words:
-            raise StudyError(f"[{self.name}] {key} = {value!r} must be one of {', '.join(map(repr, words))}")
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be one of {', '.join(map(repr, words))}")
         return str(value)
 
     def is_word(self, key: str, word: str, default: Any = None) -> bool:
@@ -66,18 +76,21 @@ class Fields:
         self._take(key, word)
         return True
 
-    def text(self, key: str, default: str | None = None) -> str:
-        """A non-empty string."""
-        value = self._take(key, default)
+    def text(self, key: str, optional: bool = False) -> str:
+        """A non-empty string; "" only where an optional one is missing."""
+        if optional and key not in self._table:
+            self._asked.append(key)
+            return ""
+        value = self._take(key, None)
         if not isinstance(value, str) or not value:
-            raise StudyError(f"[{self.name}] {key} = {value!r} must be a non-empty string")
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be a non-empty string")
         return value
 
     def flag(self, key: str, default: bool) -> bool:
         """true or false."""
         value = self._take(key, default)
         if not isinstance(value, bool):
-            raise StudyError(f"[{self.name}] {key} = {value!r} must be true or false")
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be true or false")
         return value
 
     def integers(self, key: str, low: int, high: int, default: list[int] | None = None) -> list[int]:
@@ -87,14 +100,16 @@ class Fields:
             isinstance(v, int) and not isinstance(v, bool) and low <= v <= high for v in value
         )
         if not good:
-            raise StudyError(f"[{self.name}] {key} = {value!r} must be a list of whole numbers from {low} to {high}")
+            raise StudyError(
+                f"[{self.name}] {key} = {brief(value)} must be a list of whole numbers from {low} to {high}"
+            )
         return list(value)
 
     def table(self, key: str) -> dict[str, Any]:
         """A sub-table, empty if missing."""
         value = self._take(key, {})
         if not isinstance(value, Mapping):
-            raise StudyError(f"[{self.name}.{key}] must be a table, not {value!r}")
+            raise StudyError(f"[{self.name}.{key}] must be a table, not {brief(value)}")
         return dict(value)
 
     def rest(self) -> dict[str, Any]:

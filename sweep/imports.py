@@ -17,7 +17,10 @@ _PATH = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*)"
 
 
 def load_attribute(path: str, field: str) -> Any:
-    """What ``path``, "package.module:name", names; the current directory is importable, as under ``python -m``.
+    """What ``path``, "package.module:name", names.
+
+    The current directory is looked through after what is installed, on the driver as on workers: a file that is named
+    like an installed package hides nothing.
 
     Args:
         path: module and name, with one colon between.
@@ -36,7 +39,7 @@ def load_attribute(path: str, field: str) -> Any:
     module_name, name = match["module"], match["name"]
     # It stays on the path: the user's function may import its neighbours when it is called.
     if not {"", os.getcwd()} & set(sys.path):
-        sys.path.insert(0, os.getcwd())
+        sys.path.append(os.getcwd())
     # A module that was written a moment ago may be missing from the import system's listing of its folder.
     importlib.invalidate_caches()
     try:

@@ -1,18 +1,15 @@
-"""The networks that are trained: presets, a user's own model, and the weights that a training starts from."""
+"""The networks that are trained: presets, or a user's own model."""
 
-import hashlib
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from .errors import StudyError
-from .imports import load_attribute, one_line
+from .own_model import build_own_model
 
 ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
 PRESETS = ("mlp", "lenet")
@@ -35,7 +32,7 @@ def build_network(spec: Mapping[str, Any], shape: Sequence[int], classes: int) -
         torch.Size([2, 10])
     """
     if "model" in spec:
-        return _own(spec["model"], tuple(shape), classes)
+        return build_own_model(spec["model"], tuple(shape), classes)
     activation = ACTIVATIONS[spec.get("activation", "sigmoid")]
     if spec.get("preset", "mlp") == "lenet":
         return _lenet(tuple(shape), classes, activation)
@@ -66,84 +63,24 @@ def _lenet(shape: tuple[int, ...], classes: int, activation: type[nn.Module]) ->
     return nn.Sequential(*features, *_dense([flat, 120, 84, classes], activation))
 
 
-def _own(path: str, shape: tuple[int, ...], classes: int) -> nn.Module:
-    field = "[network] model"
-    factory = load_attribute(path, field)
-    if not callable(factory):
-        raise StudyError(f"{field} = {path!r} must name a function of (shape, classes) that returns a torch module")
-    try:
-        model = factory(shape, classes)
-    except Exception as error:
-        raise StudyError(f"{field} = {path!r} failed with {one_line(error)}") from None
-    if not isinstance(model, nn.Module):
-        raise StudyError(f"{field} = {path!r} returned {type(model).__name__}: return a torch.nn.Module")
-    _check_model(model, f"{field} = {path!r}", shape, classes)
-    return model
-
-
 @torch.no_grad()
-def _check_model(model: nn.Module, what: str, shape: tuple[int, ...], classes: int) -> None:
-    """A stacked training folds its trials into the batch: a sample's scores must depend on that sample alone."""
-    elsewhere = [
-        name
-        for name, module in model.named_modules()
-        for _ in module.parameters(recurse=False)
-        if not isinstance(module, nn.Linear | nn.Conv2d)
-    ]
-    if elsewhere:
-        raise StudyError(
-            f"{what}: the layer {elsewhere[0]!r} has parameters, but only Linear and Conv2d become cells: leave it out"
-        )
-    if not any(True for _ in model.parameters()):
-        raise StudyError(f"{what} has no Linear or Conv2d layer: nothing would be trained")
-    generator = torch.Generator().manual_seed(0)
-    one, other = (torch.rand(3, *shape, generator=generator) for _ in range(2))
-    other[0] = one[0]
-    try:
-        scores = [model.train()(x) for x in (one, other, one)]
-    except Exception as error:
-        raise StudyError(f"{what} failed on a batch of shape {tuple(one.shape)} with {one_line(error)}") from None
-    if not isinstance(scores[0], torch.Tensor) or scores[0].shape != (3, classes):
-        got = tuple(getattr(scores[0], "shape", ())) or type(scores[0]).__name__
-        raise StudyError(f"{what} gave {got} for 3 samples: return scores of shape (samples, {classes})")
-    # Scores that are not finite are the trial's to record, as diverged.
-    scores = [torch.nan_to_num(given) for given in scores]
-    if not torch.equal(scores[0], scores[2]):
-        raise StudyError(f"{what} gives other scores at every call: leave out dropout and other random layers")
-    if not torch.allclose(scores[0][0], scores[1][0], atol=1e-5):
-        raise StudyError(f"{what} mixes the samples of a batch: leave out batch normalisation")
+def lines_per_sample(network: nn.Module, shape: Sequence[int]) -> list[int]:
+    """Numbers that enter and leave the array of each layer of a digital network for one sample.
 
+    A convolution reads its array once for every place of its kernel.
 
-def load_weights(path: str) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file, as ``safetensors.torch.save_file(model.state_dict(), path)`` writes it.
-
-    Raises:
-        StudyError: a file that is not there, or is no safetensors file.
+    >>> lines_per_sample(nn.Conv2d(1, 6, 5), (1, 28, 28))  # 24 x 24 places, 25 inputs and 6 outputs each
+    [17856]
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    lines: list[int] = []
 
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise StudyError(
-            f"[network] start = {path!r} cannot be read ({one_line(error)}): give a file that "
-            "safetensors.torch.save_file(model.state_dict(), path) wrote"
-        ) from None
+    def count(layer: nn.Module, _: Any, output: torch.Tensor) -> None:
+        weight = layer.get_parameter("weight")
+        lines.append(output.numel() // weight.shape[0] * (weight[0].numel() + weight.shape[0]))
 
-
-def set_start(network: nn.Module, path: str) -> None:
-    """Give a digital network the weights of a file; StudyError where they do not fit."""
-    try:
-        network.load_state_dict(load_weights(path))
-    except RuntimeError as error:
-        wanted = ", ".join(f"{name} {tuple(p.shape)}" for name, p in network.state_dict().items())
-        reason = " ".join(str(error).split())[:200]
-        raise StudyError(f"[network] start = {path!r} does not fit: {reason}; wanted: {wanted[:400]}") from None
-
-
-@lru_cache(maxsize=4)
-def weights_digest(path: str) -> str:
-    """16 hex digits of a file of weights; StudyError if it cannot be read."""
-    load_weights(path)
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    handles = [layer.register_forward_hook(count) for layer in layers]
+    network(torch.zeros(1, *shape))
+    for handle in handles:
+        handle.remove()
+    return lines

@@ -81,7 +81,7 @@ def _length(where: str, part: str, dataset: Any) -> int:
         raise StudyError(f"{where}: {part} is a {_kind(dataset)}: return a map-style dataset, with len() and [index]")
     try:
         length = len(dataset)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise StudyError(f"{where}: len() of {part} failed with {one_line(error)}") from None
     if not length:
         raise StudyError(f"{where}: {part} is empty: give it at least one sample")
@@ -92,13 +92,15 @@ def _item(item: str, dataset: Any, index: int) -> tuple[torch.Tensor, int]:
     """One sample, of floating-point or uint8 numbers, and its label."""
     try:
         pair = dataset[index]
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise StudyError(f"{item}: reading it failed with {one_line(error)}") from None
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise StudyError(f"{item} is a {_kind(pair)}: each item must be a pair (sample, label)")
     values, label = pair
     if not isinstance(values, (torch.Tensor, np.ndarray)):
         raise StudyError(f"{item} is a {_kind(values)}: make it a tensor, as torchvision's ToTensor() does")
+    if isinstance(values, torch.Tensor) and values.layout != torch.strided:
+        raise StudyError(f"{item} is a sparse tensor: make it dense, with to_dense()")
     try:
         # numpy's views with negative strides are no tensors.
         x = values.detach() if isinstance(values, torch.Tensor) else torch.from_numpy(np.array(values, order="C"))

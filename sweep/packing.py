@@ -11,8 +11,8 @@ import torch
 from .data import load
 from .design import SobolDesign
 from .errors import StudyError
+from .stacked_training import StackedTraining
 from .study import Study
-from .training import StackedTraining
 from .trial import Trial
 
 _SIZES = (1, 2, 4, 8, 16, 32, 64)
@@ -61,7 +61,9 @@ def choose_pack(study: Study, data_dir: str | None = None, workers: int = 1, dev
 def _measure(trials: Sequence[Trial], data_dir: str | None, device: str) -> tuple[float, float]:
     """(seconds per step and trial, bytes) of a pack."""
     spec = trials[0].inputs["network"]
-    data = load(spec["data"], data_dir).first(spec["train_samples"], spec["test_samples"])
+    data = load(spec["data"], data_dir).first(
+        spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0)
+    )
     run = StackedTraining(trials, spec, data, device)
     run.take_steps(_WARM_UP)
     rounds = []

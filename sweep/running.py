@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from .checkpoint import discard_checkpoints
+from .checkpoint import discard_checkpoints, tidy_checkpoints
 from .design import SobolDesign
 from .executor import Executor
 from .results import Results
-from .store import Store
+from .store import Store, holds_study
 from .study import Study
 from .trial import Trial, TrialRecord
 
@@ -19,6 +19,8 @@ type Progress = Callable[[int, int, list[TrialRecord]], None]
 
 
 _PACK = 16
+# Trials with these have nothing left to go on with.
+_RESULTS = ("ok", "diverged")
 
 
 def checkpoint_folder(directory: Path) -> Path:
@@ -64,11 +66,13 @@ def run(
         total, finished = len(design), len(done)
         if progress:
             progress(finished, total, [])
+        checkpoints = checkpoint_folder(directory)
+        tidy_checkpoints(checkpoints)
         records_of_packs = executor.run(_packs(design, done, pack or study.run.pack or _PACK))
         try:
             for records in records_of_packs:
                 store.append(records)
-                discard_checkpoints(checkpoint_folder(directory), (record.key for record in records))
+                discard_checkpoints(checkpoints, (record.key for record in records if record.status in _RESULTS))
                 finished += len(records)
                 if progress:
                     progress(finished, total, records)
@@ -76,17 +80,18 @@ def run(
             close = getattr(records_of_packs, "close", None)
             if close:
                 close()
+        tidy_checkpoints(checkpoints)
         return Results(store)
 
 
-def plan(study: Study, directory: Path | None = None) -> Plan:
-    """How large the study is, and how much of it is done in the folder."""
+def plan(study: Study, directory: Path | None = None, pack: int | None = None) -> Plan:
+    """How large the study is, and how much of it is done in the folder; ``pack`` as for :func:`run`."""
     directory = directory or default_directory(study)
     done: set[str] = set()
-    if (directory / "study.toml").exists():
+    if holds_study(directory):
         done = set(Store.create(study, directory).table()["key"].to_pylist())
     design = SobolDesign(study)
-    packs = sum(1 for _ in _packs(design, done, study.run.pack or _PACK))
+    packs = sum(1 for _ in _packs(design, done, pack or study.run.pack or _PACK))
     return Plan(len(design.points), len(design), len(done), packs)
 
 

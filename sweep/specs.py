@@ -43,11 +43,11 @@ class NetworkSpec:
         """From the [network] table."""
         fields = Fields(table, "network")
         preset = fields.choice("preset", PRESETS, "mlp")
-        model = fields.text("model", "-")
-        own, mlp = model != "-", model == "-" and preset == "mlp"
+        model = fields.text("model", optional=True)
+        mlp = not model and preset == "mlp"
         spec = cls(
             preset=preset,
-            model=model if own else "",
+            model=model,
             hidden=tuple(fields.integers("hidden", 1, 100_000, None if mlp else [])),
             activation=fields.choice("activation", ACTIVATIONS, "sigmoid"),
             data=_data_name(fields.text("data")),
@@ -57,7 +57,7 @@ class NetworkSpec:
             lr_step_epochs=fields.integer("lr_step_epochs", 0, 10_000, 0),
             lr_gamma=fields.number("lr_gamma", 1e-6, 1.0, 1.0),
             init="fan_in" if fields.is_word("init", "fan_in", 0.5) else fields.number("init", 0.0, 100.0, 0.5),
-            start=fields.text("start", "-").removeprefix("-"),
+            start=fields.text("start", optional=True),
             train_samples=fields.integer("train_samples", 0, 10_000_000, 0),
             test_samples=fields.integer("test_samples", 0, 10_000_000, 0),
             validation_samples=fields.integer("validation_samples", 0, 10_000_000, 0),

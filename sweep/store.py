@@ -12,7 +12,8 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -60,8 +61,27 @@ def schema(study: Study) -> pa.Schema:
     return pa.schema(columns, metadata={"vcm_sweep_schema": str(SCHEMA_VERSION), "vcm_sweep_study": study.digest})
 
 
+_FROZEN = "study.toml"
 # What the study of a folder only implies: see Study.frozen.
 _NOTED = "frozen.json"
+
+
+@contextmanager
+def _reported(directory: Path, verb: str) -> Iterator[None]:
+    """StoreError, in one line, where the system refuses what is done with a folder."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{directory} cannot be {verb} ({error.strerror or error}): give yourself the rights, or choose another "
+            "--out"
+        ) from None
+
+
+def holds_study(directory: Path) -> bool:
+    """Whether a folder is one of results; StoreError where the system does not say."""
+    with _reported(directory, "read"):
+        return (directory / _FROZEN).exists()
 
 
 class Store:
@@ -79,8 +99,7 @@ class Store:
         Raises:
             StoreError: the folder holds another study (the difference is named), or cannot be written.
         """
-        frozen = directory / "study.toml"
-        if frozen.exists():
+        if holds_study(directory):
             store = cls.open(directory)
             if store.study.digest != study.digest:
                 raise StoreError(
@@ -88,21 +107,20 @@ class Store:
                     "choose another --out, or leave it out"
                 )
             return cls(directory, study)
-        if directory.exists() and any(directory.iterdir()):
-            raise StoreError(f"{directory} is not empty and holds no study: choose another --out")
-        try:
+        with _reported(directory, "written"):
+            if directory.exists() and not directory.is_dir():
+                raise StoreError(f"{directory} is a file, and results are a folder: choose another --out")
+            if directory.exists() and any(directory.iterdir()):
+                raise StoreError(f"{directory} is not empty and holds no study: choose another --out")
             (directory / "parts").mkdir(parents=True, exist_ok=True)
             _write_durably(directory / _NOTED, json.dumps(study.frozen).encode())
-            _write_durably(frozen, study.text.encode())
-        except OSError as error:
-            raise StoreError(f"{directory} cannot be written ({error.strerror}): choose another --out") from None
+            _write_durably(directory / _FROZEN, study.text.encode())
         return cls(directory, study)
 
     @classmethod
     def open(cls, directory: Path) -> "Store":
         """An existing results folder."""
-        frozen = directory / "study.toml"
-        if not frozen.exists():
+        if not holds_study(directory):
             raise StoreError(f"{directory} is no results folder (no study.toml): give the folder that run printed")
         noted = directory / _NOTED
         try:
@@ -112,19 +130,21 @@ class Store:
                 raise ValueError("no table")
         except (OSError, ValueError) as error:
             raise StoreError(f"{noted} cannot be read ({error}): restore it, or start a new folder") from None
-        return cls(directory, Study.from_toml(frozen, known))
+        return cls(directory, Study.from_toml(directory / _FROZEN, known))
 
     def __enter__(self) -> "Store":
         """Take the driver's lock; StoreError if another driver holds it."""
-        lock = open(self.directory / "lock", "w", encoding="utf-8")
+        with _reported(self.directory, "written"):
+            lock = open(self.directory / "lock", "w", encoding="utf-8")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.close()
             raise StoreError(f"{self.directory} is in use by another run: wait for it, or stop it") from None
         self._lock = lock
-        for leftover in (self.directory / "parts").glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
+        with _reported(self.directory, "written"):
+            for leftover in (self.directory / "parts").glob(".*.tmp"):
+                leftover.unlink(missing_ok=True)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,14 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from vcm_sweep.device.errors import DeviceError
-
-from .data import fingerprint, is_own, load
-from .device_table import build_device, canonical_device, is_physical
+from .contents import digests
+from .corners import check_corners
+from .device_table import canonical_device, is_physical
 from .errors import StudyError
 from .factors import Factor, apply_factors
 from .fields import Fields
-from .network import weights_digest
+from .imports import one_line
 from .specs import DesignSpec, NetworkSpec, RunSpec
 from .trial import MODEL_VERSION
 
@@ -81,8 +80,9 @@ class Study:
         """The study in a TOML string."""
         try:
             table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise StudyError(f"not TOML: {error}") from None
+        # A ValueError for numbers of thousands of digits.
+        except (ValueError, RecursionError) as error:
+            raise StudyError(f"not TOML: {one_line(error)}") from None
         factors = _factors(table.pop("factor", None))
         fields = Fields(table, "top level")
         head = Fields(fields.table("study"), "study")
@@ -99,47 +99,38 @@ class Study:
         run = RunSpec.from_table(fields.table("run"))
         fields.finish(also=("factor",))
         study = cls(name, seed, network, device, factors, design, run, text, frozen)
-        study._check_corners()
+        check_corners(device, factors)
+        # The user's own data, model and weights are looked at now, where what is wrong is one line.
+        _ = study.frozen
         return study
-
-    def _check_corners(self) -> None:
-        """Each factor at each end of its range must give a device that can be built."""
-        for factor in self.factors:
-            for value in (factor.low, factor.high):
-                device = apply_factors({"device": self.device, "network": {}}, {factor.name: value})["device"]
-                try:
-                    if is_physical(device):
-                        build_device(device)
-                    else:
-                        canonical_device(device)
-                except (DeviceError, StudyError) as error:
-                    raise StudyError(f"factor {factor.name} at {value:g}: {error}") from None
 
     def inputs(self, values: dict[str, float]) -> dict[str, Any]:
         """All that determines a trial's result but its seed and the model's version, as plain JSON types."""
         contents = {name: value for name, value in self.frozen.items() if name != "model_version"}
-        return apply_factors({"network": self.network.plain() | contents, "device": self.device}, values)
+        return apply_factors({"network": self._network() | contents, "device": self.device}, values)
+
+    def _network(self) -> dict[str, Any]:
+        table = self.network.plain()
+        # First weights are known by their digest; models 1 and 2 knew the path of their file.
+        if self.frozen["model_version"] > 2:
+            table.pop("start", None)
+        return table
 
     @cached_property
     def frozen(self) -> dict[str, Any]:
-        """What the study only implies: the model's version, and digests of the user's own data and first weights.
+        """What the study only implies: the model's version, and digests of the user's own data, model and weights.
 
-        A results folder has noted it; otherwise the user's data and weights are read.
+        A results folder has noted it; otherwise they are read.
         """
         if self.noted is not None:
             return self.noted
-        frozen: dict[str, Any] = {"model_version": MODEL_VERSION}
-        if is_own(self.network.data):
-            frozen["data_digest"] = fingerprint(load(self.network.data))
-        if self.network.start:
-            frozen["start_digest"] = weights_digest(self.network.start)
-        return frozen
+        return {"model_version": MODEL_VERSION} | digests(self.network)
 
     def canonical(self) -> dict[str, Any]:
         """All that determines the results of the study; [run] is left out."""
         return {
             "study": {"name": self.name, "seed": self.seed},
-            "network": self.network.plain(),
+            "network": self._network(),
             "device": self.device,
             "factor": [vars(factor) for factor in self.factors],
             "design": vars(self.design),

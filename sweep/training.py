@@ -1,27 +1,15 @@
-"""Training of stacked trials: trials of one network and schedule, side by side in one process."""
+"""``train``: trials of one network and schedule, side by side in one process."""
 
-import json
-import logging
-import math
-import time
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
-import torch
-
-from .checkpoint import load_checkpoint, save_checkpoint
-from .data import DataSet, load
+from .checkpoint import load_checkpoint, new_start
+from .contents import check_digests
+from .data import load
 from .errors import StudyError
 from .progress import Progress
-from .stack import Stack, build_stack
+from .stacked_training import StackedTraining, State
 from .trial import Trial, TrialRecord
-
-_log = logging.getLogger("vcm_sweep")
-
-_TEST_CHUNK = 500
-# A look at the loss waits for a GPU: there only now and then.
-_CUDA_CHECK_EVERY = 64
 
 
 def train(
@@ -48,15 +36,19 @@ def train(
         StudyError: trials that cannot be stacked, or a data set or network that cannot be used.
     """
     spec = _common_network(trials)
-    data = load(spec["data"], data_dir).first(
-        spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0)
-    )
+    everything = load(spec["data"], data_dir)
+    check_digests(spec, everything, trials[0].start)
+    data = everything.first(spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0))
     _check_filled(trials[0], len(data.train_y), spec["batch"])
     records: dict[str, TrialRecord] = {}
     waiting = _groups(trials, checkpoints)
     while waiting:
         group, states = waiting.pop()
         run = StackedTraining(group, spec, data, device)
+        unfit = run.unfit(states)
+        if unfit:
+            waiting += _without(unfit, group, states)
+            continue
         run.restore(states)
         run.fit(checkpoints if checkpoint_s else None, checkpoint_s)
         records |= {record.key: record for record in run.records()}
@@ -90,20 +82,15 @@ def _check_filled(trial: Trial, samples: int, batch: int) -> None:
         )
 
 
-type _State = tuple[dict[str, torch.Tensor], dict[str, Any]] | None
-"""Tensors and progress of a trial; None at its beginning."""
+type _Group = tuple[list[Trial], list[State]]
+"""Trials that are at the same step, with their states: those can be stacked."""
 
 
-def _groups(trials: Sequence[Trial], checkpoints: str | None) -> list[tuple[list[Trial], list[_State]]]:
-    """Trials that are at the same step, with their states: those can be stacked."""
-    groups: dict[Any, tuple[list[Trial], list[_State]]] = {}
+def _groups(trials: Sequence[Trial], checkpoints: str | None) -> list[_Group]:
+    groups: dict[Any, _Group] = {}
     for trial in trials:
         state = load_checkpoint(checkpoints, trial.key) if checkpoints else None
-        try:
-            progress = Progress.from_plain(state[1]) if state else Progress()
-        except TypeError as error:
-            _log.warning("the checkpoint of trial %s cannot be used (%s): it starts anew", trial.key, error)
-            state, progress = None, Progress()
+        progress = state[1] if state else Progress()
         place = "stopped" if progress.stopped else (progress.epoch, progress.batch)
         members = groups.setdefault(place, ([], []))
         members[0].append(trial)
@@ -111,246 +98,10 @@ def _groups(trials: Sequence[Trial], checkpoints: str | None) -> list[tuple[list
     return list(groups.values())
 
 
-class StackedTraining:
-    """The state of one stacked training."""
-
-    def __init__(self, trials: Sequence[Trial], spec: dict[str, Any], data: DataSet, device: str) -> None:
-        self.trials, self.spec, self.data, self.device = trials, spec, data, device
-        self.started, self.cpu_started = time.perf_counter(), time.process_time()
-        self.stack: Stack = build_stack(trials, spec, data.train_x.shape[1:], data.classes, device)
-        self.x, self.y = data.train_x.to(device), data.train_y.to(device)
-        self.progress = [Progress() for _ in trials]
-        self.orders = [torch.Generator().manual_seed(trial.seeds.data_order) for trial in trials]
-        self.epoch = self.batch = 0
-        self.total = torch.zeros(len(trials), device=device)
-        self.deadline = self.started + sum(trial.deadline_s for trial in trials)
-        self.check_every = 1 if device == "cpu" else _CUDA_CHECK_EVERY
-
-    def restore(self, states: Sequence[_State]) -> None:
-        """Go on where the states of the trials were saved."""
-        for k, state in enumerate(states):
-            if state is not None:
-                self.stack.load_state(k, state[0])
-                self.progress[k] = Progress.from_plain(state[1])
-        self.epoch, self.batch = self.progress[0].epoch, self.progress[0].batch
-        # Time that was spent before counts.
-        self.deadline -= sum(progress.wall_s for progress in self.progress)
-        self.total = torch.tensor([progress.epoch_loss for progress in self.progress], device=self.device)
-        for _ in range(self.epoch):
-            self._next_order()
-
-    def fit(self, checkpoints: str | None, checkpoint_s: float) -> None:
-        """Train to the end, or until half of the stack has stopped early; save the states every so often."""
-        saved = self.started
-        while self.active and self.epoch < self.spec["epochs"]:
-            order = self._next_order()
-            self.stack.train(True)
-            rates = self._rates()
-            batches = order.shape[1] // self.spec["batch"]
-            while self.batch < batches:
-                self._step(order[:, self.batch * self.spec["batch"] : (self.batch + 1) * self.spec["batch"]], rates)
-                self.batch += 1
-                now = time.perf_counter()
-                if now > self.deadline:
-                    self._stop_all("timeout")
-                    return
-                if checkpoints and now - saved > checkpoint_s:
-                    self._save(checkpoints)
-                    saved = now
-                if self.batch % self.check_every == 0 and self._freeze_broken():
-                    rates = self._rates()
-                    if not self.active:
-                        return
-            self._freeze_broken()
-            self._end_of_epoch()
-            # The others are worth a smaller stack.
-            if (
-                self.stack.resumable
-                and 0 < 2 * len(self.active) <= len(self.trials)
-                and self.epoch < self.spec["epochs"]
-            ):
-                return
-        for k in self.active:
-            self._stop(k, "ok")
-
-    def take_steps(self, count: int) -> None:
-        """Some steps at the first learning rate, to see what they cost."""
-        order, rates, size = self._next_order(), self._rates(), self.spec["batch"]
-        for step in range(count):
-            first = step * size % (order.shape[1] - size + 1)
-            self._step(order[:, first : first + size].clamp_min(0), rates)
-        if self.device != "cpu":
-            torch.cuda.synchronize(self.device)
-
-    def bytes_used(self) -> float:
-        """Memory of the trials, estimated: their cells, and a few values per line of a test chunk."""
-        held, lines = self.stack.memory()
-        return len(self.trials) * (held + 4.0 * 6 * _TEST_CHUNK * lines)
-
-    @property
-    def active(self) -> list[int]:
-        """Trials that still train."""
-        return [k for k, progress in enumerate(self.progress) if not progress.stopped]
-
-    def _rates(self) -> list[float]:
-        """Learning rate of every trial in this epoch; 0 freezes it."""
-        step = self.spec.get("lr_step_epochs", 0)
-        decay = self.spec.get("lr_gamma", 1.0) ** (self.epoch // step) if step else 1.0
-        return [
-            0.0 if progress.stopped else trial.inputs["network"]["lr"] * decay
-            for trial, progress in zip(self.trials, self.progress, strict=True)
-        ]
-
-    def _next_order(self) -> torch.Tensor:
-        """(trials, batches * batch) rows of the next epoch.
-
-        A short last batch is filled with samples that do not count (-1): their errors are 0 and fire no pulse.
-        Every tensor keeps its shape, and with it each trial its place in a vector register.
-        """
-        samples, batch = len(self.data.train_y), self.spec["batch"]
-        order = torch.stack([torch.randperm(samples, generator=g) for g in self.orders])
-        missing = -samples % batch
-        return torch.cat([order, torch.full((len(self.trials), missing), -1)], dim=1).to(self.device)
-
-    def _step(self, rows: torch.Tensor, rates: Sequence[float]) -> None:
-        chosen = rows.clamp_min(0)
-        x, y = self.x[chosen.reshape(-1)], self.y[chosen]
-        counts = rows >= 0
-        weight = counts.to(torch.float32)
-        log_p = torch.log_softmax(self.stack.scores(x), -1).gather(-1, y[..., None])[..., 0]
-        loss = -torch.where(counts, log_p, 0.0).sum(1) / weight.sum(1)
-        loss.sum().backward()
-        self.stack.step(rates)
-        self.total += loss.detach() * weight.sum(1)
-
-    def _freeze_broken(self) -> bool:
-        """Stop trials whose loss is not finite; whether there were any."""
-        broken = [k for k in torch.nonzero(~torch.isfinite(self.total)).flatten().tolist() if k in self.active]
-        for k in broken:
-            self._stop(k, "diverged", f"loss is not finite in epoch {self.epoch + 1}, batch {self.batch}")
-        return bool(broken)
-
-    def _end_of_epoch(self) -> None:
-        self.stack.train(False)
-        tested = self._accuracy(self.data.test_x, self.data.test_y)
-        validated = self._accuracy(self.data.valid_x, self.data.valid_y) if len(self.data.valid_y) else None
-        self.epoch, self.batch = self.epoch + 1, 0
-        losses = (self.total / len(self.data.train_y)).tolist()
-        self.total = torch.zeros_like(self.total)
-        for k in self.active:
-            progress = self.progress[k]
-            progress.loss = losses[k]
-            if math.isnan(tested[k]):
-                self._stop(k, "diverged", f"scores are not finite after epoch {self.epoch}")
-                continue
-            progress.history.append(tested[k])
-            if validated is not None:
-                progress.validate(validated[k])
-                if 0 < self.spec.get("patience", 0) <= progress.since_best:
-                    self._stop(k, "ok", f"stopped early after epoch {self.epoch}")
-
-    @torch.no_grad()
-    def _accuracy(self, samples: torch.Tensor, labels: torch.Tensor) -> list[float]:
-        """Share of samples that are right, with all noise of reading; NaN where scores are not finite."""
-        right = torch.zeros(len(self.trials), dtype=torch.float64, device=self.device)
-        for x, y in zip(samples.split(_TEST_CHUNK), labels.split(_TEST_CHUNK), strict=True):
-            x, y = x.to(self.device), y.to(self.device)
-            scores = self.stack.scores(x.expand(len(self.trials), *x.shape).reshape(-1, *x.shape[1:]))
-            right += (scores.argmax(-1) == y).double().sum(1)
-            right += torch.where(torch.isfinite(scores).all(-1).all(-1), 0.0, math.nan)
-        return (right / len(labels)).tolist()
-
-    def _stop(self, k: int, status: str, reason: str = "") -> None:
-        progress = self.progress[k]
-        progress.stopped, progress.reason = status, reason
-        self._account(k)
-
-    def _stop_all(self, status: str) -> None:
-        for k in self.active:
-            deadline = self.trials[k].deadline_s
-            self._stop(k, status, f"not done within deadline_s = {deadline:g} s per trial")
-
-    def _account(self, k: int) -> None:
-        """Note where trial k stands."""
-        progress = self.progress[k]
-        progress.epoch, progress.batch = self.epoch, self.batch
-        progress.epoch_loss = float(self.total[k])
-
-    def states(self, chosen: Sequence[int]) -> list[_State]:
-        """Where the chosen trials stand."""
-        wall, cpu = self._spent()
-        states: list[_State] = []
-        for k in chosen:
-            if not self.progress[k].stopped:
-                self._account(k)
-            plain = self.progress[k].to_plain()
-            plain["wall_s"] += wall
-            plain["cpu_s"] += cpu
-            states.append((self.stack.state(k), plain))
-        return states
-
-    def _save(self, folder: str) -> None:
-        if not self.stack.resumable:
-            return
-        for trial, state in zip(self.trials, self.states(range(len(self.trials))), strict=True):
-            if state is None:
-                continue
-            try:
-                save_checkpoint(folder, trial.key, *state)
-            except OSError as error:
-                _log.warning("checkpoints cannot be written to %s (%s): going on without", folder, error.strerror)
-                return
-
-    def _spent(self) -> tuple[float, float]:
-        """Wall and CPU seconds per trial since this process took it up."""
-        count = len(self.trials)
-        return (time.perf_counter() - self.started) / count, (time.process_time() - self.cpu_started) / count
-
-    def records(self) -> list[TrialRecord]:
-        """One record per trial that has stopped."""
-        wall, cpu = self._spent()
-        return [self._record(k, trial, wall, cpu) for k, trial in enumerate(self.trials) if self.progress[k].stopped]
-
-    def _record(self, k: int, trial: Trial, wall: float, cpu: float) -> TrialRecord:
-        progress = self.progress[k]
-        if progress.stopped == "timeout":
-            return TrialRecord.failed(trial, "timeout", progress.reason)
-        figures = self.stack.figures(k)
-        accuracy = progress.history[-1] if progress.history and progress.stopped == "ok" else math.nan
-        tests, chance = len(self.data.test_y), 1 / self.data.classes
-        reason = progress.reason
-        if not reason and figures["frac_at_bound"] == 1.0:
-            reason = "every cell is at a bound: lower lr, or shorten the pulse"
-        return TrialRecord(
-            key=trial.key,
-            point=trial.point,
-            replicate=trial.replicate,
-            factors=trial.factors,
-            seed=trial.seed,
-            status=progress.stopped,
-            reason=reason,
-            accuracy=accuracy,
-            loss=progress.loss,
-            history=progress.history,
-            at_chance=accuracy <= chance + 3 * math.sqrt(chance * (1 - chance) / tests),
-            reads=self._reads(progress),
-            wall_s=progress.wall_s + wall,
-            cpu_s=progress.cpu_s + cpu,
-            versions=_versions(),
-            **figures,
-        )
-
-    def _reads(self, progress: Progress) -> int:
-        """Vectors read: each training sample forward and backward, each test and validation sample forward."""
-        batch: int = self.spec["batch"]
-        per_epoch = -(-len(self.data.train_y) // batch) * batch
-        tested = len(progress.history) * (len(self.data.test_y) + len(self.data.valid_y))
-        return 2 * (progress.epoch * per_epoch + progress.batch * batch) + tested
-
-
-@lru_cache(maxsize=1)
-def _versions() -> str:
-    from importlib.metadata import version
-
-    names = ("vcm-sweep", "torch", "aihwkit", "numpy", "numba")
-    return json.dumps({name: version(name) for name in names})
+def _without(unfit: Sequence[int], group: Sequence[Trial], states: Sequence[State]) -> list[_Group]:
+    """The group without the trials whose states do not fit, which start anew."""
+    for k in unfit:
+        new_start(f"of trial {group[k].key}", "it is not of this network and schedule")
+    rest = [k for k in range(len(group)) if k not in unfit]
+    anew: _Group = ([group[k] for k in unfit], [None] * len(unfit))
+    return [anew, ([group[k] for k in rest], [states[k] for k in rest])] if rest else [anew]

@@ -7,7 +7,7 @@ from typing import Any
 
 from .seeds import TrialSeeds, children
 
-MODEL_VERSION = 2
+MODEL_VERSION = 3
 """Raised by hand with every change of the numbers that a trial gives; part of every key."""
 
 STATUSES = ("ok", "diverged", "timeout", "oom", "preempted", "error", "cancelled")
@@ -23,6 +23,7 @@ class Trial:
         inputs: all that determines the result but the seed, plain JSON types.
         seed: 63 bits; the named streams are its children.
         deadline_s: wall time that the trial may take, amortised over its pack; no part of the key.
+        start: absolute path of the first weights, "" without; the key holds their digest, not their place.
     """
 
     point: int
@@ -31,6 +32,7 @@ class Trial:
     inputs: dict[str, Any]
     seed: int
     deadline_s: float = 3600.0
+    start: str = ""
 
     @property
     def key(self) -> str:

@@ -1,6 +1,7 @@
 """Layers of VCM cells as an aihwkit user sees them: training, stacked trials, copies, refusals."""
 
 import copy
+import dataclasses
 import io
 import itertools
 
@@ -10,6 +11,7 @@ from aihwkit.exceptions import ConfigError, TileError
 from aihwkit.nn import AnalogLinear, AnalogSequential
 from aihwkit.optim import AnalogSGD
 from aihwkit.simulator.parameters.io import IOParameters
+from aihwkit.simulator.parameters.pre_post import InputRangeParameter, PrePostProcessingParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.tiles.custom import CustomUpdateParameters
 from sklearn.datasets import load_digits
@@ -160,6 +162,65 @@ def test_a_copy_continues_bit_for_bit(how, stacked):
         assert_equal(state(net, k if stacked else None), state(other, k if stacked else None))
 
 
+SPREADS = (
+    Variability(),
+    Variability(d2d={"r": Spread(0.1, 0.2)}),
+    Variability(d2d={"r": Spread(0.02, 0.2)}, c2c={"l": Walk(0.01, 0.0, 0.1)}),
+)
+
+
+@pytest.mark.parametrize("how", ["load_state_dict", "replace_rpu_config"])
+@pytest.mark.parametrize("there", SPREADS, ids=["alike", "wide", "walking"])
+@pytest.mark.parametrize("here", SPREADS, ids=["alike", "wide", "walking"])
+def test_weights_move_to_cells_of_another_make(how, here, there):
+    torch.manual_seed(0)
+    given = torch.rand(4, 6) - 0.5
+    source = AnalogLinear(6, 4, rpu_config=VCMRPUConfig(device=VCMDevice(variability=there)), bias=False)
+    target = AnalogLinear(6, 4, rpu_config=VCMRPUConfig(device=VCMDevice(variability=here)), bias=False)
+    source.set_weights(given)
+    if how == "load_state_dict":
+        target.load_state_dict(source.state_dict(), load_rpu_config=False)
+    else:
+        source.analog_module.to(VCMRPUConfig(device=VCMDevice(variability=here)))
+        target = source
+    cells = target.analog_module.tile.cells
+    assert cells.devices[0].variability == here
+    # Radii have the spread of the device that is here, over 24 cells.
+    radii = cells.base_r.double()
+    sigma = here.d2d["r"].sigma if "r" in here.d2d else 0.0
+    assert 0.6 * sigma <= radii.std(unbiased=False) / radii.mean() <= 1.4 * sigma + 1e-9 or radii.numel() == 1
+    assert (radii.numel() == 1) == (sigma == 0)
+    assert torch.allclose(target.get_weights()[0], given, atol=1e-5)
+    # It goes on: trains, and is a copy of itself.
+    target(torch.ones(2, 6)).sum().backward()
+    AnalogSGD(target.parameters(), lr=0.1).step()
+    assert (target.get_weights()[0] < given).all()
+    assert torch.equal(copy.deepcopy(target).get_weights()[0], target.get_weights()[0])
+
+
+def test_a_quieter_reading_leaves_the_cells_as_they_are():
+    net = network(DEVICES[1:2], SEEDS[1:2], False)
+    train(net, None, 3)
+    quiet = dataclasses.replace(
+        DEVICES[1], dw_min=2e-4, variability=dataclasses.replace(DEVICES[1].variability, read_noise=0.0)
+    )
+    other = network((quiet,), (ArraySeeds(9, 9, 9),), False)
+    other.load_state_dict(net.state_dict(), load_rpu_config=False)
+    assert_equal(state(net, None), state(other, None))
+    assert not any(tile.cells.devices[0].variability.read_noise for tile in tiles(other))
+
+
+@pytest.mark.parametrize("how", ["load", "copy"])
+def test_loading_draws_nothing_from_the_global_generator(how):
+    net = network(DEVICES[:2], SEEDS[:2], True)
+    kept = net.state_dict()
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    net.load_state_dict(kept) if how == "load" else copy.deepcopy(net)
+    assert torch.equal(torch.rand(3), expected)
+
+
 def test_trains_on_real_digits():
     torch.manual_seed(0)
     net = AnalogSequential(
@@ -234,7 +295,7 @@ def test_two_forwards_before_a_step_count_twice(stacked):
     optimizer.zero_grad()
     # Trial 0 sees only column 0, trial 1 only column 1, and so on; the second pass has another batch size.
     loss = 0.0
-    for batch, sign in ((2, 1.0), (2, 1.0)):
+    for batch, sign in ((2, 1.0), (3, 1.0)):
         x = torch.zeros(3, batch, 4) if stacked else torch.zeros(batch, 4)
         for t in range(3 if stacked else 1):
             (x[t] if stacked else x)[:, t] = 1.0
@@ -247,10 +308,10 @@ def test_two_forwards_before_a_step_count_twice(stacked):
         assert (one[:, t] > 0.1).all()
         others = [c for c in range(4) if c != t]
         assert (one[:, others].abs() < 1e-6).all()
-    # Four samples, each a saturated train of 31 pulses on two cells.
+    # Five samples, each a saturated train of 31 pulses on two cells.
     counters = layer.analog_module.tile.cells.counters
     fired = counters[:, 0] + counters[:, 3]
-    assert fired.tolist() == [4 * 31 * 2] * len(fired)
+    assert fired.tolist() == [5 * 31 * 2] * len(fired)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5, 3), (3,), (1, 5, 3)])
@@ -284,6 +345,7 @@ def test_learning_rate_per_trial():
         ({"forward": IOParameters(out_nonlinearity=0.1)}, "forward.out_nonlinearity"),
         ({"backward": IOParameters(ir_drop=1.0)}, "backward"),
         ({"trials": 0}, "trials"),
+        ({"trials": 2, "pre_post": PrePostProcessingParameter(InputRangeParameter(enable=True))}, "input_range"),
         ({"trials": 3, "device": (VCMDevice(), VCMDevice())}, "2 entries for 3 trials"),
     ],
 )

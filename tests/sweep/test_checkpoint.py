@@ -4,16 +4,19 @@ import dataclasses
 import itertools
 import logging
 import math
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
-from vcm_sweep.sweep import SobolDesign, Study, Trial, TrialRecord, train, training
+from vcm_sweep.sweep import SobolDesign, Study, Trial, TrialRecord, run, stacked_training, train
+from vcm_sweep.sweep.cell_stack import CellStack
 from vcm_sweep.sweep.checkpoint import discard_checkpoints, load_checkpoint, save_checkpoint
-from vcm_sweep.sweep.executor import run_isolated
-from vcm_sweep.sweep.stack import CellStack
+from vcm_sweep.sweep.executor import InProcessExecutor, run_isolated
+from vcm_sweep.sweep.progress import Progress
 
 TEXT = """
 [study]
@@ -77,7 +80,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(
     saved = load_checkpoint(tmp_path, chosen[0].key)
     assert saved is not None
     # 10 batches of 32 in an epoch of 300 samples.
-    assert saved[1]["epoch"] * 10 + saved[1]["batch"] == steps
+    assert saved[1].epoch * 10 + saved[1].batch == steps
     # The pack may be cut otherwise when it goes on.
     resumed = [comparable(r) for part in (chosen[:1], chosen[1:]) for r in train(part, checkpoints=str(tmp_path))]
     assert resumed == whole
@@ -100,13 +103,128 @@ def test_a_checkpoint_that_cannot_be_read_is_one_line_and_a_new_start(
     chosen = trials()[:2]
     whole = [comparable(record) for record in train(chosen)]
     (tmp_path / f"{chosen[0].key}.safetensors").write_bytes(b"\x00" * 50)
-    save_checkpoint(tmp_path, "another", {"a": torch.zeros(1)}, {"epoch": 1})
+    save_checkpoint(tmp_path, "another", {"a": torch.zeros(1)}, Progress(epoch=1, history=[0.5]))
     (tmp_path / "another.safetensors").rename(tmp_path / f"{chosen[1].key}.safetensors")
     with caplog.at_level(logging.WARNING):
         assert [comparable(record) for record in train(chosen, checkpoints=str(tmp_path))] == whole
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 2
     assert all("starts anew" in line and "\n" not in line for line in lines)
+
+
+def checkpointed(folder: Path, trial: Trial, monkeypatch: pytest.MonkeyPatch, steps: int = 4) -> Path:
+    """The file of a trial that was interrupted."""
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, steps)
+        with pytest.raises(Interrupted):
+            train([trial], checkpoints=str(folder), checkpoint_s=1e-9)
+    return folder / f"{trial.key}.safetensors"
+
+
+def damaged(file: Path, key: str, how: str) -> None:
+    """The file as it is after an accident, or as no training writes it."""
+    found = load_checkpoint(file.parent, key)
+    assert found is not None
+    tensors, progress = found
+    if how == "a bit of a tensor":
+        content = bytearray(file.read_bytes())
+        content[-100] ^= 1
+        file.write_bytes(content)
+    elif how == "a digit of the progress":
+        file.write_bytes(file.read_bytes().replace(rb'\"batch\": 4', rb'\"batch\": 5'))
+    elif how == "a tensor less":
+        save_checkpoint(file.parent, key, {name: t for name, t in tensors.items() if "log_n" not in name}, progress)
+    elif how == "another shape":
+        save_checkpoint(file.parent, key, {name: t[:1] if t.dim() else t for name, t in tensors.items()}, progress)
+    else:
+        save_checkpoint(file.parent, key, tensors, dataclasses.replace(progress, **eval(how)))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "a bit of a tensor", "a digit of the progress", "a tensor less", "another shape",
+        "{'epoch': -1}", "{'batch': 1.5}", "{'batch': 11}", "{'epoch': 4, 'history': [0.1] * 4}", "{'history': [2.0]}",
+        "{'epoch': 1}", "{'stopped': 'perhaps'}", "{'wall_s': math.nan}", "{'history': None}",
+    ],
+)  # fmt: skip
+def test_a_checkpoint_that_no_training_wrote_is_one_line_and_a_new_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    chosen = trials()[:2]
+    whole = [comparable(record) for record in train(chosen)]
+    for trial in chosen:
+        file = checkpointed(tmp_path, trial, monkeypatch)
+    before = file.read_bytes()
+    damaged(file, chosen[1].key, how)
+    assert file.read_bytes() != before
+    with caplog.at_level(logging.WARNING):
+        assert [comparable(record) for record in train(chosen, checkpoints=str(tmp_path))] == whole
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "starts anew" in line
+    assert chosen[1].key in line
+    assert "\n" not in line
+
+
+def test_a_worker_saves_while_the_driver_discards(tmp_path: Path) -> None:
+    """A folder that were removed with its last file would be gone between a worker's making and using it."""
+    folder, failures = tmp_path / "checkpoints", []
+
+    def save() -> None:
+        for _ in range(300):
+            try:
+                save_checkpoint(folder, "a", {"a": torch.zeros(1)}, Progress())
+            except OSError as error:
+                failures.append(error)
+
+    worker = threading.Thread(target=save)
+    worker.start()
+    while worker.is_alive():
+        discard_checkpoints(folder, ["a"])
+    assert not failures
+
+
+def test_trials_without_a_result_keep_their_state_for_a_retry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study.from_text(TEXT + "[run]\npack = 1\n")
+    folder, bad = tmp_path / "out" / "checkpoints", list(SobolDesign(study).trials())[3].key
+
+    def failing(pack: Sequence[Trial]) -> list[TrialRecord]:
+        records = []
+        for trial in pack:
+            checkpointed(folder, trial, monkeypatch)
+            (folder / f".{trial.key}.1.tmp").write_bytes(b"half")
+            status = "error" if trial.key == bad else "ok"
+            records.append(TrialRecord(trial.key, trial.point, 0, trial.factors, trial.seed, status))
+        return records
+
+    assert run(study, InProcessExecutor(failing), tmp_path / "out").counts() == {"ok": 15, "error": 1}
+    assert [file.name for file in folder.iterdir()] == [f"{bad}.safetensors"]
+    went_on = []
+
+    def training_on(pack: Sequence[Trial]) -> list[TrialRecord]:
+        went_on.extend(load_checkpoint(folder, trial.key) for trial in pack)
+        return train(pack, checkpoints=str(folder))
+
+    assert run(study, InProcessExecutor(training_on), tmp_path / "out", retry=True).counts() == {"ok": 16}
+    assert [state[1].batch for state in went_on if state] == [4]
+    assert not folder.exists()
+
+
+def test_a_retry_after_a_timeout_goes_on_where_the_deadline_came(tmp_path: Path) -> None:
+    text = TEXT.replace("train_samples = 300", "train_samples = 96").replace("epochs = 3", "epochs = 2")
+    (whole,) = train(trials(text)[:1])
+    # A deadline that leaves time for one step.
+    late = [dataclasses.replace(trials(text)[0], deadline_s=1e-9)]
+    statuses = []
+    for _ in range(6):
+        (record,) = train(late, checkpoints=str(tmp_path))
+        statuses.append(record.status)
+    assert statuses == ["timeout"] * 6
+    (record,) = train([dataclasses.replace(late[0], deadline_s=1e3)], checkpoints=str(tmp_path))
+    assert comparable(record) == comparable(whole)
+    found = load_checkpoint(tmp_path, late[0].key)
+    assert found is not None
+    assert found[1].epoch * 3 + found[1].batch == 6
 
 
 def test_nothing_in_a_checkpoint_is_a_pickle(tmp_path: Path) -> None:
@@ -117,7 +235,7 @@ def test_nothing_in_a_checkpoint_is_a_pickle(tmp_path: Path) -> None:
     assert b"cbuiltins" not in content
     assert not content.startswith((b"\x80", b"PK"))
     discard_checkpoints(tmp_path, [trials()[0].key])
-    assert not tmp_path.exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_trial_that_diverges_is_frozen_and_its_neighbours_are_as_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,19 +294,9 @@ def test_one_trial_that_does_not_fit_is_recorded_as_such() -> None:
     assert [record.status for record in run_isolated(task, chosen)] == ["ok", "ok", "oom", "ok"]
 
 
-def test_the_pack_is_chosen_from_time_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vcm_sweep.sweep import packing
-
-    study = Study.from_text(TEXT.replace("n = 4", "n = 16"))
-    assert 2 <= packing.choose_pack(study) <= 64
-    assert packing.choose_pack(study, workers=32) <= 2
-    monkeypatch.setattr(packing, "_free_bytes", lambda device: 4e6)
-    assert packing.choose_pack(study) <= 4
-
-
 def test_a_checkpoint_is_written_as_often_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saves: list[float] = []
-    monkeypatch.setattr(training, "save_checkpoint", lambda *_: saves.append(time.perf_counter()))
+    monkeypatch.setattr(stacked_training, "save_checkpoint", lambda *_: saves.append(time.perf_counter()))
     train(trials()[:1], checkpoints=str(tmp_path), checkpoint_s=0.01)
     assert saves
     assert all(after - before >= 0.01 for before, after in itertools.pairwise(saves))

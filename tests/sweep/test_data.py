@@ -215,6 +215,19 @@ def test_own_module_finds_its_neighbour_when_it_is_called(own: Own, tmp_path: Pa
     assert len(load(path).test_y) == 4
 
 
+def test_a_file_named_like_an_installed_package_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: Own
+) -> None:
+    """Workers look through the user's folder last: a driver that looked there first would see other data."""
+    site = tmp_path / "site"
+    site.mkdir()
+    path = own("")
+    name = path.partition(":")[0]
+    (site / f"{name}.py").write_text(PREAMBLE + "def get(): return good, pair(torch.ones(2, 3), [0, 2])")
+    monkeypatch.syspath_prepend(site)
+    assert load(path).test_y.tolist() == [0, 2]
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [
@@ -264,6 +277,12 @@ def test_own_module_finds_its_neighbour_when_it_is_called(own: Own, tmp_path: Pa
         ("def get(): return good, pair(torch.ones(1, 3), [-1])", ["sample 0 of test", "label -1", "from 0"]),
         ("def get(): return good, pair(torch.ones(1, 3), [[0, 1]])", ["sample 0 of test", "label [0, 1]"]),
         ("def get(): return good, [(torch.ones(3), 10**400)]", ["sample 0 of test", "label 1000", "to 99999"]),
+        ("def get(): return good, [(torch.ones(3).to_sparse(), 0)]", ["sample 0 of test", "sparse", "to_dense()"]),
+        ("import sys\ndef get(): sys.exit('no')", ["calling it failed", "SystemExit: no"]),
+        ("class Exits(list):\n    def __getitem__(self, i): raise SystemExit\ndef get(): return Exits([1]), good",
+         ["sample 0 of train", "SystemExit"]),
+        ("class Exits(list):\n    def __len__(self): raise SystemExit(1)\ndef get(): return Exits(), good",
+         ["len() of train", "SystemExit: 1"]),
         ("def get(): return good, pair(torch.ones(1, 3), [3])", ["test has the label 3", "of train is 2"]),
         ("def get(): return [(torch.ones(3), 0)], good", ["all labels of train are 0", "at least two"]),
     ],

@@ -85,6 +85,13 @@ def test_the_learning_rate_falls_on_schedule() -> None:
     assert pulses[2] > 1.8 * pulses[0]
 
 
+def test_reads_are_of_samples_and_not_of_what_fills_the_last_batch() -> None:
+    text = MLP.replace("epochs = 1", "epochs = 3") + "train_samples = 70\nvalidation_samples = 20\ntest_samples = 30\n"
+    record = train([nominal(text)])[0]
+    # 50 samples are left to train on, forward and backward, in batches of 32.
+    assert record.reads == 3 * (2 * 50 + 20 + 30)
+
+
 def test_early_stopping_ends_a_trial_and_leaves_its_neighbours_as_they_are_alone() -> None:
     text = MLP.replace("epochs = 1", "epochs = 12") + (
         "train_samples = 400\nvalidation_samples = 100\ntest_samples = 100\npatience = 1\n"
@@ -230,8 +237,23 @@ def test_whole_numbers_of_io_reach_aihwkits_devices_as_such() -> None:
     assert Study.from_text(text.format(network=MLP, device=device, first="aihwkit.dw_min_std", low=0, high=0.5))
 
 
+def test_a_whole_number_and_the_same_as_a_float_are_one_key() -> None:
+    text = TEXT.replace("dw_min = 4e-4", "")
+
+    def key(settings: str) -> str:
+        device = f"aihwkit = 'ReRamSBPresetDevice'\n[device.settings]\n{settings}"
+        made = Study.from_text(text.format(network=MLP, device=device, first="aihwkit.dw_min_std", low=0, high=0.5))
+        return next(iter(SobolDesign(made).trials())).key
+
+    assert key("w_max = 1\nwrite_noise_std = 2") == key("w_max = 1.0\nwrite_noise_std = 2.0")
+    assert key("w_max = 1\nwrite_noise_std = 2") != key("w_max = 1.5\nwrite_noise_std = 2")
+    # aihwkit's default of this preset is the whole number 56, of a float.
+    assert key("write_noise_std = 2.5") != key("write_noise_std = 2")
+
+
 def test_equal_seeds_give_equal_cells_of_aihwkits_devices() -> None:
-    from vcm_sweep.sweep.stack import CompiledStack, build_stack
+    from vcm_sweep.sweep.compiled_stack import CompiledStack
+    from vcm_sweep.sweep.stack import build_stack
 
     text = TEXT.replace("dw_min = 4e-4", "").format(
         network=MLP, device="aihwkit = 'ConstantStepDevice'", first="aihwkit.dw_min_std", low=0.0, high=0.5
@@ -255,6 +277,9 @@ def test_equal_seeds_give_equal_cells_of_aihwkits_devices() -> None:
         ({"network": MLP + "activation = 'sigmod'"}, ["activation", "'sigmod'", "'sigmoid'"]),
         ({"network": MLP + "preset = 'lenet'"}, ["hidden", "lenet"]),
         ({"network": MLP + "model = 'a:b'"}, ["model", "leave out"]),
+        ({"network": MLP + "start = '-'"}, ["start = '-'", "cannot be read"]),
+        ({"network": DIGITS + "epochs = 1\nmodel = '-'"}, ["model = '-'", "'package.module:name'"]),
+        ({"network": MLP + "start = ''"}, ["start = ''", "non-empty"]),
         ({"network": MLP + "patience = 2"}, ["patience", "validation_samples"]),
         ({"network": MLP + "lr_gamma = 0.5"}, ["lr_gamma", "lr_step_epochs"]),
         ({"network": MLP + "init = 'kaiming'"}, ["init = 'kaiming'", "from 0 to 100"]),

@@ -1,11 +1,14 @@
 """Nothing finished is lost, nothing foreign or torn is read in silence."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from vcm_sweep.sweep import SobolDesign, Store, StoreError, Study, TrialRecord
+from vcm_sweep.sweep import SobolDesign, Store, StoreError, Study, TrialRecord, open_results, plan
 
 TEXT = """
 [study]
@@ -110,3 +113,50 @@ def test_a_folder_of_something_else_is_refused(study: Study, tmp_path: Path) -> 
         Store.create(study, tmp_path)
     with pytest.raises(StoreError, match=r"no study\.toml"):
         Store.open(tmp_path)
+
+
+def test_a_file_is_no_results_folder(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("dear")
+    with pytest.raises(StoreError, match=r"file is a file, and results are a folder: choose another --out"):
+        Store.create(study, tmp_path / "file")
+    with pytest.raises(StoreError, match=r"below cannot be written .*: .* choose another --out"):
+        Store.create(study, tmp_path / "file" / "below")
+
+
+@contextmanager
+def without_rights(folder: Path, mode: int) -> Iterator[None]:
+    """Nobody may do more with the folder than the mode says, not even root, who is somebody else meanwhile."""
+    user, above = os.geteuid(), [parent for parent in folder.parents if parent.stat().st_mode & 0o555 != 0o555]
+    modes = {path: path.stat().st_mode for path in (folder, *above)}
+    for path in above:
+        path.chmod(modes[path] | 0o555)
+    folder.chmod(mode)
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if user == 0:
+            os.seteuid(0)
+        for path, before in modes.items():
+            path.chmod(before)
+
+
+def test_a_folder_without_rights_is_one_line(study: Study, tmp_path: Path) -> None:
+    folder, fresh = tmp_path / "done", tmp_path / "fresh"
+    fresh.mkdir()
+    with Store.create(study, folder) as store:
+        store.append(records(study))
+    with without_rights(folder, 0o000):
+        for use in (lambda: Store.create(study, folder), lambda: open_results(folder), lambda: plan(study, folder)):
+            with pytest.raises(StoreError, match=r"cannot be read \(Permission denied\): give yourself the rights"):
+                use()
+    with without_rights(fresh, 0o000), pytest.raises(StoreError, match=r"fresh cannot be .* \(Permission denied\)"):
+        Store.create(study, fresh)
+    with without_rights(fresh, 0o555), pytest.raises(StoreError, match=r"fresh cannot be written \(Permission denied"):
+        Store.create(study, fresh)
+    (folder / "lock").unlink()
+    with without_rights(folder, 0o555):
+        assert open_results(folder).counts() == {"ok": len(records(study))}
+        with pytest.raises(StoreError, match=r"done cannot be written \(Permission denied"), Store.open(folder):
+            pass

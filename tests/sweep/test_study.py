@@ -62,6 +62,13 @@ def test_good_study_reads() -> None:
         ('name = "tiny"', 'name = "../../x"', ["name", "letters"]),
         ("seed = 3", "seed = -3", ["seed = -3"]),
         ("[study]", "[study", ["not TOML"]),
+        ("seed = 3", f"seed = {'1' * 400}", ["seed = 1111", "...", "from 0 to 2147483647"]),
+        ("seed = 3", f"seed = {'1' * 5000}", ["not TOML", "4300 digits"]),
+        ("lr = 0.02", f"lr = {'1' * 400}", ["lr = 1111", "...", "finite number"]),
+        ("hidden = [8]", f"hidden = [{'1' * 400}]", ["hidden = [1111", "...", "whole numbers"]),
+        ("[0.0, 0.08]", f"[0.0, {'1' * 400}]", ["high = 1111", "from 0 to 10"]),
+        ('model = "explicit"', f"r = {'1' * 400}", ["r = 1111", "finite number"]),
+        ("hidden = [8]", f"hidden = {'[' * 3000}{']' * 3000}", ["not TOML"]),
         ("[design]\nn = 8", "[design]\nn = 8\n[extra]\na = 1", ["extra"]),
     ],
 )
@@ -73,6 +80,44 @@ def test_bad_input_is_one_line_with_field_value_and_range(old: str, new: str, wo
     assert "\n" not in message
     for word in words:
         assert word in message
+
+
+def with_factors(device: str, *factors: tuple[str, float, float]) -> str:
+    head = GOOD[: GOOD.index("[[factor]]")].replace('model = "explicit"', device)
+    tables = "".join(f'[[factor]]\nname = "{name}"\nrange = [{low}, {high}]\n' for name, low, high in factors)
+    return head + tables + "[design]\nn = 8\n"
+
+
+@pytest.mark.parametrize(
+    ("device", "factors", "words"),
+    [
+        # N_min below N_max, l below l_cell: each range is within both bounds of the nominal cell.
+        (
+            "[device.periphery]\nclamped = false",
+            [("N_min.global.mean", 0.01, 15.0), ("N_max.global.mean", 10.0, 30.0), ("network.lr", 0.1, 0.2)],
+            ["N_min.global.mean at 15 and N_max.global.mean at 10", "N_min", "below N_max", "narrow"],
+        ),
+        (
+            "",
+            [("r.d2d.sigma", 0.0, 0.1), ("l.global.mean", 0.4e-9, 2.5e-9), ("l_cell.global.mean", 2e-9, 4e-9)],
+            ["l.global.mean at 2.5e-09 and l_cell.global.mean at 2e-09", "below l_cell", "narrow"],
+        ),
+    ],
+)
+def test_ranges_that_make_no_device_together_are_one_line(
+    device: str, factors: list[tuple[str, float, float]], words: list[str]
+) -> None:
+    with pytest.raises(StudyError) as caught:
+        Study.from_text(with_factors(device, *factors))
+    line = str(caught.value)
+    assert "\n" not in line
+    for word in words:
+        assert word in line
+
+
+def test_ranges_that_always_make_a_device_are_taken() -> None:
+    factors = [("N_min.global.mean", 0.005, 1.0), ("N_max.global.mean", 1.5, 30.0), ("r.d2d.sigma", 0.0, 0.3)]
+    assert len(Study.from_text(with_factors("", *factors)).factors) == 3
 
 
 def test_a_single_factor_is_refused() -> None:

@@ -53,7 +53,7 @@ def test_stacked_is_bit_equal_to_alone_and_order_does_not_matter() -> None:
 
 def test_a_stacked_sigmoid_has_the_bits_of_its_trials_alone() -> None:
     """torch computes the last elements of a tensor by another kernel, to other bits."""
-    from vcm_sweep.sweep.stack import _TrialSigmoid
+    from vcm_sweep.sweep.cell_stack import _TrialSigmoid
 
     x = torch.randn(6, 5, 7, generator=torch.Generator().manual_seed(1)).requires_grad_()
     together = _TrialSigmoid(6)(x.view(30, 7))

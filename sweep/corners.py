@@ -1,0 +1,43 @@
+"""Whether every device that a study's factors can make can be built."""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations, product
+from typing import Any
+
+from vcm_sweep.device.errors import DeviceError
+
+from .device_table import build_device, canonical_device, is_physical
+from .errors import StudyError
+from .factors import Factor, apply_factors
+
+_ALL_TOGETHER = 8
+
+
+def check_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
+    """Raise StudyError for ends of ranges that make no device: of one factor, of two, and of all where they are few.
+
+    What a device asks of its fields holds for one of them, or for a few against each other, and is broken at the
+    ends of ranges first.
+
+    Args:
+        device: canonical [device] table. factors: of the study.
+    """
+    for ends in _corners([factor for factor in factors if factor.path[0] == "device"]):
+        values = {factor.name: value for factor, value in ends}
+        made = apply_factors({"device": device, "network": {}}, values)["device"]
+        try:
+            if is_physical(made):
+                build_device(made)
+            else:
+                canonical_device(made)
+        except (DeviceError, StudyError) as error:
+            where = " and ".join(f"{name} at {value:g}" for name, value in values.items())
+            narrow = ": narrow one of the ranges" if len(values) > 1 else ""
+            raise StudyError(f"factor{'s' if len(values) > 1 else ''} {where}: {error}{narrow}") from None
+
+
+def _corners(factors: Sequence[Factor]) -> Iterator[tuple[tuple[Factor, float], ...]]:
+    sizes = {1, min(2, len(factors)), len(factors) if len(factors) <= _ALL_TOGETHER else 1}
+    for size in sorted(sizes - {0}):
+        for chosen in combinations(factors, size):
+            yield from product(*(((factor, factor.low), (factor, factor.high)) for factor in chosen))

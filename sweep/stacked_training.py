@@ -1,0 +1,304 @@
+"""One stacked training: its loop, its states on the way, its records at the end."""
+
+import json
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from .checkpoint import save_checkpoint
+from .data import DataSet
+from .progress import Progress
+from .stack import ResumableStack, Stack, build_stack
+from .trial import Trial, TrialRecord
+
+_log = logging.getLogger("vcm_sweep")
+
+_TEST_CHUNK = 500
+# A look at the loss waits for a GPU: there only now and then.
+_CUDA_CHECK_EVERY = 64
+
+type State = tuple[dict[str, torch.Tensor], Progress] | None
+"""Tensors and progress of a trial; None at its beginning."""
+
+
+class StackedTraining:
+    """The state of one stacked training."""
+
+    def __init__(self, trials: Sequence[Trial], spec: dict[str, Any], data: DataSet, device: str) -> None:
+        self.trials, self.spec, self.data, self.device = trials, spec, data, device
+        self.started, self.cpu_started = time.perf_counter(), time.process_time()
+        self.stack: Stack = build_stack(trials, spec, data.train_x.shape[1:], data.classes, device)
+        self.resumable = self.stack if isinstance(self.stack, ResumableStack) else None
+        self.x, self.y = data.train_x.to(device), data.train_y.to(device)
+        self.progress = [Progress() for _ in trials]
+        self.orders = [torch.Generator().manual_seed(trial.seeds.data_order) for trial in trials]
+        self.epoch = self.batch = 0
+        self.total = torch.zeros(len(trials), device=device)
+        self.deadline = self.started + sum(trial.deadline_s for trial in trials)
+        self.check_every = 1 if device == "cpu" else _CUDA_CHECK_EVERY
+
+    def unfit(self, states: Sequence[State]) -> list[int]:
+        """Trials whose states are not of this network and schedule."""
+        return [k for k, state in enumerate(states) if state is not None and not self._fits(k, *state)]
+
+    def _fits(self, k: int, tensors: Mapping[str, torch.Tensor], progress: Progress) -> bool:
+        if self.resumable is None:
+            return False
+        fresh = self.resumable.state(k)
+        batches = -(-len(self.data.train_y) // self.spec["batch"])
+        return (
+            {name: (t.shape, t.dtype) for name, t in fresh.items()}
+            == {name: (t.shape, t.dtype) for name, t in tensors.items()}
+            and progress.epoch <= self.spec["epochs"]
+            and progress.batch <= batches
+        )
+
+    def restore(self, states: Sequence[State]) -> None:
+        """Go on where the states of the trials were saved."""
+        for k, state in enumerate(states):
+            if state is not None and self.resumable is not None:
+                self.resumable.load_state(k, state[0])
+                self.progress[k] = state[1]
+        self.epoch, self.batch = self.progress[0].epoch, self.progress[0].batch
+        # Time that was spent before counts.
+        self.deadline -= sum(progress.charged_s for progress in self.progress)
+        self.total = torch.tensor([progress.epoch_loss for progress in self.progress], device=self.device)
+        for _ in range(self.epoch):
+            self._next_order()
+
+    def fit(self, checkpoints: str | None, checkpoint_s: float) -> None:
+        """Train to the end, or until half of the stack has stopped early; save the states every so often."""
+        saved = self.started
+        while self.active and self.epoch < self.spec["epochs"]:
+            order = self._next_order()
+            self.stack.train(True)
+            rates = self._rates()
+            batches = order.shape[1] // self.spec["batch"]
+            while self.batch < batches:
+                self._step(order[:, self.batch * self.spec["batch"] : (self.batch + 1) * self.spec["batch"]], rates)
+                self.batch += 1
+                now = time.perf_counter()
+                if now > self.deadline:
+                    if checkpoints:
+                        # A retry goes on from here, with another deadline.
+                        self._save(checkpoints, charged=False)
+                    self._stop_all("timeout")
+                    return
+                if checkpoints and now - saved > checkpoint_s:
+                    self._save(checkpoints)
+                    saved = time.perf_counter()
+                if self.batch % self.check_every == 0 and self._freeze_broken():
+                    rates = self._rates()
+                    if not self.active:
+                        return
+            self._freeze_broken()
+            self._end_of_epoch()
+            # The others are worth a smaller stack.
+            if (
+                self.resumable is not None
+                and 0 < 2 * len(self.active) <= len(self.trials)
+                and self.epoch < self.spec["epochs"]
+            ):
+                return
+        for k in self.active:
+            self._stop(k, "ok")
+
+    def take_steps(self, count: int) -> None:
+        """Some steps at the first learning rate, to see what they cost."""
+        order, rates, size = self._next_order(), self._rates(), self.spec["batch"]
+        for step in range(count):
+            first = step * size % (order.shape[1] - size + 1)
+            self._step(order[:, first : first + size].clamp_min(0), rates)
+        if self.device != "cpu":
+            torch.cuda.synchronize(self.device)
+
+    def bytes_used(self) -> float:
+        """Memory of the trials, estimated: their cells, and some values per input and output.
+
+        Six values each (noise, what is quantised, copies of patches); a test holds those of one layer at a time, a
+        step those of all for the update. Cells take a quarter more than they hold, and programming, trial by trial,
+        eight times what one trial holds. Estimates that were enough where it was measured, by up to three times.
+        """
+        held, lines = self.stack.memory()
+        tested = min(_TEST_CHUNK, len(self.data.test_y)) * max(lines)
+        passing = 4.0 * 6 * max(tested, int(self.spec["batch"]) * sum(lines))
+        return len(self.trials) * (1.25 * held + passing) + 8 * held
+
+    @property
+    def active(self) -> list[int]:
+        """Trials that still train."""
+        return [k for k, progress in enumerate(self.progress) if not progress.stopped]
+
+    def _rates(self) -> list[float]:
+        """Learning rate of every trial in this epoch; 0 freezes it."""
+        step = self.spec.get("lr_step_epochs", 0)
+        decay = self.spec.get("lr_gamma", 1.0) ** (self.epoch // step) if step else 1.0
+        return [
+            0.0 if progress.stopped else trial.inputs["network"]["lr"] * decay
+            for trial, progress in zip(self.trials, self.progress, strict=True)
+        ]
+
+    def _next_order(self) -> torch.Tensor:
+        """(trials, batches * batch) rows of the next epoch.
+
+        A short last batch is filled with samples that do not count (-1): their errors are 0 and fire no pulse.
+        Every tensor keeps its shape, and with it each trial its place in a vector register.
+        """
+        samples, batch = len(self.data.train_y), self.spec["batch"]
+        order = torch.stack([torch.randperm(samples, generator=g) for g in self.orders])
+        missing = -samples % batch
+        return torch.cat([order, torch.full((len(self.trials), missing), -1)], dim=1).to(self.device)
+
+    def _step(self, rows: torch.Tensor, rates: Sequence[float]) -> None:
+        chosen = rows.clamp_min(0)
+        x, y = self.x[chosen.reshape(-1)], self.y[chosen]
+        counts = rows >= 0
+        weight = counts.to(torch.float32)
+        log_p = torch.log_softmax(self.stack.scores(x), -1).gather(-1, y[..., None])[..., 0]
+        loss = -torch.where(counts, log_p, 0.0).sum(1) / weight.sum(1)
+        loss.sum().backward()
+        self.stack.step(rates)
+        self.total += loss.detach() * weight.sum(1)
+
+    def _freeze_broken(self) -> bool:
+        """Stop trials whose loss is not finite; whether there were any."""
+        broken = [k for k in torch.nonzero(~torch.isfinite(self.total)).flatten().tolist() if k in self.active]
+        for k in broken:
+            self._stop(k, "diverged", f"loss is not finite in epoch {self.epoch + 1}, batch {self.batch}")
+        return bool(broken)
+
+    def _end_of_epoch(self) -> None:
+        self.stack.train(False)
+        tested = self._accuracy(self.data.test_x, self.data.test_y)
+        validated = self._accuracy(self.data.valid_x, self.data.valid_y) if len(self.data.valid_y) else None
+        self.epoch, self.batch = self.epoch + 1, 0
+        losses = (self.total / len(self.data.train_y)).tolist()
+        self.total = torch.zeros_like(self.total)
+        for k in self.active:
+            progress = self.progress[k]
+            progress.loss = losses[k]
+            if math.isnan(tested[k]):
+                self._stop(k, "diverged", f"scores are not finite after epoch {self.epoch}")
+                continue
+            progress.history.append(tested[k])
+            if validated is not None:
+                progress.validate(validated[k])
+                if 0 < self.spec.get("patience", 0) <= progress.since_best:
+                    self._stop(k, "ok", f"stopped early after epoch {self.epoch}")
+
+    @torch.no_grad()
+    def _accuracy(self, samples: torch.Tensor, labels: torch.Tensor) -> list[float]:
+        """Share of samples that are right, with all noise of reading; NaN where scores are not finite."""
+        right = torch.zeros(len(self.trials), dtype=torch.float64, device=self.device)
+        for x, y in zip(samples.split(_TEST_CHUNK), labels.split(_TEST_CHUNK), strict=True):
+            x, y = x.to(self.device), y.to(self.device)
+            scores = self.stack.scores(x.expand(len(self.trials), *x.shape).reshape(-1, *x.shape[1:]))
+            right += (scores.argmax(-1) == y).double().sum(1)
+            right += torch.where(torch.isfinite(scores).all(-1).all(-1), 0.0, math.nan)
+        return (right / len(labels)).tolist()
+
+    def _stop(self, k: int, status: str, reason: str = "") -> None:
+        progress = self.progress[k]
+        progress.stopped, progress.reason = status, reason
+        self._account(k)
+
+    def _stop_all(self, status: str) -> None:
+        for k in self.active:
+            deadline = self.trials[k].deadline_s
+            self._stop(k, status, f"not done within deadline_s = {deadline:g} s per trial")
+
+    def _account(self, k: int) -> None:
+        """Note where trial k stands."""
+        progress = self.progress[k]
+        progress.epoch, progress.batch = self.epoch, self.batch
+        progress.epoch_loss = float(self.total[k])
+
+    def states(self, chosen: Sequence[int], charged: bool = True) -> list[State]:
+        """Where the chosen trials stand; whether the time so far counts against the deadline of who goes on."""
+        wall, cpu = self._spent()
+        states: list[State] = []
+        for k in chosen:
+            if self.resumable is None:
+                continue
+            if not self.progress[k].stopped:
+                self._account(k)
+            progress = self.progress[k]
+            now = replace(
+                progress,
+                history=list(progress.history),
+                wall_s=progress.wall_s + wall,
+                cpu_s=progress.cpu_s + cpu,
+                charged_s=progress.charged_s + wall if charged else 0.0,
+            )
+            states.append((self.resumable.state(k), now))
+        return states
+
+    def _save(self, folder: str, charged: bool = True) -> None:
+        chosen = range(len(self.trials)) if self.resumable is not None else ()
+        for k, state in zip(chosen, self.states(chosen, charged), strict=True):
+            if state is None:
+                continue
+            try:
+                save_checkpoint(folder, self.trials[k].key, *state)
+            except OSError as error:
+                _log.warning("checkpoints cannot be written to %s (%s): going on without", folder, error.strerror)
+                return
+
+    def _spent(self) -> tuple[float, float]:
+        """Wall and CPU seconds per trial since this process took it up."""
+        count = len(self.trials)
+        return (time.perf_counter() - self.started) / count, (time.process_time() - self.cpu_started) / count
+
+    def records(self) -> list[TrialRecord]:
+        """One record per trial that has stopped."""
+        wall, cpu = self._spent()
+        return [self._record(k, trial, wall, cpu) for k, trial in enumerate(self.trials) if self.progress[k].stopped]
+
+    def _record(self, k: int, trial: Trial, wall: float, cpu: float) -> TrialRecord:
+        progress = self.progress[k]
+        if progress.stopped == "timeout":
+            return TrialRecord.failed(trial, "timeout", progress.reason)
+        figures = self.stack.figures(k)
+        accuracy = progress.history[-1] if progress.history and progress.stopped == "ok" else math.nan
+        tests, chance = len(self.data.test_y), 1 / self.data.classes
+        reason = progress.reason
+        if not reason and figures["frac_at_bound"] == 1.0:
+            reason = "every cell is at a bound: lower lr, or shorten the pulse"
+        return TrialRecord(
+            key=trial.key,
+            point=trial.point,
+            replicate=trial.replicate,
+            factors=trial.factors,
+            seed=trial.seed,
+            status=progress.stopped,
+            reason=reason,
+            accuracy=accuracy,
+            loss=progress.loss,
+            history=progress.history,
+            at_chance=accuracy <= chance + 3 * math.sqrt(chance * (1 - chance) / tests),
+            reads=self._reads(progress),
+            wall_s=progress.wall_s + wall,
+            cpu_s=progress.cpu_s + cpu,
+            versions=_versions(),
+            **figures,
+        )
+
+    def _reads(self, progress: Progress) -> int:
+        """Vectors read: each training sample forward and backward, each test and validation sample forward."""
+        samples = len(self.data.train_y)
+        trained = progress.epoch * samples + min(progress.batch * int(self.spec["batch"]), samples)
+        return 2 * trained + len(progress.history) * (len(self.data.test_y) + len(self.data.valid_y))
+
+
+@lru_cache(maxsize=1)
+def _versions() -> str:
+    from importlib.metadata import version
+
+    names = ("vcm-sweep", "torch", "aihwkit", "numpy", "numba")
+    return json.dumps({name: version(name) for name in names})
