@@ -24,9 +24,15 @@ _EXPORTS = {
     "CellParameters": "parameters",
     "DeviceError": "errors",
     "VcmSweepError": "errors",
+    "LibraryCell": "library",
+    "cell_names": "library",
     "current": "conduction",
+    "library_cell": "library",
+    "load_cell": "library",
+    "elasticities": "elasticity",
     "integrate": "integration",
     "rate": "kinetics",
+    "read_elasticities": "elasticity",
     "temperature": "kinetics",
 }
 
