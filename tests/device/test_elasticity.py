@@ -58,7 +58,7 @@ def test_explicit_against_a_cell_that_shares_no_code(reference_cell: type, n: fl
 @pytest.mark.parametrize("model", ["explicit", "full"])
 def test_every_parameter_against_finite_differences(model: str) -> None:
     """Around a cell that is not the nominal one, near a bound, where F counts, and for the read current."""
-    cell = CellParameters(r=41e-9, l=0.35e-9, T_0=320.0, N_max=2.0)
+    cell = CellParameters(r=41e-9, l=0.35e-9, T_0=320.0, N_max=2.0, phi_n=0.12)
     n, v = torch.tensor([0.05, 0.6, 1.9], dtype=torch.float64), torch.tensor([[-0.4], [0.6]], dtype=torch.float64)
     speed, read = elasticities(n, v, cell, model), read_elasticities(n, cell, model)
     h = 1e-5
