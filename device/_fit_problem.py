@@ -117,9 +117,9 @@ class Problem:
         cells = self._cell.replace(**{name: torch.from_numpy(value) for name, value in values.items()})
         n = trajectory(start, *self._measurement.steps(), cells, self._model)
         volts = self._measurement.voltage_v if self._measurement.kind == "iv" else READ_VOLTAGE_V
-        voltage, state = torch.broadcast_tensors(torch.as_tensor(volts).reshape(-1, 1), torch.from_numpy(n))
+        voltage = torch.from_numpy(np.broadcast_to(np.reshape(volts, (-1, 1)), n.shape).copy())
         with torch.no_grad():
-            amperes = current_function(self._model)(voltage, torch.nan_to_num(state, nan=1.0), cells)
+            amperes = current_function(self._model)(voltage, torch.from_numpy(np.nan_to_num(n, nan=1.0)), cells)
         return n, np.where(np.isfinite(n), amperes.numpy(), np.nan)
 
     def at_the_end(self, x: Array) -> list[str]:
