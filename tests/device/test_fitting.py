@@ -1,6 +1,7 @@
 """A fit finds the parameters of a cell that was simulated by other means, and says what it cannot find."""
 
 import dataclasses
+import itertools
 import math
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def sweep_voltages(step: float) -> np.ndarray:
 def states_of_a_sweep(slope, log_n: float, volts: np.ndarray, ramp: float) -> np.ndarray:
     """N at every row: scipy on a rate that is given as slope(v, n) -> dN/dt, row by row, split at V = 0."""
     states = [log_n]
-    for a, b in zip(volts[:-1], volts[1:], strict=True):
+    for a, b in itertools.pairwise(volts):
         for begin, end in ((a, b),) if a * b >= 0 else ((a, 0.0), (0.0, b)):
             time = abs(end - begin) / ramp
 

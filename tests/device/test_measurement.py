@@ -7,7 +7,8 @@ import pytest
 
 from vcm_sweep.device import DeviceError, Measurement, read_measurement
 
-SWEEP = "# a comment\nvoltage_v,current_a,time_s\n" + "".join(f"{-0.1 * i:g},{-1e-6 * i},{0.5 * i}\n" for i in range(10))
+SWEEP = "# a comment\nvoltage_v,current_a,time_s\n"
+SWEEP += "".join(f"{-0.1 * i:g},{-1e-6 * i},{0.5 * i}\n" for i in range(10))
 RAMP = "voltage_v,current_a\n" + "".join(f"{v},{1e-6 * v}\n" for v in (0, -0.2, -0.4, -0.2, 0, 0.3, 0.6, 0.3, 0))
 PULSES = "pulse,voltage_v,width_s,current_a\n" + "".join(f"{i},-0.342,{1e-6 if i else 0},2e-5\n" for i in range(9))
 
@@ -52,7 +53,7 @@ def test_pulses(tmp_path: Path) -> None:
         (SWEEP.replace(",1.5\n", ",0.9\n"), None, "line 6: time_s = 0.9 must be above 1 of the row before"),
         (SWEEP.replace("current_a", "current_ma"), None, "unknown column 'current_ma': the columns are voltage_v,"),
         (SWEEP.replace("time_s", "voltage_v"), None, "column 'voltage_v' is given 2 times"),
-        (SWEEP[:60], None, "rows are too few: a measurement has at least 8"),
+        ("\n".join(SWEEP.splitlines()[:6]), None, "4 rows are too few: a measurement has at least 8"),
         ("", None, "column 'voltage_v' is missing"),
         (SWEEP, 1.0, "time_s and a ramp are both given"),
         (RAMP, None, "needs a column time_s, or the speed of its ramp"),
