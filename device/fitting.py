@@ -6,7 +6,7 @@ measurement: the logarithm of the ratio of the currents where they are well abov
 count alike, and linear below it, so that the noise around V = 0 does not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +72,7 @@ def fit(
     model: str = "full",
     n_start: float | None = None,
     floor_a: float | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Fit:
     """The parameters ``names`` of a cell that explain a measurement best.
 
@@ -82,6 +83,7 @@ def fit(
         model: of the current.
         n_start: concentration before the first row, 1e26/m3; default fitted.
         floor_a: current below which residuals are linear, A; default a thousandth of the largest current.
+        progress: called with the rms of the residuals whenever they were computed.
 
     Raises:
         DeviceError: an unknown name, too few rows, a parameter without effect, a start at which the model has no
@@ -91,8 +93,15 @@ def fit(
     from scipy.optimize import least_squares
 
     problem = Problem(measurement, tuple(names), cell or CellParameters(), model, n_start, floor_a)
+
+    def residuals(x: Array) -> Array:
+        found = problem.residuals(x)
+        if progress:
+            progress(float(np.sqrt(np.mean(found**2))))
+        return found
+
     solution = least_squares(
-        problem.residuals, problem.start(), problem.jacobian, problem.bounds, x_scale="jac", xtol=1e-8, ftol=1e-10
+        residuals, problem.start(), problem.jacobian, problem.bounds, x_scale="jac", xtol=1e-8, ftol=1e-10
     )
     x: Array = solution.x
     values = problem.values(x)

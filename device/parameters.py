@@ -117,6 +117,11 @@ class CellParameters:
         """The unit of one parameter."""
         return str(_METADATA[name]["unit"])
 
+    @classmethod
+    def meaning(cls, name: str) -> str:
+        """What one parameter is, in a few words."""
+        return str(_METADATA[name]["meaning"])
+
 
 _METADATA: dict[str, Any] = {spec.name: spec.metadata for spec in dataclasses.fields(CellParameters)}
 
