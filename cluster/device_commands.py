@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +34,14 @@ def add_device_commands(parser: argparse.ArgumentParser, epilog: str) -> None:
     sub.add_argument("--model", choices=MODELS, default="full", help="of the current (default full)")
     sub.add_argument("--n", type=_numbers, default=_numbers(STATES), help=f"states, 1e26/m3 (default {STATES})")
     sub = command("fit", _fit, "fit parameters to a measured I-V sweep or pulse response")
-    sub.add_argument(
-        "data", type=Path, help="CSV: voltage_v,current_a[,time_s] in the order of time; or pulse,voltage_v,width_s,current_a"
-    )
+    columns = "voltage_v,current_a[,time_s] in the order of time; or pulse,voltage_v,width_s,current_a"
+    sub.add_argument("data", type=Path, help=f"CSV: {columns}")
     sub.add_argument("--fit", type=_words, required=True, metavar="NAMES", help="parameters to fit, as r,dW_A")
     cell(sub)
     sub.add_argument("--model", choices=MODELS, default="full", help="of the current (default full)")
     sub.add_argument("--ramp", type=float, metavar="V/S", help="speed of a sweep without time_s")
     sub.add_argument("--n-start", type=float, metavar="N", help="state before the first row, 1e26/m3; default fitted")
-    sub.add_argument("--floor", type=float, metavar="A", help="current below which residuals are linear, not logarithmic")
+    sub.add_argument("--floor", type=float, metavar="A", help="current below which residuals are not logarithmic")
     sub.add_argument("--out", type=Path, help="folder for cell and pictures; default fits/<name of the data>")
     sub = command("plot", _plot, "draw a cell: PNG and SVG, explicit and full model side by side")
     cell(sub)
@@ -58,13 +57,15 @@ def _numbers(text: str) -> list[float]:
     return [float(word) for word in _words(text)]
 
 
-def _table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+def _table(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> str:
     """Columns of equal width; those in ``right`` are flush right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip()
-        for row in rows
-    )
+
+    def line(row: Sequence[str]) -> str:
+        cells = (c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        return "  ".join(cells).rstrip()
+
+    return "\n".join(line(row) for row in rows)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -80,25 +81,23 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     from vcm_sweep.device.library import VALIDITY, library_cell
-    from vcm_sweep.device.parameters import CellParameters
+    from vcm_sweep.device.parameters import CellParameters as Cell
 
     cell = library_cell(arguments.cell)
-    rows = []
-    for name in CellParameters.names():
-        low, high = CellParameters.bounds(name)
-        value, unit, meaning = float(getattr(cell.parameters, name)), CellParameters.unit(name), CellParameters.meaning(name)
-        rows.append({"name": name, "value": value, "unit": unit, "low": low, "high": high, "meaning": meaning})
+    values = {name: float(getattr(cell.parameters, name)) for name in Cell.names()}
     if arguments.json:
-        # JSON has no infinity: an end that is not there is null.
-        finite = [{k: None if v == float("inf") else v for k, v in row.items()} for row in rows]
-        print(json.dumps({"name": cell.name, "source": cell.source, "validity": dict(cell.validity), "parameters": finite}))
+        rows = [
+            {"name": n, "value": v, "unit": Cell.unit(n), "allowed": Cell.allowed(n), "meaning": Cell.meaning(n)}
+            for n, v in values.items()
+        ]
+        head = {"name": cell.name, "source": cell.source, "validity": dict(cell.validity)}
+        print(json.dumps({**head, "parameters": rows}))
         return 0
-    table = [("parameter", "value", "unit", "allowed", "meaning")]
-    table += [(r["name"], f"{r['value']:g}", r["unit"], f"{r['low']:g} .. {r['high']:g}", r["meaning"]) for r in rows]
     print(f"{cell.name}: {cell.source}")
     for key, (low, high) in cell.validity.items():
         print(f"valid for {key} {low:g} .. {high:g} {VALIDITY[key]}")
-    print("", _table(table, right=(1,)), sep="\n")
+    table = [(n, f"{v:.7g}", Cell.unit(n), Cell.allowed(n), Cell.meaning(n)) for n, v in values.items()]
+    print("", _table([("parameter", "value", "unit", "allowed", "meaning"), *table], right=(1,)), sep="\n")
     return 0
 
 
@@ -110,31 +109,37 @@ def _sensitivity(arguments: argparse.Namespace) -> int:
 
     cell, model = load_cell(arguments.cell), arguments.model
     n = torch.tensor(arguments.n, dtype=torch.float64)
-    columns = {
+    found = {
         "set": elasticities(n, SET_V, cell, model),
         "reset": elasticities(n, RESET_V, cell, model),
         "read": read_elasticities(n, cell, model),
     }
     # "+ 0.0" turns -0.0 into 0.0.
-    values = {key: {name: (x + 0.0).tolist() for name, x in found.items()} for key, found in columns.items()}
+    values = {key: {name: (x + 0.0).tolist() for name, x in column.items()} for key, column in found.items()}
     if arguments.json:
-        head = {"cell": arguments.cell, "model": model, "n": arguments.n}
-        head |= {"set_voltage_v": SET_V, "reset_voltage_v": RESET_V, "read_voltage_v": READ_V}
-        print(json.dumps({**head, **values}))
+        settings = {"cell": arguments.cell, "model": model, "n": arguments.n}
+        settings |= {"set_voltage_v": SET_V, "reset_voltage_v": RESET_V, "read_voltage_v": READ_V}
+        print(json.dumps({**settings, **values}))
         return 0
-    print(f"d ln|dN/dt| / d ln p and d ln I_read / d ln p, cell {arguments.cell}, model {model}; N in 1e26/m3")
-    states = [f"{x:g}" for x in arguments.n]
-    head = [f"SET {SET_V} V, N = {states[0]}", *states[1:], f"RESET {RESET_V} V, N = {states[0]}", *states[1:]]
-    head += [f"read {READ_V} V, N = {states[0]}", *states[1:]]
-    order = sorted(values["set"], key=lambda name: -max(abs(x) for key in ("set", "reset") for x in values[key][name]))
-    rows = [(name, *(_short(x) for key in values for x in values[key][name])) for name in order]
-    print("", _table([("parameter", *head), *rows], right=range(1, len(head) + 1)), sep="\n")
+    count = len(arguments.n)
+    titles = ("SET", "RESET", "read")
+    rows = [
+        ["", *(cell for title in titles for cell in (title, *[""] * (count - 1)))],
+        ["N (1e26/m3)", *[f"{x:g}" for x in arguments.n] * len(titles)],
+    ]
+    size = {name: max(abs(x) for key in values for x in values[key][name]) for name in values["set"]}
+    for name in sorted(size, key=lambda name: -size[name]):
+        rows.append([name, *(_short(x) for key in values for x in values[key][name])])
+    print(f"d ln|dN/dt| / d ln p at {SET_V} V (SET) and {RESET_V} V (RESET), d ln I / d ln p at {READ_V} V (read)")
+    print(f"cell {arguments.cell}, model {model}")
+    print("", _table(rows, right=range(1, len(rows[0]))), sep="\n")
     return 0
 
 
 def _short(x: float) -> str:
-    text = f"{x:.2f}" if abs(x) < 10 else f"{x:.1f}"
-    return "0" if abs(x) < 5e-3 else text
+    if abs(x) < 5e-3:
+        return "0"
+    return f"{x:.2f}" if abs(x) < 10 else f"{x:.1f}"
 
 
 def _fit(arguments: argparse.Namespace) -> int:
@@ -178,7 +183,8 @@ def _fit(arguments: argparse.Namespace) -> int:
         unit = CellParameters.unit(key) if key in CellParameters.names() else "1e26/m3"
         rows.append((key, f"{value:.5g}", f"{result.errors[key]:.2g}", unit))
     print(_table(rows, right=(1, 2)))
-    print(f"\nresidual rms {result.residual_rms:.3g} (about the relative error of the current), {len(data.current_a)} rows")
+    rows_read = len(data.current_a)
+    print(f"\nresidual rms {result.residual_rms:.3g} over {rows_read} rows (about the relative error of the current)")
     for line in result.warnings:
         print(f"warning: {line}")
     print(f"cell     {path}\npictures {png}, {svg}")

@@ -90,7 +90,8 @@ def weight_steps(cell: CellParameters, model: str, weight: Array) -> Steps:
     low, high = amperes[0], amperes[-1]
 
     def read(n: Array) -> Array:
-        return W_MIN + (W_MAX - W_MIN) * (read_current(cell, model, n) - low) / (high - low)
+        weight: Array = W_MIN + (W_MAX - W_MIN) * (read_current(cell, model, n) - low) / (high - low)
+        return weight
 
     n = np.exp(np.interp(weight, W_MIN + (W_MAX - W_MIN) * (amperes - low) / (high - low), np.log(grid)))
     start = torch.from_numpy(n)

@@ -88,8 +88,8 @@ def switching_time(cell: CellParameters, models: Sequence[str]) -> Figure:
             axes.semilogy(volts, time, color=COLOUR[model], linestyle=DASHES[model])
             row = 30 if model == "full" else 14
             side = 1 if (sign > 0) == (model == "full") else -1
-            options = {"xytext": (9 * side, 3), "ha": "left" if side > 0 else "right"}
-            _beside(axes, model, volts[row], time[row], COLOUR[model], **options)
+            shift, align = (9 * side, 3), "left" if side > 0 else "right"
+            _beside(axes, model, volts[row], time[row], COLOUR[model], xytext=shift, ha=align)
     low, high = axes.get_ylim()
     axes.axhspan(low, FASTEST_S, color="#eeeeee", linewidth=0)
     axes.set_ylim(low, high)
@@ -132,14 +132,13 @@ def mismatch(cell: CellParameters, models: Sequence[str]) -> Figure:
         for step, colour, name in ((found.set_step, GREEN, "SET"), (found.reset_step, PURPLE, "RESET")):
             steps.semilogy(found.weight, step, color=colour, linestyle=DASHES[model])
             if model == models[-1]:
-                row = 58 if name == "RESET" else 46
-                where = {"xytext": (0, 12), "ha": "center"} if name == "RESET" else {"xytext": (0, -14), "ha": "left"}
-                _beside(steps, name, found.weight[row], step[row], colour, **where)
+                shift = (0, 12) if name == "RESET" else (0, -16)
+                _beside(steps, name, found.weight[56], step[56], colour, xytext=shift, ha="center")
         quotient = found.reset_step / found.set_step
         ratio.plot(found.weight, quotient, color=COLOUR[model], linestyle=DASHES[model])
         row = 24 if model == "full" else 70
-        options = {"xytext": (8, 0), "ha": "left"} if model == "explicit" else {"xytext": (-8, 4), "ha": "right"}
-        _beside(ratio, model, found.weight[row], quotient[row], COLOUR[model], **options)
+        shift, align = ((8, 0), "left") if model == "explicit" else ((-8, 4), "right")
+        _beside(ratio, model, found.weight[row], quotient[row], COLOUR[model], xytext=shift, ha=align)
     ratio.axhline(1.0, color=GREY, linewidth=0.8)
     steps.set_ylim(top=4 * steps.get_ylim()[1])
     _say(steps, "dashed: explicit\nsolid: full", 0.5, 0.03, GREY, ha="center", va="bottom", fontsize=8.5)
@@ -182,7 +181,8 @@ def _rounded(value: float, error: float) -> str:
         return f"{value:.4g}"
     power = math.floor(math.log10(abs(value)))
     digits = max(power - math.floor(math.log10(error)), 0)
-    return f"{value / 10**power:.{digits}f}({math.ceil(error / 10 ** (power - digits))})" + (f"e{power}" if power else "")
+    last = math.ceil(error / 10 ** (power - digits))
+    return f"{value / 10**power:.{digits}f}({last})" + (f"e{power}" if power else "")
 
 
 def _panels(height_in: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, NDArray[Any]]:

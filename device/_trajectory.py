@@ -18,7 +18,7 @@ from .kinetics import BOUND_EXPONENT, log_speed
 from .parameters import CellParameters
 
 NODES = 193  # of y: linear interpolation of ln rate to about 1e-3
-KNOT_V = 5e-3  # spacing of the voltages along ramps
+KNOT_V = 5e-3  # spacing of the voltages along ramps, V
 _Y_END = 1.0  # there N is within 1e-5 of its bound and the rate is constant
 _FAR = 40.0  # ln of the rate at V = 0, below that of the next knot: nothing moves
 
@@ -32,6 +32,8 @@ def trajectory(
     duration_s: Array,
     parameters: CellParameters,
     model: str,
+    nodes: int = NODES,
+    knot_v: float = KNOT_V,
 ) -> Array:
     """N in 1e26/m3 after every step, (steps, cells); NaN where the field is beyond the hopping model.
 
@@ -40,6 +42,7 @@ def trajectory(
         start_v, end_v, duration_s: (steps,): within a step the voltage is linear in time.
         parameters: fields are floats or (cells,).
         model: of the current.
+        nodes, knot_v: resolution of the table in y and along ramps, V.
     """
     cells = len(n)
     low, high = (_per_cell(getattr(parameters, name), cells) for name in ("N_min", "N_max"))
@@ -47,8 +50,8 @@ def trajectory(
     after = np.empty((len(start_v), cells))
     sides = []
     for sign in (-1.0, 1.0):
-        knots = _knots(sign * start_v, sign * end_v)
-        sides.append((knots, *_table(sign, knots, np.log(low), np.log(high), parameters, model)))
+        knots = _knots(sign * start_v, sign * end_v, knot_v)
+        sides.append((knots, *_table(sign, knots, np.log(low), np.log(high), parameters, model, nodes)))
     for cell in range(cells):
         x, (set_side, reset_side) = log_n[cell], sides
         _walk(
@@ -67,26 +70,26 @@ def _per_cell(value: float | torch.Tensor, cells: int) -> Array:
     return np.broadcast_to(np.asarray(value, dtype=np.float64), (cells,))
 
 
-def _knots(start: Array, end: Array) -> Array:
+def _knots(start: Array, end: Array, spacing: float) -> Array:
     """|V| at which rates are tabulated on one side, rising from 0: every constant voltage, and a grid along ramps."""
     constant = start[(start == end) & (start > 0)]
     ramps = start != end
     top = max(np.max(start[ramps], initial=0.0), np.max(end[ramps], initial=0.0))
-    grid = np.linspace(0.0, top, math.ceil(top / KNOT_V) + 1) if top > 0 else np.zeros(1)
+    grid = np.linspace(0.0, top, math.ceil(top / spacing) + 1) if top > 0 else np.zeros(1)
     return np.unique(np.concatenate((grid, constant)))
 
 
 def _table(
-    sign: float, knots: Array, log_low: Array, log_high: Array, parameters: CellParameters, model: str
+    sign: float, knots: Array, log_low: Array, log_high: Array, parameters: CellParameters, model: str, nodes: int
 ) -> tuple[Array, Array, Array]:
     """ln(dy/dt), (knots, nodes, cells), with the first node and the step of y for every cell."""
     span = log_high - log_low
     first = -(span + np.log(-np.expm1(-BOUND_EXPONENT * span)) / BOUND_EXPONENT)
-    step = (_Y_END - first) / (NODES - 1)
-    y = torch.from_numpy(first + step * np.arange(NODES)[:, None])
+    step = (_Y_END - first) / (nodes - 1)
+    y = torch.from_numpy(first + step * np.arange(nodes)[:, None])
     u = torch.nn.functional.softplus(-BOUND_EXPONENT * y, threshold=700.0) / BOUND_EXPONENT
     x = torch.from_numpy(log_high) - u if sign < 0 else torch.from_numpy(log_low) + u
-    table = np.full((len(knots), NODES, len(first)), -np.inf)
+    table = np.full((len(knots), nodes, len(first)), -np.inf)
     if len(knots) > 1:
         voltage = torch.from_numpy(sign * knots[1:])[:, None, None].expand(-1, *x.shape)
         state = x.expand_as(voltage)

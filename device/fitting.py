@@ -1,4 +1,4 @@
-"""Parameters of a cell from a measurement, by least squares.
+"""Parameters of a cell from a measurement: a coarse search by a population, then least squares.
 
 The state is not measured, so the concentration before the first row is fitted along. Positive parameters are varied
 by their logarithm, all within their allowed range. The residual is asinh(I / 2 floor) of the fit minus that of the
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._fit_problem import START, Problem
+from ._search import search
 from .library import LibraryCell
 from .measurement import Measurement
 from .parameters import CellParameters
@@ -83,7 +84,7 @@ def fit(
         model: of the current.
         n_start: concentration before the first row, 1e26/m3; default fitted.
         floor_a: current below which residuals are linear, A; default a thousandth of the largest current.
-        progress: called with the rms of the residuals whenever they were computed.
+        progress: called with the size of the residuals whenever they were computed.
 
     Raises:
         DeviceError: an unknown name, too few rows, a parameter without effect, a start at which the model has no
@@ -100,8 +101,15 @@ def fit(
             progress(float(np.sqrt(np.mean(found**2))))
         return found
 
+    def misfit(x: Array) -> Array:
+        found = problem.coarse_misfit(x)
+        if progress:
+            progress(float(np.nanmin(found)))
+        return found
+
+    near = search(misfit, problem.start(), problem.bounds)
     solution = least_squares(
-        residuals, problem.start(), problem.jacobian, problem.bounds, x_scale="jac", xtol=1e-8, ftol=1e-10
+        residuals, near, problem.jacobian, problem.bounds, x_scale="jac", xtol=1e-8, ftol=1e-10, max_nfev=100
     )
     x: Array = solution.x
     values = problem.values(x)

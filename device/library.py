@@ -6,7 +6,7 @@ come from and where they hold:
     name = "my-cell"
     source = "Author et al., journal (year), table 2"
     [validity]                      # [lowest, highest] of voltage_v (V), n (1e26/m3), temperature_k (K); or {}
-    voltage_v = [-0.6, 1.3]
+    voltage_v = [-0.5, 0.9]
     [parameters]                    # numbers in the units of CellParameters; what is left out is the default's
     r = 30e-9
     l = "0.5e-9 m"                  # a unit may be written out; it must be the one of the table

@@ -1,10 +1,12 @@
 """A cell file is read as it is meant or refused in one line; the default is the published table."""
 
+import math
 from pathlib import Path
 
 import pytest
+import torch
 
-from vcm_sweep.device import CellParameters, DeviceError, cell_names, library_cell, load_cell
+from vcm_sweep.device import CellParameters, DeviceError, cell_names, library_cell, load_cell, rate, temperature
 
 FILE = """
 name = "mine"
@@ -35,6 +37,16 @@ def test_every_cell_of_the_library_says_where_it_comes_from_and_holds() -> None:
         assert cell.name == name
         assert len(cell.source) > 20
         assert "voltage_v" in cell.validity
+
+
+@pytest.mark.parametrize("model", ["explicit", "full"])
+def test_the_default_is_valid_where_it_says(model: str) -> None:
+    """No state of the window switches faster than about 5 ns or gets hotter than 2000 K, at either end."""
+    cell = library_cell("default")
+    n = torch.logspace(math.log10(0.06), math.log10(20.0), 100, dtype=torch.float64)
+    for voltage in cell.validity["voltage_v"]:
+        assert (n / rate(voltage, n, cell.parameters, model).abs()).min().item() > 4.5e-9
+        assert temperature(voltage, n, cell.parameters, model).max().item() < 2000
 
 
 def test_a_users_file_and_what_it_leaves_out(tmp_path: Path) -> None:
