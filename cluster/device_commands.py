@@ -149,7 +149,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     from vcm_sweep.device.library import load_cell
     from vcm_sweep.device.measurement import read_measurement
     from vcm_sweep.device.parameters import CellParameters
-    from vcm_sweep.device.pictures import draw_fit, save
+    from vcm_sweep.device.pictures import draw_fit, save_picture
 
     data = read_measurement(arguments.data, arguments.ramp)
     with tqdm(desc="fit", unit=" evaluations", disable=arguments.json or None, file=sys.stderr, leave=False) as bar:
@@ -161,7 +161,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         start = load_cell(arguments.cell)
         result = fit(data, arguments.fit, start, arguments.model, arguments.n_start, arguments.floor, progress)
     folder = arguments.out or Path("fits") / arguments.data.stem
-    png, svg = save(draw_fit(result), folder, "fit")
+    png, svg = save_picture(draw_fit(result), folder, "fit")
     path = _written(folder / "cell.toml", result.cell(_cell_name(arguments.data.stem)).to_toml())
     report = {
         "data": str(arguments.data),
@@ -210,13 +210,13 @@ def _plot(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from vcm_sweep.device.library import load_cell
-    from vcm_sweep.device.pictures import draw, save
+    from vcm_sweep.device.pictures import draw, save_picture
 
     cell = load_cell(arguments.cell)
     kinds = KINDS if arguments.kind == "all" else (arguments.kind,)
     files: dict[str, list[str]] = {}
     for kind in tqdm(kinds, desc="pictures", disable=arguments.json or None, file=sys.stderr, leave=False):
-        files[kind] = [str(path) for path in save(draw(kind, cell), arguments.out, kind)]
+        files[kind] = [str(path) for path in save_picture(draw(kind, cell), arguments.out, kind)]
     if arguments.json:
         print(json.dumps(files))
     else:

@@ -31,12 +31,15 @@ _EXPORTS = {
     "current": "conduction",
     "library_cell": "library",
     "load_cell": "library",
+    "draw": "pictures",
+    "draw_fit": "pictures",
     "elasticities": "elasticity",
     "fit": "fitting",
     "integrate": "integration",
     "rate": "kinetics",
     "read_elasticities": "elasticity",
     "read_measurement": "measurement",
+    "save_picture": "pictures",
     "temperature": "kinetics",
 }
 

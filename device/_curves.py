@@ -47,7 +47,7 @@ def switching_time(cell: CellParameters, model: str, voltage_v: Array) -> Array:
 
     The exact solution, t = integral of dN / |dN/dt|, by the trapezoidal rule in ln N.
     """
-    x = torch.linspace(math.log(N_LOW), math.log(N_HIGH), 401, dtype=torch.float64)
+    x = torch.linspace(math.log(N_LOW), math.log(N_HIGH), 1601, dtype=torch.float64)
     v, state = torch.broadcast_tensors(torch.from_numpy(voltage_v)[:, None], torch.exp(x))
     slowness = torch.exp(x - log_speed(v, state, cell, model)) / bound_factor(v, state, cell)
     return np.asarray(torch.trapezoid(slowness, x, dim=1))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
@@ -42,6 +41,7 @@ def hysteresis(cell: CellParameters, models: Sequence[str]) -> Figure:
             row = begin + round(part * (end - begin))
             axes.plot(volts[row], amperes[row], "o", ms=12, mfc="white", mec=COLOUR[model], mew=1.2)
             axes.annotate(f"{number}", (volts[row], amperes[row]), ha="center", va="center_baseline", fontsize=8.5)
+        axes.set_ylim(top=2.5 * np.nanmax(amperes))
         _say(axes, "SET", 0.02, 1.0, GREY, va="top")
         _say(axes, "RESET", 0.98, 1.0, GREY, ha="right", va="top")
         axes.set_xlabel("voltage (V)")
@@ -71,7 +71,7 @@ def pulse_response(cell: CellParameters, models: Sequence[str]) -> Figure:
             row = int(np.argmax(nominal > 0.6 * nominal.max()))
             _beside(axes, "nominal cell", count[row], nominal[row], COLOUR[model], xytext=(38, 0), arrow=True)
             spread = curves.SPREAD["r"].sigma
-            text = f"8 of 10\ncells, with\n{100 * spread:g} % in\nr and l"
+            text = f"band: 8\nof 10 cells,\nr and l\n±{100 * spread:g} %"
             _beside(axes, text, 0, 0.7 * nominal.max(), COLOUR[model], xytext=(0, 0), ha="left", fontsize=8.5)
     panels[0, 0].set_ylabel("read current at 0.2 V (µA)")
     return figure
@@ -81,7 +81,7 @@ def switching_time(cell: CellParameters, models: Sequence[str]) -> Figure:
     """Time to cross the weight window over the voltage, both directions, both models."""
     figure, panels = _panels(3.7)
     axes = panels[0, 0]
-    for model in models:
+    for model in reversed(models):  # dashes over the solid line: the models nearly agree
         for sign, ends in ((-1, (0.2, 0.7)), (1, (0.36, 1.3))):
             volts = sign * np.linspace(*ends, 91)
             time = curves.switching_time(cell, model, volts)
@@ -113,11 +113,12 @@ def maps(cell: CellParameters, models: Sequence[str]) -> Figure:
         decades = np.log10(found.time_constant_s)
         levels = np.arange(-12, 13, 3)
         speed = _contours(panels[0, column], volts, n, decades, levels, "cividis", lambda x: f"$10^{{{x:.0f}}}$ s")
-        steps = np.array([300, 400, 500, 600, 800, 1000, 1200, 1600, 2000])
+        steps = np.array([300, 400, 500, 700, 1000, 1500, 2000])
         heat = _contours(panels[1, column], volts, n, found.temperature_k, steps, "inferno", lambda x: f"{x:.0f} K")
         panels[0, column].set_title(f"{model} model")
         panels[1, column].set_xlabel("voltage (V)")
-    for row, (image, label) in enumerate(((speed, "time constant N / |dN/dt|, log10 (s)"), (heat, "temperature (K)"))):
+    named = ((speed, "log$_{10}$ of time constant N / |dN/dt| (s)"), (heat, "temperature (K)"))
+    for row, (image, label) in enumerate(named):
         panels[row, 0].set_ylabel("N (10²⁶/m³)")
         figure.colorbar(image, ax=panels[row, :].tolist(), label=label, pad=0.02)
     return figure
@@ -194,13 +195,14 @@ def _volts(value: float) -> str:
     return f"{value:g} V".replace("-", "−")
 
 
-def _halo() -> list[Any]:
-    return [withStroke(linewidth=3, foreground="white")]
+def _paper(colour: str = "white", alpha: float = 0.75) -> dict[str, Any]:
+    """Ground under a word, so that it stays readable over a line; an outline would turn an SVG's text into curves."""
+    return {"facecolor": colour, "edgecolor": "none", "alpha": alpha, "pad": 1.0}
 
 
 def _say(axes: Axes, text: str, x: float, y: float, colour: str, **options: Any) -> None:
     """A word at a place of the panel, in parts of its width and height."""
-    axes.text(x, y, text, color=colour, transform=axes.transAxes, path_effects=_halo(), **options)
+    axes.text(x, y, text, color=colour, transform=axes.transAxes, bbox=_paper(), **options)
 
 
 def _beside(axes: Axes, text: str, x: float, y: float, colour: str, *, arrow: bool = False, **options: Any) -> None:
@@ -208,7 +210,7 @@ def _beside(axes: Axes, text: str, x: float, y: float, colour: str, *, arrow: bo
     if arrow:
         options["arrowprops"] = {"arrowstyle": "-", "color": colour, "linewidth": 0.8}
     options = {"textcoords": "offset points", "va": "center", **options}
-    axes.annotate(text, (x, y), color=colour, path_effects=_halo(), **options)
+    axes.annotate(text, (x, y), color=colour, bbox=_paper(), **options)
 
 
 def _contours(axes: Axes, x: Any, y: Any, values: Any, levels: Any, colours: str, form: Any) -> Any:
@@ -218,7 +220,7 @@ def _contours(axes: Axes, x: Any, y: Any, values: Any, levels: Any, colours: str
     )
     lines = axes.contour(x, y, values.T, levels=levels, colors="white", linewidths=0.9, linestyles="solid")
     for label in axes.clabel(lines, fmt=form, fontsize=8):
-        label.set_path_effects([withStroke(linewidth=2.2, foreground="#303030")])
+        label.set_bbox(_paper("#202020", 0.5))
     axes.set_yscale("log")
     axes.grid(visible=False)
     return image

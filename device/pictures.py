@@ -12,9 +12,11 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from . import _drawings
+from .conduction import current_function
 from .errors import DeviceError
 from .fitting import Fit
 from .parameters import CellParameters
+from .periphery import N_HIGH, N_LOW
 
 MODELS = ("explicit", "full")
 PICTURES: dict[str, Callable[[CellParameters, Sequence[str]], Figure]] = {
@@ -24,6 +26,7 @@ PICTURES: dict[str, Callable[[CellParameters, Sequence[str]], Figure]] = {
     "maps": _drawings.maps,
     "mismatch": _drawings.mismatch,
 }
+_OVER_THE_WINDOW = ("pulses", "switching", "mismatch")
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "vcm-sweep",  # the same picture has the same ids
@@ -62,8 +65,16 @@ def draw(kind: str, cell: CellParameters | None = None, models: Sequence[str] = 
     """
     if kind not in PICTURES:
         raise DeviceError(f"kind = {kind!r} must be one of {', '.join(PICTURES)}")
+    cell = cell or CellParameters()
+    for model in models:
+        current_function(model)
+    if kind in _OVER_THE_WINDOW and not (float(cell.N_min) < N_LOW and float(cell.N_max) > N_HIGH):
+        raise DeviceError(
+            f"kind = {kind!r} shows N = {N_LOW:g} to {N_HIGH:.3g} (1e26/m3), which this cell does not reach "
+            f"(N_min = {float(cell.N_min):g}, N_max = {float(cell.N_max):g}): choose kind iv or maps"
+        )
     with matplotlib.rc_context(_STYLE):
-        return PICTURES[kind](cell or CellParameters(), models)
+        return PICTURES[kind](cell, models)
 
 
 def draw_fit(fit: Fit) -> Figure:
@@ -72,7 +83,7 @@ def draw_fit(fit: Fit) -> Figure:
         return _drawings.fitted(fit)
 
 
-def save(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
+def save_picture(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
     """``name.png`` (200 dpi) and ``name.svg`` in the folder, which is made if need be.
 
     Raises:
