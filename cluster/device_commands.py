@@ -54,7 +54,13 @@ def _words(text: str) -> list[str]:
 
 
 def _numbers(text: str) -> list[float]:
-    return [float(word) for word in _words(text)]
+    try:
+        numbers = [float(word) for word in _words(text)]
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise argparse.ArgumentTypeError(f"{text!r} must be numbers, separated by commas")
+    return numbers
 
 
 def _table(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> str:
