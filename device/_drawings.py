@@ -62,7 +62,7 @@ def pulse_response(cell: CellParameters, models: Sequence[str]) -> Figure:
         axes.fill_between(count, low, high, color=COLOUR[model], alpha=0.2, linewidth=0)
         axes.plot(count, nominal, color=COLOUR[model])
         axes.axvline(pulses / 1000, color=GREY, linewidth=0.8)
-        axes.set_ylim(0, 1.25 * high.max())
+        axes.set_ylim(0, max(1.25 * high.max(), axes.get_ylim()[1]))
         _say(axes, f"SET {_volts(curves.SET_V)}", 0.26, 0.99, GREY, ha="center", va="top")
         _say(axes, f"RESET {_volts(curves.RESET_V)}", 0.74, 0.99, GREY, ha="center", va="top")
         axes.set_title(f"{model} model", pad=8)
@@ -71,7 +71,7 @@ def pulse_response(cell: CellParameters, models: Sequence[str]) -> Figure:
             row = int(np.argmax(nominal > 0.6 * nominal.max()))
             _beside(axes, "nominal cell", count[row], nominal[row], COLOUR[model], xytext=(38, 0), arrow=True)
             spread = curves.SPREAD["r"].sigma
-            text = f"band: 8\nof 10 cells,\nr and l\n±{100 * spread:g} %"
+            text = f"band: 8\nof 10 cells,\nr and l\nσ = {100 * spread:g} %"
             _beside(axes, text, 0, 0.7 * nominal.max(), COLOUR[model], xytext=(0, 0), ha="left", fontsize=8.5)
     panels[0, 0].set_ylabel("read current at 0.2 V (µA)")
     return figure
@@ -171,7 +171,11 @@ def fitted(fit: "Fit") -> Figure:
     below.axhline(1.0, color=colour)
     below.set_ylabel("measured / fit")
     below.set_xlabel("voltage (V)" if is_sweep else "row of the file (pulse)")
-    found = ", ".join(f"{key} = {_rounded(value, fit.errors[key])}" for key, value in fit.values.items())
+    units = {name: CellParameters.unit(name).replace("-", "") for name in CellParameters.names()}
+    found = ", ".join(
+        f"{key} = {_rounded(value, fit.errors[key])} {units.get(key, '1e26/m3')}".rstrip()
+        for key, value in fit.values.items()
+    )
     above.set_title(f"{data.source}: circles measured, line fitted ({fit.model} model)\n{found}", parse_math=False)
     return figure
 
