@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .device_commands import add_device_commands
+
 EXIT_FAILED_TRIALS = 6
 EXIT_INTERRUPTED = 130
 _EXIT_CODES = (
@@ -84,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--metric", default="accuracy", help="column of the records (default accuracy)")
     sub = command("report", _report, "write the report of a study")
     sub.add_argument("dir", type=Path, help="results folder")
+    text = "cells: library, sensitivities, fits to measurements, pictures"
+    add_device_commands(commands.add_parser("device", help=text, description=text, epilog=_EXIT_CODES), _EXIT_CODES)
     command("doctor", _doctor, "check that this installation works")
     return parser
 

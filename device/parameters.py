@@ -122,6 +122,20 @@ class CellParameters:
         """The unit of one parameter."""
         return str(_METADATA[name]["unit"])
 
+    @classmethod
+    def allowed(cls, name: str) -> str:
+        """The allowed range of one parameter in words, without its unit.
+
+        >>> CellParameters.allowed("eps"), CellParameters.allowed("T_0")
+        ('at least 10 and at most 25', 'above 0 and finite')
+        """
+        return _span(_METADATA[name])
+
+    @classmethod
+    def meaning(cls, name: str) -> str:
+        """What one parameter is, in a few words."""
+        return str(_METADATA[name]["meaning"])
+
 
 _METADATA: dict[str, Any] = {spec.name: spec.metadata for spec in dataclasses.fields(CellParameters)}
 
@@ -132,6 +146,12 @@ def _tensor(value: Value) -> torch.Tensor:
 
 def _any(mask: torch.Tensor) -> bool:
     return bool(mask.any())
+
+
+def _span(metadata: Any) -> str:
+    low, high = metadata["low"], metadata["high"]
+    span = f"{'above' if metadata['open_low'] else 'at least'} {low:g}"
+    return span + (f" and at most {high:g}" if math.isfinite(high) else " and finite")
 
 
 def _check_range(name: str, value: Value, metadata: Any) -> None:
@@ -150,8 +170,7 @@ def _check_range(name: str, value: Value, metadata: Any) -> None:
     bad = ~torch.isfinite(cells) | below | (cells > high)
     if not _any(bad):
         return
-    span = f"{'above' if metadata['open_low'] else 'at least'} {low:g}"
-    span += f" and at most {high:g}" if math.isfinite(high) else " and finite"
+    span = _span(metadata)
     if cells.numel() == 1:
         raise DeviceError(f"{name} = {cells.item():g} {unit} must be {span} {unit}")
     wrong = cells[bad]
