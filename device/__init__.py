@@ -24,6 +24,8 @@ _EXPORTS = {
     "CellParameters": "parameters",
     "DeviceError": "errors",
     "VcmSweepError": "errors",
+    "Validity": "validity",
+    "check_state": "validity",
     "current": "conduction",
     "integrate": "integration",
     "rate": "kinetics",
