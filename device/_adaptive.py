@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import torch
 
-from ._cells import Cells, Outcome, padded, take_lanes
+from ._cells import Cells, Outcome, known, padded, take_lanes
 from .errors import DeviceError
 from .kinetics import BOUND_EXPONENT, log_speed
 from .validity import Extremes
@@ -69,8 +69,11 @@ class _Stretched:
         return cells.volts + (cells.end_volts - cells.volts) * (time / cells.duration_s).clamp_max(1.0)
 
     def slope(self, way: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-        n = self.n(way)
-        return torch.exp(log_speed(self.volts(time), n, self.cells.parameters, self.cells.model)) / n
+        def answer(way: torch.Tensor) -> torch.Tensor:
+            n = self.n(way)
+            return torch.exp(log_speed(self.volts(time), n, self.cells.parameters, self.cells.model)) / n
+
+        return known(answer, way, ~torch.isnan(way), torch.zeros_like(way))
 
 
 def adaptive(cells: Cells, rtol: float, extremes: Extremes | None = None) -> Outcome:

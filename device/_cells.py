@@ -1,7 +1,7 @@
 """The cells of a pulse as rows of equal length, whatever shape they came in."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -105,6 +105,13 @@ class Cells:
 def take_lanes(value: torch.Tensor, lanes: torch.Tensor) -> torch.Tensor:
     """Rows of the elements at some lanes; a value that is one for all cells stays."""
     return value if value.dim() == 1 else value.reshape(-1)[lanes].reshape(-1, LANES)
+
+
+def known(
+    f: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, ok: torch.Tensor, instead: torch.Tensor
+) -> torch.Tensor:
+    """f(x) where ``ok``, NaN elsewhere; f sees a value that it can answer for there."""
+    return torch.where(ok, f(torch.where(ok, x, instead)), torch.nan)
 
 
 def padded(positions: torch.Tensor) -> torch.Tensor:

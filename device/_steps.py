@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from ._cells import Cells, Outcome
+from ._cells import Cells, Outcome, known
 from .errors import DeviceError
 from .kinetics import signed_rate
 from .validity import Extremes
@@ -48,7 +48,10 @@ def fixed(cells: Cells, step: Step, steps: int, extremes: Extremes | None = None
         return torch.minimum(torch.maximum(state, low), high)
 
     def slope(state: torch.Tensor) -> torch.Tensor:
-        return signed_rate(v, clamp(state), p, cells.model)
+        return known(rate, clamp(state), ~torch.isnan(state), cells.n)
+
+    def rate(n: torch.Tensor) -> torch.Tensor:
+        return signed_rate(v, n, p, cells.model)
 
     state, beyond = cells.n, torch.zeros_like(cells.n, dtype=torch.bool)
     for _ in range(steps):
@@ -63,13 +66,14 @@ def fixed(cells: Cells, step: Step, steps: int, extremes: Extremes | None = None
 def rk4_converged(cells: Cells, extremes: Extremes | None = None) -> Outcome:
     """RK4 with its steps doubled until that changes no cell by more than 1e-6 of its own step."""
     start = cells.n.reshape(-1)[: len(cells.index)]
-    steps, coarse = 2, fixed(cells, rk4, 1, extremes)
+    steps, coarse = 2, fixed(cells, rk4, 1)
     while steps <= MAX_STEPS:
-        fine = fixed(cells, rk4, steps, extremes)
+        fine = fixed(cells, rk4, steps)
         change = (fine.n - coarse.n).abs()
         apart = (change > 1e-6 * (fine.n - start).abs() + 1e-15 * start) | (fine.beyond != coarse.beyond)
         if not bool(apart.any()):
-            return fine
+            # Only the states of the course that holds are seen.
+            return fine if extremes is None else fixed(cells, rk4, steps, extremes)
         coarse, steps = fine, steps * 2
     worst = int((change / start).argmax())
     volts = cells.volts.expand(cells.n.shape).reshape(-1)[worst].item()
@@ -95,8 +99,14 @@ def checked_rk4(cells: Cells) -> tuple[torch.Tensor, torch.Tensor]:
     """
     p, v, dt, n = cells.parameters, cells.volts, cells.duration_s, cells.n
 
-    def slope(state: torch.Tensor) -> torch.Tensor:
+    def rate(state: torch.Tensor) -> torch.Tensor:
         return signed_rate(v, state, p, cells.model)
+
+    # A cell that started past a bound is on its way in; no stage may pass one.
+    low, high = n.clamp_max(_as(p.N_min, n)), n.clamp_min(_as(p.N_max, n))
+
+    def slope(state: torch.Tensor) -> torch.Tensor:
+        return known(rate, state, (state >= low) & (state <= high), n)
 
     k1 = slope(n)
     k2 = slope(n + 0.5 * dt * k1)
