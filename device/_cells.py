@@ -1,6 +1,5 @@
 """The cells of a pulse as rows of equal length, whatever shape they came in."""
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -65,7 +64,7 @@ class Cells:
 
         flat = n.expand(shape).reshape(-1)[lanes].reshape(-1, LANES)
         end = None if end_volts is None else rows(end_volts)
-        p = _with(parameters, {f: rows(v) for f, v in fields.items()})
+        p = parameters.replace_unchecked(**{f: rows(v) for f, v in fields.items()})
         return cls(lanes[:count], flat, rows(volts), end, duration_s, p, model), shape
 
     @property
@@ -93,7 +92,7 @@ class Cells:
             n=take_lanes(self.n, lanes),
             volts=take_lanes(self.volts, lanes),
             end_volts=None if self.end_volts is None else take_lanes(self.end_volts, lanes),
-            parameters=_with(p, {f: take_lanes(v, lanes) for f, v in fields.items()}),
+            parameters=p.replace_unchecked(**{f: take_lanes(v, lanes) for f, v in fields.items()}),
         )
 
     def blocks(self, positions: torch.Tensor) -> "Iterator[Cells]":
@@ -117,11 +116,3 @@ def known(
 def padded(positions: torch.Tensor) -> torch.Tensor:
     missing = -len(positions) % LANES
     return torch.cat((positions, positions[-1:].expand(missing))) if missing else positions
-
-
-def _with(parameters: CellParameters, fields: dict[str, torch.Tensor]) -> CellParameters:
-    # A choice among checked values needs no second check.
-    chosen = copy.copy(parameters)
-    for name, value in fields.items():
-        object.__setattr__(chosen, name, value)
-    return chosen

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 from .conduction import current_function
-from .constants import VACANCY_CHARGE_NUMBER
+from .constants import VACANCY_CHARGE_NUMBER, constants_of
 from .kinetics import _field, _temperature, bound_factor, log_speed
 from .parameters import CellParameters, Value
 
@@ -62,7 +62,8 @@ def check_state(temperature_k: Value, log_rate_over_n: Value) -> Validity:
 def field_ratio(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str) -> torch.Tensor:
     """|gamma| of equation (9): the hopping model holds below 1."""
     i = current_function(model)(v, n, parameters)
-    return VACANCY_CHARGE_NUMBER * _field(v, i, n, parameters).abs() * parameters.a / (math.pi * parameters.dW_A)
+    field = _field(v, i, n, parameters, constants_of(model).elementary_charge).abs()
+    return VACANCY_CHARGE_NUMBER * field * parameters.a / (math.pi * parameters.dW_A)
 
 
 class Extremes:
