@@ -100,6 +100,11 @@ def _explicit_reset(v: torch.Tensor, n: torch.Tensor) -> torch.Tensor:
 
 
 def _explicit(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters) -> torch.Tensor:
+    # Cells of one polarity, the common case, need one branch.
+    if bool((v < 0).all()):
+        return _explicit_set(v, n)
+    if bool((v > 0).all()):
+        return _explicit_reset(v, n)
     # Each branch is kept inside its own domain, so that gradients of the branch not taken stay finite.
     zero = torch.zeros_like(v)
     negative = _explicit_set(torch.where(v < 0, v, torch.full_like(v, -0.1)), n)

@@ -6,9 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.integrate import quad
+from scipy.integrate import quad, solve_ivp
 
-from vcm_sweep.device import CellParameters, DeviceError, Periphery, integrate
+from vcm_sweep.device import CellParameters, DeviceError, Periphery, _adaptive, _steps, integrate, rate
+from vcm_sweep.device.conduction import MODELS
+from vcm_sweep.device.integration import METHODS
 
 SET_V, RESET_V = -0.342, 0.7065
 DOUBLE = torch.float64
@@ -94,7 +96,10 @@ def test_fixed_steps_are_within_the_measured_error(reference_cell, r, method, st
         assert np.abs((got - exact) / (exact - n)).max() <= bound + 2e-9
 
 
-@pytest.mark.parametrize(("method", "order", "steps"), [("euler", 1, (64, 128, 256)), ("rk4", 4, (4, 8, 16))])
+@pytest.mark.parametrize(
+    ("method", "order", "steps"),
+    [("euler", 1, (64, 128, 256)), ("midpoint", 2, (32, 64, 128)), ("rk4", 4, (4, 8, 16))],
+)
 @pytest.mark.parametrize("v", [SET_V, RESET_V])
 def test_order_of_convergence(reference_cell, method, order, steps, v):
     n, duration = 0.3, 8e-6
@@ -104,7 +109,7 @@ def test_order_of_convergence(reference_cell, method, order, steps, v):
         assert math.log2(coarse / fine) == pytest.approx(order, abs=0.35)
 
 
-@pytest.mark.parametrize("method", ["adaptive", "rk4", "euler"])
+@pytest.mark.parametrize("method", METHODS)
 def test_cells_at_or_past_a_bound_do_not_move_out(method):
     n_out = torch.tensor([20.0, 25.0], dtype=DOUBLE)
     assert torch.equal(integrate(n_out, SET_V, 1e-6, method=method), n_out)
@@ -112,21 +117,22 @@ def test_cells_at_or_past_a_bound_do_not_move_out(method):
     assert torch.equal(integrate(n_in, RESET_V, 1e-6, method=method), n_in)
 
 
-@pytest.mark.parametrize("method", ["adaptive", "rk4"])
+@pytest.mark.parametrize("method", ["adaptive", "auto", "rk4"])
 def test_cells_past_a_bound_move_in(reference_cell, method):
     for n, v in ((25.0, RESET_V), (0.005, SET_V)):
         got = integrate(n, v, 1e-3, method=method, steps=64 if method == "rk4" else None).item()
-        assert math.log(got / n) == pytest.approx(reference_cell().displacement(n, v, 1e-3), rel=1e-5)
+        exact = reference_cell().displacement(n, v, 1e-3)
+        assert math.log(got / n) == pytest.approx(exact, rel=1e-3 if method == "auto" else 1e-5)
 
 
-@pytest.mark.parametrize("method", ["adaptive", "rk4", "euler"])
+@pytest.mark.parametrize("method", METHODS)
 def test_no_time_or_no_voltage_changes_nothing(method):
     n = torch.tensor([0.06, 0.3, 19.0, 30.0], dtype=DOUBLE)
     torch.testing.assert_close(integrate(n, SET_V, 0.0, method=method), n, rtol=2e-15, atol=0)
     torch.testing.assert_close(integrate(n, 0.0, 1e-3, method=method), n, rtol=2e-15, atol=0)
 
 
-@pytest.mark.parametrize("method", ["adaptive", "euler"])
+@pytest.mark.parametrize("method", ["adaptive", "auto", "euler"])
 @pytest.mark.parametrize("r", [31.5e-9, 36e-9, 45e-9])
 def test_never_past_a_bound(method, r):
     """The published code threw fast cells from one end to the other."""
@@ -240,6 +246,9 @@ def test_number_of_pulses_across_the_window(reference_cell, v, start, pulses):
         ({"steps": 10}, "steps"),
         ({"rtol": 0.0}, "rtol"),
         ({"rtol": 0.5}, "rtol"),
+        ({"rtol": 1e-6, "method": "rk4"}, "rtol"),
+        ({"on_invalid": "ignore"}, "on_invalid"),
+        ({"on_invalid": "record"}, "validity"),
         ({"voltage_v": math.nan}, "voltage_v"),
         ({"n": 0.0}, "n must"),
         ({"model": "exact"}, "model"),
@@ -250,7 +259,121 @@ def test_bad_arguments_are_refused(arguments, word):
         integrate(**{"n": 0.3, "voltage_v": SET_V, "duration_s": 1e-6, **arguments})
 
 
-@pytest.mark.parametrize("method", ["adaptive", "rk4", "euler"])
-def test_field_beyond_the_model_is_an_error_not_a_nan(method):
-    with pytest.raises(DeviceError, match="gamma"):
-        integrate(0.01, -1.5, 1e-6, CellParameters(r=5e-9, mu_n=1e-6), method=method)
+@pytest.mark.parametrize("method", METHODS)
+def test_field_beyond_the_model_is_an_error_not_a_nan(reference_cell, method):
+    n = torch.tensor([0.01, 0.3, 0.02], dtype=DOUBLE)
+    r = torch.tensor([5e-9, 45e-9, 5e-9], dtype=DOUBLE)
+    cell = reference_cell(r=5e-9, mu_n=1e-6)
+    field = max(abs(cell.current(-1.5, x)) / x for x in (0.01, 0.02)) / (
+        1e26 * 2 * cell.E * cell.mu_n * math.pi * cell.r**2
+    )
+    gamma = 2 * field * cell.a / (math.pi * cell.dW_A)
+    with pytest.raises(DeviceError, match=rf"gamma.*worst {gamma:.3g}\) in 2 of 3 cells"):
+        integrate(n, -1.5, 1e-9, CellParameters(r=r, mu_n=1e-6), method=method)
+
+
+def test_auto_agrees_with_scipy(reference_cell):
+    v, n, cells = random_pulses(5, 80)
+    got = integrate(torch.tensor(n), torch.tensor(v), 1e-6, tensors(cells), method="auto").tolist()
+    for i in range(80):
+        assert_pulse(got[i], n[i], v[i], 1e-6, one(reference_cell, cells, i), rel=1e-3, backward=1e-3)
+
+
+@pytest.mark.parametrize("v", [-0.36, SET_V, -0.3, 0.6, RESET_V, 0.75])
+def test_auto_does_not_miss_self_acceleration(v):
+    """From 31.5 nm, where a pulse switches a cell fully, every way between gentle and avalanche.
+
+    Each of the three parts of the estimate by itself passes some of these with errors above 10 %. The adaptive method,
+    checked against scipy above, here allows many cells.
+    """
+    n = torch.logspace(math.log10(0.02), math.log10(19), 80, dtype=DOUBLE)
+    r = torch.linspace(31.5e-9, 45e-9, 28, dtype=DOUBLE)[:, None]
+    cells = CellParameters(r=r, l=torch.tensor([[[0.28e-9]], [[0.52e-9]]], dtype=DOUBLE))
+    got = integrate(n, v, 1e-6, cells, method="auto")
+    exact, short, long = (integrate(n, v, 1e-6 * f, cells, rtol=1e-6) for f in (1, 0.999, 1.001))
+    forward = (got - exact).abs() <= 1e-3 * (exact - n).abs() + 1e-15 * n
+    inside = (got >= torch.minimum(short, long)) & (got <= torch.maximum(short, long))
+    assert ((exact / n).log().abs() > 1).sum() > 40
+    assert (forward | inside).all()
+
+
+def test_auto_takes_one_step_where_that_is_right():
+    n = torch.logspace(math.log10(0.06), math.log10(1.98), 100, dtype=DOUBLE)
+    for v in (SET_V, RESET_V):
+        one_step = integrate(n, v, 1e-6, method="rk4", steps=1)
+        torch.testing.assert_close(integrate(n, v, 1e-6, method="auto"), one_step, rtol=4e-16, atol=0)
+
+
+@pytest.mark.parametrize(("v", "n", "r"), [(SET_V, 0.3, 45e-9), (SET_V, 0.1, 38e-9), (SET_V, 0.2, 35e-9)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_full_model_agrees_with_scipy(sign, v, n, r):
+    """scipy integrates our rate, whose current other tests check: gentle, steep and avalanching cells."""
+    v, cell = (v, CellParameters(r=r)) if sign > 0 else (RESET_V, CellParameters(r=r, l=0.3e-9))
+
+    def slope(_t, y):
+        state = n * math.exp(min(max(y[0], -6.0), 6.0))
+        return [1e-6 * rate(v, state, cell, "full").item() / state]
+
+    ends = [1 - 1e-3, 1.0, 1 + 1e-3]
+    done = solve_ivp(slope, (0, ends[-1]), [0.0], method="Radau", rtol=1e-8, atol=1e-11, t_eval=ends, first_step=1e-5)
+    short, exact, long = done.y[0]
+    for method, bound in (("adaptive", 1e-6), ("auto", 1e-3)):
+        moved = math.log(integrate(n, v, 1e-6, cell, "full", method=method).item() / n)
+        assert abs(moved - exact) <= max(bound * abs(exact), bound / 1e-3 * max(abs(short - exact), abs(long - exact)))
+
+
+@pytest.mark.parametrize("v", [SET_V, RESET_V])
+def test_auto_does_not_miss_self_acceleration_of_the_full_model(v):
+    n = torch.logspace(math.log10(0.03), math.log10(19), 24, dtype=DOUBLE)
+    cells = CellParameters(r=torch.linspace(31.5e-9, 45e-9, 10, dtype=DOUBLE)[:, None])
+    got = integrate(n, v, 1e-6, cells, "full", method="auto")
+    exact, short, long = (integrate(n, v, 1e-6 * f, cells, "full", rtol=1e-6) for f in (1, 0.999, 1.001))
+    inside = (got >= torch.minimum(short, long)) & (got <= torch.maximum(short, long))
+    assert ((exact / n).log().abs() > 1).sum() > 25
+    assert (((got - exact).abs() <= 1e-3 * (exact - n).abs() + 1e-15 * n) | inside).all()
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_cell_gets_the_same_bits_in_any_company(method, model):
+    v, n, cells = random_pulses(6, 200, 36e-9)
+    order = np.random.default_rng(0).permutation(200)
+    steps = 7 if method not in ("auto", "adaptive") else None
+
+    def pulse(which):
+        part = tensors({name: x[which] for name, x in cells.items()})
+        now = torch.tensor(v[which])
+        return integrate(torch.tensor(n[which]), now, 1e-6, part, model, method=method, steps=steps)
+
+    together = pulse(np.arange(200))
+    assert torch.equal(pulse(order), together[order])
+    assert torch.equal(torch.cat([pulse(slice(i, i + 1)) for i in range(12)]), together[:12])
+    assert torch.equal(pulse(slice(0, 77)), together[:77])
+
+
+def test_one_voltage_for_all_gives_the_same_bits_as_one_each():
+    n = torch.linspace(0.06, 1.9, 99, dtype=DOUBLE)
+    for v in (SET_V, RESET_V):
+        assert torch.equal(integrate(n, v, 1e-6), integrate(n, torch.full_like(n, v), 1e-6))
+
+
+@pytest.mark.parametrize("method", ["adaptive", "auto"])
+def test_gradients_flow_to_the_parameters(reference_cell, method):
+    """Against central differences of scipy's solution; fits of a cell to data need them."""
+    for v in (SET_V, RESET_V):
+        r = torch.tensor([43e-9, 40.5e-9], dtype=DOUBLE, requires_grad=True)
+        (got,) = torch.autograd.grad(integrate(0.3, v, 1e-6, CellParameters(r=r), method=method).sum(), r)
+        for i, at in enumerate(r.tolist()):
+            up, down = (reference_cell(r=at * f).after(0.3, v, 1e-6) for f in (1.0001, 0.9999))
+            assert got[i].item() == pytest.approx((up - down) / (2e-4 * at), rel=1e-5 if method == "adaptive" else 5e-3)
+
+
+def test_no_convergence_names_the_cell(monkeypatch):
+    """r = 31.5 nm needs dozens of steps; cells that are done are not counted."""
+    monkeypatch.setattr(_adaptive, "MAX_ROUNDS", 3)
+    r = torch.tensor([58.5e-9, 31.5e-9, 33e-9], dtype=DOUBLE)
+    with pytest.raises(DeviceError, match=r"^2 of 3 cells did not .* N = 0\.\d+ .* at -0\.342 V after .* raise rtol"):
+        integrate(0.3, SET_V, 1e-6, CellParameters(r=r))
+    monkeypatch.setattr(_steps, "MAX_STEPS", 16)
+    with pytest.raises(DeviceError, match=r"rk4.*2 of 3 cells.*N = 0\.3 .*-0\.342 V.*adaptive"):
+        integrate(0.3, SET_V, 1e-6, CellParameters(r=r), method="rk4")

@@ -1,0 +1,121 @@
+"""Time the cell itself on one core: nanoseconds per cell of a current, a step and a pulse, and ratios.
+
+    python benchmarks/device.py [--cells 100000]
+
+Ratios are against the explicit RK4 step of the same run; absolute times depend on the machine and on what else it
+does. The radius differs from cell to cell by 2 %, the voltage is one for all, the state is drawn over the window.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numba as nb
+import numpy as np
+import torch
+
+from vcm_sweep.device import CellParameters, Periphery, integrate
+from vcm_sweep.device._march import march, stencil
+from vcm_sweep.device._steps import rk4
+from vcm_sweep.device.conduction import current_function
+from vcm_sweep.device.kinetics import signed_rate
+from vcm_sweep.device.tables import build_tables
+
+SET_V, RESET_V, PULSE_S = -0.342, 0.7065, 1e-6
+BLOCK = 16_384  # cells whose intermediate values stay in the cache, as in integrate
+
+
+def seconds(work: Callable[[], object], repeats: int) -> float:
+    """The shortest CPU time of some calls after one that warms up."""
+    work()
+    best = float("inf")
+    for _ in range(repeats):
+        started = time.process_time()
+        work()
+        best = min(best, time.process_time() - started)
+    return best
+
+
+def cells(count: int, dtype: torch.dtype) -> tuple[torch.Tensor, CellParameters]:
+    """States over the window and parameters of which the radius varies."""
+    random = torch.Generator().manual_seed(0)
+    n = torch.exp(torch.empty(count, dtype=torch.float64).uniform_(-2.8, 0.69, generator=random))
+    r = 45e-9 * (1 + 0.02 * torch.randn(count, dtype=torch.float64, generator=random))
+    return n.to(dtype), CellParameters().replace_unchecked(r=r.to(dtype))
+
+
+def blockwise(work: Callable[[torch.Tensor, CellParameters], object], n: torch.Tensor, p: CellParameters) -> None:
+    """The work on one block after the other."""
+    for k in range(0, len(n), BLOCK):
+        work(n[k : k + BLOCK], p.replace_unchecked(r=p.r[k : k + BLOCK]))
+
+
+def step(model: str, v: float) -> Callable[[torch.Tensor, CellParameters], object]:
+    """One RK4 step of a pulse, without control of its error."""
+
+    def work(n: torch.Tensor, p: CellParameters) -> object:
+        volts = torch.tensor(v, dtype=n.dtype)
+        return rk4(n, PULSE_S, lambda state: signed_rate(volts, state, p, model))
+
+    return work
+
+
+def full_current(v: float) -> Callable[[torch.Tensor, CellParameters], object]:
+    """The implicit current."""
+    return lambda n, p: current_function("full")(torch.tensor(v, dtype=n.dtype), n, p)
+
+
+@nb.njit(error_model="numpy")
+def _march_all(x, r, direction, g, x_first, x_step, r_first, r_inverse_step, bound):
+    for i in range(x.shape[0]):
+        j, c0, c1, c2, c3 = stencil(r[i], r_first, r_inverse_step, g.shape[1])
+        march(x[i], direction, PULSE_S, g, x_first, x_step, j, c0, c1, c2, c3, bound, bound)
+
+
+def tabulated(n: torch.Tensor, p: CellParameters) -> list[float]:
+    """Seconds of a SET and a RESET pulse by the tables of the explicit model."""
+    ends = (np.log(p.N_min), np.log(p.N_max))
+    t = build_tables(CellParameters(), Periphery(), ends, (31.5e-9, 58.5e-9), SET_V, RESET_V)
+    x, r = n.log().numpy(), p.r.numpy()
+    place = t.x_first, t.x_step, t.r_first, t.r_inverse_step
+    ways = ((1, t.g_set, ends[1]), (-1, t.g_reset, ends[0]))
+    return [seconds(partial(_march_all, x, r, d, g, *place, b), 15) for d, g, b in ways]
+
+
+def rows(count: int) -> list[tuple[str, float, float]]:
+    """Name and seconds per SET and RESET of each line of the table."""
+    table = []
+    for dtype in (torch.float64, torch.float32):
+        n, p = cells(count, dtype)
+        name = str(dtype).removeprefix("torch.")
+        for what, of_voltage, repeats in (
+            ("explicit RK4 step", partial(step, "explicit"), 15),
+            ("full current", full_current, 5),
+            ("full RK4 step", partial(step, "full"), 3),
+        ):
+            works = [partial(blockwise, of_voltage(v), n, p) for v in (SET_V, RESET_V)]
+            table.append((f"{what}, {name}", *(seconds(work, repeats) for work in works)))
+    n, p = cells(count, torch.float64)
+    table.append(("tabulated pulse, explicit, float64", *tabulated(n, p)))
+    for method in ("auto", "adaptive"):
+        works = [partial(integrate, n, v, PULSE_S, p, method=method) for v in (SET_V, RESET_V)]
+        table.append((f"integrate, explicit, {method}", *(seconds(work, 3) for work in works)))
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, default=100_000, help="cells at a time (default 100000)")
+    count = parser.parse_args().cells
+    torch.set_num_threads(1)
+    table = rows(count)
+    base = sum(table[0][1:])
+    print(f"{count} cells, one core, torch {torch.__version__}: ns per cell")
+    print(f"{'':36}{'SET':>10}{'RESET':>10}{'ratio':>8}")
+    for name, up, down in table:
+        print(f"{name:36}{up / count * 1e9:10.0f}{down / count * 1e9:10.0f}{(up + down) / base:8.2f}")
+
+
+if __name__ == "__main__":
+    main()

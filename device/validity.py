@@ -1,0 +1,90 @@
+"""Where the model's own assumptions end.
+
+The temperature is taken as quasi-static, which holds while a cell switches slowly against its thermal time constant
+of about 1 ns; and a filament hotter than 2000 K is no longer the material that the parameters describe. Beyond
+these a result is computed and marked. Beyond ``|gamma| = 1`` (equation 9: the field takes the whole barrier away)
+the hopping model has no answer.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+
+from .conduction import current_function
+from .constants import VACANCY_CHARGE_NUMBER, constants_of
+from .kinetics import _field, _temperature, bound_factor, log_speed
+from .parameters import CellParameters, Value
+
+HOTTEST_K = 2000.0
+FASTEST_S = 5e-9  # some time constants of the filament's temperature: 0.8 ns in SET, 0.2 ns in RESET
+
+
+class Validity(NamedTuple):
+    """Which cells left the range in which the model holds, and by how much at worst.
+
+    ``outside``: bool, of the cells' shape. ``worst_temperature_k``: the highest temperature of any cell.
+    ``fastest_switching_s``: the shortest time constant N/|dN/dt| of any cell; inf where nothing moves.
+    """
+
+    outside: torch.Tensor
+    worst_temperature_k: float
+    fastest_switching_s: float
+
+
+def check_state(temperature_k: Value, log_rate_over_n: Value) -> Validity:
+    """The validity of cells in a given state.
+
+    Args:
+        temperature_k: of the filaments, K.
+        log_rate_over_n: ln of |dN/dt| / N in 1/s; -inf for a cell at rest. Broadcasts against the temperature.
+
+    Returns:
+        ``outside`` where the temperature is above 2000 K, the time constant N/|dN/dt| is below 5 ns, or either is
+        not a number.
+
+    Example:
+        >>> check_state(2100.0, math.log(1 / 50e-9))
+        Validity(outside=tensor(True), worst_temperature_k=2100.0, fastest_switching_s=5.0...e-08)
+    """
+    device = next((x.device for x in (temperature_k, log_rate_over_n) if isinstance(x, torch.Tensor)), None)
+    hot, fast = (
+        torch.as_tensor(x, dtype=torch.float64, device=device).detach() for x in (temperature_k, log_rate_over_n)
+    )
+    outside = ~((hot <= HOTTEST_K) & (fast <= -math.log(FASTEST_S)))
+    if outside.numel() == 0:
+        return Validity(outside, -math.inf, math.inf)
+    worst = torch.where(torch.isnan(hot), -torch.inf, hot).max().item()
+    fastest = torch.where(torch.isnan(fast), -torch.inf, fast).max().item()
+    return Validity(outside, worst, math.exp(-fastest) if fastest > -math.inf else math.inf)
+
+
+def field_ratio(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str) -> torch.Tensor:
+    """|gamma| of equation (9): the hopping model holds below 1."""
+    i = current_function(model)(v, n, parameters)
+    field = _field(v, i, n, parameters, constants_of(model).elementary_charge).abs()
+    return VACANCY_CHARGE_NUMBER * field * parameters.a / (math.pi * parameters.dW_A)
+
+
+class Extremes:
+    """The highest temperature and rate that each of some cells has been seen at."""
+
+    def __init__(self, count: int, device: torch.device) -> None:
+        self.temperature_k = torch.full((count,), -torch.inf, dtype=torch.float64, device=device)
+        self.log_rate = torch.full_like(self.temperature_k, -torch.inf)
+
+    @torch.no_grad()
+    def see(
+        self, index: torch.Tensor, v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str
+    ) -> None:
+        """Note a state of the cells at ``index``, the first lanes of ``n``."""
+        hot = _temperature(v, current_function(model)(v, n, parameters), parameters)
+        fast = log_speed(v, n, parameters, model) + torch.log(bound_factor(v, n, parameters)) - torch.log(n)
+        for worst, now in ((self.temperature_k, hot), (self.log_rate, fast)):
+            now = now.expand(n.shape).reshape(-1)[: len(index)]
+            worst[index] = torch.fmax(worst[index], now)
+
+    def validity(self, shape: torch.Size, beyond: torch.Tensor) -> Validity:
+        """Of all cells; those ``beyond`` the hopping model are outside as well."""
+        found = check_state(self.temperature_k, self.log_rate)
+        return found._replace(outside=(found.outside | beyond).reshape(shape))
