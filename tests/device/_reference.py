@@ -241,17 +241,18 @@ def reference_pulse(n: float, v: float, duration_s: float, p: Cell | None = None
     return float(n * np.exp(reference_displacement(n, v, duration_s, p)))
 
 
-def reference_time(n: ArrayLike, end: ArrayLike, v: ArrayLike, p: Cell | None = None, order: int = 48) -> Any:
+def reference_time(n: ArrayLike, end: ArrayLike, v: ArrayLike, p: Cell | None = None, panels: int = 8) -> Any:
     """Seconds a pulse needs from n to end: the equation is autonomous, so this is an integral (Gauss-Legendre)."""
     start, stop, volts, *rest = np.broadcast_arrays(
-        *(np.asarray(x, float) for x in (n, end, v, *(DEFAULTS | (p or {})).values()))
+        *(np.asarray(x, float)[..., None] for x in (n, end, v, *(DEFAULTS | (p or {})).values()))
     )
-    node, weight = np.polynomial.legendre.leggauss(order)
-    length = np.log(stop / start)[..., None]
-    state = start[..., None] * np.exp(length * (node + 1) / 2)
-    cell = dict(zip(DEFAULTS | (p or {}), (x[..., None] for x in rest), strict=True))
-    slowness = state / reference_rate(volts[..., None], state, cell)
-    return (slowness * weight * length / 2).sum(axis=-1)
+    node, weight = np.polynomial.legendre.leggauss(10)
+    t = ((np.arange(panels)[:, None] + (node + 1) / 2) / panels).ravel()
+    length = np.log(stop / start)
+    state = start * np.exp(length * t)
+    cell = dict(zip(DEFAULTS | (p or {}), rest, strict=True))
+    slowness = state / reference_rate(volts, state, cell)
+    return (slowness * np.tile(weight / 2 / panels, panels) * length).sum(axis=-1)
 
 
 def reference_weight(n: ArrayLike, p: Cell | None = None) -> Any:
