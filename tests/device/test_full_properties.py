@@ -43,11 +43,14 @@ def test_a_longer_pulse_moves_further():
 
 @pytest.mark.parametrize("v", [V_READ, V_SET, V_RESET])
 def test_current_grows_with_n(v):
-    """A weight that falls while its cell is SET cannot be trained."""
-    rng = np.random.default_rng(23)
-    n = np.geomspace(0.0104, 20.0, 1500)
-    cells = {name: values[:, None] for name, values in study_cells(rng, 40).items()}
-    i = full(current, np.float64(v), n, cells).abs()
+    """A weight that falls while its cell is SET cannot be trained.
+
+    At the nominal barrier: with phi_Bn0 - phi_n below about 15 meV the physics itself falls back (docs/physics.md).
+    """
+    cells = {name: values[:, None] for name, values in study_cells(np.random.default_rng(23), 40).items()}
+    for name in ("phi_Bn0", "phi_n", "eps_phiB"):
+        del cells[name]
+    i = full(current, np.float64(v), np.geomspace(0.0104, 20.0, 1500), cells).abs()
     assert i.shape == (40, 1500)
     assert (i.diff(dim=1) > 0).all()
 
@@ -60,20 +63,20 @@ def test_current_grows_with_voltage_in_set():
     assert (i.diff(dim=1) > 0).all()
 
 
-def test_the_read_current_is_ohmic_at_small_voltages():
-    """From either side: the two laws of the interface differ, the resistances do not, and neither may jump at 0 V."""
+def test_small_voltages_keep_their_digits():
+    """1e-7 V and 1e-6 V see one conductance, as long as there is a barrier (without one, SET goes as |V|^1.5)."""
     n = torch.tensor([0.06, 0.3, 2.0], dtype=torch.float64)
-    for sign in (-1, 1):
-        conductance = [current(sign * v, n, model="full") / (sign * v) for v in (1e-7, 1e-6)]
-        assert (conductance[0] > 0).all()
-        torch.testing.assert_close(conductance[0], conductance[1], rtol=1e-3, atol=0)
+    for sign, state in ((1, n), (-1, n[:1])):
+        small, large = (current(sign * v, state, model="full") / (sign * v) for v in (1e-7, 1e-6))
+        assert (small > 0).all()
+        torch.testing.assert_close(small, large, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("v", [-0.02, 0.02])
 @pytest.mark.parametrize("n", [0.06, 0.3241, 1.9])
 def test_20_mv_moves_n_as_scipy_says(v, n):
     """Slow, but not zero: the difference of two nearly equal rates must keep its digits."""
-    duration = 1e12  # s
+    duration = 1e6  # s
     exact = reference_displacement(n, v, duration)
     assert abs(exact) > 1e-8
     moved = np.log(integrate(n, v, duration, model="full").item() / n)
@@ -122,11 +125,9 @@ def test_numbers_tensors_and_shapes():
         single = function(V_SET, torch.tensor([0.5], dtype=torch.float32), model="full")
         assert single.dtype == torch.float64
         assert single[0] == function(V_SET, 0.5, model="full")
-        wide = function(
-            torch.tensor([[V_SET], [V_RESET]]), torch.tensor([0.1, 0.3, 1.0]), CellParameters(r=torch.full((4, 1, 1), 4e-8)),
-            model="full",
-        )  # fmt: skip
-        assert wide.shape == (4, 2, 3)
+        cells = CellParameters(r=torch.full((4, 1, 1), 4e-8))
+        v, n = torch.tensor([[V_SET], [V_RESET]]), torch.tensor([0.1, 0.3, 1.0])
+        assert function(v, n, cells, model="full").shape == (4, 2, 3)
 
 
 def test_mirrored_parameters_leave_what_they_do_not_touch():
