@@ -1,7 +1,7 @@
 """The full model of one cell, written from the physics notes (docs/physics.md) in numpy and solved by scipy.
 
-It shares no code with the package: constants are scipy's (CODATA 2018), the parameters are a dict typed from the
-notes' table. Scalars and arrays both work, ``p`` maps names to numbers or arrays that broadcast with v and n.
+It shares no code with the package: constants are CODATA 2018, the parameters are a dict typed from the notes'
+table. Scalars and arrays both work, ``p`` maps names to numbers or arrays that broadcast with v and n.
 
 The unknown is u = |V_s|, the drop over the Schottky interface, between 0 and |V|. The load line gives |I|, and with it
 the temperature, of every u; a root is where the interface carries that current. The barrier is linear in
@@ -28,7 +28,8 @@ DEFAULTS: Cell = {
 V_READ, V_SET, V_RESET, PULSE_S = 0.2, -0.342, 0.7065, 1e-6
 N_LOW, N_HIGH, W_MIN, W_MAX = 0.06, 1.98974521274400865, -1.5, 1.5
 
-E, K, H, EPS_0 = constants.e, constants.k, constants.h, constants.epsilon_0
+E, K, H = constants.e, constants.k, constants.h  # exact since 2019
+EPS_0 = 8.8541878128e-12  # F/m, CODATA 2018; scipy's is that of 2022, 7e-10 larger: 4e-8 of a current
 M, RICHARDSON, Z = 9.10938e-31, 6.01e5, 2.0
 _LEFT, _RIGHT, _BLOCK = 256, 96, 128  # points of the grid; cells scanned at a time, for the cache
 

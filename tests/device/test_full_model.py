@@ -65,7 +65,7 @@ def voltages(rng, count):
 
 
 def full(function, v, n, cell):
-    return function(torch.tensor(v), torch.tensor(n), cell, model="full").numpy()
+    return function(torch.as_tensor(v, dtype=torch.float64), torch.tensor(n), cell, model="full").numpy()
 
 
 def relative(got, exact):
@@ -220,7 +220,7 @@ def pulse_draws(seed, count):
     duration = np.full(count, PULSE_S)
     wild = rng.random(count) < 0.1
     v[wild], duration[wild] = voltages(rng, count)[wild], log_uniform(rng, 1e-9, 1e-5, count)[wild]
-    return v, log_uniform(rng, 0.03, 19.0, count), duration, cells
+    return v, log_uniform(rng, 0.03, 19.0, count), duration.tolist(), cells
 
 
 def test_pulses_agree_with_scipy():
