@@ -22,8 +22,8 @@ def full(function, v, n, cells):
 
 
 def test_set_never_lowers_and_reset_never_raises():
-    v, n, cells = draws(21, 300)
-    for duration in (1e-9, 1e-6, 1e-3):
+    v, n, cells = draws(21, 120)
+    for duration in (1e-8, 1e-5):
         after = integrate(torch.tensor(n), torch.tensor(v), duration, tensors(cells), model="full").numpy()
         up = v < 0
         assert (after[up] >= n[up] * (1 - 1e-14)).all()
@@ -33,10 +33,10 @@ def test_set_never_lowers_and_reset_never_raises():
 
 
 def test_a_longer_pulse_moves_further():
-    v, n, cells = draws(22, 100)
+    v, n, cells = draws(22, 40)
     steps = [
         np.log(integrate(torch.tensor(n), torch.tensor(v), t, tensors(cells), model="full").numpy() / n) * -np.sign(v)
-        for t in (1e-8, 1e-7, 1e-6)
+        for t in (1e-8, 1e-7)
     ]
     assert (np.diff(steps, axis=0) >= -1e-14).all()
 
