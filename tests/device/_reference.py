@@ -29,7 +29,7 @@ V_READ, V_SET, V_RESET, PULSE_S = 0.2, -0.342, 0.7065, 1e-6
 N_LOW, N_HIGH, W_MIN, W_MAX = 0.06, 1.98974521274400865, -1.5, 1.5
 
 E, K, H = constants.e, constants.k, constants.h  # exact since 2019
-EPS_0 = 8.8541878128e-12  # F/m, CODATA 2018; scipy's is that of 2022, 7e-10 larger: 4e-8 of a current
+EPS_0 = 8.8541878128e-12  # F/m, CODATA 2018; scipy's is that of 2022, 7e-10 larger: up to 1e-8 of a current
 M, RICHARDSON, Z = 9.10938e-31, 6.01e5, 2.0
 _LEFT, _RIGHT, _BLOCK = 256, 96, 128  # points of the grid; cells scanned at a time, for the cache
 
