@@ -67,6 +67,7 @@ def integrate(
         raise DeviceError(f"method = {method!r} must be one of {', '.join(map(repr, METHODS))}")
     if not (isinstance(duration_s, (int, float)) and math.isfinite(duration_s) and duration_s >= 0):
         raise DeviceError(f"duration_s = {duration_s!r} must be a finite number of seconds, at least 0")
+    duration_s = float(duration_s)  # numpy's own floats do not mix with tensors
     if steps is not None and (method == "adaptive" or steps < 1):
         raise DeviceError(f"steps = {steps!r} must be at least 1, and needs method = 'rk4' or 'euler'")
     if not 0 < rtol <= 1e-2:
@@ -168,8 +169,10 @@ def _adaptive(
     distance = torch.where(is_set, log_high - log_start, log_start - log_low)
     moving = (v != 0) & (distance > 0) & (duration_s > 0)
 
+    # A cell's bits may not depend on its place in the tensor: softplus and pow do, exp and log do not.
     def log_n(y: torch.Tensor) -> torch.Tensor:
-        u = torch.nn.functional.softplus(-BOUND_EXPONENT * y, threshold=700.0) / BOUND_EXPONENT
+        z = -BOUND_EXPONENT * y
+        u = (z.clamp_min(0.0) + torch.log1p(torch.exp(-z.abs()))) / BOUND_EXPONENT
         return torch.where(is_set, log_high - u, log_low + u)
 
     def slope(y: torch.Tensor) -> torch.Tensor:
@@ -199,7 +202,7 @@ def _adaptive(
         time = torch.where(accept, torch.where(step >= duration_s - time, duration_s, time + step), time)
         y = torch.where(accept, trial, y)
         k1 = torch.where(accept, k[-1], k1)
-        factor = torch.clamp(0.9 * error.clamp_min(1e-10) ** -0.2, 0.1, 5.0)
+        factor = torch.clamp(0.9 * torch.exp(-0.2 * torch.log(error.clamp_min(1e-10))), 0.1, 5.0)
         step = torch.where(active, step * factor, step)
     else:
         raise DeviceError(f"the integration did not converge in {_MAX_ADAPTIVE_ROUNDS} steps: raise rtol")
