@@ -75,7 +75,8 @@ def log_speed(
 def bound_factor(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters) -> torch.Tensor:
     """F of equation (4): 1 far from the bound of the direction of motion, 0 at and past it."""
     ratio = torch.where(v < 0, n / parameters.N_max, parameters.N_min / n)
-    return (1 - ratio**BOUND_EXPONENT).clamp_min(0.0)
+    # exp and log give one result wherever an element stands in a tensor, pow does not.
+    return (-torch.expm1(BOUND_EXPONENT * torch.log(ratio))).clamp_min(0.0)
 
 
 def _series_resistance(i: torch.Tensor, p: CellParameters) -> torch.Tensor:
