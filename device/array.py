@@ -18,7 +18,7 @@ from ._pulse import (
 from ._random import stream_key
 from ._update import DETERMINISTIC_IMPLICIT, MEAN_COUNT, STOCHASTIC, Train, update_array
 from .errors import DeviceError
-from .physics import kernel_physics, kernel_pulses
+from ._kernel import kernel_physics, kernel_pulses
 from .seeds import ArraySeeds
 from .tables import RateTables, analytic, is_direct, shared_tables
 from .variability import VARYING, Spread, draw_spreads

@@ -20,12 +20,13 @@ from .array import CellArrays
 from .mvm import analog_product
 from .parameters import CellParameters
 from .seeds import ArraySeeds
+from .slow_noise import advance, is_slow, read_weight
 from .vcm_device import VCMDevice
 
 if TYPE_CHECKING:
     from .config import VCMRPUConfig
 
-_FORWARD, _BACKWARD, _PULSES = 0, 1, 2
+_FORWARD, _BACKWARD, _PULSES, _SLOW = 0, 1, 2, 3
 _INPUT = 2  # place of the input among the arguments of aihwkit's AnalogFunction
 
 
@@ -119,8 +120,11 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         """The analog product of the inputs with the weights."""
         if bias or in_trans or out_trans:
             raise TileError("transposed inputs or analog bias are not supported")
+        if is_slow(self.cells):
+            call = self.calls[_FORWARD]
+            advance(self.cells, [stream_key(seed.io, self.index, _SLOW, call) for seed in self.seeds])
         y = self._product(
-            self.cells.weight, self._vectors(x_input, "input"), _FORWARD, self._forward_io, self._read_noise_sd()
+            read_weight(self.cells), self._vectors(x_input, "input"), _FORWARD, self._forward_io, self._read_noise_sd()
         )
         return y.view(*x_input.shape[:-1], self.d_size)
 
@@ -134,7 +138,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             raise TileError("transposed inputs or analog bias are not supported")
         sd = self._read_noise_sd()
         y = self._product(
-            self.cells.weight.transpose(1, 2), self._vectors(d_input, "gradient"), _BACKWARD, self._backward_io,
+            read_weight(self.cells).transpose(1, 2), self._vectors(d_input, "gradient"), _BACKWARD, self._backward_io,
             None if sd is None else sd.transpose(1, 2),
         )  # fmt: skip
         return y.view(*d_input.shape[:-1], self.x_size)
@@ -240,7 +244,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
 def _make(device: VCMDevice) -> tuple[Any, ...]:
     """What the cells of an array are made by; they stay when they are only pulsed or read otherwise."""
     nominal = tuple(getattr(device.parameters, name) for name in CellParameters.names())
-    return nominal, replace(device.variability, read_noise=0.0), device.periphery, device.model
+    return nominal, replace(device.variability, read_noise=0.0), device.periphery, device.model, device.reads_cell
 
 
 class VCMTile(CustomTile):
