@@ -4,7 +4,9 @@ import importlib
 from typing import Any
 
 _EXPORTS = {
+    "ArrayFigures": "figures",
     "ArraySeeds": "seeds",
+    "array_figures": "figures",
     "Correlation": "variability",
     "Mismatch": "variability",
     "Periphery": "periphery",

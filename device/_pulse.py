@@ -7,9 +7,9 @@ walk, targets, an error of the pulse itself. Without any of those the pulses of 
 import math
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 
+from ._jit import inlined, kernel
 from ._march import cross, march
 from ._physics import L, R, log_rate, magnitude
 from ._random import advance, symmetric_uniform, truncated_normal
@@ -111,25 +111,17 @@ class Scratch(NamedTuple):
         return cls(np.zeros(STENCIL_SIZE, np.int64), np.ones(STENCIL_SIZE), np.zeros(MAX_AXES), np.zeros(22))
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@inlined
 def _of(values, cell):
     return values[cell] if values.shape[0] > 1 else values[0]
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
-def _locate(cells, cell, physics, amplitude, r, length, scratch):
-    """Look up a cell at a radius and a length: its stencil, or its parameters where it is solved. Nodes' number."""
-    varied = cells.varied
-    if physics.direct:
-        p = scratch.parameters
-        for i in range(22):
-            p[i] = physics.nominal[i]
-        for i in range(varied.shape[0]):
-            p[physics.places[i]] = varied[i, cell if varied.shape[1] > 1 else 0]
-        p[R], p[L] = r, length
-        return 1
+@inlined
+def _look_up(cells, cell, physics, amplitude, r, length, scratch):
+    """Number of nodes of a cell's stencil at a radius and a length, which it writes into ``scratch``."""
     if physics.codes.shape[0] == 0:
         return 1
+    varied = cells.varied
     for axis in range(physics.codes.shape[0]):
         code = physics.codes[axis]
         if code == PULSE_AMPLITUDE:
@@ -144,19 +136,39 @@ def _locate(cells, cell, physics, amplitude, r, length, scratch):
     return fill_stencil(physics.axes, scratch.values, scratch.offsets, scratch.weights)
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
-def _read(x, physics, count, scratch):
-    """The weight of a located cell."""
-    if physics.direct:
-        p = scratch.parameters if physics.reads_cell else physics.nominal
-        return physics.w_dark + physics.w_slope * magnitude(_READ_V, math.exp(x), False, physics.full, p)
+@kernel
+def _locate(cells, cell, physics, amplitude, r, length, scratch):
+    """:func:`_look_up`; or the cell's parameters, where its equations are solved."""
+    if not physics.direct:
+        return _look_up(cells, cell, physics, amplitude, r, length, scratch)
+    p, varied = scratch.parameters, cells.varied
+    for i in range(22):
+        p[i] = physics.nominal[i]
+    for i in range(varied.shape[0]):
+        p[physics.places[i]] = varied[i, cell if varied.shape[1] > 1 else 0]
+    p[R], p[L] = r, length
+    return 1
+
+
+@inlined
+def _tabled_weight(x, physics, count, scratch):
+    """The weight of a cell that was looked up."""
     c = physics.read
     # Where the nominal cell is read there is one node, whatever the cell's stencil is.
     nodes = count if c.kink.shape[0] > 1 else 1
     return read_cubic(c.values, c.x_first, c.kink, c.x_last, c.below, x, scratch.offsets, scratch.weights, nodes)
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@kernel
+def _read(x, physics, count, scratch):
+    """The weight of a located cell."""
+    if not physics.direct:
+        return _tabled_weight(x, physics, count, scratch)
+    p = scratch.parameters if physics.reads_cell else physics.nominal
+    return physics.w_dark + physics.w_slope * magnitude(_READ_V, math.exp(x), False, physics.full, p)
+
+
+@kernel
 def find_weight(target, low, high, x, physics, count, scratch):
     """ln N in [low, high] at which a located cell reads ``target``, from a first guess; an end where it cannot."""
     x = min(max(x, low), high)
@@ -178,7 +190,7 @@ def find_weight(target, low, high, x, physics, count, scratch):
     return x
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@kernel
 def _log_rate(x, direction, amplitude, physics, count, scratch):
     """ln(|dN/dt| / N) of a located cell; NaN outside the model."""
     if physics.direct:
@@ -189,7 +201,7 @@ def _log_rate(x, direction, amplitude, physics, count, scratch):
     return read_linear(c.values, c.x_first, kink, c.x_last, c.below, x, scratch.offsets, scratch.weights, count)
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@kernel
 def _power(x, direction, amplitude, physics, count, scratch):
     """|V I| in W of a located cell."""
     if physics.direct:
@@ -200,7 +212,7 @@ def _power(x, direction, amplitude, physics, count, scratch):
     return read_linear(c.power, c.x_first, kink, c.x_last, c.below, x, scratch.offsets, scratch.weights, count)
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@kernel
 def _stride(x, direction, time, cells, cell, physics, amplitude, r, length, target_r, target_l, stop, bound, scratch):
     """(x after the pulse, time left, r, l): strides of ln N with the rate taken anew at each, r and l on their way."""
     n_old = math.exp(x)
@@ -236,7 +248,7 @@ def _stride(x, direction, time, cells, cell, physics, amplitude, r, length, targ
     return x, max(time, 0.0), r_now, l_now
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@inlined
 def _walk(state, cells, cell, walk, ratio):
     """One step of the bounded random walk of N_max, N_min, r and l after a pulse."""
     for p in range(4):
@@ -257,7 +269,7 @@ def _walk(state, cells, cell, walk, ratio):
     return state
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@kernel
 def _renew(state, cells, cell, direction, pulses):
     """New targets of r and l: for every pulse, or when the polarity changes."""
     turned = cells.polarity[cell] != direction
@@ -271,9 +283,34 @@ def _renew(state, cells, cell, direction, pulses):
     return state
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@inlined
+def _after_pulse(state, cells, cell, before, x, limit, pulses):
+    """The random walk that follows a pulse."""
+    if pulses.walks:
+        ratio = 0.0
+        if pulses.needs_ratio:
+            n_before = math.exp(before)
+            ratio = (math.exp(x) - n_before) / (limit - n_before)
+        state = _walk(state, cells, cell, pulses.walk, ratio)
+    return state
+
+
+@inlined
+def _shape(state, pulses):
+    """(new state, factors on a pulse's voltage and length)."""
+    amplitude, width = 1.0, 1.0
+    if pulses.width > 0.0:
+        state, z = truncated_normal(state, pulses.clip)
+        width += pulses.width * z
+    if pulses.amplitude > 0.0:
+        state, z = truncated_normal(state, pulses.clip)
+        amplitude += pulses.amplitude * z
+    return state, amplitude, width
+
+
+@inlined
 def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, counters):
-    """Apply ``fired`` pulses of one direction to one cell; returns the new random state."""
+    """Apply ``fired`` pulses of one direction to one cell by the tables; returns the new random state."""
     x = cells.log_n[cell]
     speed_factor = np.float64(_of(cells.rate, cell))
     boost = np.float64(_of(cells.boost, cell))
@@ -283,104 +320,147 @@ def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, c
     else:
         curve, window, bounds, counter = physics.reset, _of(cells.low, cell), cells.walked[N_MIN], PULSES_RESET
         speed_factor *= boost
-    strided = physics.direct or pulses.moves
     left = fired
     together = 1 if pulses.alone else fired
     count = 0
-    r = length = 0.0
     stale = False
     while left > 0:
         limit = np.float64(_of(bounds, cell))
         bound = math.log(limit)
         stop = min(window, bound) if direction > 0 else max(window, bound)
-        if (stop - x) * direction <= 0.0:
-            counters[SKIPPED] += left
-            break
-        if count == 0 or (pulses.alone and not pulses.own_window):
-            r, length = np.float64(_of(cells.walked[RADIUS], cell)), np.float64(_of(cells.walked[LENGTH], cell))
-            if not strided or left == fired:
-                count = _locate(cells, cell, physics, 1.0, r, length, scratch)
         w_before = w_end = 0.0
         if pulses.own_window:
             w_before = np.float64(cells.weight[cell])
             w_end = np.float64(_of(cells.w_high if direction > 0 else cells.w_low, cell))
             if (w_end - w_before) * direction <= 0.0:
-                counters[SKIPPED] += left
-                break
-        time = pulses.pulse_s * together * speed_factor
-        amplitude = 1.0
-        if pulses.width > 0.0:
-            state, z = truncated_normal(state, pulses.clip)
-            time *= 1.0 + pulses.width * z
-        if pulses.amplitude > 0.0:
-            state, z = truncated_normal(state, pulses.clip)
-            amplitude += pulses.amplitude * z
-            if not strided:
-                count = _locate(cells, cell, physics, amplitude, r, length, scratch)
+                stop = x
+        if (stop - x) * direction <= 0.0:
+            counters[SKIPPED] += left
+            break
+        state, amplitude, width = _shape(state, pulses)
+        r, length = np.float64(_of(cells.walked[RADIUS], cell)), np.float64(_of(cells.walked[LENGTH], cell))
+        count = _look_up(cells, cell, physics, amplitude, r, length, scratch)
+        time = pulses.pulse_s * together * speed_factor * width
         if physics.reference_length > 0.0:
             time *= physics.reference_length / length
         before = x
-        if strided:
-            target_r, target_l = r, length
-            if pulses.moves:
-                state = _renew(state, cells, cell, direction, pulses)
-                if pulses.targets[0, SIGMA] > 0.0:
-                    target_r = np.float64(cells.targets[0, cell])
-                if pulses.targets[1, SIGMA] > 0.0:
-                    target_l = np.float64(cells.targets[1, cell])
-            x, unused, r, length = _stride(
-                x, direction, time, cells, cell, physics, amplitude, r, length, target_r, target_l, stop, bound, scratch
-            )
-            if unused < 0.0:
-                counters[INVALID] += left
-                counters[SKIPPED] += left
-                x = before
-                break
-            if pulses.moves:
-                if pulses.targets[0, SIGMA] > 0.0:
-                    cells.walked[RADIUS][cell] = r
-                if pulses.targets[1, SIGMA] > 0.0:
-                    cells.walked[LENGTH][cell] = length
-            count = _locate(cells, cell, physics, amplitude, r, length, scratch)
-        else:
-            kink = at_stencil(curve.kink, scratch.offsets, scratch.weights, count)
-            x, unused = march(
-                x, direction, time, curve.values, curve.x_first, kink, curve.x_last, curve.below,
-                scratch.offsets, scratch.weights, count, stop, bound,
-            )  # fmt: skip
+        kink = at_stencil(curve.kink, scratch.offsets, scratch.weights, count)
+        x, unused = march(
+            x, direction, time, curve.values, curve.x_first, kink, curve.x_last, curve.below,
+            scratch.offsets, scratch.weights, count, stop, bound,
+        )  # fmt: skip
         # Only a step that may have gone too far is read.
         if pulses.own_window and physics.steepest * abs(x - before) >= (w_end - w_before) * direction:
-            w = _read(x, physics, count, scratch)
-            if (w - w_end) * direction > 0.0:
-                x = find_weight(w_end, min(before, x), max(before, x), x, physics, count, scratch)
+            x = _back_to_window(w_end, before, x, direction, physics, count, scratch)
         done = together if unused == 0.0 else together - int(together * unused / time)
         counters[counter] += done
         counters[SKIPPED] += together - done
-        power = _power(0.5 * (before + x), direction, amplitude, physics, count, scratch)
+        middle = 0.5 * (before + x)
+        power = read_linear(
+            curve.power, curve.x_first, kink, curve.x_last, curve.below, middle, scratch.offsets, scratch.weights, count
+        )
         counters[ENERGY_J] += power * pulses.pulse_s * done
         left -= together
-        if pulses.walks:
-            ratio = 0.0
-            if pulses.needs_ratio:
-                n_before = math.exp(before)
-                ratio = (math.exp(x) - n_before) / (limit - n_before)
-            state = _walk(state, cells, cell, pulses.walk, ratio)
+        state = _after_pulse(state, cells, cell, before, x, limit, pulses)
         stale = True
-        if pulses.own_window:
+        if pulses.alone and (pulses.own_window or left <= 0):
             r, length = np.float64(_of(cells.walked[RADIUS], cell)), np.float64(_of(cells.walked[LENGTH], cell))
-            count = _locate(cells, cell, physics, 1.0, r, length, scratch)
-            cells.weight[cell] = _read(x, physics, count, scratch)
+            count = _look_up(cells, cell, physics, 1.0, r, length, scratch)
+            cells.weight[cell] = _tabled_weight(x, physics, count, scratch)
             stale = False
     cells.log_n[cell] = x
     if stale:
+        # Where pulses differ this is rare: the last of them found the cell at its bound.
         if pulses.alone:
-            r, length = np.float64(_of(cells.walked[RADIUS], cell)), np.float64(_of(cells.walked[LENGTH], cell))
-            count = _locate(cells, cell, physics, 1.0, r, length, scratch)
-        cells.weight[cell] = _read(x, physics, count, scratch)
+            cells.weight[cell] = _weight_now(cells, cell, x, physics, scratch)
+        else:
+            cells.weight[cell] = _tabled_weight(x, physics, count, scratch)
     return state
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@kernel
+def _weight_now(cells, cell, x, physics, scratch):
+    r, length = np.float64(_of(cells.walked[RADIUS], cell)), np.float64(_of(cells.walked[LENGTH], cell))
+    return _read(x, physics, _locate(cells, cell, physics, 1.0, r, length, scratch), scratch)
+
+
+@kernel
+def _back_to_window(w_end, before, x, direction, physics, count, scratch):
+    """x, or where the cell's reading met the end of the window on its way from ``before`` to x."""
+    if (_read(x, physics, count, scratch) - w_end) * direction > 0.0:
+        return find_weight(w_end, min(before, x), max(before, x), x, physics, count, scratch)
+    return x
+
+
+@kernel
+def pulse_by_strides(state, cells, cell, direction, fired, physics, pulses, scratch, counters):
+    """:func:`pulse_cell` where r and l move within a pulse, or the equations are solved: stride by stride."""
+    x = cells.log_n[cell]
+    speed_factor = np.float64(_of(cells.rate, cell))
+    boost = np.float64(_of(cells.boost, cell))
+    if direction > 0:
+        window, bounds, counter = _of(cells.high, cell), cells.walked[N_MAX], PULSES_SET
+        speed_factor /= boost
+    else:
+        window, bounds, counter = _of(cells.low, cell), cells.walked[N_MIN], PULSES_RESET
+        speed_factor *= boost
+    left = fired
+    together = 1 if pulses.alone else fired
+    while left > 0:
+        limit = np.float64(_of(bounds, cell))
+        bound = math.log(limit)
+        stop = min(window, bound) if direction > 0 else max(window, bound)
+        w_before = w_end = 0.0
+        if pulses.own_window:
+            w_before = np.float64(cells.weight[cell])
+            w_end = np.float64(_of(cells.w_high if direction > 0 else cells.w_low, cell))
+            if (w_end - w_before) * direction <= 0.0:
+                stop = x
+        if (stop - x) * direction <= 0.0:
+            counters[SKIPPED] += left
+            break
+        state, amplitude, width = _shape(state, pulses)
+        r, length = np.float64(_of(cells.walked[RADIUS], cell)), np.float64(_of(cells.walked[LENGTH], cell))
+        time = pulses.pulse_s * together * speed_factor * width
+        if physics.reference_length > 0.0:
+            time *= physics.reference_length / length
+        before, target_r, target_l = x, r, length
+        if pulses.moves:
+            state = _renew(state, cells, cell, direction, pulses)
+            if pulses.targets[0, SIGMA] > 0.0:
+                target_r = np.float64(cells.targets[0, cell])
+            if pulses.targets[1, SIGMA] > 0.0:
+                target_l = np.float64(cells.targets[1, cell])
+        x, unused, r, length = _stride(
+            x, direction, time, cells, cell, physics, amplitude, r, length, target_r, target_l, stop, bound, scratch
+        )
+        if unused < 0.0:
+            counters[INVALID] += left
+            counters[SKIPPED] += left
+            x = before
+            break
+        if pulses.moves:
+            if pulses.targets[0, SIGMA] > 0.0:
+                cells.walked[RADIUS][cell] = r
+            if pulses.targets[1, SIGMA] > 0.0:
+                cells.walked[LENGTH][cell] = length
+        count = _locate(cells, cell, physics, amplitude, r, length, scratch)
+        if pulses.own_window:
+            x = _back_to_window(w_end, before, x, direction, physics, count, scratch)
+        done = together if unused == 0.0 else together - int(together * unused / time)
+        counters[counter] += done
+        counters[SKIPPED] += together - done
+        counters[ENERGY_J] += _power(0.5 * (before + x), direction, amplitude, physics, count, scratch) * (
+            pulses.pulse_s * done
+        )
+        left -= together
+        state = _after_pulse(state, cells, cell, before, x, limit, pulses)
+        cells.weight[cell] = _weight_now(cells, cell, x, physics, scratch)
+    cells.log_n[cell] = x
+    return state
+
+
+@kernel
 def read_cells(cells, physics, scratch):
     """The weights of all cells from their ln N."""
     for cell in range(cells.log_n.shape[0]):
@@ -389,7 +469,7 @@ def read_cells(cells, physics, scratch):
         cells.weight[cell] = _read(cells.log_n[cell], physics, count, scratch)
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@kernel
 def solve_cells(cells, physics, scratch, target, low, high, out):
     """ln N at which each cell reads ``target``, within [low, high] of ln N; arrays of length 1 hold for every cell."""
     for cell in range(out.shape[0]):
@@ -405,7 +485,7 @@ def solve_cells(cells, physics, scratch, target, low, high, out):
         out[cell] = x
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@kernel
 def step_cells(cells, physics, pulses, scratch, x, chosen, out):
     """Weights of the chosen cells at ln N ``x`` (of all cells), after one SET, and after one RESET pulse from there.
 

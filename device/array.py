@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ._kernel import kernel_physics, kernel_pulses
 from ._pulse import (
     Cells,
-    Physics,
-    Pulses,
     Scratch,
     read_cells,
     solve_cells,
@@ -18,10 +17,10 @@ from ._pulse import (
 from ._random import stream_key
 from ._update import DETERMINISTIC_IMPLICIT, MEAN_COUNT, STOCHASTIC, Train, update_array
 from .errors import DeviceError
-from ._kernel import kernel_physics, kernel_pulses
+from .parameters import CellParameters
 from .seeds import ArraySeeds
-from .tables import RateTables, analytic, is_direct, shared_tables
-from .variability import VARYING, Spread, draw_spreads
+from .tables import analytic, is_direct, shared_tables
+from .variability import VARYING, draw_spreads
 from .vcm_device import VCMDevice
 
 if TYPE_CHECKING:
@@ -43,8 +42,9 @@ class CellArrays(torch.nn.Module):
     where no trial lets them differ; ``varied`` (K, n, out * in) float32, the other parameters that spread, by
     ``varied_names``; ``targets`` of r and l and the ``polarity`` of the last pulse, where targets are on; ``boost``
     exp(m/2); ``rate`` a factor on both speeds; ``low``, ``high`` float64, ln N where the window ends (crossed for
-    cells that are stuck: ``stuck``, int8, -1 low, +1 high); ``w_low``, ``w_high`` the window as weights; ``telegraph``, ``flicker`` the slow noise of
-    reading; ``counters`` (K, 5) float64, see ``COUNTERS``. A last axis of 1 holds for every cell.
+    cells that are stuck: ``stuck``, int8, -1 low, +1 high); ``w_low``, ``w_high`` the window as weights;
+    ``telegraph``, ``flicker`` the slow noise of reading; ``counters`` (K, 5) float64, see ``COUNTERS``. A last axis of
+    1 holds for every cell.
 
     A parameter that walks has a ``walked_*`` of its own; otherwise it is the ``base_*`` tensor.
     """
@@ -112,13 +112,17 @@ class CellArrays(torch.nn.Module):
         self.register_buffer("w_low", _stack([low.float() for low, _ in ends]))
         self.register_buffer("w_high", _stack([high.float() for _, high in ends]))
         nothing = torch.zeros(1, dtype=torch.int8)
-        stuck = drawn(_STUCK, lambda d, g: d.variability.stuck.draw(cells, g) if d.variability.stuck.active else nothing)
-        self.register_buffer(
-            "telegraph",
-            drawn(_TELEGRAPH, lambda d, g: (
-                d.variability.telegraph.start((cells,), g) if d.variability.telegraph.active else nothing
-            )),
-        )  # fmt: skip
+
+        def stuck(device: VCMDevice, generator: torch.Generator) -> torch.Tensor:
+            mechanism = device.variability.stuck
+            return mechanism.draw(cells, generator) if mechanism.active else nothing
+
+        def traps(device: VCMDevice, generator: torch.Generator) -> torch.Tensor:
+            mechanism = device.variability.telegraph
+            return mechanism.start((cells,), generator) if mechanism.active else nothing
+
+        self.register_buffer("stuck", drawn(_STUCK, stuck))
+        self.register_buffer("telegraph", drawn(_TELEGRAPH, traps))
         self.register_buffer("flicker", _stack_padded([
             d.variability.read_noise.start(
                 (cells,), torch.Generator().manual_seed(stream_key(seed.device, index, _FLICKER))
@@ -131,7 +135,6 @@ class CellArrays(torch.nn.Module):
         self.register_buffer("log_n", torch.zeros(self.trials, cells, dtype=torch.float64))
         self.register_buffer("weight", torch.zeros(self.trials, self.out_size, self.in_size))
         self.register_buffer("counters", torch.zeros(self.trials, len(COUNTERS), dtype=torch.float64))
-        self.register_buffer("stuck", stuck)
         self._set_window()
         self._views = self._on_device = None
         self.program(torch.zeros(self.trials, self.out_size, self.in_size), verify=False)
@@ -273,6 +276,19 @@ class CellArrays(torch.nn.Module):
         stuck = self.stuck[k].cpu() if self.stuck.shape[1] > 1 else torch.zeros(total, dtype=torch.int8)
         good = (at_zero.abs() < 1e-3) & (up > at_zero) & (down < at_zero) & (stuck[chosen] == 0)
         return torch.log((at_zero - down)[good] / (up - at_zero)[good])
+
+    def cell_parameters(self, k: int, most: int) -> tuple[CellParameters, int]:
+        """Parameters of evenly chosen cells of trial k's fresh array, and how many: at most ``most``, on the CPU."""
+        total = self.out_size * self.in_size
+        chosen = torch.arange(0, total, -(-total // most))
+        own = {name: self.get_buffer(f"base_{name}")[k] for name in VARYING}
+        own |= {name: self.varied[k, row] for row, name in enumerate(self.varied_names)}
+        picked = {
+            name: values.cpu().double()[chosen] if len(values) > 1 else float(values[0])
+            for name, values in own.items()
+            if len(values) > 1 or name not in VARYING
+        }
+        return self.devices[k].parameters.replace_unchecked(**picked), len(chosen)
 
     def _fresh(self, k: int) -> Cells:
         cells = self._cells(k)

@@ -17,10 +17,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import torch
 
+from ._jit import kernel
 from ._stencil import MAX_AXES, at_stencil, fill_stencil, read_cubic, read_linear, scratch
 from .conduction import current_function
 from .errors import DeviceError
@@ -148,7 +148,8 @@ def build_tables(device: VCMDevice) -> RateTables:
     while True:
         read = _read_curves(device, axes if device.reads_cell and device.model == "full" else (), finer)
         x_range = _x_range(device, read)
-        pulses = [_pulse_curves(device, axes, x_range, v, finer) for v in (device.set_voltage_v, device.reset_voltage_v)]
+        voltages = (device.set_voltage_v, device.reset_voltage_v)
+        pulses = [_pulse_curves(device, axes, x_range, v, finer) for v in voltages]
         if max(c.error for c in pulses) <= TOLERANCE and read.error <= WEIGHT_TOLERANCE:
             return RateTables(axes, pulses[0], pulses[1], read)
         finer *= math.sqrt(2)
@@ -156,7 +157,8 @@ def build_tables(device: VCMDevice) -> RateTables:
         if max(c.values.size for c in (*pulses, read)) > _MAX_NODES:
             ranges = ", ".join(f"{a.name} = {a.first:.3g}..{a.last:.3g}" for a in axes) or "the nominal cell"
             raise DeviceError(
-                f"no table is accurate to {TOLERANCE:g} over {ranges}: narrow the ranges (clip) or use method = 'direct'"
+                f"no table is accurate to {TOLERANCE:g} over {ranges}: narrow the ranges (clip) or use "
+                "method = 'direct'"
             )
 
 
@@ -365,7 +367,7 @@ def _measured(
     return Curves(curves.x_first, curves.x_last, curves.below, curves.kink, curves.values, curves.power, error)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@kernel
 def _read_many(table, x_first, kinks, x_last, below, linear, x, axes, values, offsets, weights, out):  # type: ignore
     for i in range(x.shape[0]):
         count = fill_stencil(axes, values[i], offsets, weights)

@@ -24,6 +24,7 @@ class CellStack(ResumableStack):
     ) -> None:  # fmt: skip
         from aihwkit.nn.conversion import convert_to_analog
 
+        from vcm_sweep.device.figures import array_figures
         from vcm_sweep.device.optimizer import TrialSGD
 
         self.trials = len(trials)
@@ -39,6 +40,8 @@ class CellStack(ResumableStack):
         seeds = [trial.seeds for trial in trials]
         for index, tile in enumerate(self.tiles):
             tile.tile.reseed([seed.arrays for seed in seeds], index)
+        arrays = [tile.tile.cells for tile in self.tiles]
+        self._made = [array_figures(arrays, k) for k in range(self.trials)]
         # Programmed once, into the trials' own cells: those of the conversion are drawn anew above.
         layers = dict(self.network.named_analog_layers())
         generators = [torch.Generator().manual_seed(seed.init) for seed in seeds]
@@ -72,7 +75,7 @@ class CellStack(ResumableStack):
     def figures(self, k: int) -> dict[str, Any]:
         """Pulses, their energy, and the share of cells at a bound."""
         arrays = [tile.tile.cells for tile in self.tiles]
-        set_pulses, reset_pulses, energy, _ = sum(array.counters[k] for array in arrays).tolist()
+        set_pulses, reset_pulses, energy, *_ = sum(array.counters[k] for array in arrays).tolist()
         cells = sum(array.out_size * array.in_size for array in arrays)
         at_bound = sum(array.fraction_at_bound(k) * array.out_size * array.in_size for array in arrays)
         return {
@@ -80,6 +83,7 @@ class CellStack(ResumableStack):
             "pulses_reset": int(reset_pulses),
             "energy_j": energy,
             "frac_at_bound": at_bound / cells,
+            **self._made[k]._asdict(),
         }
 
     def state(self, k: int) -> dict[str, torch.Tensor]:

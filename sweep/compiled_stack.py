@@ -90,5 +90,8 @@ class CompiledStack(Stack):
             "pulses_set": None,
             "pulses_reset": None,
             "energy_j": None,
+            **dict.fromkeys(
+                ("asymmetry_mean", "asymmetry_sd", "levels", "peak_temperature_k", "frac_outside_validity")
+            ),
             "frac_at_bound": at_bound / cells if cells else float("nan"),
         }

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MODELS = ("explicit", "full", "tabulated")
 """Words for the current; "tabulated" is the full model with the method "tabulated"."""
 
+DEFAULT_MODEL = "tabulated"
+
 # What the versions that did not know these words did, with the explicit model: left out of a canonical table where it
 # holds, so that their results keep their keys. Never changed.
 _FIRST = {"method": "tabulated", "read_path": "nominal", "on_invalid": "record"}
@@ -125,7 +127,7 @@ def _periphery(table: dict[str, Any]) -> dict[str, Any]:
 
 def _model(fields: Fields) -> dict[str, Any]:
     """The model and how it is used: one way to write each."""
-    word = fields.choice("model", MODELS, "explicit")
+    word = fields.choice("model", MODELS, DEFAULT_MODEL)
     method = fields.choice("method", METHODS, "tabulated")
     if word == "tabulated" and method != "tabulated":
         raise StudyError(f"[device] method = {method!r} contradicts model = 'tabulated': write model = 'full'")

@@ -38,7 +38,7 @@ class Stack(ABC):
 
     @abstractmethod
     def figures(self, k: int) -> dict[str, Any]:
-        """What trial k's record tells of its cells: pulses_set, pulses_reset, energy_j, frac_at_bound."""
+        """What trial k's record tells of its cells: from pulses_set to frac_outside_validity."""
 
 
 class ResumableStack(Stack):

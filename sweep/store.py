@@ -24,8 +24,11 @@ from .errors import StoreError
 from .study import Study
 from .trial import TrialRecord
 
-SCHEMA_VERSION = 1
-_UNITS = {"energy_j": "J", "wall_s": "s", "cpu_s": "s", "accuracy": "share", "loss": "nat"}
+SCHEMA_VERSION = 2  # 1 had no figures of the arrays
+_UNITS = {
+    "energy_j": "J", "peak_temperature_k": "K", "asymmetry_mean": "ln", "asymmetry_sd": "ln", "wall_s": "s",
+    "cpu_s": "s", "accuracy": "share", "loss": "nat",
+}  # fmt: skip
 
 
 def schema(study: Study) -> pa.Schema:
@@ -52,6 +55,11 @@ def schema(study: Study) -> pa.Schema:
         column("pulses_set", pa.int64()),
         column("pulses_reset", pa.int64()),
         column("energy_j", pa.float64()),
+        column("asymmetry_mean", pa.float64()),
+        column("asymmetry_sd", pa.float64()),
+        column("levels", pa.float64()),
+        column("peak_temperature_k", pa.float64()),
+        column("frac_outside_validity", pa.float64()),
         column("reads", pa.int64()),
         column("wall_s", pa.float64()),
         column("cpu_s", pa.float64()),
@@ -185,7 +193,8 @@ class Store:
             tables.append(table)
         if not tables:
             return self._schema.empty_table()
-        table = pa.concat_tables(tables)
+        # Parts of older versions lack columns: null there.
+        table = pa.concat_tables([self._schema.empty_table(), *tables], promote_options="default")
         best: dict[str, int] = {}
         status = table["status"].to_pylist()
         for index, key in enumerate(table["key"].to_pylist()):

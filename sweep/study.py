@@ -92,7 +92,10 @@ class Study:
         seed = head.integer("seed", 0, MAX_SEED, 1)
         head.finish()
         network = NetworkSpec.from_table(fields.table("network"))
-        device = canonical_device(fields.table("device"))
+        device_table = fields.table("device")
+        if frozen is not None and frozen["model_version"] < 3 and "aihwkit" not in device_table:
+            device_table.setdefault("model", "explicit")  # there was no other
+        device = canonical_device(device_table)
         _check_kinds(device, factors)
         device = _written_out(device, factors)
         design = DesignSpec.from_table(fields.table("design"))

@@ -52,8 +52,10 @@ class TrialRecord:
 
     Low accuracy is a result, not a failure: ``status`` is "ok" for every training that ended with finite
     numbers. ``accuracy`` is that of the test set after the last epoch, with all noise of reading on; ``history``
-    that after each epoch. ``energy_j`` is the programming pulses', V I t; ``reads`` counts the vectors read. Pulses
-    and energy are None where the device does not count them (aihwkit's own).
+    that after each epoch. ``energy_j`` is the programming pulses', V I t; ``reads`` counts the vectors read.
+    ``asymmetry_*``, ``levels``, ``peak_temperature_k`` and ``frac_outside_validity`` are of the arrays as they were
+    made (vcm_sweep.device.ArrayFigures). Pulses, energy and these are None where the device does not count them
+    (aihwkit's own).
     """
 
     key: str
@@ -71,6 +73,11 @@ class TrialRecord:
     pulses_set: int | None = None
     pulses_reset: int | None = None
     energy_j: float | None = None
+    asymmetry_mean: float | None = None
+    asymmetry_sd: float | None = None
+    levels: float | None = None
+    peak_temperature_k: float | None = None
+    frac_outside_validity: float | None = None
     reads: int = 0
     wall_s: float = float("nan")
     cpu_s: float = float("nan")
