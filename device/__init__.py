@@ -30,6 +30,7 @@ _EXPORTS = {
     "LibraryCell": "library",
     "Measurement": "measurement",
     "cell_names": "library",
+    "check_gpu": "gpu_subset",
     "Response": "response",
     "Waveform": "waveforms",
     "respond": "response",

@@ -355,13 +355,24 @@ class CellArrays(torch.nn.Module):
         update: "UpdateParameters",
         keys: Sequence[int],
     ) -> None:
-        """:meth:`pulse` by the kernels of a GPU, which the host does not wait for; x and d are there already."""
+        """:meth:`pulse` by the kernels of a GPU, which the host does not wait for; x and d are there already.
+
+        Raises:
+            DeviceError: a trial whose pulses a GPU cannot compute, see :func:`check_gpu`.
+        """
         from ._update_cuda import StackCells, StackTables, update_stack
+        from .gpu_subset import check_gpu
 
         device = self.log_n.device
         if self._on_device is None:
-            cells = StackCells(self.log_n, self.weight, self._four("base"), self._four("walked"), self.boost)
-            self._on_device = cells, StackTables.build(self.devices, self._tables, device)
+            for own in self.devices:
+                check_gpu(own)
+            cells = StackCells(
+                self.log_n, self.weight, self._four("base"), self._four("walked"), self.varied, self.boost, self.rate,
+                self.low, self.high,
+            )  # fmt: skip
+            granularities = [own.dw_min for own in self.devices]
+            self._on_device = cells, StackTables.build(self._physics, self._pulses, granularities, device)
         rates = tuple(float(rate) for rate in learning_rates)
         if self._rates is None or self._rates[0] != rates or self._rates[1].device != device:
             self._rates = rates, torch.tensor(rates, dtype=torch.float64, device=device)

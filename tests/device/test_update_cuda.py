@@ -5,6 +5,7 @@ its own, this file as a script, runs every check; with a GPU the same checks run
 """
 
 import copy
+import functools
 import importlib.util
 import json
 import math
@@ -14,7 +15,6 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,26 +33,36 @@ from vcm_sweep.device import (
     VCMDevice,
     Walk,
 )
+from vcm_sweep.device import _cuda_draw, _cuda_find, _cuda_pulse
 from vcm_sweep.device import _update_cuda as cuda
+from vcm_sweep.device._pulse import Curve
 from vcm_sweep.device.array import CellArrays, _train
-from vcm_sweep.device.tables import RateTables
 from vcm_sweep.device.variability import VARYING
 
 LOG_LOW, LOG_HIGH = math.log(0.06), math.log(1.98974521274400865)
 
 
-def coarse(tables: RateTables) -> RateTables:
-    """Every 16th node of ln N, for a shorter march: both kernels read the same tables."""
-    names = ("g_set", "g_reset", "power_set", "power_reset", "weight")
-    nodes = {name: np.ascontiguousarray(getattr(tables, name)[::16]) for name in names}
-    return replace(tables, x_step=16 * tables.x_step, **nodes)
+def coarse(curve: Curve) -> Curve:
+    """A sixteenth of the nodes of ln N, for a shorter march: both kernels read the same tables, right or not."""
+    last = len(curve.values) - 1
+    below = -(-curve.below // 16)
+    chosen = [round(curve.below * i / below) for i in range(below)]
+    above = max((last - curve.below) // 16, 4)
+    chosen += [curve.below + round((last - curve.below) * i / above) for i in range(above + 1)]
+    values = np.ascontiguousarray(curve.values[chosen])
+    return curve._replace(below=below, values=values, power=curve.power[chosen] if curve.power.size else curve.power)
 
 
 def stack(devices: Sequence[VCMDevice], out: int, inn: int, start: float | None = 0.0, first: int = 1) -> CellArrays:
     """The same cells at every call: at one weight, or evenly over all weights. ``first``: seed of the first trial."""
     cells = CellArrays(devices, out, inn, [ArraySeeds(first + k, 2, 3) for k in range(len(devices))], 0)
-    thin = {id(tables): coarse(tables) for tables in cells._tables}
-    cells._tables = [thin[id(tables)] for tables in cells._tables]
+    # Trials with the same tables go on sharing them.
+    thin = functools.cache(lambda where: coarse(curves[where]))
+    curves = {id(c.values): c for p in cells._physics for c in (p.set, p.reset, p.read)}
+    cells._physics = [
+        p._replace(**{name: thin(id(getattr(p, name).values)) for name in ("set", "reset", "read")})
+        for p in cells._physics
+    ]
     weight = torch.linspace(-1.45, 1.45, out * inn).view(out, inn) if start is None else torch.full((out, inn), start)
     cells.program(weight.expand(len(devices), -1, -1))
     return cells

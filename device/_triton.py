@@ -1,0 +1,26 @@
+"""``triton`` and ``tl`` for the modules that define GPU kernels, or stand-ins that let those import without Triton."""
+
+from typing import Any
+
+
+class NoTriton:
+    """Stands in where Triton is missing, so that kernels can be defined."""
+
+    @staticmethod
+    def jit(function: Any) -> Any:
+        return function
+
+    @staticmethod
+    def constexpr(value: Any) -> Any:
+        return value
+
+
+triton: Any
+tl: Any
+try:
+    import triton  # type: ignore[import-untyped,no-redef]
+    import triton.language as tl  # type: ignore[import-untyped,no-redef]
+except ImportError:
+    triton = tl = NoTriton
+
+PRESENT = triton is not NoTriton
