@@ -39,6 +39,17 @@ class StuckCells:
         if bool((self.mask.abs() > 1).any()):
             raise DeviceError(f"StuckCells.mask has {int(self.mask.abs().max())}: only -1, 0 and 1 are allowed")
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StuckCells):
+            return NotImplemented
+        return (self.low, self.high, self._cells()) == (other.low, other.high, other._cells())
+
+    def __hash__(self) -> int:
+        return hash((self.low, self.high, self._cells()))
+
+    def _cells(self) -> tuple[int, ...] | None:
+        return None if self.mask is None else (*self.mask.shape, *self.mask.reshape(-1).tolist())
+
     @property
     def active(self) -> bool:
         """Whether any cell can be stuck."""

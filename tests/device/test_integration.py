@@ -11,6 +11,7 @@ from scipy.integrate import quad, solve_ivp
 from vcm_sweep.device import CellParameters, DeviceError, Periphery, _adaptive, _steps, integrate, rate
 from vcm_sweep.device.conduction import MODELS
 from vcm_sweep.device.integration import METHODS
+from vcm_sweep.device.periphery import ReadMap
 
 SET_V, RESET_V = -0.342, 0.7065
 DOUBLE = torch.float64
@@ -171,7 +172,7 @@ def test_parameters_broadcast_and_cells_do_not_disturb_each_other():
 
 def test_a_slow_cell_moves_by_the_right_amount(reference_cell):
     """58.5 nm at w = 1.45: below the ulp of float32."""
-    n = Periphery().concentration(torch.tensor(1.45, dtype=DOUBLE)).item()
+    n = ReadMap().concentration(torch.tensor(1.45, dtype=DOUBLE)).item()
     cell = reference_cell(r=58.5e-9)
     for v in (SET_V, RESET_V):
         got = integrate(n, v, 1e-6, CellParameters(r=58.5e-9)).item() - n

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from vcm_sweep.device import CellParameters, DeviceError, Periphery, rate, temperature
+from vcm_sweep.device import CellParameters, DeviceError, rate, temperature
+from vcm_sweep.device.periphery import ReadMap
 
 SET_V, RESET_V = -0.342, 0.7065
 
@@ -96,7 +97,7 @@ def test_published_elasticities_of_the_explicit_model(v, n):
 )
 def test_published_effect_of_geometry_at_weight_zero(change, speed, mismatch):
     """Section 5: ln speed (geometric mean of SET and RESET) and ln(RESET/SET) against the nominal cell."""
-    n = Periphery().concentration(torch.tensor(0.0, dtype=torch.float64))
+    n = ReadMap().concentration(torch.tensor(0.0, dtype=torch.float64))
     (name, factor), nominal = *change.items(), CellParameters()
     cell = nominal.replace(**{name: getattr(nominal, name) * factor})
     d_set = (rate(SET_V, n, cell) / rate(SET_V, n)).log().item()

@@ -7,28 +7,44 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from vcm_sweep.device import CellParameters, DeviceError, Periphery, integrate
-from vcm_sweep.device._march import march, stencil
+from vcm_sweep.device import CellParameters, DeviceError, Periphery, Spread, Variability, VCMDevice, integrate
+from vcm_sweep.device._march import march
+from vcm_sweep.device._stencil import at_stencil, fill_stencil, read_cubic, read_linear, scratch
+from vcm_sweep.device.periphery import ReadMap
 from vcm_sweep.device.tables import TOLERANCE, build_tables
 
 SET_V, RESET_V = -0.342, 0.7065
 LOG_LOW, LOG_HIGH = math.log(0.06), math.log(1.98974521274400865)
 LOG_MIN, LOG_MAX = math.log(0.008), math.log(20)
 DIRECTIONS = {1: (SET_V, LOG_MAX), -1: (RESET_V, LOG_MIN)}
+WIDE = VCMDevice(variability=Variability(d2d={"r": Spread(0.1, 0.3)}), periphery=Periphery(clamped=False))
 
 
 @pytest.fixture(scope="module")
 def wide():
     """Tables over the whole of [N_min, N_max] and the widest spread of the radius."""
-    return build_tables(CellParameters(), Periphery(), (LOG_MIN, LOG_MAX), (31.5e-9, 58.5e-9), SET_V, RESET_V)
+    return build_tables(WIDE)
+
+
+def located(tables, *values):
+    """Stencil at the axes' values."""
+    offsets, weights = scratch()
+    return offsets, weights, fill_stencil(tables.axis_array, np.array(values, dtype=float), offsets, weights)
 
 
 def run(tables, x, direction, seconds, r, stop=None, bound=None):
-    g = tables.g_set if direction > 0 else tables.g_reset
+    c = tables.set if direction > 0 else tables.reset
     bound = DIRECTIONS[direction][1] if bound is None else bound
     stop = bound if stop is None else stop
-    nodes = stencil(r, tables.r_first, tables.r_inverse_step, g.shape[1])
-    return march(x, direction, seconds, g, tables.x_first, tables.x_step, *nodes, stop, bound)
+    at = located(tables, *[r] * len(tables.axes))
+    kink = at_stencil(c.kink, *at)
+    return march(x, direction, seconds, c.values, c.x_first, kink, c.x_last, c.below, *at, stop, bound)
+
+
+def nodes(curves):
+    """Nodes of x of a table without a kink."""
+    assert curves.below == 0
+    return np.linspace(curves.x_first, curves.x_last, len(curves.values))
 
 
 @pytest.mark.parametrize("direction", [1, -1])
@@ -123,8 +139,7 @@ def test_pulses_compose(wide):
 
 @pytest.mark.parametrize("direction", [1, -1])
 def test_start_on_every_node_moves_on(wide, direction):
-    for k in range(1, wide.g_set.shape[0] - 1):
-        at = wide.x_first + k * wide.x_step
+    for at in nodes(wide.set if direction > 0 else wide.reset)[1:-1]:
         for x in (at, np.nextafter(at, 9), np.nextafter(at, -9)):
             end, unused = run(wide, x, direction, 1e-6, 36e-9)
             assert (end - x) * direction > 0
@@ -134,7 +149,7 @@ def test_start_on_every_node_moves_on(wide, direction):
 @pytest.mark.parametrize("direction", [1, -1])
 def test_a_slow_cell_moves_by_the_right_amount(wide, reference_cell, direction):
     """58.5 nm at w = 1.45: a float32 state would freeze."""
-    n = Periphery().concentration(torch.tensor(1.45, dtype=torch.float64)).item()
+    n = ReadMap().concentration(torch.tensor(1.45, dtype=torch.float64)).item()
     v, _ = DIRECTIONS[direction]
     end, _ = run(wide, math.log(n), direction, 1e-6, 58.5e-9)
     exact = reference_cell(r=58.5e-9).displacement(n, v, 1e-6)
@@ -142,38 +157,39 @@ def test_a_slow_cell_moves_by_the_right_amount(wide, reference_cell, direction):
     assert end - math.log(n) == pytest.approx(exact, rel=1e-3)
 
 
-@pytest.mark.parametrize("radius", [(45e-9, 45e-9), (40.5e-9, 49.5e-9), (31.5e-9, 58.5e-9)])
-def test_table_error_is_what_it_says(reference_cell, radius):
-    tables = build_tables(CellParameters(nu_0=3e12, dW_A=1.3), Periphery(), (LOG_LOW, LOG_HIGH), radius, SET_V, RESET_V)
+@pytest.mark.parametrize("clip", [0.0, 0.1, 0.3])
+def test_table_error_is_what_it_says(reference_cell, clip):
+    p = {"nu_0": 3e12, "dW_A": 1.3}
+    spread = {"r": Spread(0.1, clip)} if clip else {}
+    tables = build_tables(VCMDevice(CellParameters(**p), Variability(d2d=spread)))
     assert tables.error <= TOLERANCE
     rng = np.random.default_rng(3)
     for _ in range(300):
-        x, r = rng.uniform(LOG_LOW, LOG_HIGH), rng.uniform(*radius)
-        cell = reference_cell(r=r, nu_0=3e12, dW_A=1.3)
-        for g, v in ((tables.g_set, SET_V), (tables.g_reset, RESET_V)):
-            j, *weights = stencil(r, tables.r_first, tables.r_inverse_step, g.shape[1])
-            k = min(int((x - tables.x_first) / tables.x_step), g.shape[0] - 2)
-            rows = [
-                g[i, 0] if g.shape[1] == 1 else sum(w * g[i, j + m] for m, w in enumerate(weights)) for i in (k, k + 1)
-            ]
-            t = (x - tables.x_first) / tables.x_step - k
+        x, r = rng.uniform(LOG_LOW, LOG_HIGH), 45e-9 * rng.uniform(1 - clip, 1 + clip)
+        cell = reference_cell(r=r, **p)
+        at = located(tables, *[r] * len(tables.axes))
+        for c, v in ((tables.set, SET_V), (tables.reset, RESET_V)):
+            got = read_linear(c.values, c.x_first, at_stencil(c.kink, *at), c.x_last, c.below, x, *at)
             exact = abs(cell.bare_rate(v, math.exp(x))) / math.exp(x)
-            assert math.exp(rows[0] + t * (rows[1] - rows[0])) == pytest.approx(exact, rel=2 * TOLERANCE)
+            assert math.exp(got) == pytest.approx(exact, rel=1.5 * tables.error)
 
 
 def test_power_and_weight_tables(wide, reference_cell):
-    n = np.exp(wide.x_first + wide.x_step * np.arange(len(wide.weight)))
     cell = reference_cell()
-    np.testing.assert_allclose(wide.power_set, [abs(SET_V * cell.current(SET_V, x)) for x in n], rtol=1e-9)
-    np.testing.assert_allclose(wide.power_reset, [abs(RESET_V * cell.current(RESET_V, x)) for x in n], rtol=1e-9)
+    for c, v in ((wide.set, SET_V), (wide.reset, RESET_V)):
+        expected = [abs(v * cell.current(v, math.exp(x))) for x in nodes(c)]
+        np.testing.assert_allclose(c.power, np.broadcast_to(np.array(expected)[:, None], c.power.shape), rtol=1e-9)
     low, high = cell.current(0.2, 0.06), cell.current(0.2, math.exp(LOG_HIGH))
-    np.testing.assert_allclose(
-        wide.weight, [-1.5 + 3 * (cell.current(0.2, x) - low) / (high - low) for x in n], atol=1e-9
-    )
+    c = wide.read
+    for x in np.linspace(LOG_MIN, LOG_MAX, 997):
+        got = read_cubic(c.values, c.x_first, c.kink, c.x_last, c.below, x, *scratch(), 1)
+        assert got == pytest.approx(-1.5 + 3 * (cell.current(0.2, math.exp(x)) - low) / (high - low), abs=1e-4)
 
 
-def test_wrong_voltages_and_impossible_ranges_are_refused():
-    with pytest.raises(DeviceError, match="set_voltage_v"):
-        build_tables(CellParameters(), Periphery(), (-2.8, 0.7), (45e-9, 45e-9), 0.342, 0.7065)
-    with pytest.raises(DeviceError, match="gamma"):
-        build_tables(CellParameters(mu_n=1e-6), Periphery(), (-9.0, 0.7), (5e-9, 45e-9), -1.5, 0.7065)
+def test_impossible_ranges_are_refused():
+    with pytest.raises(DeviceError, match=r"gamma.*clip"):
+        build_tables(
+            VCMDevice(
+                CellParameters(mu_n=1e-6, r=20e-9), Variability(d2d={"r": Spread(0.3, 0.7)}), set_voltage_v=-1.5
+            )
+        )

@@ -38,8 +38,6 @@ def _counts(x, d, train, repeats, key):
 
 def ours(x, d, lr, update, key=7):
     train = Train(
-        1e-6,
-        0.4e-9,
         lr,
         DW_MIN,
         update.desired_bl,
@@ -205,7 +203,7 @@ def test_deterministic_trains_fire_what_the_compiled_device_fires(kind, settings
     theirs = compiled(x, d, lr, update, repeats=1)[0]
     implicit = kind == PulseType.DETERMINISTIC_IMPLICIT
     train = Train(
-        1e-6, 0.4e-9, lr, DW_MIN, update.desired_bl, update.fixed_bl, update.update_bl_management,
+        lr, DW_MIN, update.desired_bl, update.fixed_bl, update.update_bl_management,
         update.update_management, KINDS[kind],
         update.x_res_implicit if implicit else update.res, update.d_res_implicit if implicit else update.res,
     )  # fmt: skip

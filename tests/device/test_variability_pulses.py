@@ -96,6 +96,17 @@ def test_stuck_cells_of_a_mask_are_its_cells():
         stuck.draw(10, _generator())
 
 
+def test_stuck_cells_that_say_the_same_are_equal():
+    """A restored layer keeps its cells only where its device equals the one that was saved."""
+    mask = torch.tensor([[0, 1], [-1, 0]], dtype=torch.int8)
+    assert StuckCells(0.1) == StuckCells(0.1)
+    assert StuckCells(0.1) != StuckCells(high=0.1)
+    assert StuckCells(mask=mask) == StuckCells(mask=mask.clone())
+    assert StuckCells(mask=mask) != StuckCells(mask=mask.T.clone())
+    assert StuckCells(mask=mask) != StuckCells(mask=mask.view(4))
+    assert len({StuckCells(mask=mask), StuckCells(mask=mask.clone()), StuckCells()}) == 2
+
+
 @pytest.mark.parametrize(
     ("build", "word"),
     [
