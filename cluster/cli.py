@@ -127,6 +127,7 @@ def _plan(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.study is None:
         raise StudyError("plan needs a study file (or --factors)")
+    from vcm_sweep.sweep.corners import rates_in_words
     from vcm_sweep.sweep.running import default_directory, plan
     from vcm_sweep.sweep.study import Study
 
@@ -139,6 +140,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     values: dict[str, Any] = {
         "study": f"{study.name}: {len(study.factors)} factors, n = {study.design.n}",
         "folder": str(directory),
+        "rates": rates_in_words(study.device, study.factors),
         "points": size.points,
         "trials": size.trials,
         "done": size.done,

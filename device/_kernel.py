@@ -1,6 +1,7 @@
 """What the compiled pulse loop needs to know of a device: its tables or its equations, and its pulses."""
 
 import numpy as np
+import torch
 
 from ._pulse import (
     CLIP,
@@ -34,6 +35,7 @@ def kernel_physics(device: VCMDevice, tables: RateTables | None, varied: tuple[s
     dark, slope = device.map.line
     codes = {AMPLITUDE: PULSE_AMPLITUDE, "r": RADIUS, "l": LENGTH, **{name: 4 + i for i, name in enumerate(varied)}}
     axes = tables.axes if tables is not None else ()
+    guess_first, guess_inverse_step, guess = _guesses(device)
     return Physics(
         axes=tables.axis_array if tables is not None else np.zeros((0, 3)),
         codes=np.array([codes[axis.name] for axis in axes], dtype=np.int64),
@@ -50,8 +52,19 @@ def kernel_physics(device: VCMDevice, tables: RateTables | None, varied: tuple[s
         w_slope=slope,
         reads_cell=device.reads_cell,
         steepest=tables.steepest if tables is not None else np.inf,
+        guess_first=guess_first,
+        guess_inverse_step=guess_inverse_step,
+        guess=guess,
         reference_length=float(device.parameters.l) if device.model == "explicit" and tables is not None else 0.0,
     )
+
+
+def _guesses(device: VCMDevice) -> tuple[float, float, np.ndarray]:
+    """First weight, inverse step, and ln N at which the nominal cell reads equidistant weights, roughly."""
+    x = torch.linspace(*device.log_n_range, 128, dtype=torch.float64)
+    weight = device.map.weight(torch.exp(x)).cummax(0).values
+    even = np.linspace(float(weight[0]), float(weight[-1]), 256)
+    return float(even[0]), 255 / float(even[-1] - even[0]), np.interp(even, weight.numpy(), x.numpy())
 
 
 def _curve(curves: Curves | None) -> Curve:

@@ -13,7 +13,7 @@ from ._jit import inlined, kernel
 from ._march import cross, march
 from ._physics import L, R, log_rate, magnitude
 from ._random import advance, symmetric_uniform, truncated_normal
-from ._stencil import at_stencil, fill_stencil, read_cubic, read_linear
+from ._stencil import at_stencil, fill_stencil, read_cubic, read_linear, read_slope
 
 # Rows of a walk table, in the order in which a pulse changes the parameters; places in ``base`` and ``walked``.
 N_MAX, N_MIN, RADIUS, LENGTH = 0, 1, 2, 3
@@ -76,6 +76,9 @@ class Physics(NamedTuple):
     w_slope: float
     reads_cell: bool
     steepest: float  # no cell's weight changes more per ln N
+    guess_first: float  # about where the nominal cell reads a weight: ln N over equidistant weights
+    guess_inverse_step: float
+    guess: np.ndarray
     reference_length: float  # of the tables, where l only scales time; else 0
 
 
@@ -160,34 +163,89 @@ def _tabled_weight(x, physics, count, scratch):
 
 
 @kernel
-def _read(x, physics, count, scratch):
-    """The weight of a located cell."""
-    if not physics.direct:
-        return _tabled_weight(x, physics, count, scratch)
-    p = scratch.parameters if physics.reads_cell else physics.nominal
-    return physics.w_dark + physics.w_slope * magnitude(_READ_V, math.exp(x), False, physics.full, p)
+def _curve_weight(x, c, nodes, offsets, weights):
+    return read_cubic(c.values, c.x_first, c.kink, c.x_last, c.below, x, offsets, weights, nodes)
 
 
 @kernel
-def find_weight(target, low, high, x, physics, count, scratch):
-    """ln N in [low, high] at which a located cell reads ``target``, from a first guess; an end where it cannot."""
+def _direct_weight(x, p, full, dark, slope):
+    return dark + slope * magnitude(_READ_V, math.exp(x), False, full, p)
+
+
+@inlined
+def _read(x, physics, count, scratch):
+    """The weight of a located cell."""
+    if physics.direct:
+        p = scratch.parameters if physics.reads_cell else physics.nominal
+        return _direct_weight(x, p, physics.full, physics.w_dark, physics.w_slope)
+    nodes = count if physics.read.kink.shape[0] > 1 else 1
+    return _curve_weight(x, physics.read, nodes, scratch.offsets, scratch.weights)
+
+
+@kernel
+def _find_on_curve(target, low, high, x, c, nodes, offsets, weights):
     x = min(max(x, low), high)
     for round_ in range(100):
-        w = _read(x, physics, count, scratch)
-        slope = (_read(x + _DELTA, physics, count, scratch) - w) / _DELTA
+        w = read_cubic(c.values, c.x_first, c.kink, c.x_last, c.below, x, offsets, weights, nodes)
         if w > target:
             high = x
         else:
             low = x
         if high - low <= 1e-13:
             break
-        new = x - (w - target) / slope
-        if not (low < new < high) or round_ % 6 == 5:
-            new = 0.5 * (low + high)
-        if abs(new - x) <= 1e-14 * max(abs(x), 1.0):
-            return new
-        x = new
+        slope = read_slope(c.values, c.x_first, c.kink, c.x_last, c.below, x, offsets, weights, nodes)
+        x, done = _newton(x, w - target, slope, low, high, round_)
+        if done:
+            break
     return x
+
+
+@kernel
+def _find_direct(target, low, high, x, p, full, dark, scale):
+    x = min(max(x, low), high)
+    for round_ in range(100):
+        w = _direct_weight(x, p, full, dark, scale)
+        if w > target:
+            high = x
+        else:
+            low = x
+        if high - low <= 1e-13:
+            break
+        slope = (_direct_weight(x + _DELTA, p, full, dark, scale) - w) / _DELTA
+        x, done = _newton(x, w - target, slope, low, high, round_)
+        if done:
+            break
+    return x
+
+
+@inlined
+def _newton(x, gap, slope, low, high, round_):
+    """(next x within the bracket, whether it is the root)."""
+    new = x - gap / slope
+    # Newton doubles the digits: what a step of 1e-7 leaves is rounding.
+    if low <= new <= high and abs(new - x) <= 1e-7:
+        return new, True
+    if not (low < new < high) or round_ % 6 == 5:
+        new = 0.5 * (low + high)
+    return new, False
+
+
+@inlined
+def find_weight(target, low, high, x, physics, count, scratch):
+    """ln N in [low, high] at which a located cell reads ``target``, from a first guess; an end where it cannot."""
+    if physics.direct:
+        p = scratch.parameters if physics.reads_cell else physics.nominal
+        return _find_direct(target, low, high, x, p, physics.full, physics.w_dark, physics.w_slope)
+    nodes = count if physics.read.kink.shape[0] > 1 else 1
+    return _find_on_curve(target, low, high, x, physics.read, nodes, scratch.offsets, scratch.weights)
+
+
+@inlined
+def _first_guess(target, physics):
+    """ln N at which the nominal cell reads about ``target``."""
+    t = (target - physics.guess_first) * physics.guess_inverse_step
+    k = min(max(int(t), 0), physics.guess.shape[0] - 2)
+    return physics.guess[k] + min(max(t - k, 0.0), 1.0) * (physics.guess[k + 1] - physics.guess[k])
 
 
 @kernel
@@ -465,7 +523,10 @@ def read_cells(cells, physics, scratch):
     """The weights of all cells from their ln N."""
     for cell in range(cells.log_n.shape[0]):
         r, length = np.float64(_of(cells.walked[RADIUS], cell)), np.float64(_of(cells.walked[LENGTH], cell))
-        count = _locate(cells, cell, physics, 1.0, r, length, scratch)
+        if physics.direct:
+            count = _locate(cells, cell, physics, 1.0, r, length, scratch)
+        else:
+            count = _look_up(cells, cell, physics, 1.0, r, length, scratch)
         cells.weight[cell] = _read(cells.log_n[cell], physics, count, scratch)
 
 
@@ -474,10 +535,13 @@ def solve_cells(cells, physics, scratch, target, low, high, out):
     """ln N at which each cell reads ``target``, within [low, high] of ln N; arrays of length 1 hold for every cell."""
     for cell in range(out.shape[0]):
         r, length = np.float64(_of(cells.walked[RADIUS], cell)), np.float64(_of(cells.walked[LENGTH], cell))
-        count = _locate(cells, cell, physics, 1.0, r, length, scratch)
+        if physics.direct:
+            count = _locate(cells, cell, physics, 1.0, r, length, scratch)
+        else:
+            count = _look_up(cells, cell, physics, 1.0, r, length, scratch)
         a, b = np.float64(_of(low, cell)), np.float64(_of(high, cell))
-        x = find_weight(np.float64(_of(target, cell)), a, b, out[cell - 1] if cell else 0.5 * (a + b),
-                        physics, count, scratch)  # fmt: skip
+        wanted = np.float64(_of(target, cell))
+        x = find_weight(wanted, a, b, _first_guess(wanted, physics), physics, count, scratch)
         if x - a < 1e-12:
             x = a
         elif b - x < 1e-12:

@@ -91,6 +91,31 @@ def read_cubic(table, x_first, kinks, x_last, below, x, offsets, weights, count)
     return value
 
 
+@kernel
+def read_slope(table, x_first, kinks, x_last, below, x, offsets, weights, count):
+    """The slope in x of :func:`read_cubic`."""
+    kink = kinks[0] if count == 1 else at_stencil(kinks, offsets, weights, count)
+    if x < kink and below > 0:
+        first, nodes, step, start = 0, below + 1, (kink - x_first) / below, x_first
+    else:
+        first, nodes = below, table.shape[0] - below
+        step, start = (x_last - kink) / (nodes - 1), kink
+    t = (x - start) / step
+    j = min(max(int(t) - 1, 0), nodes - 4)
+    a = t - j
+    b, c, d = a - 1.0, a - 2.0, a - 3.0
+    w0 = -(b * c + b * d + c * d) / 6.0
+    w1 = (a * c + a * d + c * d) / 2.0
+    w2 = -(a * b + a * d + b * d) / 2.0
+    w3 = (a * b + a * c + b * c) / 6.0
+    j += first
+    slope = 0.0
+    for i in range(count):
+        o = offsets[i]
+        slope += weights[i] * (w0 * table[j, o] + w1 * table[j + 1, o] + w2 * table[j + 2, o] + w3 * table[j + 3, o])
+    return slope / step
+
+
 @inlined
 def _place(nodes, x_first, kink, x_last, below, x):
     if x < kink and below > 0:

@@ -37,11 +37,15 @@ _MAX_ROUNDS = 200
 _E, _K = CODATA_2018
 
 
-def full_current(v: torch.Tensor, n: torch.Tensor, p: CellParameters) -> torch.Tensor:
+def full_current(
+    v: torch.Tensor, n: torch.Tensor, p: CellParameters, guess: torch.Tensor | None = None
+) -> torch.Tensor:
     """I in A of the implicit model, with the sign of V; float32 or float64 as ``n``, of the broadcast shape.
 
     Converged to 1e-10 relative in float64, to rounding in float32. Gradients with respect to V, N and the parameters
     flow by implicit differentiation.
+
+    ``guess``: of |I|, of the broadcast shape and within some per cent, on the physical branch; for one sign of V.
     """
     used = [n, v, *(getattr(p, f.name) for f in fields(p))]
     shape = torch.broadcast_shapes(*(x.shape for x in used if isinstance(x, torch.Tensor)))
@@ -53,7 +57,7 @@ def full_current(v: torch.Tensor, n: torch.Tensor, p: CellParameters) -> torch.T
         if count == 0:
             continue
         if count == where.numel():
-            return sign * _solve(v.abs(), n, p, sign < 0)
+            return sign * _solve(v.abs(), n, p, sign < 0, guess)
         picked = p.replace_unchecked(**{
             f.name: x.expand(shape)[where] for f in fields(p) if _varies(x := getattr(p, f.name))
         })  # fmt: skip
@@ -176,7 +180,9 @@ def _g(j: torch.Tensor, c: _Circuit, is_set: bool) -> tuple[torch.Tensor, torch.
     return log_i - torch.log(j), dlog_i - 1 / j, u
 
 
-def _solve(v: torch.Tensor, n: torch.Tensor, p: CellParameters, is_set: bool) -> torch.Tensor:
+def _solve(
+    v: torch.Tensor, n: torch.Tensor, p: CellParameters, is_set: bool, guess: torch.Tensor | None = None
+) -> torch.Tensor:
     shape = n.shape
     circuit = _circuit(v.reshape(-1), n.reshape(-1), _flat(p, shape), is_set)
     differentiable = torch.is_grad_enabled() and any(
@@ -186,8 +192,13 @@ def _solve(v: torch.Tensor, n: torch.Tensor, p: CellParameters, is_set: bool) ->
         frozen = _Circuit(*(
             x.detach() if isinstance(x := getattr(circuit, f.name), torch.Tensor) else x for f in fields(circuit)
         ))  # fmt: skip
-        find = _root_set if is_set else _root_reset
-        parts = [find(frozen.at(slice(k, k + _CHUNK))) for k in range(0, n.numel(), _CHUNK)]
+        chunks = [slice(k, k + _CHUNK) for k in range(0, n.numel(), _CHUNK)]
+        if guess is not None:
+            start = guess.reshape(-1)
+            parts = [_root_near(frozen.at(chunk), start[chunk], is_set) for chunk in chunks]
+        else:
+            find = _root_set if is_set else _root_reset
+            parts = [find(frozen.at(chunk)) for chunk in chunks]
         j = torch.cat(parts) if len(parts) > 1 else parts[0]
     if differentiable:
         # Implicit differentiation: a Newton step from the root changes nothing but carries the gradient.
@@ -229,6 +240,11 @@ def _settled(
     """Where a Newton step was so short that what it leaves is rounding (1e-12), or the bracket has closed."""
     short, rounding = (1e-7, 1e-14) if old.dtype == torch.float64 else (1e-4, 2e-7)
     return (newton & ((new - old).abs() <= short * old)) | (high - low <= rounding * high)
+
+
+def _root_near(c: _Circuit, guess: torch.Tensor, is_set: bool) -> torch.Tensor:
+    high = _short_circuit(c)
+    return _bracketed(c, torch.zeros_like(high), high, torch.minimum(guess, 0.999999 * high), is_set)
 
 
 def _root_set(c: _Circuit) -> torch.Tensor:

@@ -13,6 +13,25 @@ from .factors import Factor, apply_factors
 _ALL_TOGETHER = 8
 
 
+def rates_in_words(device: dict[str, Any], factors: Sequence[Factor]) -> str:
+    """How a study's trials get the rates of their cells where all its factors act: for ``plan``."""
+    made = apply_factors({"device": device, "network": {}}, {f.name: f.high for f in factors if f.path[0] == "device"})
+    if not is_physical(made["device"]):
+        return f"those of aihwkit's {made['device']['aihwkit']}"
+    from vcm_sweep.device.tables import MAX_AXES, axis_names, is_direct
+
+    cells = build_device(made["device"])
+    names = axis_names(cells)
+    if not is_direct(cells):
+        return f"{cells.model} model, tables over {', '.join(('N', *names))}"
+    if cells.method == "direct":
+        return f"{cells.model} model, equations solved for each pulse, as asked: some 20 times slower than tables"
+    return (
+        f"{cells.model} model, equations solved for each pulse, some 20 times slower than tables: {', '.join(names)} "
+        f"differ between cells or pulses, and tables have {MAX_AXES} axes besides N"
+    )
+
+
 def check_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
     """Raise StudyError for ends of ranges that make no device: of one factor, of two, and of all where they are few.
 
