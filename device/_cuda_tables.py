@@ -51,8 +51,13 @@ def _plane(at, outer, inner):
 def _volume(at, outer, middle, inner):
     first, step, c0, c1, c2, c3 = outer
     at += first
-    value = c0 * _plane(at, middle, inner) + c1 * _plane(at + step, middle, inner)
-    return value + c2 * _plane(at + 2 * step, middle, inner) + c3 * _plane(at + 3 * step, middle, inner)
+    value = tl.zeros_like(c0)
+    # Not unrolled: 64 loads in each place that reads a table take minutes to compile.
+    for i in range(4):
+        weight = tl.where(i < 2, tl.where(i == 0, c0, c1), tl.where(i == 2, c2, c3))
+        value += weight * _plane(at, middle, inner)
+        at += step
+    return value
 
 
 @triton.jit
