@@ -64,14 +64,15 @@ def _volume(at, outer, middle, inner):
 def at_stencil(at, width, stencil, AXES: tl.constexpr):
     """A quantity of the parameters alone, from its ``width`` nodes at the pointers ``at``; one node holds for all."""
     value = tl.load(at)
-    if AXES > 0:
-        if width > 1:
-            if AXES == 1:
-                value = _line(at, stencil[0])
-            elif AXES == 2:
-                value = _plane(at, stencil[0], stencil[1])
-            else:
-                value = _volume(at, stencil[0], stencil[1], stencil[2])
+    if AXES == 0:
+        return value
+    if width > 1:
+        if AXES == 1:
+            value = _line(at, stencil[0])
+        elif AXES == 2:
+            value = _plane(at, stencil[0], stencil[1])
+        else:
+            value = _volume(at, stencil[0], stencil[1], stencil[2])
     return value
 
 

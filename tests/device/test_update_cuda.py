@@ -268,13 +268,13 @@ WALKS = {
 
 
 def check_walks_are_distributed_as_on_the_cpu(device: str) -> None:
-    """One trial walks in everything and with spread, one in the radius with the way covered, one not at all, one across its kinks."""
+    """One trial walks in everything, with spread, one in the radius with the way covered, one not, one over a kink."""
     fast = CellParameters(r=40e-9)
     devices = [
         VCMDevice(parameters=fast, variability=Variability(c2c=WALKS, d2d={"r": Spread(0.02, 0.1)})),
         VCMDevice(parameters=fast, variability=Variability(c2c={"r": Walk(slope=0.2, clip=0.1)})),
         VCMDevice(parameters=fast, variability=Variability(d2d={"r": Spread(0.02, 0.1)})),
-        VCMDevice(fast, model="full", read_path="nominal", variability=Variability(c2c={"r": Walk(direct=0.01, clip=0.1)})),
+        VCMDevice(fast, Variability(c2c={"r": Walk(direct=0.01, clip=0.1)}), model="full", read_path="nominal"),
     ]
     out, inn = 64, 64
     x, d = torch.ones(4, 2, inn), torch.ones(4, 2, out)
