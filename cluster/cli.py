@@ -167,6 +167,10 @@ def _run(arguments: argparse.Namespace) -> int:
     study = Study.from_toml(arguments.study)
     directory = arguments.out or default_directory(study)
     settings = _settings(arguments)
+    if settings.device == "cuda":
+        from vcm_sweep.sweep.corners import check_gpu_corners
+
+        check_gpu_corners(study.device, study.factors)
     # Found or downloaded once, here, where a failure is one line.
     from vcm_sweep.sweep.data import load
 

@@ -79,7 +79,7 @@ class StackTables:
         nodes = _Nodes()
         layout, scalars = [], []
         for cells, pulse in zip(physics, pulses, strict=True):
-            row, numbers = [pulse.walks, pulse.needs_ratio], [pulse.pulse_s, cells.reference_length]
+            row, numbers = [int(pulse.walks), int(pulse.needs_ratio)], [pulse.pulse_s, cells.reference_length]
             for axis in range(MAX_AXES):
                 present = axis < len(cells.codes)
                 row += [int(cells.codes[axis]), int(cells.axes[axis, 2])] if present else [RADIUS, 1]

@@ -1,7 +1,7 @@
 """Whether every device that a study's factors can make can be built."""
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations, product
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, combinations, product
 from typing import Any
 
 from vcm_sweep.device.errors import DeviceError
@@ -41,21 +41,48 @@ def check_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
     Args:
         device: canonical [device] table. factors: of the study.
     """
-    for ends in _corners([factor for factor in factors if factor.path[0] == "device"]):
+    corners = _corners([factor for factor in factors if factor.path[0] == "device"])
+    _check_each(
+        device, corners, lambda made: build_device(made) if is_physical(made) else canonical_device(made),
+        fix=": narrow one of the ranges",
+    )  # fmt: skip
+
+
+def check_gpu_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
+    """Raise StudyError where a GPU cannot pulse the cells of a study, at the same ends and with all factors at work."""
+    # Loads the compiled kernels, which studies do without.
+    from vcm_sweep.device import check_gpu
+
+    if not is_physical(device):
+        return
+    own = [factor for factor in factors if factor.path[0] == "device"]
+    try:
+        check_gpu(build_device(device))
+    except DeviceError as error:
+        raise StudyError(f"[device] {error}") from None
+    if own:
+        everything = tuple((factor, factor.high) for factor in own)
+        _check_each(device, chain(_corners(own), [everything]), lambda made: check_gpu(build_device(made)))
+
+
+type _Corner = tuple[tuple[Factor, float], ...]
+
+
+def _check_each(
+    device: dict[str, Any], corners: Iterable[_Corner], check: Callable[[dict[str, Any]], object], fix: str = ""
+) -> None:
+    for ends in corners:
         values = {factor.name: value for factor, value in ends}
         made = apply_factors({"device": device, "network": {}}, values)["device"]
         try:
-            if is_physical(made):
-                build_device(made)
-            else:
-                canonical_device(made)
+            check(made)
         except (DeviceError, StudyError) as error:
             where = " and ".join(f"{name} at {value:g}" for name, value in values.items())
-            narrow = ": narrow one of the ranges" if len(values) > 1 else ""
-            raise StudyError(f"factor{'s' if len(values) > 1 else ''} {where}: {error}{narrow}") from None
+            several = len(values) > 1
+            raise StudyError(f"factor{'s' if several else ''} {where}: {error}{fix if several else ''}") from None
 
 
-def _corners(factors: Sequence[Factor]) -> Iterator[tuple[tuple[Factor, float], ...]]:
+def _corners(factors: Sequence[Factor]) -> Iterator[_Corner]:
     sizes = {1, min(2, len(factors)), len(factors) if len(factors) <= _ALL_TOGETHER else 1}
     for size in sorted(sizes - {0}):
         for chosen in combinations(factors, size):

@@ -28,12 +28,16 @@ from vcm_sweep.device import (
     DeviceError,
     Mismatch,
     Periphery,
+    PulseError,
     Spread,
+    StuckCells,
+    TargetWalk,
     Variability,
     VCMDevice,
     Walk,
+    Window,
+    check_gpu,
 )
-from vcm_sweep.device import _cuda_draw, _cuda_find, _cuda_pulse
 from vcm_sweep.device import _update_cuda as cuda
 from vcm_sweep.device._pulse import Curve
 from vcm_sweep.device.array import CellArrays, _train
@@ -44,13 +48,12 @@ LOG_LOW, LOG_HIGH = math.log(0.06), math.log(1.98974521274400865)
 
 def coarse(curve: Curve) -> Curve:
     """A sixteenth of the nodes of ln N, for a shorter march: both kernels read the same tables, right or not."""
-    last = len(curve.values) - 1
-    below = -(-curve.below // 16)
-    chosen = [round(curve.below * i / below) for i in range(below)]
-    above = max((last - curve.below) // 16, 4)
-    chosen += [curve.below + round((last - curve.below) * i / above) for i in range(above + 1)]
+    above = len(curve.values) - 1 - curve.below
+    # A cubic needs four nodes on either side of the kink.
+    few, many = max(curve.below // 16, min(curve.below, 4)), max(above // 16, 4)
+    chosen = [*np.arange(few) * curve.below // max(few, 1), *(curve.below + np.arange(many + 1) * above // many)]
     values = np.ascontiguousarray(curve.values[chosen])
-    return curve._replace(below=below, values=values, power=curve.power[chosen] if curve.power.size else curve.power)
+    return curve._replace(below=few, values=values, power=curve.power[chosen] if curve.power.size else curve.power)
 
 
 def stack(devices: Sequence[VCMDevice], out: int, inn: int, start: float | None = 0.0, first: int = 1) -> CellArrays:
@@ -143,6 +146,61 @@ def check_every_slot_fires_as_on_the_cpu(device: str) -> None:
     assert (numba.counters[1:3, 3] > 0).all()
 
 
+# Kinks that move with the cell, cells that read for themselves, windows of their own, stuck cells, other speeds.
+STUCK = StuckCells(low=0.1, high=0.1)
+TABLES = (
+    VCMDevice(model="full", pulse_s=1e-4),
+    VCMDevice(model="full", pulse_s=1e-3, variability=Variability(d2d={"r": Spread(0.05, 0.1)}, stuck=STUCK)),
+    VCMDevice(model="full", read_path="nominal", variability=Variability(d2d={"phi_Bn0": Spread(0.02, 0.05)})),
+    VCMDevice(
+        pulse_s=1e-3, variability=Variability(d2d={"nu_0": Spread(0.2, 0.4)}, stuck=STUCK,
+                                              window=Window(w_min=Spread(0.1, 0.2), w_max=Spread(0.1, 0.2))),
+    ),
+)  # fmt: skip
+THREE_AXES = (
+    VCMDevice(model="full", variability=Variability(d2d={"r": Spread(0.02, 0.03), "l": Spread(0.02, 0.03)})),
+    VCMDevice(
+        variability=Variability(d2d={"r": Spread(0.05, 0.1), "dW_A": Spread(0.01, 0.02), "T_0": Spread(0.01, 0.02)})
+    ),
+    VCMDevice(),
+)
+
+
+def check_tables_windows_and_stuck_cells_as_on_the_cpu(device: str) -> None:
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randint(-1, 2, (4, 2, 12), generator=generator).float()
+    d = torch.randint(-1, 2, (4, 2, 10), generator=generator).float()
+    before, numba, under_test = both(
+        TABLES, 10, 12, x, d, [1e3] * 4, UpdateParameters(desired_bl=64, **EVERY_SLOT), device, start=None
+    )
+    assert_same(numba, under_test)
+    for trial in (0, 1, 2):
+        kink = torch.from_numpy(numba._physics[trial].set.kink).mean()
+        assert ((before.log_n[trial] < kink) != (numba.log_n[trial] < kink)).any()
+    for trial in (1, 3):
+        stuck = numba.stuck[trial] != 0
+        assert stuck.any()
+        assert torch.equal(under_test.log_n[trial][stuck], before.log_n[trial][stuck])
+        stopped = under_test.log_n[trial][under_test.log_n[trial] == numba.high[trial]]
+        assert len(torch.unique(stopped)) > 1
+
+
+def check_three_axes_as_on_the_cpu(device: str) -> None:
+    generator = torch.Generator().manual_seed(6)
+    x = torch.randint(-1, 2, (3, 1, 6), generator=generator).float()
+    d = torch.randint(-1, 2, (3, 1, 5), generator=generator).float()
+    before, numba, under_test = both(
+        THREE_AXES, 5, 6, x, d, [1e3] * 3, UpdateParameters(desired_bl=64, **EVERY_SLOT), device, start=None
+    )
+    assert_same(numba, under_test)
+    assert ((numba.log_n - before.log_n).abs().amax(1) > 0.1).all()
+    # A trial without axes gives the same bits beside one with three.
+    alone = stack(THREE_AXES[2:], 5, 6, None, first=3)
+    pulse_cuda(alone, x[2:], d[2:], [1e3], UpdateParameters(desired_bl=64, **EVERY_SLOT), [7002], device)
+    assert torch.equal(alone.log_n[0], under_test.log_n[2])
+    assert torch.equal(alone.weight[0], under_test.weight[2])
+
+
 def check_one_direction_to_the_window_and_back(device: str) -> None:
     """Also a batch of more samples than a word has bits."""
     cells = [stack(DEVICES[:3], 5, 6, None) for _ in range(2)]
@@ -154,7 +212,7 @@ def check_one_direction_to_the_window_and_back(device: str) -> None:
         cells[0].pulse(x, d, [1e3] * 3, update, [1, 2, 3])
         pulse_cuda(cells[1], x, d, [1e3] * 3, update, [1, 2, 3], device)
         assert_same(*cells)
-    assert (cells[0].counters > 0).all()
+    assert (cells[0].counters[:, :4] > 0).all()
 
 
 def check_rounded_products_as_on_the_cpu(device: str) -> None:
@@ -210,21 +268,22 @@ WALKS = {
 
 
 def check_walks_are_distributed_as_on_the_cpu(device: str) -> None:
-    """One trial walks in everything and with spread, one in the radius with the way covered, one not at all."""
+    """One trial walks in everything, with spread, one in the radius with the way covered, one not, one over a kink."""
     fast = CellParameters(r=40e-9)
     devices = [
         VCMDevice(parameters=fast, variability=Variability(c2c=WALKS, d2d={"r": Spread(0.02, 0.1)})),
         VCMDevice(parameters=fast, variability=Variability(c2c={"r": Walk(slope=0.2, clip=0.1)})),
         VCMDevice(parameters=fast, variability=Variability(d2d={"r": Spread(0.02, 0.1)})),
+        VCMDevice(fast, Variability(c2c={"r": Walk(direct=0.01, clip=0.1)}), model="full", read_path="nominal"),
     ]
     out, inn = 64, 64
-    x, d = torch.ones(3, 2, inn), torch.ones(3, 2, out)
+    x, d = torch.ones(4, 2, inn), torch.ones(4, 2, out)
     d[:, 1] = -1.0
     update = UpdateParameters(desired_bl=7, **EVERY_SLOT)
-    before, numba, under_test = both(devices, out, inn, x, d, [1e3] * 3, update, device)
+    before, numba, under_test = both(devices, out, inn, x, d, [1e3] * 4, update, device)
     assert torch.equal(numba.counters[:, :2], under_test.counters[:, :2])
     torch.testing.assert_close(under_test.log_n[2], numba.log_n[2], rtol=0, atol=1e-9)
-    for trial, walking in ((0, VARYING), (1, ("r",)), (2, ())):
+    for trial, walking in ((0, VARYING), (1, ("r",)), (2, ()), (3, ("r",))):
         for name in VARYING:
             base = getattr(before, f"base_{name}")[trial]
             a, b = (getattr(c, f"walked_{name}")[trial] / base - 1 for c in (numba, under_test))
@@ -316,10 +375,17 @@ def test_on_the_gpu(check):
 
 
 @needs_triton
-@pytest.mark.parametrize("kind", [0, 1, 2])
-@pytest.mark.parametrize("walking", [False, True])
-@pytest.mark.parametrize("one", [False, True])
-def test_kernels_compile_for_an_h100(monkeypatch, tmp_path, kind, walking, one):
+@pytest.mark.parametrize(
+    ("kind", "walking", "axes", "one"),
+    [
+        (0, False, 0, False),
+        (0, False, 1, True),
+        (1, True, 1, False),
+        pytest.param(2, False, 2, True, marks=pytest.mark.slow),
+        pytest.param(0, True, 3, True, marks=pytest.mark.slow),
+    ],
+)
+def test_kernels_compile_for_an_h100(monkeypatch, tmp_path, kind, walking, axes, one):
     """Triton compiles without a GPU; ``one``: with every integer that Triton specialises at 1."""
     import triton
     from triton.backends.compiler import GPUTarget
@@ -330,19 +396,16 @@ def test_kernels_compile_for_an_h100(monkeypatch, tmp_path, kind, walking, one):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     constants = {
         "D_RESOLUTION": 0.0, "X_RESOLUTION": 0.01, "BOUNDED": kind == 0, "BL_MANAGEMENT": True, "MANAGEMENT": True,
-        "KIND": kind, "WALKING": walking, "LISTED": cuda.CELLS_SEARCHED,
+        "KIND": kind, "WALKING": walking, "AXES": axes, "LISTED": cuda.CELLS_SEARCHED,
     }  # fmt: skip
-    integers = {"batch", "inputs", "outputs", "blocks", "desired_bl"}
-    kinds = {"keys": "*i64", "layout": "*i64", "listed": "*i32", "counts": "*i32", "x": "*fp32", "d": "*fp32"}
-    kinds |= {
-        "weight": "*fp32",
-        "boosts": "*fp32",
-        **dict.fromkeys(("rows", "columns"), "*i64" if kind == 0 else "*fp64"),
-    }
+    integers = {"batch", "inputs", "outputs", "blocks", "desired_bl", "varied_rows"}
+    kinds = dict.fromkeys(("x", "d", "weight", "boosts", "rates", "varied"), "*fp32")
+    kinds |= {"keys": "*i64", "layout": "*i64", "listed": "*i32", "counts": "*i32"}
+    kinds |= dict.fromkeys(("rows", "columns"), "*i64" if kind == 0 else "*fp64")
     for kernel, lanes, warps in (
-        (cuda._draw_lines, cuda.LINES_AT_ONCE, 4),
-        (cuda._find_cells, cuda.CELLS_SEARCHED, 4),
-        (cuda._march_cells, cuda.CELLS_MARCHED, 1),
+        (cuda.draw_lines, cuda.LINES_AT_ONCE, 4),
+        (cuda.find_cells, cuda.CELLS_SEARCHED, 4),
+        (cuda.pulse_cells, cuda.CELLS_MARCHED, 1),
     ):
         signature, fixed = {}, {}
         for place, name in enumerate(kernel.arg_names):
@@ -386,6 +449,27 @@ def test_trains_longer_than_a_word_are_refused(options):
     train = _train(VCMDevice(), 0.1, UpdateParameters(**options))
     with pytest.raises(DeviceError, match="desired_bl"):
         cuda.update_stack(*[torch.zeros(1, 1, 1)] * 4, train, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        (VCMDevice(method="direct"), "method = 'direct'"),
+        (VCMDevice(variability=Variability(targets={"r": TargetWalk(sigma=0.01, clip=0.03)})), "targets"),
+        (VCMDevice(variability=Variability(pulse=PulseError(width=0.01))), "errors of single pulses"),
+        (VCMDevice(model="full", variability=Variability(c2c={"r": Walk(direct=0.01, clip=0.02)})), "read_path"),
+    ],
+)
+def test_what_a_gpu_cannot_do_is_refused_before_it_pulses(device, words):
+    with pytest.raises(DeviceError, match=words) as refused:
+        check_gpu(device)
+    assert "run on a CPU" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    cells = CellArrays([VCMDevice(), device], 2, 3, [ArraySeeds(1, 2, 3)] * 2, 0)
+    before = cells.log_n.clone()
+    with pytest.raises(DeviceError, match=words):
+        cells.pulse_on_device(torch.ones(2, 1, 3), torch.ones(2, 1, 2), [0.1, 0.1], UpdateParameters(), [1, 2])
+    assert torch.equal(cells.log_n, before)
 
 
 def main() -> None:
