@@ -18,7 +18,7 @@ from ._pulse import (
     Pulses,
 )
 from .parameters import CellParameters
-from .tables import AMPLITUDE, Curves, RateTables, is_direct
+from .tables import AMPLITUDE, Curves, RateTables
 from .variability import TARGETS, VARYING
 from .vcm_device import VCMDevice
 

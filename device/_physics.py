@@ -175,7 +175,7 @@ def log_rate(v, x, is_set, full, p):
     series = p[R_TIOX] + p[R_0] * (1 + p[R_0] * p[ALPHA_LINE] * i * i * p[R_TH_LINE])
     thermal = p[R_TH0] * (p[R_NOMINAL] / p[R]) ** 2 * (1.0 if is_set else p[R_THEFF])
     theta = boltzmann * (p[T_0] + i * (v - i * series) * thermal)
-    if is_set:
+    if is_set:  # noqa: SIM108 (the two are two equations)
         field = i * _PER_LENGTH / (n * charge * p[MU_N] * math.pi * p[R] ** 2)
     else:
         field = (v - i * series) / p[L_CELL]

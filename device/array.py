@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ._kernel import kernel_physics, kernel_pulses
 from ._pulse import (
     Cells,
-    Physics,
-    Pulses,
     Scratch,
     read_cells,
     solve_cells,
@@ -18,10 +17,9 @@ from ._pulse import (
 from ._random import stream_key
 from ._update import DETERMINISTIC_IMPLICIT, MEAN_COUNT, STOCHASTIC, Train, update_array
 from .errors import DeviceError
-from ._kernel import kernel_physics, kernel_pulses
 from .seeds import ArraySeeds
-from .tables import RateTables, analytic, is_direct, shared_tables
-from .variability import VARYING, Spread, draw_spreads
+from .tables import analytic, is_direct, shared_tables
+from .variability import VARYING, draw_spreads
 from .vcm_device import VCMDevice
 
 if TYPE_CHECKING:
@@ -43,8 +41,9 @@ class CellArrays(torch.nn.Module):
     where no trial lets them differ; ``varied`` (K, n, out * in) float32, the other parameters that spread, by
     ``varied_names``; ``targets`` of r and l and the ``polarity`` of the last pulse, where targets are on; ``boost``
     exp(m/2); ``rate`` a factor on both speeds; ``low``, ``high`` float64, ln N where the window ends (crossed for
-    cells that are stuck: ``stuck``, int8, -1 low, +1 high); ``w_low``, ``w_high`` the window as weights; ``telegraph``, ``flicker`` the slow noise of
-    reading; ``counters`` (K, 5) float64, see ``COUNTERS``. A last axis of 1 holds for every cell.
+    cells that are stuck: ``stuck``, int8, -1 low, +1 high); ``w_low``, ``w_high`` the window as weights;
+    ``telegraph``, ``flicker`` the slow noise of reading; ``counters`` (K, 5) float64, see ``COUNTERS``. A last axis
+    of 1 holds for every cell.
 
     A parameter that walks has a ``walked_*`` of its own; otherwise it is the ``base_*`` tensor.
     """
@@ -112,7 +111,9 @@ class CellArrays(torch.nn.Module):
         self.register_buffer("w_low", _stack([low.float() for low, _ in ends]))
         self.register_buffer("w_high", _stack([high.float() for _, high in ends]))
         nothing = torch.zeros(1, dtype=torch.int8)
-        stuck = drawn(_STUCK, lambda d, g: d.variability.stuck.draw(cells, g) if d.variability.stuck.active else nothing)
+        stuck = drawn(_STUCK, lambda d, g: (
+            d.variability.stuck.draw(cells, g) if d.variability.stuck.active else nothing
+        ))  # fmt: skip
         self.register_buffer(
             "telegraph",
             drawn(_TELEGRAPH, lambda d, g: (

@@ -148,15 +148,17 @@ def build_tables(device: VCMDevice) -> RateTables:
     while True:
         read = _read_curves(device, axes if device.reads_cell and device.model == "full" else (), finer)
         x_range = _x_range(device, read)
-        pulses = [_pulse_curves(device, axes, x_range, v, finer) for v in (device.set_voltage_v, device.reset_voltage_v)]
-        if max(c.error for c in pulses) <= TOLERANCE and read.error <= WEIGHT_TOLERANCE:
-            return RateTables(axes, pulses[0], pulses[1], read)
+        voltages = device.set_voltage_v, device.reset_voltage_v
+        up, down = (_pulse_curves(device, axes, x_range, v, finer) for v in voltages)
+        if max(up.error, down.error) <= TOLERANCE and read.error <= WEIGHT_TOLERANCE:
+            return RateTables(axes, up, down, read)
         finer *= math.sqrt(2)
         axes = tuple(Axis(a.name, a.first, a.last, math.ceil(a.count * 1.35)) for a in axes)
-        if max(c.values.size for c in (*pulses, read)) > _MAX_NODES:
+        if max(c.values.size for c in (up, down, read)) > _MAX_NODES:
             ranges = ", ".join(f"{a.name} = {a.first:.3g}..{a.last:.3g}" for a in axes) or "the nominal cell"
             raise DeviceError(
-                f"no table is accurate to {TOLERANCE:g} over {ranges}: narrow the ranges (clip) or use method = 'direct'"
+                f"no table is accurate to {TOLERANCE:g} over {ranges}: narrow the ranges (clip) or use "
+                "method = 'direct'"
             )
 
 
