@@ -224,10 +224,9 @@ class CellArrays(torch.nn.Module):
                 target = target + error * (device.periphery.w_max - device.periphery.w_min)
             if device.periphery.clamped:
                 target = torch.minimum(torch.maximum(target, self.w_low[k]), self.w_high[k])
-            stuck = self.stuck[k].cpu() if self.stuck.shape[1] > 1 else None
-            if stuck is not None:
-                ends = torch.where(stuck < 0, self.w_low[k], self.w_high[k])
-                target = torch.where(stuck != 0, ends, target)
+            stuck = self.stuck[k].cpu()
+            if bool(stuck.any()):
+                target = torch.where(stuck != 0, torch.where(stuck < 0, self.w_low[k], self.w_high[k]), target)
             low, high = self._limits(k, stuck)
             solve_cells(
                 cells[k], self._physics[k], Scratch.new(), target.contiguous().numpy(), low.numpy(), high.numpy(),
@@ -271,7 +270,7 @@ class CellArrays(torch.nn.Module):
         steps = np.empty((3, len(chosen)))
         step_cells(arrays, physics, self._pulses[k], scratch, x, chosen, steps)
         at_zero, up, down = torch.from_numpy(steps)
-        stuck = self.stuck[k].cpu() if self.stuck.shape[1] > 1 else torch.zeros(total, dtype=torch.int8)
+        stuck = self.stuck[k].cpu().expand(total)
         good = (at_zero.abs() < 1e-3) & (up > at_zero) & (down < at_zero) & (stuck[chosen] == 0)
         return torch.log((at_zero - down)[good] / (up - at_zero)[good])
 
