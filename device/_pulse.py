@@ -307,11 +307,12 @@ def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, c
             if (w_end - w_before) * direction <= 0.0:
                 counters[SKIPPED] += left
                 break
-        time = pulses.pulse_s * together * speed_factor
+        pulse_s = pulses.pulse_s
         amplitude = 1.0
         if pulses.width > 0.0:
             state, z = truncated_normal(state, pulses.clip)
-            time *= 1.0 + pulses.width * z
+            pulse_s *= 1.0 + pulses.width * z
+        time = pulse_s * together * speed_factor
         if pulses.amplitude > 0.0:
             state, z = truncated_normal(state, pulses.clip)
             amplitude += pulses.amplitude * z
@@ -357,7 +358,7 @@ def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, c
         counters[counter] += done
         counters[SKIPPED] += together - done
         power = _power(0.5 * (before + x), direction, amplitude, physics, count, scratch)
-        counters[ENERGY_J] += power * pulses.pulse_s * done
+        counters[ENERGY_J] += power * pulse_s * done
         left -= together
         if pulses.walks:
             ratio = 0.0
