@@ -350,7 +350,8 @@ def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, c
                 scratch.offsets, scratch.weights, count, stop, bound,
             )  # fmt: skip
         # Only a step that may have gone too far is read.
-        if pulses.own_window and physics.steepest * abs(x - before) >= (w_end - w_before) * direction:
+        may_pass = pulses.moves or physics.steepest * abs(x - before) >= (w_end - w_before) * direction
+        if pulses.own_window and may_pass:
             w = _read(x, physics, count, scratch)
             if (w - w_end) * direction > 0.0:
                 x = find_weight(w_end, min(before, x), max(before, x), x, physics, count, scratch)
