@@ -200,6 +200,12 @@ def _power(x, direction, amplitude, physics, count, scratch):
     return read_linear(c.power, c.x_first, kink, c.x_last, c.below, x, scratch.offsets, scratch.weights, count)
 
 
+@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+def _log_length(physics, length):
+    """What ln of the rate gains over the tables' where l only scales time."""
+    return math.log(physics.reference_length / length) if physics.reference_length > 0.0 else 0.0
+
+
 @nb.njit(cache=True, error_model="numpy", _nrt=False)
 def _stride(x, direction, time, cells, cell, physics, amplitude, r, length, target_r, target_l, stop, bound, scratch):
     """(x after the pulse, time left, r, l): strides of ln N with the rate taken anew at each, r and l on their way."""
@@ -207,7 +213,7 @@ def _stride(x, direction, time, cells, cell, physics, amplitude, r, length, targ
     way = math.exp(bound) - n_old
     r_now, l_now = r, length
     count = _locate(cells, cell, physics, amplitude, r, length, scratch)
-    low = _log_rate(x, direction, amplitude, physics, count, scratch)
+    low = _log_rate(x, direction, amplitude, physics, count, scratch) + _log_length(physics, length)
     while time > 0.0 and (stop - x) * direction > 0.0:
         edge = x + direction * _STRIDE
         if (stop - edge) * direction < 0.0:
@@ -216,7 +222,7 @@ def _stride(x, direction, time, cells, cell, physics, amplitude, r, length, targ
         r_edge, l_edge = r + (target_r - r) * part, length + (target_l - length) * part
         if r_edge != r_now or l_edge != l_now:
             count = _locate(cells, cell, physics, amplitude, r_edge, l_edge, scratch)
-        high = _log_rate(edge, direction, amplitude, physics, count, scratch)
+        high = _log_rate(edge, direction, amplitude, physics, count, scratch) + _log_length(physics, l_edge)
         if not (low == low and high == high):
             return x, -1.0, r_now, l_now
         slope = (high - low) / (edge - x)
@@ -318,8 +324,6 @@ def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, c
             amplitude += pulses.amplitude * z
             if not strided:
                 count = _locate(cells, cell, physics, amplitude, r, length, scratch)
-        if physics.reference_length > 0.0:
-            time *= physics.reference_length / length
         before = x
         if strided:
             target_r, target_l = r, length
@@ -344,6 +348,8 @@ def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, c
                     cells.walked[LENGTH][cell] = length
             count = _locate(cells, cell, physics, amplitude, r, length, scratch)
         else:
+            if physics.reference_length > 0.0:
+                time *= physics.reference_length / length
             kink = at_stencil(curve.kink, scratch.offsets, scratch.weights, count)
             x, unused = march(
                 x, direction, time, curve.values, curve.x_first, kink, curve.x_last, curve.below,
