@@ -184,6 +184,9 @@ class CellArrays(torch.nn.Module):
                 low, high = torch.tensor([-torch.inf]).double(), torch.tensor([torch.inf]).double()
             elif per_cell:
                 low, high = self._solved(k, self.w_low[k]), self._solved(k, self.w_high[k])
+                # A cell that its own N_min or N_max stops has no other end: those may walk.
+                least, most = self._bounds(k)
+                low, high = low.masked_fill(low <= least, -torch.inf), high.masked_fill(high >= most, torch.inf)
             if bool(stuck[k].any()):
                 low, high = low.expand(cells).clone(), high.expand(cells).clone()
                 low[stuck[k] != 0], high[stuck[k] != 0] = torch.inf, -torch.inf
