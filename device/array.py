@@ -42,8 +42,8 @@ class CellArrays(torch.nn.Module):
     ``varied_names``; ``targets`` of r and l and the ``polarity`` of the last pulse, where targets are on; ``boost``
     exp(m/2); ``rate`` a factor on both speeds; ``low``, ``high`` float64, ln N where the window ends (crossed for
     cells that are stuck: ``stuck``, int8, -1 low, +1 high); ``w_low``, ``w_high`` the window as weights;
-    ``telegraph``, ``flicker`` the slow noise of reading; ``counters`` (K, 5) float64, see ``COUNTERS``. A last axis
-    of 1 holds for every cell.
+    ``telegraph``, ``flicker`` the slow noise of reading; ``counters`` (K, 5) float64, see ``COUNTERS``; ``writes``
+    (K,) int64, how often weights were written and verified. A last axis of 1 holds for every cell.
 
     A parameter that walks has a ``walked_*`` of its own; otherwise it is the ``base_*`` tensor.
     """
@@ -63,6 +63,7 @@ class CellArrays(torch.nn.Module):
     telegraph: torch.Tensor
     flicker: torch.Tensor
     counters: torch.Tensor
+    writes: torch.Tensor
 
     def __init__(
         self, devices: Sequence[VCMDevice], out_size: int, in_size: int, seeds: Sequence[ArraySeeds], index: int
@@ -91,7 +92,8 @@ class CellArrays(torch.nn.Module):
     def fabricate(self, seeds: Sequence[ArraySeeds], index: int) -> None:
         """Draw new arrays from the trials' device streams, all weights at 0. ``index`` names the layer."""
         cells = self.out_size * self.in_size
-        self._seeds, self._index, self.writes = list(seeds), index, 0
+        self._seeds, self._index = list(seeds), index
+        self.register_buffer("writes", torch.zeros(self.trials, dtype=torch.int64))
 
         def drawn(stream: int, draw: Callable[[VCMDevice, torch.Generator], torch.Tensor]) -> torch.Tensor:
             return _stack([
@@ -222,7 +224,7 @@ class CellArrays(torch.nn.Module):
         for k, device in enumerate(self.devices):
             target = weight[k].reshape(-1).float()
             if verify and device.variability.write.sigma > 0:
-                key = stream_key(self._seeds[k].device, self._index, _WRITE, self.writes)
+                key = stream_key(self._seeds[k].device, self._index, _WRITE, int(self.writes[k]))
                 error = device.variability.write.draw(target.shape, torch.Generator().manual_seed(key))
                 target = target + error * (device.periphery.w_max - device.periphery.w_min)
             if device.periphery.clamped:
@@ -281,6 +283,10 @@ class CellArrays(torch.nn.Module):
         cells = self._cells(k)
         return cells._replace(walked=cells.base)
 
+    def resume(self, seeds: Sequence[ArraySeeds], index: int) -> None:
+        """Take the streams of arrays whose buffers have been copied here: what is drawn later comes from those."""
+        self._seeds, self._index = list(seeds), index
+
     def state(self, k: int) -> dict[str, torch.Tensor]:
         """All that pulses and reads change in trial k's array, on the CPU; the rest follows from its seed."""
         state = {"log_n": self.log_n[k], "weight": self.weight[k], "counters": self.counters[k]}
@@ -290,6 +296,8 @@ class CellArrays(torch.nn.Module):
                 state[f"walked_{name}"] = self.get_buffer(f"walked_{name}")[k]
         if self._pulses[k].moves:
             state |= {"targets": self.targets[k], "polarity": self.polarity[k]}
+        if variability.write.sigma > 0:
+            state["writes"] = self.writes[k]
         if variability.telegraph.active:
             state["telegraph"] = self.telegraph[k]
         if variability.read_noise.flicker > 0:
