@@ -270,6 +270,12 @@ def _power(x, direction, amplitude, physics, count, scratch):
     return read_linear(c.power, c.x_first, kink, c.x_last, c.below, x, scratch.offsets, scratch.weights, count)
 
 
+@inlined
+def _log_length(physics, length):
+    """What ln of the rate gains over the tables' where l only scales time."""
+    return math.log(physics.reference_length / length) if physics.reference_length > 0.0 else 0.0
+
+
 @kernel
 def _stride(x, direction, time, cells, cell, physics, amplitude, r, length, target_r, target_l, stop, bound, scratch):
     """(x after the pulse, time left, r, l): strides of ln N with the rate taken anew at each, r and l on their way."""
@@ -277,7 +283,7 @@ def _stride(x, direction, time, cells, cell, physics, amplitude, r, length, targ
     way = math.exp(bound) - n_old
     r_now, l_now = r, length
     count = _locate(cells, cell, physics, amplitude, r, length, scratch)
-    low = _log_rate(x, direction, amplitude, physics, count, scratch)
+    low = _log_rate(x, direction, amplitude, physics, count, scratch) + _log_length(physics, length)
     while time > 0.0 and (stop - x) * direction > 0.0:
         edge = x + direction * _STRIDE
         if (stop - edge) * direction < 0.0:
@@ -286,7 +292,7 @@ def _stride(x, direction, time, cells, cell, physics, amplitude, r, length, targ
         r_edge, l_edge = r + (target_r - r) * part, length + (target_l - length) * part
         if r_edge != r_now or l_edge != l_now:
             count = _locate(cells, cell, physics, amplitude, r_edge, l_edge, scratch)
-        high = _log_rate(edge, direction, amplitude, physics, count, scratch)
+        high = _log_rate(edge, direction, amplitude, physics, count, scratch) + _log_length(physics, l_edge)
         if not (low == low and high == high):
             return x, -1.0, r_now, l_now
         slope = (high - low) / (edge - x)
@@ -417,7 +423,7 @@ def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, c
         power = read_linear(
             curve.power, curve.x_first, kink, curve.x_last, curve.below, middle, scratch.offsets, scratch.weights, count
         )
-        counters[ENERGY_J] += power * pulses.pulse_s * done
+        counters[ENERGY_J] += power * pulses.pulse_s * width * done
         left -= together
         state = _after_pulse(state, cells, cell, before, x, limit, pulses)
         stale = True
@@ -480,8 +486,6 @@ def pulse_by_strides(state, cells, cell, direction, fired, physics, pulses, scra
         state, amplitude, width = _shape(state, pulses)
         r, length = np.float64(_of(cells.walked[RADIUS], cell)), np.float64(_of(cells.walked[LENGTH], cell))
         time = pulses.pulse_s * together * speed_factor * width
-        if physics.reference_length > 0.0:
-            time *= physics.reference_length / length
         before, target_r, target_l = x, r, length
         if pulses.moves:
             state = _renew(state, cells, cell, direction, pulses)
@@ -509,7 +513,7 @@ def pulse_by_strides(state, cells, cell, direction, fired, physics, pulses, scra
         counters[counter] += done
         counters[SKIPPED] += together - done
         counters[ENERGY_J] += _power(0.5 * (before + x), direction, amplitude, physics, count, scratch) * (
-            pulses.pulse_s * done
+            pulses.pulse_s * width * done
         )
         left -= together
         state = _after_pulse(state, cells, cell, before, x, limit, pulses)

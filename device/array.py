@@ -43,8 +43,8 @@ class CellArrays(torch.nn.Module):
     ``varied_names``; ``targets`` of r and l and the ``polarity`` of the last pulse, where targets are on; ``boost``
     exp(m/2); ``rate`` a factor on both speeds; ``low``, ``high`` float64, ln N where the window ends (crossed for
     cells that are stuck: ``stuck``, int8, -1 low, +1 high); ``w_low``, ``w_high`` the window as weights;
-    ``telegraph``, ``flicker`` the slow noise of reading; ``counters`` (K, 5) float64, see ``COUNTERS``. A last axis of
-    1 holds for every cell.
+    ``telegraph``, ``flicker`` the slow noise of reading; ``counters`` (K, 5) float64, see ``COUNTERS``; ``writes``
+    (K,) int64, how often weights were written and verified. A last axis of 1 holds for every cell.
 
     A parameter that walks has a ``walked_*`` of its own; otherwise it is the ``base_*`` tensor.
     """
@@ -64,6 +64,7 @@ class CellArrays(torch.nn.Module):
     telegraph: torch.Tensor
     flicker: torch.Tensor
     counters: torch.Tensor
+    writes: torch.Tensor
 
     def __init__(
         self, devices: Sequence[VCMDevice], out_size: int, in_size: int, seeds: Sequence[ArraySeeds], index: int
@@ -92,7 +93,8 @@ class CellArrays(torch.nn.Module):
     def fabricate(self, seeds: Sequence[ArraySeeds], index: int) -> None:
         """Draw new arrays from the trials' device streams, all weights at 0. ``index`` names the layer."""
         cells = self.out_size * self.in_size
-        self._seeds, self._index, self.writes = list(seeds), index, 0
+        self._seeds, self._index = list(seeds), index
+        self.register_buffer("writes", torch.zeros(self.trials, dtype=torch.int64))
 
         def drawn(stream: int, draw: Callable[[VCMDevice, torch.Generator], torch.Tensor]) -> torch.Tensor:
             return _stack([
@@ -186,6 +188,9 @@ class CellArrays(torch.nn.Module):
                 low, high = torch.tensor([-torch.inf]).double(), torch.tensor([torch.inf]).double()
             elif per_cell:
                 low, high = self._solved(k, self.w_low[k]), self._solved(k, self.w_high[k])
+                # A cell that its own N_min or N_max stops has no other end: those may walk.
+                least, most = self._bounds(k)
+                low, high = low.masked_fill(low <= least, -torch.inf), high.masked_fill(high >= most, torch.inf)
             if bool(stuck[k].any()):
                 low, high = low.expand(cells).clone(), high.expand(cells).clone()
                 low[stuck[k] != 0], high[stuck[k] != 0] = torch.inf, -torch.inf
@@ -221,15 +226,14 @@ class CellArrays(torch.nn.Module):
         for k, device in enumerate(self.devices):
             target = weight[k].reshape(-1).float()
             if verify and device.variability.write.sigma > 0:
-                key = stream_key(self._seeds[k].device, self._index, _WRITE, self.writes)
+                key = stream_key(self._seeds[k].device, self._index, _WRITE, int(self.writes[k]))
                 error = device.variability.write.draw(target.shape, torch.Generator().manual_seed(key))
                 target = target + error * (device.periphery.w_max - device.periphery.w_min)
             if device.periphery.clamped:
                 target = torch.minimum(torch.maximum(target, self.w_low[k]), self.w_high[k])
-            stuck = self.stuck[k].cpu() if self.stuck.shape[1] > 1 else None
-            if stuck is not None:
-                ends = torch.where(stuck < 0, self.w_low[k], self.w_high[k])
-                target = torch.where(stuck != 0, ends, target)
+            stuck = self.stuck[k].cpu()
+            if bool(stuck.any()):
+                target = torch.where(stuck != 0, torch.where(stuck < 0, self.w_low[k], self.w_high[k]), target)
             low, high = self._limits(k, stuck)
             solve_cells(
                 cells[k], self._physics[k], Scratch.new(), target.contiguous().numpy(), low.numpy(), high.numpy(),
@@ -273,7 +277,7 @@ class CellArrays(torch.nn.Module):
         steps = np.empty((3, len(chosen)))
         step_cells(arrays, physics, self._pulses[k], scratch, x, chosen, steps)
         at_zero, up, down = torch.from_numpy(steps)
-        stuck = self.stuck[k].cpu() if self.stuck.shape[1] > 1 else torch.zeros(total, dtype=torch.int8)
+        stuck = self.stuck[k].cpu().expand(total)
         good = (at_zero.abs() < 1e-3) & (up > at_zero) & (down < at_zero) & (stuck[chosen] == 0)
         return torch.log((at_zero - down)[good] / (up - at_zero)[good])
 
@@ -294,6 +298,10 @@ class CellArrays(torch.nn.Module):
         cells = self._cells(k)
         return cells._replace(walked=cells.base)
 
+    def resume(self, seeds: Sequence[ArraySeeds], index: int) -> None:
+        """Take the streams of arrays whose buffers have been copied here: what is drawn later comes from those."""
+        self._seeds, self._index = list(seeds), index
+
     def state(self, k: int) -> dict[str, torch.Tensor]:
         """All that pulses and reads change in trial k's array, on the CPU; the rest follows from its seed."""
         state = {"log_n": self.log_n[k], "weight": self.weight[k], "counters": self.counters[k]}
@@ -303,6 +311,8 @@ class CellArrays(torch.nn.Module):
                 state[f"walked_{name}"] = self.get_buffer(f"walked_{name}")[k]
         if self._pulses[k].moves:
             state |= {"targets": self.targets[k], "polarity": self.polarity[k]}
+        if variability.write.sigma > 0:
+            state["writes"] = self.writes[k]
         if variability.telegraph.active:
             state["telegraph"] = self.telegraph[k]
         if variability.read_noise.flicker > 0:

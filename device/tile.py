@@ -234,6 +234,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         if same_make and all(buffers[name].shape == buffer.shape for name, buffer in own.items()):
             for name, buffer in own.items():
                 buffer.copy_(buffers[name])
+            self.cells.resume(seeds, extra["index"])
         else:
             self.reseed(seeds, extra["index"])
             self.set_weights(buffers["cells.weight"])

@@ -85,7 +85,12 @@ class VCMDevice:
         """ln N (1e26/m3) at which programming the nominal cell stops; infinite where the window is not clamped."""
         if not self.periphery.clamped:
             return -math.inf, math.inf
-        return math.log(N_LOW), math.log(N_HIGH)
+        if self.model == "explicit" or CellParameters.default("T_0") == self.parameters.T_0:
+            return math.log(N_LOW), math.log(N_HIGH)
+        # The map is calibrated at the nominal ambient temperature, and the cell reads otherwise at its own.
+        ends = torch.tensor([self.periphery.w_min, self.periphery.w_max], dtype=torch.float64)
+        low, high = torch.log(self.map.concentration(ends)).tolist()
+        return low, high
 
     @property
     def log_n_range(self) -> tuple[float, float]:
