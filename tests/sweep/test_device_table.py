@@ -60,8 +60,9 @@ def test_a_canonical_table_is_plain_and_its_own_canonical_form(table):
 
 def test_one_device_has_one_table_however_it_is_written():
     assert canonical_device({}) == canonical_device(
-        {"stuck": {"low": 0}, "write": {}, "telegraph": {"amplitude": 0.0}, "read_path": "nominal", "target": {}}
+        {"stuck": {"low": 0}, "write": {}, "telegraph": {"amplitude": 0.0}, "read_path": "cell", "target": {}}
     )
+    assert canonical_device({}) == canonical_device({"model": "tabulated"})
     other = EVERYTHING | {
         "correlation": {"names": ["dW_A", "r"], "matrix": [[1, 0.5], [0.5, 1.0]]},
         "read_noise": {"white": 0.01, "flicker": 0.02, "decades": 4},
@@ -83,7 +84,7 @@ def test_tables_of_version_2_keep_the_form_that_version_2_gave_them():
         "d2d": {"r": spread}, "c2c": {"l": walk}, "mismatch": {"mean": 0.0, "sigma": 0.3},
         "read_noise": {"sigma": 0.02}, "io": {}, "update": {"desired_bl": 7},
     }  # fmt: skip
-    given = {"r": 42e-9, "d2d": {"r": spread}, "c2c": {"l": {"direct": 0.01}}, "mismatch": {"sigma": 0.3}}
+    given = {"model": "explicit", "r": 42e-9, "d2d": {"r": spread}, "c2c": {"l": {"direct": 0.01}}, "mismatch": {"sigma": 0.3}}
     assert canonical_device(given | {"read_noise": {"sigma": 0.02}, "update": {"desired_bl": 7}}) == written
 
 

@@ -61,7 +61,9 @@ def test_a_convolutional_network_learns_digits_on_physical_cells() -> None:
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "leaky_relu"])
 def test_every_activation_trains(activation: str) -> None:
-    record = train([nominal(MLP + f"activation = '{activation}'\ninit = 'fan_in'\n")])[0]
+    # After one epoch a rectifier is somewhere between 0.2 and 0.45, by luck.
+    text = MLP.replace("epochs = 1", "epochs = 3")
+    record = train([nominal(text + f"activation = '{activation}'\ninit = 'fan_in'\n")])[0]
     assert record.accuracy > 0.3
 
 
