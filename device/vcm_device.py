@@ -85,7 +85,7 @@ class VCMDevice:
         """ln N (1e26/m3) at which programming the nominal cell stops; infinite where the window is not clamped."""
         if not self.periphery.clamped:
             return -math.inf, math.inf
-        if self.model == "explicit" or self.parameters.T_0 == CellParameters.default("T_0"):
+        if self.model == "explicit" or CellParameters.default("T_0") == self.parameters.T_0:
             return math.log(N_LOW), math.log(N_HIGH)
         # The map is calibrated at the nominal ambient temperature, and the cell reads otherwise at its own.
         ends = torch.tensor([self.periphery.w_min, self.periphery.w_max], dtype=torch.float64)

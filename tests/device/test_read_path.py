@@ -9,7 +9,14 @@ import torch
 from vcm_sweep.device import CellParameters, Mismatch, Spread, Variability, Window
 
 from ._arrays import array, fire, log_n, own, put, weights
-from ._reference import V_RESET, V_SET, reference_concentration, reference_displacement, reference_time, reference_weight
+from ._reference import (
+    V_RESET,
+    V_SET,
+    reference_concentration,
+    reference_displacement,
+    reference_time,
+    reference_weight,
+)
 
 GEOMETRY = Variability(d2d={"r": Spread(0.3, 0.3), "l": Spread(0.1, 0.3)})
 N_LOW, N_HIGH = 0.06, 1.98974521274400865
