@@ -1,4 +1,4 @@
-"""What changes from pulse to pulse with the full model: walks, targets and pulse errors, against the scipy reference."""
+"""What changes from pulse to pulse with the full model, walks, targets and pulse errors, against the reference."""
 
 import math
 
@@ -142,7 +142,8 @@ def test_pulse_errors_spread_the_step_as_their_law_says(direction):
     z, weight = np.polynomial.legendre.leggauss(8)
     weight = weight * 2 * stats.truncnorm(-2, 2).pdf(2 * z)
     n, v = math.exp(before[0]), VOLTS[direction]
-    way = np.array([[reference_displacement(n, v * (1 + 0.02 * a), 1e-6 * (1 + 0.2 * b), rtol=1e-6) for b in z] for a in z])
+    volts, seconds = v * (1 + 0.02 * z), 1e-6 * (1 + 0.2 * z)
+    way = np.array([[reference_displacement(n, volt, t, rtol=1e-6) for t in seconds] for volt in volts])
     both = np.outer(weight, weight)
     assert both.sum() == pytest.approx(1, abs=1e-5)
     mean = (both * way).sum()
