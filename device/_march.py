@@ -12,14 +12,14 @@ absorbs it, and the same closed form holds there.
 
 import math
 
-import numba as nb
+from ._compiled import compiled
 
 # F differs from 1 by less than 3e-7 when ln N is further than this from the bound.
 F_RANGE = 1.5
 _F_EXPONENT = 10.0
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def read_node(table, k, offsets, weights, count):
     """A table's value at node k of x, interpolated between its nodes of the cell's parameters; see _stencil.py."""
     if count == 1:
@@ -30,7 +30,7 @@ def read_node(table, k, offsets, weights, count):
     return value
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def _distance(q, s):
     """Way y covered when (1 - exp(-s y)) / s = q; infinite where the speed diverges before.
 
@@ -46,7 +46,7 @@ def _distance(q, s):
     return -math.log1p(-z) / s
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def _effort(y, s):
     """(1 - exp(-s y)) / s, the time for a way y in units of 1 / exp(g0); a Taylor series where s y is small."""
     z = s * y
@@ -57,13 +57,13 @@ def _effort(y, s):
     return -math.expm1(-z) / s
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def _stretched(u):
     """-ln(exp(10 u) - 1) / 10: the coordinate in which the bound factor drops out; grows toward the bound."""
     return -(u + math.log(-math.expm1(-_F_EXPONENT * u)) / _F_EXPONENT)
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def _from_stretched(y):
     z = -_F_EXPONENT * y
     if z > 30.0:
@@ -71,7 +71,7 @@ def _from_stretched(y):
     return math.log1p(math.exp(z)) / _F_EXPONENT
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@compiled(error_model="numpy", _nrt=False)
 def march(x, direction, time, table, x_first, kink, x_last, below, offsets, weights, count, stop, bound):
     """State x after ``time`` and the time left when ``stop`` was reached first.
 
@@ -115,7 +115,7 @@ def march(x, direction, time, table, x_first, kink, x_last, below, offsets, weig
             k += direction
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def cross(x, direction, time, speed, slope, edge, bound, step):
     """(state, time left, speed there, whether the time ended first) on the way to ``edge`` with g linear in x.
 

@@ -6,8 +6,7 @@ tests compare the two. Parameters come as a vector in the order of ``CellParamet
 
 import math
 
-import numba as nb
-
+from ._compiled import compiled
 from .constants import (
     CODATA_2018,
     CONCENTRATION_UNIT,
@@ -32,7 +31,7 @@ _PER_LENGTH = 1 / (CONCENTRATION_UNIT * VACANCY_CHARGE_NUMBER)
 _MAX_ROUNDS = 200
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@compiled(error_model="numpy", _nrt=False)
 def _g(j, v, is_set, linear, series, cubic, thermal, lowering, w_00, log_area, p):
     """g(J) = ln I_s - ln J, its derivative and the drop over the interface; see full_current.py."""
     j2 = cubic * j * j
@@ -69,7 +68,7 @@ def _g(j, v, is_set, linear, series, cubic, thermal, lowering, w_00, log_area, p
     return log_i - math.log(j), dlog_i - 1 / j, u
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@compiled(error_model="numpy", _nrt=False)
 def _full_current(v, n, is_set, p):
     """|I| in A at |V| = v; NaN where no root was found."""
     area = math.pi * p[R] ** 2
@@ -143,7 +142,7 @@ def _full_current(v, n, is_set, p):
     return math.nan
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@compiled(error_model="numpy", _nrt=False)
 def _explicit_current(v, n, is_set):
     """|I| in A of the explicit fit at |V| = v; coefficients as in conduction.py."""
     if not is_set:
@@ -160,13 +159,13 @@ def _explicit_current(v, n, is_set):
     return alpha + beta / (1 + (c / n) ** d) ** f
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@compiled(error_model="numpy", _nrt=False)
 def magnitude(v, n, is_set, full, p):
     """|I| in A at |V| = v > 0; NaN where the full model has no root."""
     return _full_current(v, n, is_set, p) if full else _explicit_current(v, n, is_set)
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@compiled(error_model="numpy", _nrt=False)
 def log_rate(v, x, is_set, full, p):
     """(ln(|dN/dt| / N) in 1/s without the bound factor, |I| in A) at |V| = v and ln N = x; NaN outside the model."""
     n = math.exp(x)

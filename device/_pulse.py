@@ -7,9 +7,9 @@ walk, targets, an error of the pulse itself. Without any of those the pulses of 
 import math
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 
+from ._compiled import compiled
 from ._march import cross, march
 from ._physics import L, R, log_rate, magnitude
 from ._random import advance, symmetric_uniform, truncated_normal
@@ -111,12 +111,12 @@ class Scratch(NamedTuple):
         return cls(np.zeros(STENCIL_SIZE, np.int64), np.ones(STENCIL_SIZE), np.zeros(MAX_AXES), np.zeros(22))
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def _of(values, cell):
     return values[cell] if values.shape[0] > 1 else values[0]
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def _locate(cells, cell, physics, amplitude, r, length, scratch):
     """Look up a cell at a radius and a length: its stencil, or its parameters where it is solved. Nodes' number."""
     varied = cells.varied
@@ -144,7 +144,7 @@ def _locate(cells, cell, physics, amplitude, r, length, scratch):
     return fill_stencil(physics.axes, scratch.values, scratch.offsets, scratch.weights)
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def _read(x, physics, count, scratch):
     """The weight of a located cell."""
     if physics.direct:
@@ -156,7 +156,7 @@ def _read(x, physics, count, scratch):
     return read_cubic(c.values, c.x_first, c.kink, c.x_last, c.below, x, scratch.offsets, scratch.weights, nodes)
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@compiled(error_model="numpy", _nrt=False)
 def find_weight(target, low, high, x, physics, count, scratch):
     """ln N in [low, high] at which a located cell reads ``target``, from a first guess; an end where it cannot."""
     x = min(max(x, low), high)
@@ -178,7 +178,7 @@ def find_weight(target, low, high, x, physics, count, scratch):
     return x
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@compiled(error_model="numpy", _nrt=False)
 def _log_rate(x, direction, amplitude, physics, count, scratch):
     """ln(|dN/dt| / N) of a located cell; NaN outside the model."""
     if physics.direct:
@@ -189,7 +189,7 @@ def _log_rate(x, direction, amplitude, physics, count, scratch):
     return read_linear(c.values, c.x_first, kink, c.x_last, c.below, x, scratch.offsets, scratch.weights, count)
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def _power(x, direction, amplitude, physics, count, scratch):
     """|V I| in W of a located cell."""
     if physics.direct:
@@ -200,13 +200,13 @@ def _power(x, direction, amplitude, physics, count, scratch):
     return read_linear(c.power, c.x_first, kink, c.x_last, c.below, x, scratch.offsets, scratch.weights, count)
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def _log_length(physics, length):
     """What ln of the rate gains over the tables' where l only scales time."""
     return math.log(physics.reference_length / length) if physics.reference_length > 0.0 else 0.0
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@compiled(error_model="numpy", _nrt=False)
 def _stride(x, direction, time, cells, cell, physics, amplitude, r, length, target_r, target_l, stop, bound, scratch):
     """(x after the pulse, time left, r, l): strides of ln N with the rate taken anew at each, r and l on their way."""
     n_old = math.exp(x)
@@ -242,7 +242,7 @@ def _stride(x, direction, time, cells, cell, physics, amplitude, r, length, targ
     return x, max(time, 0.0), r_now, l_now
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def _walk(state, cells, cell, walk, ratio):
     """One step of the bounded random walk of N_max, N_min, r and l after a pulse."""
     for p in range(4):
@@ -263,7 +263,7 @@ def _walk(state, cells, cell, walk, ratio):
     return state
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def _renew(state, cells, cell, direction, pulses):
     """New targets of r and l: for every pulse, or when the polarity changes."""
     turned = cells.polarity[cell] != direction
@@ -277,7 +277,7 @@ def _renew(state, cells, cell, direction, pulses):
     return state
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, counters):
     """Apply ``fired`` pulses of one direction to one cell; returns the new random state."""
     x = cells.log_n[cell]
@@ -388,7 +388,7 @@ def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, c
     return state
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@compiled(error_model="numpy", _nrt=False)
 def read_cells(cells, physics, scratch):
     """The weights of all cells from their ln N."""
     for cell in range(cells.log_n.shape[0]):
@@ -397,7 +397,7 @@ def read_cells(cells, physics, scratch):
         cells.weight[cell] = _read(cells.log_n[cell], physics, count, scratch)
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@compiled(error_model="numpy", _nrt=False)
 def solve_cells(cells, physics, scratch, target, low, high, out):
     """ln N at which each cell reads ``target``, within [low, high] of ln N; arrays of length 1 hold for every cell."""
     for cell in range(out.shape[0]):
@@ -413,7 +413,7 @@ def solve_cells(cells, physics, scratch, target, low, high, out):
         out[cell] = x
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@compiled(error_model="numpy", _nrt=False)
 def step_cells(cells, physics, pulses, scratch, x, chosen, out):
     """Weights of the chosen cells at ln N ``x`` (of all cells), after one SET, and after one RESET pulse from there.
 

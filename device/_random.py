@@ -6,8 +6,9 @@ and a trial draws the same numbers whatever runs beside it.
 
 import math
 
-import numba as nb
 import numpy as np
+
+from ._compiled import compiled
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
@@ -36,12 +37,12 @@ _U_A = np.uint64(0xBF58476D1CE4E5B9)
 _U_B = np.uint64(0x94D049BB133111EB)
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy")
+@compiled(inline="always", error_model="numpy")
 def advance(state):
     return state + _U_GOLDEN
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy")
+@compiled(inline="always", error_model="numpy")
 def bits64(state):
     z = state
     z = (z ^ (z >> np.uint64(30))) * _U_A
@@ -49,13 +50,13 @@ def bits64(state):
     return z ^ (z >> np.uint64(31))
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy")
+@compiled(inline="always", error_model="numpy")
 def symmetric_uniform(state):
     """U(-1, 1) from one state."""
     return np.float64(bits64(state) >> np.uint64(11)) * (2.0 / 9007199254740992.0) - 1.0
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def truncated_normal(state, clip):
     """(new state, N(0, 1) within +-clip), by Marsaglia's polar method and rejection."""
     while True:
@@ -72,7 +73,7 @@ def truncated_normal(state, clip):
                 return state, v * factor
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def bernoulli_mask(state, probability, length):
     """(new state, mask): each of ``length`` <= 64 bits is 1 with the given probability, to 2^-32.
 
@@ -98,7 +99,7 @@ def bernoulli_mask(state, probability, length):
     return state, mask
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy")
+@compiled(inline="always", error_model="numpy")
 def popcount(mask):
     m1, m2, m4 = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
     m = mask - ((mask >> np.uint64(1)) & m1)

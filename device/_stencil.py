@@ -4,8 +4,9 @@ A table has one axis of x = ln N and up to three of parameters, flattened into o
 surround a cell's parameters and their weights; one stencil serves all tables of an array.
 """
 
-import numba as nb
 import numpy as np
+
+from ._compiled import compiled
 
 MAX_AXES = 3
 POINTS = 4  # per axis, a cubic
@@ -15,7 +16,7 @@ STENCIL_SIZE = POINTS**MAX_AXES
 FIRST, INVERSE_STEP, COUNT = 0, 1, 2
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def cubic_weights(t, count):
     """First of four nodes around position t (in steps from the first node) and the weights of the cubic's nodes."""
     j = min(max(int(t) - 1, 0), count - 4)
@@ -24,7 +25,7 @@ def cubic_weights(t, count):
     return j, -b * c * d / 6.0, a * c * d / 2.0, -a * b * d / 2.0, a * b * c / 6.0
 
 
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@compiled(error_model="numpy", _nrt=False)
 def fill_stencil(axes, values, offsets, weights):
     """Number of nodes of the stencil at ``values``, one per axis; writes their places and weights.
 
@@ -46,7 +47,7 @@ def fill_stencil(axes, values, offsets, weights):
     return count
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def at_stencil(values, offsets, weights, count):
     """A quantity of the parameters alone, ``values`` of shape (nodes,)."""
     if count == 1:
@@ -57,7 +58,7 @@ def at_stencil(values, offsets, weights, count):
     return total
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def read_linear(table, x_first, kink, x_last, below, x, offsets, weights, count):
     """A table at x, linear between its nodes of x."""
     k, f = _place(table.shape[0], x_first, kink, x_last, below, x)
@@ -70,7 +71,7 @@ def read_linear(table, x_first, kink, x_last, below, x, offsets, weights, count)
     return low + f * (high - low)
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def read_cubic(table, x_first, kinks, x_last, below, x, offsets, weights, count):
     """A table at x, cubic in x on either side of the kink; with one node, the table's first."""
     kink = kinks[0] if count == 1 else at_stencil(kinks, offsets, weights, count)
@@ -90,7 +91,7 @@ def read_cubic(table, x_first, kinks, x_last, below, x, offsets, weights, count)
     return value
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy", _nrt=False)
+@compiled(inline="always", error_model="numpy", _nrt=False)
 def _place(nodes, x_first, kink, x_last, below, x):
     if x < kink and below > 0:
         t = (x - x_first) / (kink - x_first) * below

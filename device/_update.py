@@ -8,9 +8,9 @@ cycle-to-cycle walk, the pulses of one sample on one cell are one longer pulse.
 import math
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 
+from ._compiled import compiled
 from ._pulse import Cells, Physics, Pulses, Scratch, pulse_cell
 from ._random import bernoulli_mask, popcount
 
@@ -32,7 +32,7 @@ class Train(NamedTuple):
     d_resolution: float
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def pulse_budget(x_max, d_max, train):
     """(slots, factor of the rows, factor of the columns) of one sample; aihwkit's update management."""
     lr, granularity, slots = train.learning_rate, train.dw_min, train.desired_bl
@@ -56,13 +56,13 @@ def pulse_budget(x_max, d_max, train):
     return slots, scale, scale
 
 
-@nb.njit(cache=True, inline="always", error_model="numpy")
+@compiled(inline="always", error_model="numpy")
 def _rounded(value, resolution):
     """To the nearest multiple of the resolution, halves away from 0 as C does; value >= 0."""
     return math.floor(value / resolution + 0.5) * resolution if resolution > 0.0 else value
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _fire(state, values, factor, resolution, slots, index, masks):
     """Draw the slots in which each line fires; keep the lines that fire at all."""
     count = 0
@@ -77,7 +77,7 @@ def _fire(state, values, factor, resolution, slots, index, masks):
     return state, count
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _share(values, factor, resolution, slots, kind, index, shares):
     """What each line adds to the pulses of a cell: the product of its row's and its column's share, rounded."""
     count = 0
@@ -92,7 +92,7 @@ def _share(values, factor, resolution, slots, kind, index, shares):
     return count
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _largest(values):
     """The largest magnitude; NaN if any value is not finite."""
     largest = 0.0
@@ -104,7 +104,7 @@ def _largest(values):
     return largest
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def budget_of_sample(x, d, train):
     """:func:`pulse_budget` of a sample; no slots where nothing fires or a value is not finite."""
     x_max, d_max = _largest(x), _largest(d)
@@ -113,7 +113,7 @@ def budget_of_sample(x, d, train):
     return pulse_budget(x_max, d_max, train)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def draw_sample(state, x, d, train, columns, column_masks, rows, row_masks):
     """(new state, rows, columns that fire) of one sample; the first entries of the four buffers name them."""
     slots, row_factor, column_factor = budget_of_sample(x, d, train)
@@ -126,7 +126,7 @@ def draw_sample(state, x, d, train, columns, column_masks, rows, row_masks):
     return state, row_count, column_count
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def share_sample(x, d, train, columns, column_shares, rows, row_shares):
     """(rows, columns, slots) of one sample with deterministic trains; the first entries of the buffers name them."""
     slots, row_factor, column_factor = budget_of_sample(x, d, train)
@@ -160,7 +160,7 @@ def update_array(
 
 # Without numba's runtime, which counts references: a tuple of arrays that is unpacked in the innermost loop would cost
 # three times what the pulse itself does. Nothing in here may allocate.
-@nb.njit(cache=True, error_model="numpy", _nrt=False)
+@compiled(error_model="numpy", _nrt=False)
 def _update(x, d, key, cells, physics, train, pulses, scratch, counters, lines):
     inputs = x.shape[1]
     columns, column_masks, column_shares, rows, row_masks, row_shares = lines

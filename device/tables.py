@@ -17,10 +17,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import torch
 
+from ._compiled import compiled
 from ._stencil import MAX_AXES, at_stencil, fill_stencil, read_cubic, read_linear, scratch
 from .conduction import current_function
 from .errors import DeviceError
@@ -367,7 +367,7 @@ def _measured(
     return Curves(curves.x_first, curves.x_last, curves.below, curves.kink, curves.values, curves.power, error)
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _read_many(table, x_first, kinks, x_last, below, linear, x, axes, values, offsets, weights, out):  # type: ignore
     for i in range(x.shape[0]):
         count = fill_stencil(axes, values[i], offsets, weights)
