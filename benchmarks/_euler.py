@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 import numba as nb
 import numpy as np
 
-from vcm_sweep.device import CellParameters, Periphery, VCMDevice, integrate, rate
+from vcm_sweep.device import CellParameters, VCMDevice, integrate, rate
+from vcm_sweep.device._pulse import PULSES_RESET, PULSES_SET, SKIPPED
 from vcm_sweep.device._random import popcount
-from vcm_sweep.device._update import PULSES_RESET, PULSES_SET, SKIPPED, draw_sample
+from vcm_sweep.device._update import draw_sample
+from vcm_sweep.device.periphery import ReadMap
 
 STEPS = 100
 _CHARGE, _KELVIN_V, _Z, _UNIT = 1.602e-19, 8.61860174781523e-5, 2.0, 1e26
@@ -90,12 +92,12 @@ def _read_coefficients(v: float) -> tuple[float, float]:
     return 4.84e-3 * (1 - math.exp(-0.1353 * v)), 5.548 + 6.8648 * v + 51.586 * math.exp(-0.36 * v)
 
 
-def reading(periphery: Periphery, window: tuple[float, float]) -> Reading:
+def reading(read: ReadMap, window: tuple[float, float]) -> Reading:
     """How weights are read; window: ln N at which programming stops."""
     g, h = _read_coefficients(0.2)
-    low, high = periphery.currents
-    per_ampere = (periphery.w_max - periphery.w_min) / (high - low)
-    return Reading(g, h, periphery.w_min, per_ampere, low, math.exp(window[0]), math.exp(window[1]))
+    low, _ = read.currents
+    _, per_ampere = read.line
+    return Reading(g, h, read.periphery.w_min, per_ampere, low, math.exp(window[0]), math.exp(window[1]))
 
 
 @nb.njit(inline="always", error_model="numpy")
@@ -134,7 +136,7 @@ def euler_pulse(n, cell, pulse_s):
 
 
 @nb.njit(error_model="numpy")
-def euler_update(x, d, key, cells, train, set_cell, reset_cell, read, counters):
+def euler_update(x, d, key, cells, train, pulse_s, set_cell, reset_cell, read, counters):
     """The loop of device/_update.py over the same pulses, each of them stepped by :func:`euler_pulse`."""
     inputs, outputs = x.shape[1], d.shape[1]
     columns, column_masks = np.empty(inputs, np.int64), np.empty(inputs, np.uint64)
@@ -156,7 +158,7 @@ def euler_update(x, d, key, cells, train, set_cell, reset_cell, read, counters):
                 n = math.exp(cells.log_n[index])
                 left = popcount(both)
                 while left and (n < read.n_high if up else n > read.n_low):
-                    n = euler_pulse(n, set_cell if up else reset_cell, train.pulse_s)
+                    n = euler_pulse(n, set_cell if up else reset_cell, pulse_s)
                     n = min(max(n, read.n_low), read.n_high)
                     counters[PULSES_SET if up else PULSES_RESET] += 1
                     left -= 1
@@ -172,16 +174,17 @@ class EulerUpdate:
     def __init__(self, device: VCMDevice) -> None:
         check(device)
         self._set, self._reset = (cell_at(v, device.parameters) for v in (device.set_voltage_v, device.reset_voltage_v))
-        self._read = reading(device.periphery, device.window)
+        self._read = reading(device.map, device.window)
 
     def __call__(
-        self, x: np.ndarray, d: np.ndarray, key: np.uint64, cells: Any, tables: Any, train: Any, walk: np.ndarray,
+        self, x: np.ndarray, d: np.ndarray, key: np.uint64, cells: Any, physics: Any, train: Any, pulses: Any,
         counters: np.ndarray,
     ) -> None:  # fmt: skip
         """Pulse one array for a batch; arguments as of update_array."""
-        if walk.any() or len(cells.boost) > 1 or any(len(values) > 1 for values in cells.base):
+        same = len(cells.boost) == len(cells.rate) == 1 and all(len(values) == 1 for values in cells.base)
+        if pulses.alone or physics.full or cells.varied.size or not same:
             raise ValueError("Euler stepping is for cells without noise: give a VCMDevice without variability")
-        euler_update(x, d, key, cells, train, self._set, self._reset, self._read, counters)
+        euler_update(x, d, key, cells, train, pulses.pulse_s, self._set, self._reset, self._read, counters)
 
 
 def check(device: VCMDevice) -> None:

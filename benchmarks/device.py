@@ -15,12 +15,13 @@ import numba as nb
 import numpy as np
 import torch
 
-from vcm_sweep.device import CellParameters, Periphery, integrate
-from vcm_sweep.device._march import march, stencil
+from vcm_sweep.device import CellParameters, Periphery, Spread, Variability, VCMDevice, integrate
+from vcm_sweep.device._march import march
+from vcm_sweep.device._stencil import at_stencil, fill_stencil, scratch
 from vcm_sweep.device._steps import rk4
 from vcm_sweep.device.conduction import current_function
 from vcm_sweep.device.kinetics import signed_rate
-from vcm_sweep.device.tables import build_tables
+from vcm_sweep.device.tables import Curves, build_tables
 
 SET_V, RESET_V, PULSE_S = -0.342, 0.7065, 1e-6
 BLOCK = 16_384  # cells whose intermediate values stay in the cache, as in integrate
@@ -67,20 +68,24 @@ def full_current(v: float) -> Callable[[torch.Tensor, CellParameters], object]:
 
 
 @nb.njit(error_model="numpy")
-def _march_all(x, r, direction, g, x_first, x_step, r_first, r_inverse_step, bound):
+def _march_all(x, r, direction, axes, values, kinks, x_first, x_last, below, offsets, weights, bound):
     for i in range(x.shape[0]):
-        j, c0, c1, c2, c3 = stencil(r[i], r_first, r_inverse_step, g.shape[1])
-        march(x[i], direction, PULSE_S, g, x_first, x_step, j, c0, c1, c2, c3, bound, bound)
+        count = fill_stencil(axes, r[i], offsets, weights)
+        kink = at_stencil(kinks, offsets, weights, count)
+        march(x[i], direction, PULSE_S, values, x_first, kink, x_last, below, offsets, weights, count, bound, bound)
 
 
-def tabulated(n: torch.Tensor, p: CellParameters) -> list[float]:
-    """Seconds of a SET and a RESET pulse by the tables of the explicit model."""
-    ends = (np.log(p.N_min), np.log(p.N_max))
-    t = build_tables(CellParameters(), Periphery(), ends, (31.5e-9, 58.5e-9), SET_V, RESET_V)
-    x, r = n.log().numpy(), p.r.numpy()
-    place = t.x_first, t.x_step, t.r_first, t.r_inverse_step
-    ways = ((1, t.g_set, ends[1]), (-1, t.g_reset, ends[0]))
-    return [seconds(partial(_march_all, x, r, d, g, *place, b), 15) for d, g, b in ways]
+def tabulated(n: torch.Tensor, p: CellParameters, model: str) -> list[float]:
+    """Seconds of a SET and a RESET pulse by the tables of a model."""
+    wide = Variability(d2d={"r": Spread(0.1, 0.3)})
+    t = build_tables(VCMDevice(variability=wide, periphery=Periphery(clamped=False), model=model))
+    x, r = n.log().numpy(), p.r.numpy()[:, None]
+
+    def pulse(direction: int, c: Curves, bound: float) -> float:
+        table = c.values, c.kink, c.x_first, c.x_last, c.below
+        return seconds(partial(_march_all, x, r, direction, t.axis_array, *table, *scratch(), bound), 15)
+
+    return [pulse(1, t.set, float(np.log(p.N_max))), pulse(-1, t.reset, float(np.log(p.N_min)))]
 
 
 def rows(count: int) -> list[tuple[str, float, float]]:
@@ -97,7 +102,7 @@ def rows(count: int) -> list[tuple[str, float, float]]:
             works = [partial(blockwise, of_voltage(v), n, p) for v in (SET_V, RESET_V)]
             table.append((f"{what}, {name}", *(seconds(work, repeats) for work in works)))
     n, p = cells(count, torch.float64)
-    table.append(("tabulated pulse, explicit, float64", *tabulated(n, p)))
+    table += [(f"tabulated pulse, {model}, float64", *tabulated(n, p, model)) for model in ("explicit", "full")]
     for method in ("auto", "adaptive"):
         works = [partial(integrate, n, v, PULSE_S, p, method=method) for v in (SET_V, RESET_V)]
         table.append((f"integrate, explicit, {method}", *(seconds(work, 3) for work in works)))

@@ -108,6 +108,7 @@ def epoch_table(data: DataSet, sizes: Sequence[int], stack: int, say: Callable[[
         (f"{NOISE_FREE}, {stack} stacked", VCMRPUConfig(trials=stack), stack),
         ("VCM, r and l c2c", WALKING, None),
         ("VCM, r d2d and c2c, read noise", VCMRPUConfig(device=VCMDevice(variability=spread)), None),
+        ("VCM full, the same", VCMRPUConfig(device=VCMDevice(variability=spread, model="full")), None),
     ]
     say(
         f"{'device':<30} {'CPU s per trial':>15} {'of it updates':>13} {'1e6 pulses':>10} {'ns per pulse':>12} "

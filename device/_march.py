@@ -12,7 +12,7 @@ absorbs it, and the same closed form holds there.
 
 import math
 
-from ._jit import inlined, kernel
+from ._compiled import inlined, kernel
 
 # F differs from 1 by less than 3e-7 when ln N is further than this from the bound.
 F_RANGE = 1.5

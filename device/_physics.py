@@ -6,7 +6,7 @@ tests compare the two. Parameters come as a vector in the order of ``CellParamet
 
 import math
 
-from ._jit import kernel
+from ._compiled import kernel
 from .constants import (
     CODATA_2018,
     CONCENTRATION_UNIT,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._jit import inlined, kernel
+from ._compiled import inlined, kernel
 from ._march import cross, march
 from ._physics import L, R, log_rate, magnitude
 from ._random import advance, symmetric_uniform, truncated_normal

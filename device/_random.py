@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from ._jit import inlined, kernel
+from ._compiled import inlined, kernel
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1

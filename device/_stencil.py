@@ -6,7 +6,7 @@ surround a cell's parameters and their weights; one stencil serves all tables of
 
 import numpy as np
 
-from ._jit import inlined, kernel
+from ._compiled import inlined, kernel
 
 MAX_AXES = 3
 POINTS = 4  # per axis, a cubic

@@ -9,11 +9,11 @@ not overshot, and an avalanche costs one logarithm per node.
 
 import math
 
-import numba as nb
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ._compiled import compiled
 from .kinetics import BOUND_EXPONENT, log_speed
 from .parameters import CellParameters
 
@@ -99,7 +99,7 @@ def _table(
     return table, first, step
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _walk(x, start_v, end_v, duration_s, knots_s, set_, y_s, step_s, high, knots_r, reset, y_r, step_r, low, after):
     """Fills ``after`` with ln N at the end of every step."""
     for i in range(len(start_v)):
@@ -118,7 +118,7 @@ def _walk(x, start_v, end_v, duration_s, knots_s, set_, y_s, step_s, high, knots
         after[i] = x
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _ramp(y, v, last, time, knots, table, first, step):
     """y after |V| went from ``v`` to ``last``, knot by knot."""
     k = min(max(np.searchsorted(knots, v, side="right") - 1, 0), len(knots) - 1)
@@ -138,7 +138,7 @@ def _ramp(y, v, last, time, knots, table, first, step):
     return y
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _patch(y, time, below, above, begin, end, first, step):
     """y after ``time``, while the weight of ``above`` against ``below`` goes from begin to end."""
     last = len(below) - 1
@@ -173,13 +173,13 @@ def _patch(y, time, below, above, begin, end, first, step):
             return y
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _stretched(u):
     """-ln(exp(10 u) - 1) / 10 of the distance u to the bound; infinite at the bound."""
     return -(u + math.log(-math.expm1(-BOUND_EXPONENT * u)) / BOUND_EXPONENT) if u > 0.0 else math.inf
 
 
-@nb.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _from_stretched(y):
     z = -BOUND_EXPONENT * y
     return z / BOUND_EXPONENT if z > 30.0 else math.log1p(math.exp(z)) / BOUND_EXPONENT

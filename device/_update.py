@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._jit import inlined, kernel
+from ._compiled import inlined, kernel
 from ._pulse import Cells, Physics, Pulses, Scratch, pulse_by_strides, pulse_cell
 from ._random import bernoulli_mask, popcount
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ._jit import kernel
+from ._compiled import kernel
 from ._stencil import MAX_AXES, at_stencil, fill_stencil, read_cubic, read_linear, scratch
 from .conduction import current_function
 from .errors import DeviceError
