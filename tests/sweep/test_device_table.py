@@ -84,7 +84,8 @@ def test_tables_of_version_2_keep_the_form_that_version_2_gave_them():
         "d2d": {"r": spread}, "c2c": {"l": walk}, "mismatch": {"mean": 0.0, "sigma": 0.3},
         "read_noise": {"sigma": 0.02}, "io": {}, "update": {"desired_bl": 7},
     }  # fmt: skip
-    given = {"model": "explicit", "r": 42e-9, "d2d": {"r": spread}, "c2c": {"l": {"direct": 0.01}}, "mismatch": {"sigma": 0.3}}
+    given = {"model": "explicit", "r": 42e-9, "d2d": {"r": spread}, "c2c": {"l": {"direct": 0.01}}}
+    given |= {"mismatch": {"sigma": 0.3}}
     assert canonical_device(given | {"read_noise": {"sigma": 0.02}, "update": {"desired_bl": 7}}) == written
 
 
