@@ -34,9 +34,9 @@ def study(device: str, first: str) -> Study:
 @pytest.mark.parametrize(
     ("device", "first", "words"),
     [
-        ("", "pulse.width.sigma", r"factor pulse.width.sigma at 0.01: .*errors of single pulses"),
+        ("model = 'explicit'", "pulse.width.sigma", r"factor pulse.width.sigma at 0.01: .*errors of single pulses"),
         ("model = 'full'", "r.c2c.direct", r"factor r.c2c.direct at 0.01: .*read_path = 'nominal'"),
-        ("method = 'direct'", "l.d2d.sigma", r"\[device\] .*method = 'direct'"),
+        ("model = 'explicit'\nmethod = 'direct'", "l.d2d.sigma", r"\[device\] .*method = 'direct'"),
     ],
 )
 def test_what_a_gpu_cannot_do_names_the_field_and_the_way_out(device: str, first: str, words: str) -> None:
@@ -51,7 +51,7 @@ def test_what_a_gpu_cannot_do_names_the_field_and_the_way_out(device: str, first
     ("device", "first"),
     [
         ("model = 'full'", "l.d2d.sigma"),
-        ("", "r.c2c.direct"),
+        ("model = 'explicit'", "r.c2c.direct"),
         ("model = 'full'\nread_path = 'nominal'", "r.c2c.direct"),
     ],
 )
