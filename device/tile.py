@@ -21,6 +21,7 @@ from .mvm import analog_product
 from .parameters import CellParameters
 from .seeds import ArraySeeds
 from .slow_noise import advance, is_slow, read_weight
+from .variability import ReadNoise
 from .vcm_device import VCMDevice
 
 if TYPE_CHECKING:
@@ -245,7 +246,8 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
 def _make(device: VCMDevice) -> tuple[Any, ...]:
     """What the cells of an array are made by; they stay when they are only pulsed or read otherwise."""
     nominal = tuple(getattr(device.parameters, name) for name in CellParameters.names())
-    return nominal, replace(device.variability, read_noise=0.0), device.periphery, device.model, device.reads_cell
+    cells = replace(device.variability, read_noise=ReadNoise())
+    return nominal, cells, device.periphery, device.model, device.reads_cell
 
 
 class VCMTile(CustomTile):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from vcm_sweep.device import CellParameters, Mismatch, Spread, Variability, Window
+from vcm_sweep.device import CellParameters, Mismatch, Spread, Variability, Walk, Window
 
 from ._arrays import array, fire, log_n, own, put, weights
 from ._reference import (
@@ -72,6 +72,18 @@ def test_every_cell_stops_where_its_own_current_reads_the_windows_end(method, di
     np.testing.assert_allclose(weights(cells), reference_weight(n, p), atol=1.5e-4)
     assert cells.fraction_at_bound(0) == 1
     assert (cells.counters[0, 3] > 0).all()
+
+
+def test_a_cell_that_only_its_n_max_stops_follows_a_walk_of_it():
+    """31.5 nm never reads +1.5: it ends at the N_max that it has now, also where that has grown."""
+    cells = array(
+        Variability(d2d={"r": Spread(0.001, 0.002)}, c2c={"N_max": Walk(direct=0.02, clip=0.1)}), 10, 10, model="full",
+        parameters=CellParameters(r=31.5e-9), pulse_s=1.0,
+    )  # fmt: skip
+    for key in range(30):
+        fire(cells, 1, key=key)
+    assert (weights(cells) < 1.48).all()
+    assert (np.exp(log_n(cells)) > 20.5).mean() > 0.2
 
 
 def test_a_cell_at_another_ambient_temperature_stops_at_the_same_current():
