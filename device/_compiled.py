@@ -24,7 +24,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         # numba has no public way to say what else code depends on. Where a version keeps its stamp elsewhere, or
         # the disk cannot be written, what is left is numba's own rule.
         file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-        if hasattr(file, "_source_stamp"):
+        if file is not None and hasattr(file, "_source_stamp"):
             file._source_stamp = (file._source_stamp, digest(Path(__file__).parent, SOURCES))
         return dispatcher
 

@@ -109,6 +109,8 @@ def read_slope(table, x_first, kinks, x_last, below, x, offsets, weights, count)
     w2 = -(a * b + a * d + b * d) / 2.0
     w3 = (a * b + a * c + b * c) / 6.0
     j += first
+    if count == 1:
+        return (w0 * table[j, 0] + w1 * table[j + 1, 0] + w2 * table[j + 2, 0] + w3 * table[j + 3, 0]) / step
     slope = 0.0
     for i in range(count):
         o = offsets[i]

@@ -208,3 +208,17 @@ def test_arrays_of_other_seeds_and_layers_differ():
     assert torch.equal(a, same)
     assert not torch.isclose(a, seed, rtol=1e-6, atol=0).any()
     assert not torch.isclose(a, layer, rtol=1e-6, atol=0).any()
+
+
+def test_programming_reads_nothing_but_its_tables() -> None:
+    """Where the nominal cell is read, a cell's stencil is no place in the table of weights: equal arrays stay equal."""
+    varied = VCMDevice(variability=Variability(d2d={"r": Spread(0.1)}))
+    target = torch.linspace(-1.4, 1.4, 60).view(1, 6, 10)
+    made = []
+    for _ in range(4):
+        cells = CellArrays([varied], 6, 10, [ArraySeeds(1, 2, 3)], 0)
+        cells.program(target)
+        made.append(cells.log_n.clone())
+    assert all(torch.equal(made[0], other) for other in made[1:])
+    reached = varied.map.weight(torch.exp(made[0])).view_as(target)
+    torch.testing.assert_close(reached, target.double(), rtol=0, atol=1e-6)

@@ -10,10 +10,15 @@ import pytest
 from vcm_sweep.device import _compiled
 
 INNER = "from vcm_sweep.device._compiled import compiled\n\n\n@compiled()\ndef inner(x):\n    return x + {}\n"
-OUTER = (
-    "from vcm_sweep.device._compiled import compiled\nfrom {} import inner\n\n\n"
-    "@compiled()\ndef outer(x):\n    return inner(x)\n"
-)
+OUTER = """from inner_of_test import inner
+
+from vcm_sweep.device._compiled import compiled
+
+
+@compiled()
+def outer(x):
+    return inner(x)
+"""
 
 
 @pytest.fixture
@@ -24,7 +29,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def load(added):
-        for name, text in (("inner_of_test", INNER.format(added)), ("outer_of_test", OUTER.format("inner_of_test"))):
+        for name, text in (("inner_of_test", INNER.format(added)), ("outer_of_test", OUTER)):
             sys.modules.pop(name, None)
             path = tmp_path / f"{name}.py"
             if not path.exists() or path.read_text() != text:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.integrate import quad, solve_ivp
 
-from vcm_sweep.device import CellParameters, DeviceError, Periphery, _adaptive, _steps, integrate, rate
+from vcm_sweep.device import CellParameters, DeviceError, _adaptive, _steps, integrate, rate
 from vcm_sweep.device.conduction import MODELS
 from vcm_sweep.device.integration import METHODS
 from vcm_sweep.device.periphery import ReadMap
@@ -195,7 +195,7 @@ def test_a_slow_cell_moves_by_the_right_amount(reference_cell):
     ],
 )
 def test_published_weight_steps(v, w, step, unit):
-    periphery = Periphery()
+    periphery = ReadMap()
     n = periphery.concentration(torch.tensor(w, dtype=DOUBLE))
     moved = (periphery.weight(integrate(n, v, 1e-6)) - w).item()
     assert math.copysign(1, moved) == -math.copysign(1, v)
@@ -203,7 +203,7 @@ def test_published_weight_steps(v, w, step, unit):
 
 
 def test_published_peaks_and_ratio():
-    periphery = Periphery()
+    periphery = ReadMap()
     w = torch.linspace(-1.4999, 1.4999, 601, dtype=DOUBLE)
     n = periphery.concentration(w)
     up = periphery.weight(integrate(n, SET_V, 1e-6)) - w

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from vcm_sweep.device import CellParameters, Mismatch, Spread, Variability, Window
+from vcm_sweep.device import CellParameters, Mismatch, Spread, Variability, Walk, Window
 
 from ._arrays import array, fire, log_n, own, put, weights
 from ._reference import (
@@ -22,10 +22,10 @@ GEOMETRY = Variability(d2d={"r": Spread(0.3, 0.3), "l": Spread(0.1, 0.3)})
 N_LOW, N_HIGH = 0.06, 1.98974521274400865
 
 
-def _cells_of(r, **kwargs):
+def _cells_of(r, c2c=None, **kwargs):
     """One row of cells with the given radii, nm: the two ends of a spread and what is between."""
     clip = max(abs(x / 45 - 1) for x in r)
-    cells = array(Variability(d2d={"r": Spread(0.1, clip)}), 1, len(r), model="full", **kwargs)
+    cells = array(Variability(d2d={"r": Spread(0.1, clip)}, c2c=c2c or {}), 1, len(r), model="full", **kwargs)
     cells.base_r[0] = torch.tensor(r) * 1e-9
     cells._set_window()
     cells._views = None
@@ -72,6 +72,15 @@ def test_every_cell_stops_where_its_own_current_reads_the_windows_end(method, di
     np.testing.assert_allclose(weights(cells), reference_weight(n, p), atol=1.5e-4)
     assert cells.fraction_at_bound(0) == 1
     assert (cells.counters[0, 3] > 0).all()
+
+
+def test_a_cell_that_only_its_n_max_stops_follows_a_walk_of_it():
+    """31.5 nm never reads +1.5: it ends at the N_max that it has now, also where that has grown."""
+    cells = _cells_of([31.5] * 100, {"N_max": Walk(direct=0.02, clip=0.1)}, pulse_s=1.0)
+    for key in range(30):
+        fire(cells, 1, key=key)
+    assert (weights(cells) < 1.48).all()
+    assert (np.exp(log_n(cells)) > 20.1).mean() > 0.05
 
 
 def test_a_cell_at_another_ambient_temperature_stops_at_the_same_current():
