@@ -37,7 +37,13 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
 MARKERS = "<!-- bench -->", "<!-- /bench -->"
 NOISE_FREE = "VCM, noise-free"
 LEARNING_RATE = 0.05
-WALKING = VCMRPUConfig(device=VCMDevice(variability=Variability(c2c={"r": Walk(direct=0.01), "l": Walk(direct=0.01)})))
+WALKS = Variability(c2c={"r": Walk(direct=0.01), "l": Walk(direct=0.01)})
+WALKING = VCMRPUConfig(device=VCMDevice(variability=WALKS))
+SPREADS = Variability(d2d={"r": Spread(0.04), "l": Spread(0.05)})
+FULL = VCMRPUConfig(device=VCMDevice(model="full"))
+FULL_SPREAD = VCMRPUConfig(device=VCMDevice(model="full", variability=SPREADS))
+FULL_WALKING = VCMRPUConfig(device=VCMDevice(model="full", variability=WALKS))
+FULL_DIRECT = VCMRPUConfig(device=VCMDevice(model="full", method="direct"))
 
 
 class Timing(NamedTuple):
@@ -108,7 +114,10 @@ def epoch_table(data: DataSet, sizes: Sequence[int], stack: int, say: Callable[[
         (f"{NOISE_FREE}, {stack} stacked", VCMRPUConfig(trials=stack), stack),
         ("VCM, r and l c2c", WALKING, None),
         ("VCM, r d2d and c2c, read noise", VCMRPUConfig(device=VCMDevice(variability=spread)), None),
-        ("VCM full, the same", VCMRPUConfig(device=VCMDevice(variability=spread, model="full")), None),
+        ("VCM full, noise-free", FULL, None),
+        (f"VCM full, {stack} stacked", VCMRPUConfig(device=FULL.device, trials=stack), stack),
+        ("VCM full, r and l d2d", FULL_SPREAD, None),
+        ("VCM full, r and l c2c", FULL_WALKING, None),
     ]
     say(
         f"{'device':<30} {'CPU s per trial':>15} {'of it updates':>13} {'1e6 pulses':>10} {'ns per pulse':>12} "
@@ -172,7 +181,16 @@ def pulse_table(data: DataSet, sizes: Sequence[int], say: Callable[[str], None])
     seconds, ours = fire(VCMRPUConfig())
     if not all(torch.equal(a.weight, b.weight) for a, b in zip(ours, arrays(network), strict=True)):
         raise SystemExit("pulses fired again do not give the training's weights: the methods cannot be compared")
-    walking_seconds, walking = fire(WALKING)
+    others = [
+        (label, *fire(config))
+        for label, config in (
+            ("ours, r and l c2c", WALKING),
+            ("ours, full model, noise-free", FULL),
+            ("ours, full model, r and l d2d", FULL_SPREAD),
+            ("ours, full model, r and l c2c", FULL_WALKING),
+            ("ours, full model, equations solved for each pulse", FULL_DIRECT),
+        )
+    ]
     euler = EulerUpdate(VCMDevice())
     with mock.patch.object(array_module, "update_array", euler):
         recorders[-1].fire(arrays(build(VCMRPUConfig(), sizes))[-1])  # compile
@@ -180,7 +198,7 @@ def pulse_table(data: DataSet, sizes: Sequence[int], say: Callable[[str], None])
     reference = seconds / pulses_of(ours)
     for name, spent, cells in (
         ("ours, noise-free", seconds, ours),
-        ("ours, r and l c2c", walking_seconds, walking),
+        *others,
         (f"explicit method, {STEPS} Euler steps per pulse, noise-free", euler_seconds, theirs),
     ):
         count = pulses_of(cells)

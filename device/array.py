@@ -282,9 +282,13 @@ class CellArrays(torch.nn.Module):
         return torch.log((at_zero - down)[good] / (up - at_zero)[good])
 
     def cell_parameters(self, k: int, most: int) -> tuple[CellParameters, int]:
-        """Parameters of evenly chosen cells of trial k's fresh array, and how many: at most ``most``, on the CPU."""
+        """Parameters of evenly chosen cells of trial k's fresh array, and how many, on the CPU.
+
+        At most ``most``; one where all cells are equal.
+        """
         total = self.out_size * self.in_size
-        chosen = torch.arange(0, total, -(-total // most))
+        differ = any(self.get_buffer(f"base_{name}").shape[1] > 1 for name in VARYING) or bool(self.varied_names)
+        chosen = torch.arange(0, total, -(-total // most)) if differ else torch.zeros(1, dtype=torch.int64)
         own = {name: self.get_buffer(f"base_{name}")[k] for name in VARYING}
         own |= {name: self.varied[k, row] for row, name in enumerate(self.varied_names)}
         picked = {

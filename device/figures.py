@@ -16,7 +16,7 @@ from .vcm_device import VCMDevice
 if TYPE_CHECKING:
     from .array import CellArrays
 
-MOST_CELLS = 2048  # per array whose temperature is looked at
+MOST_CELLS = 512  # per array whose temperature is looked at
 
 
 class ArrayFigures(NamedTuple):
