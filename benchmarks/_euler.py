@@ -12,8 +12,8 @@ import numba as nb
 import numpy as np
 
 from vcm_sweep.device import CellParameters, VCMDevice, integrate, rate
-from vcm_sweep.device._pulse import PULSES_RESET, PULSES_SET, SKIPPED
 from vcm_sweep.device._random import popcount
+from vcm_sweep.device._structures import PULSES_RESET, PULSES_SET, SKIPPED
 from vcm_sweep.device._update import draw_sample
 from vcm_sweep.device.periphery import ReadMap
 

@@ -9,7 +9,7 @@ from ._cuda_find import coincide, coincidences
 from ._cuda_march import march
 from ._cuda_random import CELLS, GOLDEN, popcount, stream, symmetric_uniform
 from ._cuda_tables import at_stencil, axis_at, read_cubic, read_linear
-from ._pulse import LENGTH, RADIUS
+from ._structures import LENGTH, RADIUS
 from ._triton import tl, triton
 
 _RADIUS, _LENGTH, _VARIED = tl.constexpr(RADIUS), tl.constexpr(LENGTH), tl.constexpr(4)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ._pulse import (
+from ._structures import (
     CLIP,
     CLIP_HIGH,
     CLIP_LOW,

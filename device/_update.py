@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ._compiled import inlined, kernel
-from ._pulse import Cells, Physics, Pulses, Scratch, pulse_by_strides, pulse_cell
+from ._pulse import pulse_by_strides, pulse_cell
 from ._random import bernoulli_mask, popcount
+from ._structures import Cells, Physics, Pulses, Scratch
 
 # How trains are made. A cell gets pulses of one sign per sample, so aihwkit's two-pass STOCHASTIC is the same to it.
 STOCHASTIC, DETERMINISTIC_IMPLICIT, MEAN_COUNT = 0, 1, 2

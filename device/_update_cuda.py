@@ -17,8 +17,8 @@ from torch import Tensor
 from ._cuda_draw import draw_lines
 from ._cuda_find import find_cells
 from ._cuda_pulse import pulse_cells
-from ._pulse import RADIUS, Curve, Physics, Pulses
 from ._stencil import MAX_AXES
+from ._structures import RADIUS, Curve, Physics, Pulses
 from ._triton import PRESENT
 from ._update import STOCHASTIC, Train
 from .errors import DeviceError

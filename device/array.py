@@ -7,14 +7,10 @@ import numpy as np
 import torch
 
 from ._kernel import kernel_physics, kernel_pulses
-from ._pulse import (
-    Cells,
-    Scratch,
-    read_cells,
-    solve_cells,
-    step_cells,
-)
+from ._pulse import step_cells
 from ._random import stream_key
+from ._reading import read_cells, solve_cells
+from ._structures import Cells, Scratch
 from ._update import DETERMINISTIC_IMPLICIT, MEAN_COUNT, STOCHASTIC, Train, update_array
 from .errors import DeviceError
 from .parameters import CellParameters

@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from ._compiled import kernel
-from ._stencil import MAX_AXES, at_stencil, fill_stencil, read_cubic, read_linear, scratch
+from ._stencil import MAX_AXES as MAX_AXES
+from ._stencil import at_stencil, fill_stencil, read_cubic, read_linear, scratch
 from .conduction import current_function
 from .errors import DeviceError
 from .full_current import barrier_above_zero, full_current

@@ -45,7 +45,8 @@ def weights(cells: Any) -> Any:
 
 def put(cells: Any, x: Any) -> None:
     """Set ln N of all cells, and read them: no pulse, no verification."""
-    from vcm_sweep.device._pulse import Scratch, read_cells
+    from vcm_sweep.device._reading import read_cells
+    from vcm_sweep.device._structures import Scratch
 
     cells.log_n[0] = torch.as_tensor(x)
     read_cells(cells._cells(0), cells._physics[0], Scratch.new())

@@ -40,7 +40,7 @@ from vcm_sweep.device import (
     integrate,
 )
 from vcm_sweep.device import _update_cuda as cuda
-from vcm_sweep.device._pulse import Curve
+from vcm_sweep.device._structures import Curve
 from vcm_sweep.device.array import CellArrays, _train
 from vcm_sweep.device.tables import TOLERANCE, WEIGHT_TOLERANCE
 from vcm_sweep.device.variability import VARYING
