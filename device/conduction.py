@@ -108,8 +108,9 @@ def checked_state(
         raise DeviceError(f"parameters = {parameters!r} must be a CellParameters, or None for the nominal cell")
     device = next((v.device for v in (voltage_v, n) if isinstance(v, torch.Tensor)), None)
     voltage, concentration = _numbers("voltage_v", voltage_v, "V", device), _numbers("n", n, "1e26/m3", device)
-    _refuse("voltage_v must be finite (V)", voltage, ~torch.isfinite(voltage))
-    _refuse("n must be finite and > 0 (1e26/m3)", concentration, ~(torch.isfinite(concentration) & (concentration > 0)))
+    _refuse("voltage_v", "must be finite (V)", voltage, ~torch.isfinite(voltage))
+    usable = torch.isfinite(concentration) & (concentration > 0)
+    _refuse("n", "must be finite and > 0 (1e26/m3)", concentration, ~usable)
     varying = [x for x in (voltage, concentration) if x.dim()]
     if parameters is not None:
         varying += [x for name in parameters.names() if isinstance(x := getattr(parameters, name), torch.Tensor)]
@@ -129,10 +130,13 @@ def _numbers(name: str, value: Value, unit: str, device: torch.device | None) ->
         raise DeviceError(f"{name} = {value!r} must be a number in {unit} or a tensor of them") from None
 
 
-def _refuse(rule: str, values: torch.Tensor, bad: torch.Tensor) -> None:
-    if bool(bad.any()):
-        first = values[bad].reshape(-1)[0].item()
-        raise DeviceError(f"{rule}: {int(bad.sum())} of {bad.numel()} values are not, the first is {first:g}")
+def _refuse(name: str, rule: str, values: torch.Tensor, bad: torch.Tensor) -> None:
+    if not bool(bad.any()):
+        return
+    first = values[bad].reshape(-1)[0].item()
+    if values.numel() == 1:
+        raise DeviceError(f"{name} = {first:g} {rule}")
+    raise DeviceError(f"{name} {rule}: {int(bad.sum())} of {bad.numel()} values are not, the first is {first:g}")
 
 
 # Coefficients of Ntinas et al. as arXiv 2403.06746 uses them.
