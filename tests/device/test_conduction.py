@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from vcm_sweep.device import CellParameters, DeviceError, current, integrate, rate, temperature
+from vcm_sweep.device import (
+    CellParameters,
+    DeviceError,
+    Waveform,
+    current,
+    elasticities,
+    integrate,
+    rate,
+    respond,
+    temperature,
+)
 
 
 def test_agrees_with_the_formula(reference_cell):
@@ -70,6 +80,13 @@ def test_an_argument_that_is_no_state_is_one_line(quantity, v, n, cell, message,
     """A user's slip is a DeviceError that names it, not torch's own error."""
     with pytest.raises(DeviceError, match=message):
         quantity(v, n, cell, model=model)
+
+
+def test_shapes_that_do_not_broadcast_are_one_line_elsewhere_too():
+    n, cells = torch.ones(3), CellParameters(r=torch.full((2,), 45e-9))
+    for call in (lambda: respond(n, Waveform((0.0, 1e-6), (0.0, 0.1)), cells), lambda: elasticities(n, -0.3, cells)):
+        with pytest.raises(DeviceError, match=r"shapes \(3,\), \(2,\) must broadcast"):
+            call()
 
 
 def test_unknown_model_is_refused():
