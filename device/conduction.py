@@ -9,6 +9,7 @@ what a study says about those through the current is the fit's. Against the full
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, overload
 
 import torch
 
@@ -16,12 +17,38 @@ from .errors import DeviceError
 from .full_current import full_current
 from .parameters import CellParameters, Value
 
+if TYPE_CHECKING:
+    from .validity import Validity
+
 type CurrentFunction = Callable[[torch.Tensor, torch.Tensor, CellParameters], torch.Tensor]
 
 
+@overload
 def current(
-    voltage_v: Value, n: Value, parameters: CellParameters | None = None, model: str = "explicit"
-) -> torch.Tensor:
+    voltage_v: Value,
+    n: Value,
+    parameters: CellParameters | None = None,
+    model: str = "explicit",
+    *,
+    validity: Literal[False] = False,
+) -> torch.Tensor: ...
+@overload
+def current(
+    voltage_v: Value,
+    n: Value,
+    parameters: CellParameters | None = None,
+    model: str = "explicit",
+    *,
+    validity: Literal[True],
+) -> "tuple[torch.Tensor, Validity]": ...
+def current(
+    voltage_v: Value,
+    n: Value,
+    parameters: CellParameters | None = None,
+    model: str = "explicit",
+    *,
+    validity: bool = False,
+) -> "torch.Tensor | tuple[torch.Tensor, Validity]":
     """The current in A, negative for a negative (SET) voltage.
 
     Args:
@@ -30,21 +57,33 @@ def current(
         parameters: of the cell or cells, tensors broadcast against ``n``; default the nominal one. The explicit
             model does not read it.
         model: ``"explicit"`` or ``"full"``.
+        validity: return also whether the cells are within the model's validity in this state, see
+            :class:`vcm_sweep.device.Validity`.
 
     Returns:
         float64, of the broadcast shape. Gradients flow, those of the full model by implicit differentiation.
+        With ``validity`` a pair of that and the Validity.
 
     Raises:
-        DeviceError: a voltage or concentration is not finite, n <= 0, or an unknown model.
+        DeviceError: a voltage or concentration is not finite, n <= 0, shapes that do not broadcast, or an unknown
+            model.
 
     Example:
         >>> print(f"{current(0.2, 0.06).item():.5e}")
         1.88906e-05
         >>> print(f"{current(0.2, 0.06, model='full').item():.5e}")
         2.00320e-05
+        >>> current(-0.9, 0.3, model="full", validity=True)[1].outside
+        tensor(True)
     """
-    voltage, concentration = checked_state(voltage_v, n)
-    return current_function(model)(voltage, concentration, parameters or CellParameters())
+    v, concentration = checked_state(voltage_v, n, parameters)
+    parameters = parameters or CellParameters()
+    i = current_function(model)(v, concentration, parameters)
+    if not validity:
+        return i
+    from .validity import validity_of  # which imports this module
+
+    return i, validity_of(v, concentration, parameters, model, i)
 
 
 def current_function(model: str) -> CurrentFunction:
@@ -55,17 +94,49 @@ def current_function(model: str) -> CurrentFunction:
         raise DeviceError(f"model = {model!r} must be one of {', '.join(map(repr, _MODELS))}") from None
 
 
-def checked_state(voltage_v: Value, n: Value) -> tuple[torch.Tensor, torch.Tensor]:
-    """Voltage and concentration as float64 tensors of one shape on one device."""
+def checked_state(
+    voltage_v: Value, n: Value, parameters: CellParameters | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Voltage and concentration as float64 tensors of one shape on one device; ``parameters`` must broadcast to them.
+
+    >>> checked_state("0.2", 0.3)
+    Traceback (most recent call last):
+    ...
+    vcm_sweep.device.errors.DeviceError: voltage_v = '0.2' must be a number in V or a tensor of them
+    """
+    if not isinstance(parameters, CellParameters | None):
+        raise DeviceError(f"parameters = {parameters!r} must be a CellParameters, or None for the nominal cell")
     device = next((v.device for v in (voltage_v, n) if isinstance(v, torch.Tensor)), None)
-    voltage = torch.as_tensor(voltage_v, dtype=torch.float64, device=device)
-    concentration = torch.as_tensor(n, dtype=torch.float64, device=device)
-    if not bool(torch.isfinite(voltage).all()):
-        raise DeviceError("voltage_v must be finite")
-    if not bool((torch.isfinite(concentration) & (concentration > 0)).all()):
-        raise DeviceError("n must be finite and > 0 (1e26/m3)")
+    voltage, concentration = _numbers("voltage_v", voltage_v, "V", device), _numbers("n", n, "1e26/m3", device)
+    _refuse("voltage_v", "must be finite (V)", voltage, ~torch.isfinite(voltage))
+    usable = torch.isfinite(concentration) & (concentration > 0)
+    _refuse("n", "must be finite and > 0 (1e26/m3)", concentration, ~usable)
+    varying = [x for x in (voltage, concentration) if x.dim()]
+    if parameters is not None:
+        varying += [x for name in parameters.names() if isinstance(x := getattr(parameters, name), torch.Tensor)]
+    try:
+        torch.broadcast_shapes(*(x.shape for x in varying))
+    except RuntimeError:
+        shapes = ", ".join(str(tuple(x.shape)) for x in varying)
+        raise DeviceError(f"voltage_v, n and parameters of shapes {shapes} must broadcast to one shape") from None
     voltage, concentration = torch.broadcast_tensors(voltage, concentration)
     return voltage, concentration
+
+
+def _numbers(name: str, value: Value, unit: str, device: torch.device | None) -> torch.Tensor:
+    try:
+        return torch.as_tensor(value, dtype=torch.float64, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        raise DeviceError(f"{name} = {value!r} must be a number in {unit} or a tensor of them") from None
+
+
+def _refuse(name: str, rule: str, values: torch.Tensor, bad: torch.Tensor) -> None:
+    if not bool(bad.any()):
+        return
+    first = values[bad].reshape(-1)[0].item()
+    if values.numel() == 1:
+        raise DeviceError(f"{name} = {first:g} {rule}")
+    raise DeviceError(f"{name} {rule}: {int(bad.sum())} of {bad.numel()} values are not, the first is {first:g}")
 
 
 # Coefficients of Ntinas et al. as arXiv 2403.06746 uses them.

@@ -78,12 +78,12 @@ def _derivatives(
     failure: str,
 ) -> dict[str, torch.Tensor]:
     """p times the gradient of ``function`` by p, for every named p."""
+    v, state = checked_state(voltage_v, n, parameters)
     parameters = parameters or CellParameters()
     wanted = list(names) if names is not None else CellParameters.names()
     for name in wanted:
         if name not in CellParameters.names():
             raise DeviceError(f"unknown cell parameter {name!r}: one of {', '.join(CellParameters.names())}")
-    v, state = checked_state(voltage_v, n)
     values = {name: torch.as_tensor(getattr(parameters, name), dtype=v.dtype, device=v.device) for name in wanted}
     shape = torch.broadcast_shapes(
         v.shape, *(torch.as_tensor(getattr(parameters, name)).shape for name in CellParameters.names())

@@ -23,14 +23,16 @@ class ArrayFigures(NamedTuple):
     """Of the arrays of one trial together, as they were made.
 
     Attributes:
-        asymmetry_mean, asymmetry_sd: over cells, of ln(|dw_RESET| / |dw_SET|) at w = 0, one noise-free pulse each.
+        asymmetry_mean, asymmetry_sd: over cells, of ln(|dw_RESET| / |dw_SET|) at w = 0, one noise-free pulse each;
+            None where no cell takes a step both ways: all are stuck, do not reach w = 0, or are too slow.
         levels: the window over twice the standard deviation of a reading at mid window; None without read noise.
         peak_temperature_k: highest quasi-static temperature in a programming pulse, over the cells looked at.
-        frac_outside_validity: share of those cells above 2000 K or switching faster than 5 ns somewhere in a pulse.
+        frac_outside_validity: share of those cells above 2000 K, switching faster than 5 ns or without a rate
+            somewhere in a pulse.
     """
 
-    asymmetry_mean: float
-    asymmetry_sd: float
+    asymmetry_mean: float | None
+    asymmetry_sd: float | None
     levels: float | None
     peak_temperature_k: float
     frac_outside_validity: float
@@ -44,7 +46,7 @@ def array_figures(arrays: Sequence["CellArrays"], k: int) -> ArrayFigures:
     """
     device = arrays[0].devices[k]
     asymmetry = torch.cat([array.asymmetry(k) for array in arrays])
-    sd = float(asymmetry.std(correction=0)) if len(asymmetry) else math.nan
+    mean, sd = (float(asymmetry.mean()), float(asymmetry.std(correction=0))) if len(asymmetry) else (None, None)
     hot, outside, looked_at = -math.inf, 0, 0
     for array in arrays:
         cells, count = array.cell_parameters(k, MOST_CELLS)
@@ -52,13 +54,11 @@ def array_figures(arrays: Sequence["CellArrays"], k: int) -> ArrayFigures:
         hot, outside, looked_at = max(hot, worst), outside + beyond, looked_at + count
     if outside and device.on_invalid == "error":
         raise DeviceError(
-            f"{outside} of {looked_at} cells go above {HOTTEST_K:g} K or switch faster than {FASTEST_S:g} s in a "
-            f"pulse, the hottest reaches {hot:.0f} K: lower |set_voltage_v| and reset_voltage_v or narrow the spreads, "
-            "or set on_invalid = 'record'"
+            f"{outside} of {looked_at} cells go above {HOTTEST_K:g} K, switch faster than {FASTEST_S:g} s or have no "
+            f"rate (|gamma| >= 1) in a pulse, the hottest reaches {hot:.0f} K: lower |set_voltage_v| and "
+            "reset_voltage_v or narrow the spreads, or set on_invalid = 'record'"
         )
-    return ArrayFigures(
-        float(asymmetry.mean()) if len(asymmetry) else math.nan, sd, levels(device), hot, outside / looked_at
-    )
+    return ArrayFigures(mean, sd, levels(device), hot, outside / looked_at)
 
 
 def levels(device: VCMDevice) -> float | None:
@@ -66,7 +66,7 @@ def levels(device: VCMDevice) -> float | None:
 
     >>> from vcm_sweep.device import Variability
     >>> round(levels(VCMDevice(variability=Variability(read_noise=0.02))), 1)
-    53.2
+    35.6
     """
     noise, telegraph = device.variability.read_noise, device.variability.telegraph
     middle = 0.5 * (device.periphery.w_min + device.periphery.w_max)

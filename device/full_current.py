@@ -366,6 +366,6 @@ class _Remaining:
 
 def _not_converged(j: torch.Tensor, c: _Circuit) -> DeviceError:
     return DeviceError(
-        f"the current of {j.numel()} cells did not converge in {_MAX_ROUNDS} steps, first at |V| = "
+        f"the current did not converge in {_MAX_ROUNDS} steps, first at |V| = "
         f"{c.v.reshape(-1)[0].item():g} V: check the parameters for values far from a cell's"
     )

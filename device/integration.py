@@ -14,10 +14,11 @@ import torch
 from ._adaptive import adaptive
 from ._cells import LANES, Cells, Outcome, padded
 from ._steps import checked_rk4, euler, fixed, midpoint, rk4, rk4_converged
-from .conduction import checked_state
+from .conduction import checked_state, current_function
 from .errors import DeviceError
+from .kinetics import _temperature
 from .parameters import CellParameters, Value
-from .validity import Extremes, Validity, field_ratio
+from .validity import Extremes, Validity, field_ratio, refuse_cold
 
 METHODS = ("adaptive", "auto", "rk4", "midpoint", "euler")
 ON_INVALID = ("error", "record")
@@ -106,11 +107,11 @@ def integrate(
         >>> bool(validity.outside)
         True
     """
-    parameters = parameters or CellParameters()
     if not (isinstance(duration_s, (int, float)) and math.isfinite(duration_s) and duration_s >= 0):
         raise DeviceError(f"duration_s = {duration_s!r} must be a finite number of seconds, at least 0")
     rtol = _checked_options(method, steps, rtol, validity, on_invalid)
-    checked_state(voltage_v, n)
+    checked_state(voltage_v, n, parameters)
+    parameters = parameters or CellParameters()
     device = next((x.device for x in (n, voltage_v) if isinstance(x, torch.Tensor)), None)
     start, volts = (torch.as_tensor(x, dtype=torch.float64, device=device) for x in (n, voltage_v))
     cells, shape = Cells.of(start, volts, float(duration_s), parameters, model)
@@ -192,7 +193,10 @@ def refuse_beyond(cells: Cells, end: Outcome) -> None:
     if left.end_volts is not None:
         volts = torch.where(volts.abs() > left.end_volts.abs(), volts, left.end_volts)
     n = end.n.detach()[padded(bad)].reshape(-1, LANES)
-    gamma = field_ratio(volts, n, left.parameters, left.model)
+    i = current_function(left.model)(volts, n, left.parameters)
+    kelvin = _temperature(volts, i, left.parameters).expand(n.shape).reshape(-1)[: len(bad)]
+    refuse_cold(kelvin, "validity = True, on_invalid = 'record'")
+    gamma = field_ratio(volts, n, left.parameters, left.model, i)
     raise DeviceError(
         f"the field is beyond the hopping model (|gamma| >= 1, worst {gamma.nan_to_num().max().item():.3g}) in "
         f"{len(bad)} of {len(cells.index)} cells: lower |voltage_v| or raise r, mu_n or dW_A, or keep them marked with "

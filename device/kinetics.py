@@ -4,6 +4,7 @@ Equations (1-11) of Bengel et al., IEEE TCAS-I 67(12) 4618 (2020). A negative vo
 """
 
 import math
+from typing import TYPE_CHECKING, Literal, overload
 
 import torch
 
@@ -11,42 +12,123 @@ from .conduction import checked_state, current_function
 from .constants import CONCENTRATION_UNIT, VACANCY_CHARGE_NUMBER, constants_of
 from .parameters import CellParameters, Value
 
+if TYPE_CHECKING:
+    from .validity import Validity
+
 BOUND_EXPONENT = 10  # of F in equation (4)
 
 
+@overload
 def temperature(
-    voltage_v: Value, n: Value, parameters: CellParameters | None = None, model: str = "explicit"
-) -> torch.Tensor:
+    voltage_v: Value,
+    n: Value,
+    parameters: CellParameters | None = None,
+    model: str = "explicit",
+    *,
+    validity: Literal[False] = False,
+) -> torch.Tensor: ...
+@overload
+def temperature(
+    voltage_v: Value,
+    n: Value,
+    parameters: CellParameters | None = None,
+    model: str = "explicit",
+    *,
+    validity: Literal[True],
+) -> "tuple[torch.Tensor, Validity]": ...
+def temperature(
+    voltage_v: Value,
+    n: Value,
+    parameters: CellParameters | None = None,
+    model: str = "explicit",
+    *,
+    validity: bool = False,
+) -> "torch.Tensor | tuple[torch.Tensor, Validity]":
     """The quasi-static temperature of the filament in K, equation (5).
 
-    Args and errors are those of :func:`vcm_sweep.device.current`.
+    Args are those of :func:`vcm_sweep.device.current`.
+
+    Returns:
+        float64, of the broadcast shape. With ``validity`` a pair of that and the Validity, whatever the temperature.
+
+    Raises:
+        DeviceError: as of :func:`vcm_sweep.device.current`; without ``validity`` also a cell at or below 0 K, which the
+            current's fit gives far outside its range.
 
     >>> round(temperature(-0.342, 1.98974521).item())
     551
     """
+    v, concentration = checked_state(voltage_v, n, parameters)
     parameters = parameters or CellParameters()
-    v, concentration = checked_state(voltage_v, n)
     i = current_function(model)(v, concentration, parameters)
-    return _temperature(v, i, parameters)
+    kelvin = _temperature(v, i, parameters)
+    from .validity import refuse_cold, validity_of  # which imports this module
+
+    if validity:
+        return kelvin, validity_of(v, concentration, parameters, model, i)
+    refuse_cold(kelvin)
+    return kelvin
 
 
-def rate(voltage_v: Value, n: Value, parameters: CellParameters | None = None, model: str = "explicit") -> torch.Tensor:
+@overload
+def rate(
+    voltage_v: Value,
+    n: Value,
+    parameters: CellParameters | None = None,
+    model: str = "explicit",
+    *,
+    validity: Literal[False] = False,
+) -> torch.Tensor: ...
+@overload
+def rate(
+    voltage_v: Value,
+    n: Value,
+    parameters: CellParameters | None = None,
+    model: str = "explicit",
+    *,
+    validity: Literal[True],
+) -> "tuple[torch.Tensor, Validity]": ...
+def rate(
+    voltage_v: Value,
+    n: Value,
+    parameters: CellParameters | None = None,
+    model: str = "explicit",
+    *,
+    validity: bool = False,
+) -> "torch.Tensor | tuple[torch.Tensor, Validity]":
     """dN/dt in 1e26/m3/s, equations (1-4): positive in SET (V < 0), negative in RESET, 0 at V = 0.
 
     A cell at or past the bound of its direction of motion does not move: the rate is 0 there.
-    Args and errors are those of :func:`vcm_sweep.device.current`.
+    Args are those of :func:`vcm_sweep.device.current`.
+
+    Returns:
+        float64, of the broadcast shape. With ``validity`` a pair of that and the Validity: cells that the hopping
+        model has no rate for are NaN and ``outside``.
+
+    Raises:
+        DeviceError: as of :func:`vcm_sweep.device.current`; without ``validity`` also a cell without a rate: its field
+            is beyond the hopping model (|gamma| >= 1), or its temperature is not above 0 K.
 
     >>> rate(-0.342, 0.3).item() > 0 > rate(0.7065, 0.3).item()
     True
     """
+    v, concentration = checked_state(voltage_v, n, parameters)
     parameters = parameters or CellParameters()
-    v, concentration = checked_state(voltage_v, n)
-    return signed_rate(v, concentration, parameters, model)
+    i = current_function(model)(v, concentration, parameters)
+    speed = signed_rate(v, concentration, parameters, model, i)
+    from .validity import refuse_without_rate, validity_of  # which imports this module
+
+    if validity:
+        return speed, validity_of(v, concentration, parameters, model, i)
+    refuse_without_rate(speed, v, concentration, parameters, model, i)
+    return speed
 
 
-def signed_rate(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str) -> torch.Tensor:
-    """dN/dt as in :func:`rate`, for a state that has been checked."""
-    speed = torch.exp(log_speed(v, n, parameters, model)) * bound_factor(v, n, parameters)
+def signed_rate(
+    v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str, i: torch.Tensor | None = None
+) -> torch.Tensor:
+    """dN/dt as in :func:`rate`, for a state that has been checked; NaN where the model has none."""
+    speed = torch.exp(log_speed(v, n, parameters, model, i)) * bound_factor(v, n, parameters)
     return torch.where(v == 0, torch.zeros_like(speed), -torch.sign(v) * speed)
 
 

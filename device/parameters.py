@@ -15,6 +15,9 @@ from .errors import DeviceError
 
 type Value = float | torch.Tensor
 
+# No cell comes near; beyond it products of parameters leave the range of floats.
+_LARGEST = 1e30
+
 
 def _parameter(default: float, unit: str, low: float, high: float, meaning: str, *, open_low: bool = False) -> Any:
     metadata = {"unit": unit, "low": low, "high": high, "open_low": open_low, "meaning": meaning}
@@ -41,9 +44,9 @@ class CellParameters:
         vcm_sweep.device.errors.DeviceError: l = 5e-09 m must be below l_cell = 3e-09 m: lower l or raise l_cell
     """
 
-    T_0: Value = _parameter(293.0, "K", 0.0, math.inf, "ambient temperature", open_low=True)
+    T_0: Value = _parameter(293.0, "K", 0.0, _LARGEST, "ambient temperature", open_low=True)
     eps: Value = _parameter(17.0, "-", 10.0, 25.0, "static permittivity")
-    eps_phiB: Value = _parameter(5.5, "-", 0.0, math.inf, "permittivity for barrier lowering", open_low=True)
+    eps_phiB: Value = _parameter(5.5, "-", 0.0, _LARGEST, "permittivity for barrier lowering", open_low=True)
     phi_Bn0: Value = _parameter(0.18, "eV", 0.1, 0.5, "Schottky barrier height")
     phi_n: Value = _parameter(0.1, "eV", 0.1, 0.3, "distance of conduction band and Fermi level")
     mu_n: Value = _parameter(4e-6, "m2/Vs", 1e-6, 1e-5, "electron mobility")
@@ -55,14 +58,14 @@ class CellParameters:
     dW_A: Value = _parameter(1.35, "eV", 0.8, 1.5, "activation energy of ion hopping")
     R_th0: Value = _parameter(15.72e6, "K/W", 1e6, 20e6, "thermal resistance at r_nominal")
     r: Value = _parameter(45e-9, "m", 5e-9, 100e-9, "filament radius")
-    r_nominal: Value = _parameter(45e-9, "m", 0.0, math.inf, "radius at which R_th0 holds", open_low=True)
+    r_nominal: Value = _parameter(45e-9, "m", 0.0, _LARGEST, "radius at which R_th0 holds", open_low=True)
     l_cell: Value = _parameter(3e-9, "m", 2e-9, 5e-9, "length of disc and plug")
     l: Value = _parameter(0.4e-9, "m", 0.1e-9, 5e-9, "disc length")
     R_theff_scaling: Value = _parameter(0.27, "-", 0.1, 1.0, "factor on the thermal resistance in RESET")
     R_TiOx: Value = _parameter(650.0, "Ohm", 0.0, 5000.0, "series resistance")
-    R_0: Value = _parameter(719.2437, "Ohm", 0.0, math.inf, "line resistance at zero current")
-    R_th_line: Value = _parameter(90471.47, "K/W", 0.0, math.inf, "thermal resistance of the line")
-    alpha_line: Value = _parameter(3.92e-3, "1/K", 0.0, math.inf, "temperature coefficient of the line")
+    R_0: Value = _parameter(719.2437, "Ohm", 0.0, _LARGEST, "line resistance at zero current")
+    R_th_line: Value = _parameter(90471.47, "K/W", 0.0, _LARGEST, "thermal resistance of the line")
+    alpha_line: Value = _parameter(3.92e-3, "1/K", 0.0, _LARGEST, "temperature coefficient of the line")
 
     def __post_init__(self) -> None:
         for spec in dataclasses.fields(self):
@@ -127,7 +130,7 @@ class CellParameters:
         """The allowed range of one parameter in words, without its unit.
 
         >>> CellParameters.allowed("eps"), CellParameters.allowed("T_0")
-        ('at least 10 and at most 25', 'above 0 and finite')
+        ('at least 10 and at most 25', 'above 0 and at most 1e+30')
         """
         return _span(_METADATA[name])
 
@@ -151,7 +154,7 @@ def _any(mask: torch.Tensor) -> bool:
 def _span(metadata: Any) -> str:
     low, high = metadata["low"], metadata["high"]
     span = f"{'above' if metadata['open_low'] else 'at least'} {low:g}"
-    return span + (f" and at most {high:g}" if math.isfinite(high) else " and finite")
+    return span + f" and at most {high:g}"
 
 
 def _check_range(name: str, value: Value, metadata: Any) -> None:
@@ -174,7 +177,7 @@ def _check_range(name: str, value: Value, metadata: Any) -> None:
     if cells.numel() == 1:
         raise DeviceError(f"{name} = {cells.item():g} {unit} must be {span} {unit}")
     wrong = cells[bad]
-    middle = low if math.isinf(high) else 0.5 * (low + high)
+    middle = low if high == _LARGEST else 0.5 * (low + high)
     distance = torch.where(torch.isfinite(wrong), (wrong - middle).abs(), torch.inf)
     worst = wrong[distance.argmax()].item()
     raise DeviceError(

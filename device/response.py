@@ -70,8 +70,8 @@ def respond(
         raise DeviceError(f"rtol = {rtol!r} must be above 0 and at most {MAX_RTOL['adaptive']:g}")
     if on_invalid not in ON_INVALID:
         raise DeviceError(f"on_invalid = {on_invalid!r} must be one of {', '.join(map(repr, ON_INVALID))}")
+    _, start = checked_state(0.0, n, parameters)
     parameters = parameters or CellParameters()
-    _, start = checked_state(0.0, n)
     everything, shape = Cells.of(start, start.new_zeros(()), 0.0, parameters, model)
     time, volts = _samples(waveform, points)
     extremes = Extremes(shape.numel(), start.device)

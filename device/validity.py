@@ -13,6 +13,7 @@ import torch
 
 from .conduction import current_function
 from .constants import VACANCY_CHARGE_NUMBER, constants_of
+from .errors import DeviceError
 from .kinetics import _field, _temperature, bound_factor, log_speed
 from .parameters import CellParameters, Value
 
@@ -59,9 +60,50 @@ def check_state(temperature_k: Value, log_rate_over_n: Value) -> Validity:
     return Validity(outside, worst, math.exp(-fastest) if fastest > -math.inf else math.inf)
 
 
-def field_ratio(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str) -> torch.Tensor:
-    """|gamma| of equation (9): the hopping model holds below 1."""
-    i = current_function(model)(v, n, parameters)
+def validity_of(
+    v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str, i: torch.Tensor
+) -> Validity:
+    """The validity of cells in a given state that carry a current ``i``: of the broadcast shape."""
+    with torch.no_grad():
+        fast = log_speed(v, n, parameters, model, i) + torch.log(bound_factor(v, n, parameters)) - torch.log(n)
+        hot, fast = torch.broadcast_tensors(_temperature(v, i, parameters), fast)
+        found = check_state(hot, fast)
+        return found._replace(outside=found.outside | ~(hot > 0))
+
+
+def refuse_cold(kelvin: torch.Tensor, see: str = "validity = True") -> None:
+    """Raise DeviceError for temperatures that are not above 0 K; ``see``: the option that marks them instead."""
+    bad = ~(kelvin > 0)
+    if bool(bad.any()):
+        raise DeviceError(
+            f"the temperature must be above 0 K: {int(bad.sum())} of {bad.numel()} cells are not, the worst at "
+            f"{kelvin[bad].min().item():.3g} K, as the current is used outside its range: lower |voltage_v|, raise n "
+            f"or try model = 'full', or see them marked with {see}"
+        )
+
+
+def refuse_without_rate(
+    rate: torch.Tensor, v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str, i: torch.Tensor
+) -> None:
+    """Raise DeviceError for cells whose rate is no number: by their temperature, or by their field."""
+    bad = torch.isnan(rate)
+    if not bool(bad.any()):
+        return
+    refuse_cold(_temperature(v, i, parameters))
+    gamma = field_ratio(v, n, parameters, model, i).expand(bad.shape)[bad]
+    raise DeviceError(
+        f"the field must be within the hopping model (|gamma| < 1): {int(bad.sum())} of {bad.numel()} cells are beyond "
+        f"it, the worst at {gamma.max().item():.3g}: lower |voltage_v| or raise r, mu_n or dW_A, or see them "
+        "marked with validity = True"
+    )
+
+
+def field_ratio(
+    v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str, i: torch.Tensor | None = None
+) -> torch.Tensor:
+    """|gamma| of equation (9): the hopping model holds below 1. ``i``: the current, where the caller has it."""
+    if i is None:
+        i = current_function(model)(v, n, parameters)
     field = _field(v, i, n, parameters, constants_of(model).elementary_charge).abs()
     return VACANCY_CHARGE_NUMBER * field * parameters.a / (math.pi * parameters.dW_A)
 

@@ -8,6 +8,7 @@ import torch
 
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.integration import integrate
+from vcm_sweep.device.kinetics import rate
 from vcm_sweep.device.parameters import CellParameters
 from vcm_sweep.device.periphery import Periphery
 from vcm_sweep.device.vcm_device import METHODS, NUMBERS, ON_INVALID, READ_PATHS, VCMDevice
@@ -79,15 +80,23 @@ def _canonical_aihwkit(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_window(device: VCMDevice) -> None:
-    """Raise DeviceError where one pulse carries the nominal cell across its whole window, either way.
+    """Raise DeviceError where one pulse carries the nominal cell across its whole window, or out of the model.
 
-    Such a cell knows two states: no learning rate would train it.
+    Such a cell knows two states, or one: no learning rate would train it.
     """
     low, high = _nominal_window(device)
     nominal = device.parameters
     for what, start, voltage in (("set", low, device.set_voltage_v), ("reset", high, device.reset_voltage_v)):
         n = torch.tensor([start], dtype=torch.float64)
-        after = float(integrate(n, voltage, device.pulse_s, nominal, device.model)[0])
+        if bool(torch.isnan(rate(voltage, n, nominal, device.model, validity=True)[0])):
+            raise DeviceError(
+                f"{what}_voltage_v = {voltage:g} V takes the nominal cell at N = {start:.3g} (1e26/m3) out of the "
+                "hopping model (|gamma| >= 1, or a temperature not above 0 K), so that it has no rate: lower the "
+                "voltage, or bring the cell's parameters nearer to the default cell's"
+            )
+        # A cell that comes to the model's end later in the pulse is for on_invalid to judge.
+        end, _ = integrate(n, voltage, device.pulse_s, nominal, device.model, validity=True, on_invalid="record")
+        after = float(end[0])
         share = abs(after - start) / (high - low)
         if share > 0.9:
             raise DeviceError(

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from vcm_sweep.device import CellParameters, DeviceError, current
+from vcm_sweep.device import (
+    CellParameters,
+    DeviceError,
+    Waveform,
+    current,
+    elasticities,
+    integrate,
+    rate,
+    respond,
+    temperature,
+)
 
 
 def test_agrees_with_the_formula(reference_cell):
@@ -47,6 +57,36 @@ def test_broadcasts():
 def test_bad_state_is_refused(v, n):
     with pytest.raises(DeviceError):
         current(v, n)
+
+
+def pulse(v, n, cell, model):
+    return integrate(n, v, 1e-6, cell, model)
+
+
+@pytest.mark.parametrize("quantity", [current, rate, temperature, pulse])
+@pytest.mark.parametrize(
+    ("v", "n", "cell", "message"),
+    [
+        ("0.2", 0.3, None, "voltage_v = '0.2' must be a number in V"),
+        (0.2, None, None, "n = None must be a number in 1e26/m3"),
+        (0.2, torch.tensor([0.3, 0.0, -1.0]), None, "2 of 3 values are not, the first is 0$"),
+        (torch.zeros(3), torch.ones(2), None, r"shapes \(3,\), \(2,\) must broadcast"),
+        (0.2, torch.ones(3), CellParameters(r=torch.full((2,), 45e-9)), r"shapes \(3,\), \(2,\) must broadcast"),
+        (0.2, 0.3, {"r": 45e-9}, "parameters = .* must be a CellParameters"),
+    ],
+)
+@pytest.mark.parametrize("model", ["explicit", "full"])
+def test_an_argument_that_is_no_state_is_one_line(quantity, v, n, cell, message, model):
+    """A user's slip is a DeviceError that names it, not torch's own error."""
+    with pytest.raises(DeviceError, match=message):
+        quantity(v, n, cell, model=model)
+
+
+def test_shapes_that_do_not_broadcast_are_one_line_elsewhere_too():
+    n, cells = torch.ones(3), CellParameters(r=torch.full((2,), 45e-9))
+    for call in (lambda: respond(n, Waveform((0.0, 1e-6), (0.0, 0.1)), cells), lambda: elasticities(n, -0.3, cells)):
+        with pytest.raises(DeviceError, match=r"shapes \(3,\), \(2,\) must broadcast"):
+            call()
 
 
 def test_unknown_model_is_refused():

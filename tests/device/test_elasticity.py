@@ -82,7 +82,7 @@ def test_cells_do_not_see_each_other_and_arrays_of_parameters_are_taken() -> Non
 
 @pytest.mark.parametrize(
     ("n", "voltage", "words"),
-    [(0.3, 0.0, "does not move"), (20.0, -0.342, "does not move"), (-1.0, 0.2, "n must be finite and > 0")],
+    [(0.3, 0.0, "does not move"), (20.0, -0.342, "does not move"), (-1.0, 0.2, "n = -1 must be finite and > 0")],
 )
 def test_no_elasticity_is_one_line(n: float, voltage: float, words: str) -> None:
     with pytest.raises(DeviceError, match=words):

@@ -251,7 +251,7 @@ def test_number_of_pulses_across_the_window(reference_cell, v, start, pulses):
         ({"on_invalid": "ignore"}, "on_invalid"),
         ({"on_invalid": "record"}, "validity"),
         ({"voltage_v": math.nan}, "voltage_v"),
-        ({"n": 0.0}, "n must"),
+        ({"n": 0.0}, "n = 0 must"),
         ({"model": "exact"}, "model"),
     ],
 )

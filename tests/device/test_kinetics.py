@@ -109,5 +109,5 @@ def test_published_effect_of_geometry_at_weight_zero(change, speed, mismatch):
 def test_bad_state_is_refused():
     with pytest.raises(DeviceError, match="voltage_v"):
         rate(float("nan"), 0.3)
-    with pytest.raises(DeviceError, match="n must"):
+    with pytest.raises(DeviceError, match="n = 0 must"):
         temperature(0.2, 0.0)

@@ -1,11 +1,12 @@
 """A wrong parameter is refused with its name, value, range and fix; a right one is kept exactly."""
 
+import contextlib
 import math
 
 import pytest
 import torch
 
-from vcm_sweep.device import CellParameters, DeviceError
+from vcm_sweep.device import CellParameters, DeviceError, temperature
 
 # Section 3 of the physics notes, closed intervals in SI units.
 RANGES = {
@@ -94,6 +95,16 @@ def test_ends_of_the_range_are_allowed(name):
 def test_must_be_positive_and_finite(name, value):
     with pytest.raises(DeviceError, match=name):
         CellParameters(**{name: value})
+
+
+@pytest.mark.parametrize("name", POSITIVE + NOT_NEGATIVE)
+def test_what_has_no_physical_limit_stays_within_floats(name):
+    """1e300 squared is no float: an OverflowError in the middle of a study would name nothing."""
+    with pytest.raises(DeviceError, match=rf"^{name} = 1e\+300 .* at most 1e\+30 "):
+        CellParameters(**{name: 1e300})
+    for model in ("explicit", "full"):
+        with contextlib.suppress(DeviceError):  # refused or computed, but never an error of Python's
+            temperature(-0.3, 0.3, CellParameters(**{name: 1e30}), model=model)
 
 
 @pytest.mark.parametrize("name", NOT_NEGATIVE)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
-from vcm_sweep.device import CellParameters, DeviceError, check_state, integrate
+from vcm_sweep.device import CellParameters, DeviceError, check_state, current, integrate, rate, temperature
 from vcm_sweep.device.integration import METHODS
 
 SET_V, RESET_V = -0.342, 0.7065
@@ -111,3 +111,51 @@ def test_a_field_that_grows_beyond_the_model_stops_the_cell():
     after, validity = integrate(start, v, 1e-3, cell, validity=True, on_invalid="record")
     assert validity.outside
     assert 1e-4 < after.item() <= start
+
+
+@pytest.mark.parametrize("model", ["explicit", "full"])
+@pytest.mark.parametrize("quantity", [current, rate, temperature])
+def test_validity_of_a_state_where_asked(reference_cell, quantity, model):
+    n = torch.tensor([0.06, 0.3, 1.9], dtype=DOUBLE)
+    v = torch.tensor([SET_V, -0.9, RESET_V], dtype=DOUBLE)
+    value, validity = quantity(v, n, model=model, validity=True)
+    assert torch.equal(value, quantity(v, n, model=model))
+    assert validity.outside.tolist() == [False, True, False]
+    if model == "explicit":
+        cell = reference_cell()
+        assert validity.worst_temperature_k == pytest.approx(cell.temperature(-0.9, 0.3), rel=1e-9)
+        assert validity.fastest_switching_s == pytest.approx(0.3 / abs(cell.rate(-0.9, 0.3)), rel=1e-9)
+
+
+@pytest.mark.parametrize("model", ["explicit", "full"])
+def test_a_rate_beyond_the_hopping_model_is_refused_or_marked(model):
+    """Equation (9) by hand: |gamma| = z |E| a / (pi dW_A) with E = I R_disc / l, its disc without l, in SET."""
+    r, a = torch.tensor([[5e-9, 45e-9], [1e-9, 0.25e-9]], dtype=DOUBLE)
+    cells = CellParameters(r=r, a=a, mu_n=1e-6)
+    n = torch.tensor([0.01, 0.3], dtype=DOUBLE)
+    i = current(-1.5, n, cells, model=model)[0].abs().item()
+    charge = 1.602e-19 if model == "explicit" else 1.602176634e-19
+    field = i / (0.01e26 * 2 * charge * 1e-6 * math.pi * 25e-18)
+    gamma = 2 * field * 1e-9 / (math.pi * 1.35)
+    assert gamma > 1
+    with pytest.raises(DeviceError, match=rf"1 of 2 cells are beyond it, the worst at {gamma:.3g}: .* validity = True"):
+        rate(-1.5, n, cells, model=model)
+    speed, validity = rate(-1.5, n, cells, model=model, validity=True)
+    assert torch.isnan(speed).tolist() == [True, False]
+    assert validity.outside[0]
+    assert torch.isfinite(temperature(-1.5, n, cells, model=model)).all()
+
+
+def test_a_temperature_below_zero_is_refused_or_marked(reference_cell):
+    """The fit's current has the wrong sign at -1 V and N = 1e-6: that is no temperature, and no field's fault."""
+    kelvin = reference_cell().temperature(-1.0, 1e-6)
+    assert kelvin < 0
+    message = rf"1 of 2 cells are not, the worst at {kelvin:.3g} K, .* validity = True"
+    for quantity in (temperature, rate):
+        with pytest.raises(DeviceError, match=message):
+            quantity(-1.0, torch.tensor([1e-6, 0.3], dtype=DOUBLE))
+    found, validity = temperature(-1.0, 1e-6, validity=True)
+    assert found.item() == pytest.approx(kelvin, rel=1e-9)
+    assert validity.outside
+    with pytest.raises(DeviceError, match=r"above 0 K: 1 of 1 .* on_invalid = 'record'"):
+        integrate(0.3, -5.0, 1e-6)

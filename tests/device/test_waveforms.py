@@ -201,7 +201,7 @@ def test_a_file_that_is_none_is_an_error(tmp_path):
         (lambda: respond(0.3, Waveform((0.0, 1.0), (0.0, 0.0)), points=0), "points = 0"),
         (lambda: respond(0.3, Waveform((0.0, 1.0), (0.0, 0.0)), rtol=0.1), "rtol = 0.1"),
         (lambda: respond(0.3, Waveform((0.0, 1.0), (0.0, 0.0)), on_invalid="skip"), "on_invalid"),
-        (lambda: respond(-0.3, Waveform((0.0, 1.0), (0.0, 0.0))), "n must"),
+        (lambda: respond(-0.3, Waveform((0.0, 1.0), (0.0, 0.0))), "n = -0.3 must"),
         (lambda: respond(0.3, Waveform((0.0, 1.0), (0.0, 0.0)), model="exact"), "model"),
     ],
 )

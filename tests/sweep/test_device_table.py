@@ -134,6 +134,10 @@ def test_a_cell_of_the_library_gives_the_parameters_that_the_table_does_not(monk
         ({"d2d": {"dW_A": {"sigma": 0.01}}}, ["dW_A of a cell", "1.5", "clip"]),
         ({"method": "exact"}, ["method = 'exact'", "'tabulated', 'direct'"]),
         ({"read_path": "both"}, ["read_path = 'both'", "'cell', 'nominal'"]),
+        (
+            {"model": "explicit", "a": 1e-9, "r": 1e-8, "mu_n": 1e-6, "set_voltage_v": -0.3, "pulse_s": 1e-12},
+            ["set_voltage_v = -0.3 V", "|gamma| >= 1", "nearer to the default cell's"],
+        ),
         ({"on_invalid": "skip"}, ["on_invalid = 'skip'", "'record', 'error'"]),
         ({"d2d": 3}, ["[device.d2d] must be a table"]),
         ({"d2d": {"r": 3}}, ["[device.d2d.r] must be a table"]),
