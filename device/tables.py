@@ -26,6 +26,7 @@ from ._stencil import at_stencil, fill_stencil, read_cubic, read_linear, scratch
 from .conduction import current_function
 from .errors import DeviceError
 from .full_current import barrier_above_zero, full_current
+from .jumps import refuse_jumps
 from .kinetics import log_speed
 from .parameters import CellParameters
 from .periphery import READ_VOLTAGE_V
@@ -151,6 +152,7 @@ def build_tables(device: VCMDevice) -> RateTables:
         x_range = _x_range(device, read)
         voltages = (device.set_voltage_v, device.reset_voltage_v)
         pulses = [_pulse_curves(device, axes, x_range, v, finer) for v in voltages]
+        _refuse_jumps(device, axes, x_range, read, pulses[0], pulses[1])
         if max(c.error for c in pulses) <= TOLERANCE and read.error <= WEIGHT_TOLERANCE:
             return RateTables(axes, pulses[0], pulses[1], read)
         finer *= math.sqrt(2)
@@ -161,6 +163,37 @@ def build_tables(device: VCMDevice) -> RateTables:
                 f"no table is accurate to {TOLERANCE:g} over {ranges}: narrow the ranges (clip) or use "
                 "method = 'direct'"
             )
+
+
+def _refuse_jumps(
+    device: VCMDevice, axes: tuple[Axis, ...], x_range: tuple[float, float], read: Curves, up: Curves, down: Curves
+) -> None:
+    """DeviceError where a current jumps in N, at any node of the parameters and within the window."""
+    if device.model != "full":
+        return
+    dark, slope = device.map.line
+    points = _grid(axes)
+    for voltage, curves in ((READ_VOLTAGE_V, read), (device.set_voltage_v, up), (device.reset_voltage_v, down)):
+        own = points if curves.kink.shape[0] > 1 else {}
+        x = _positions(
+            curves.x_first, curves.x_last, torch.from_numpy(curves.kink), curves.below,
+            len(curves.values) - 1 - curves.below,
+        )  # fmt: skip
+        i = torch.from_numpy((curves.values - dark) / slope if curves is read else curves.power / abs(voltage))
+
+        reading = curves is read
+
+        def log_i(
+            at: torch.Tensor, column: torch.Tensor, voltage: float = voltage, own: _Points = own, read: bool = reading
+        ) -> torch.Tensor:
+            here = {name: values[column] for name, values in own.items() if not (read and name == AMPLITUDE)}
+            v, n, cells = _at(device, here, at, voltage)
+            found = torch.log(current_function(device.model)(v, n, cells).abs())
+            # A pulse's power was that of its own voltage.
+            return found if read else found + torch.log(v.abs() / abs(voltage))
+
+        within = (x.amin(1) <= x_range[1]) & (x.amax(1) >= x_range[0])
+        refuse_jumps(voltage, x[within], torch.log(i[within]), log_i)
 
 
 def _axis(device: VCMDevice, name: str) -> Axis:

@@ -8,6 +8,7 @@ import torch
 
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.integration import integrate
+from vcm_sweep.device.jumps import refuse_nominal_jumps
 from vcm_sweep.device.kinetics import rate
 from vcm_sweep.device.parameters import CellParameters
 from vcm_sweep.device.periphery import Periphery
@@ -84,6 +85,7 @@ def check_window(device: VCMDevice) -> None:
 
     Such a cell knows two states, or one: no learning rate would train it.
     """
+    refuse_nominal_jumps(device)
     low, high = _nominal_window(device)
     nominal = device.parameters
     for what, start, voltage in (("set", low, device.set_voltage_v), ("reset", high, device.reset_voltage_v)):
