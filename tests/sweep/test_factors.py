@@ -19,6 +19,7 @@ epochs = 1
 batch = 32
 lr = 0.02
 [device]
+model = "explicit"   # with this phi_n the full current jumps in N
 phi_n = 0.15
 [device.d2d.dW_A]
 clip = 0.05
