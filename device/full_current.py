@@ -254,7 +254,8 @@ def _root_set(c: _Circuit) -> torch.Tensor:
 
 def _bracketed(c: _Circuit, low: torch.Tensor, high: torch.Tensor, j: torch.Tensor, is_set: bool) -> torch.Tensor:
     """The root between ``low`` (0, or g > 0) and ``high`` (g < 0), from a first guess, by Newton steps in tau."""
-    remaining = _Remaining(j)
+    # A cell that is done stays: how often its neighbours need another round may not move its last bit.
+    remaining, done = _Remaining(j), torch.zeros_like(j, dtype=torch.bool)
     for round_ in range(_MAX_ROUNDS):
         g, dg, u = _g(j, c, is_set)
         positive = g > 0
@@ -265,14 +266,14 @@ def _bracketed(c: _Circuit, low: torch.Tensor, high: torch.Tensor, j: torch.Tens
         new = c.v * j / (c.v - u + u * torch.exp(step))
         middle = torch.where(low > 0, 0.5 * (low + high), 0.25 * high)
         safe = _inside(new, j, low, high, round_) & (dg < 0)
-        new = torch.where(safe, new, middle)
-        active = ~_settled(new, j, safe, low, high)
+        new = torch.where(done, j, torch.where(safe, new, middle))
+        done = done | _settled(new, j, safe, low, high)
         j = new
-        index = remaining.keep(j, active)
+        index = remaining.keep(j, ~done)
         if remaining.done:
             return remaining.out
         if index is not None:
-            j, low, high, c = j[index], low[index], high[index], c.at(index)
+            j, low, high, done, c = j[index], low[index], high[index], done[index], c.at(index)
     raise _not_converged(j, c)
 
 
@@ -300,7 +301,7 @@ def _first_branch(c: _Circuit) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
     high, low = short, torch.zeros_like(j)
     from_left, from_right = torch.full_like(j, torch.inf), least.clone()
     remaining, absent, above = _Remaining(j), torch.zeros_like(j, dtype=torch.bool), short
-    none = torch.zeros_like(j, dtype=torch.bool)
+    none, done = torch.zeros_like(j, dtype=torch.bool), torch.zeros_like(j, dtype=torch.bool)
     where: torch.Tensor | None = None
     for round_ in range(_MAX_ROUNDS):
         g, dg, _ = _g(j, c, False)
@@ -312,12 +313,13 @@ def _first_branch(c: _Circuit) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
         from_left = torch.where(left, newton, from_left)
         from_right = torch.where(~positive & ~rising, torch.maximum(from_right, newton), from_right)
         # Two tangents whose zeros have passed each other bound a concave g below 0.
-        none = none | ((low == 0) & (from_left <= from_right))
+        none = none | ((low == 0) & (from_left <= from_right) & ~done)
         middle = 0.5 * (torch.where(positive, j, torch.maximum(low, from_right)) + torch.minimum(high, from_left))
         middle = torch.where(positive | torch.isinf(from_left), 0.5 * (j + high), middle)
         safe = rising & _inside(newton, j, low, high, round_)
-        new = torch.where(none, j, torch.where(safe, newton, middle))
-        active = ~_settled(new, j, safe, low, high) & ~none
+        new = torch.where(none | done, j, torch.where(safe, newton, middle))
+        done = done | _settled(new, j, safe, low, high)
+        active = ~(done | none)
         j = new
         if where is None:
             absent, above = none, high
@@ -330,7 +332,8 @@ def _first_branch(c: _Circuit) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
         if index is not None:
             where = remaining.where
             j, low, high, c = j[index], low[index], high[index], c.at(index)
-            from_left, from_right, none = from_left[index], from_right[index], none[index]
+            from_left, from_right = from_left[index], from_right[index]
+            none, done = none[index], done[index]
     raise _not_converged(j, c)
 
 
