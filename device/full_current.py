@@ -238,7 +238,7 @@ def _settled(
     new: torch.Tensor, old: torch.Tensor, newton: torch.Tensor, low: torch.Tensor, high: torch.Tensor
 ) -> torch.Tensor:
     """Where a Newton step was so short that what it leaves is rounding (1e-12), or the bracket has closed."""
-    short, rounding = (1e-7, 1e-14) if old.dtype == torch.float64 else (1e-4, 2e-7)
+    short, rounding = (1e-8, 1e-14) if old.dtype == torch.float64 else (1e-4, 2e-7)
     return (newton & ((new - old).abs() <= short * old)) | (high - low <= rounding * high)
 
 
