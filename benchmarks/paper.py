@@ -34,6 +34,7 @@ lr_step_epochs = 10
 lr_gamma = 0.5
 init = 0.0
 [device]
+model = "explicit"     # the paper's current
 dw_min = 1e-4
 [device.periphery]
 {mapping}

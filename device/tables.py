@@ -75,6 +75,11 @@ class Curves:
     power: np.ndarray
     error: float
 
+    def x(self) -> torch.Tensor:
+        """(nodes of x, P) of ln N."""
+        above = len(self.values) - 1 - self.below
+        return _positions(self.x_first, self.x_last, torch.from_numpy(self.kink), self.below, above)
+
 
 @dataclass(frozen=True)
 class RateTables:
@@ -99,10 +104,7 @@ class RateTables:
     @functools.cached_property
     def steepest(self) -> float:
         """The largest change of a weight per ln N, with room for what happens between nodes."""
-        read = self.read
-        x = _positions(read.x_first, read.x_last, torch.from_numpy(read.kink), read.below,
-                       len(read.values) - 1 - read.below).numpy()  # fmt: skip
-        return 1.1 * float(np.abs(np.diff(read.values, axis=0) / np.diff(x, axis=0)).max())
+        return 1.1 * float(np.abs(np.diff(self.read.values, axis=0) / np.diff(self.read.x().numpy(), axis=0)).max())
 
     @property
     def error(self) -> float:
@@ -175,10 +177,7 @@ def _refuse_jumps(
     points = _grid(axes)
     for voltage, curves in ((READ_VOLTAGE_V, read), (device.set_voltage_v, up), (device.reset_voltage_v, down)):
         own = points if curves.kink.shape[0] > 1 else {}
-        x = _positions(
-            curves.x_first, curves.x_last, torch.from_numpy(curves.kink), curves.below,
-            len(curves.values) - 1 - curves.below,
-        )  # fmt: skip
+        x = curves.x()
         i = torch.from_numpy((curves.values - dark) / slope if curves is read else curves.power / abs(voltage))
 
         reading = curves is read
@@ -385,8 +384,7 @@ def _x_range(device: VCMDevice, read: Curves) -> tuple[float, float]:
     w_low, w_high = device.variability.window.limits(device.periphery.w_min, device.periphery.w_max)
     lowest = (read.values <= w_low).sum(0).min()
     highest = (read.values < w_high).sum(0).max()
-    above = len(read.values) - 1 - read.below
-    nodes = _positions(read.x_first, read.x_last, torch.from_numpy(read.kink), read.below, above)
+    nodes = read.x()
     first = float(nodes[max(int(lowest) - 1, 0)].min()) - _MARGIN
     last = float(nodes[min(int(highest), len(nodes) - 1)].max()) + _MARGIN
     return max(low, first), min(high, last)
