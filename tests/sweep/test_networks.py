@@ -52,11 +52,13 @@ def comparable(record: TrialRecord) -> TrialRecord:
 
 
 def test_a_convolutional_network_learns_digits_on_physical_cells() -> None:
+    """Four seeds, since one moves the accuracy from 0.38 to 0.58; 0.25 is nine sd of 360 guesses above chance."""
     text = DIGITS.replace("batch = 32", "batch = 8")
-    record = train([nominal(text + "preset = 'lenet'\nactivation = 'relu'\ninit = 'fan_in'\nepochs = 9\n")])[0]
-    assert record.status == "ok"
-    assert record.accuracy > 0.45  # chance is 0.1
-    assert record.accuracy > record.history[0] + 0.2
+    trial = nominal(text + "preset = 'lenet'\nactivation = 'relu'\ninit = 'fan_in'\nepochs = 9\n")
+    records = train([dataclasses.replace(trial, seed=seed) for seed in range(4)])
+    assert [record.status for record in records] == ["ok"] * 4
+    assert min(record.accuracy for record in records) > 0.25
+    assert sum(record.accuracy - record.history[0] for record in records) / 4 > 0.2
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "leaky_relu"])

@@ -1,0 +1,39 @@
+"""What all subcommands share: how one is added, exit codes, how values are shown."""
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any, Protocol
+
+EXIT_FAILED_TRIALS = 6
+EXIT_INTERRUPTED = 130
+EXIT_CODES = (
+    "exit codes: 0 done; 2 study, option or device; 3 results folder; 4 cluster; 5 analysis; "
+    "6 done, but trials or checks failed; 130 interrupted"
+)
+
+
+class AddCommand(Protocol):
+    """Adds a subcommand: its name, the function that runs it and gives the exit code, one line of help."""
+
+    def __call__(
+        self, name: str, function: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser: ...
+
+
+def positive(text: str) -> int:
+    """An argument that is a whole number of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def show(arguments: argparse.Namespace, values: dict[str, Any]) -> None:
+    """Print values, one a line, or as JSON."""
+    if arguments.json:
+        print(json.dumps(values))
+        return
+    width = max(len(name) for name in values)
+    for name, value in values.items():
+        print(f"{name.replace('_', ' '):<{width}}  {value}")

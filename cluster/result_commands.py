@@ -1,0 +1,61 @@
+"""``vcm-sweep status``, ``analyze`` and ``report``: what is given a results folder."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from .commands import AddCommand, show
+
+
+def add_result_commands(command: AddCommand) -> None:
+    """What reads results."""
+    sub = command("status", _status, "show how far a study is")
+    sub.add_argument("dir", type=Path, help="results folder")
+    sub = command("analyze", _analyze, "print the sensitivity indices of a study")
+    sub.add_argument("dir", type=Path, help="results folder")
+    sub.add_argument("--metric", default="accuracy", help="column of the records (default accuracy)")
+    sub = command("report", _report, "write the report of a study")
+    sub.add_argument("dir", type=Path, help="results folder")
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from vcm_sweep.sweep.results import open_results
+
+    results = open_results(arguments.dir)
+    counts = results.counts()
+    show(arguments, {"study": results.study.name, "trials": len(results.design), **counts})
+    return 0
+
+
+def _analyze(arguments: argparse.Namespace) -> int:
+    from vcm_sweep.analysis import analyze
+    from vcm_sweep.sweep.results import open_results
+
+    from .tables import index_table
+
+    result = analyze(open_results(arguments.dir), arguments.metric)
+    if arguments.json:
+        print(json.dumps(result.to_dict()))
+    else:
+        print(" ".join(result.answer(arguments.metric)), index_table(result), sep="\n\n")
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from vcm_sweep.analysis import write_report
+    from vcm_sweep.sweep.results import open_results
+
+    show(arguments, {"report": str(write_report(open_results(arguments.dir), arguments.dir))})
+    return 0
+
+
+def written_report(results: Any, directory: Path) -> dict[str, str]:
+    """Where the report was written, or the sentence that says why there is none."""
+    from vcm_sweep.analysis import write_report
+    from vcm_sweep.device.errors import VcmSweepError
+
+    try:
+        return {"report": str(write_report(results, directory))}
+    except VcmSweepError as error:
+        return {"no_report": str(error)}
