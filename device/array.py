@@ -251,8 +251,9 @@ class CellArrays(torch.nn.Module):
         """Share of trial k's cells within 0.1 % in N of an end of their window or of N_min, N_max; stuck ones are."""
         low, high = self._limits(k)
         if self._pulses[k].own_window:
-            low, high = torch.maximum(low, self._solved(k, self.w_low[k])), torch.minimum(
-                high, self._solved(k, self.w_high[k])
+            low, high = (
+                torch.maximum(low, self._solved(k, self.w_low[k])),
+                torch.minimum(high, self._solved(k, self.w_high[k])),
             )
         log_n = self.log_n[k].cpu()
         return ((log_n <= low + 1e-3) | (log_n >= high - 1e-3)).double().mean().item()

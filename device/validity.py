@@ -60,9 +60,7 @@ def check_state(temperature_k: Value, log_rate_over_n: Value) -> Validity:
     return Validity(outside, worst, math.exp(-fastest) if fastest > -math.inf else math.inf)
 
 
-def validity_of(
-    v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str, i: torch.Tensor
-) -> Validity:
+def validity_of(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str, i: torch.Tensor) -> Validity:
     """The validity of cells in a given state that carry a current ``i``: of the broadcast shape."""
     with torch.no_grad():
         fast = log_speed(v, n, parameters, model, i) + torch.log(bound_factor(v, n, parameters)) - torch.log(n)

@@ -12,13 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from pyarrow import fs
+from pyarrow import NativeFile, fs
 
 from .errors import StoreError
 
 # An object store that answers 500, or not at all, is asked again for about a minute.
 _ATTEMPTS = 8
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 15.0
+_PIECE = 4 << 20  # pyarrow's streams send no smaller ones
 # What more attempts do not mend.
 _FINAL = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 
@@ -90,9 +91,15 @@ class Folder:
             write_durably(self.local / name, content)
             return
 
+        path = f"{self.path}/{name}"
+
         def put() -> None:
-            with self.filesystem.open_output_stream(f"{self.path}/{name}") as stream:
+            # By default a name that ends in .gz or .zst would be compressed.
+            with self.filesystem.open_output_stream(path, compression=None) as stream:
                 stream.write(content)
+            # A large file goes up in pieces, and a stream that fails half-way closes what it has.
+            if len(content) > _PIECE and self.filesystem.get_file_info(path).size != len(content):
+                raise OSError(f"{self.uri}/{name} was written in part")
 
         _patiently(put)
 
@@ -105,6 +112,18 @@ class Folder:
 
         return get() if self.local is not None else _patiently(get)
 
+    def open[T](self, name: str, use: Callable[[NativeFile], T]) -> T:
+        """What ``use`` makes of a file that can be read in any order; FileNotFoundError without one.
+
+        On an object store only what is asked for is fetched; ``use`` may be called again after an answer that failed.
+        """
+
+        def get() -> T:
+            with self.filesystem.open_input_file(f"{self.path}/{name}") as file:
+                return use(file)
+
+        return self._asked(get)
+
     def exists(self, name: str = "") -> bool:
         """Whether there is a file or folder of this name."""
         info = self._info(name)
@@ -115,10 +134,14 @@ class Folder:
 
         Names with a leading dot are files on their way, and left out.
         """
+        return sorted(self.sizes(under, suffix))
+
+    def sizes(self, under: str = "", suffix: str = "") -> dict[str, int]:
+        """Names and bytes of the files directly in a folder of this one, as :meth:`names` gives them."""
         selector = fs.FileSelector(f"{self.path}/{under}".rstrip("/"), allow_not_found=True)
         found = self._asked(lambda: self.filesystem.get_file_info(selector))
-        names = (info.base_name for info in found if info.type == fs.FileType.File)
-        return sorted(name for name in names if name.endswith(suffix) and not name.startswith("."))
+        files = {info.base_name: int(info.size) for info in found if info.type == fs.FileType.File}
+        return {name: size for name, size in files.items() if name.endswith(suffix) and not name.startswith(".")}
 
     def folders(self) -> list[str]:
         """Sorted names of the folders directly in this one."""

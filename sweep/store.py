@@ -1,244 +1,413 @@
 """The results folder of a study: immutable Parquet parts, one driver at a time.
 
-    study.toml           the frozen study
-    parts/*.parquet      records; each file is written beside, synced and renamed, and never changed
-    lock                 held by the driver that writes
+    study.toml           the frozen study; frozen.json what it only implies
+    lineage.json         digests of the shorter studies that it was extended from
+    parts/*.parquet      records; each file is whole or not there, and never changed
+    manifest.json        what parts there should be
+    lock, lease.json     held by the driver that writes
 
-A part is complete or not there. Records are found again by key; where a key occurs twice, one that is ok wins.
+Records are found again by key; where a key occurs twice, one that is ok wins. See docs/results.md.
 """
 
-import fcntl
 import json
-import os
-import time
+import threading
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
-from .errors import StoreError
+from .committer import Committer
+from .compaction import Compaction, compact, delete_replaced
+from .difference import difference
+from .duplicates import chosen
+from .errors import StoreError, StudyError
+from .folder import Folder
+from .lock import Lock, take_lock
+from .manifest import PARTS, Listing, Part, part_name
+from .parts import BadPart, PartReader
+from .rescue import rescue
+from .schema import encode, schema, to_table
 from .study import Study
-from .trial import TrialRecord
+from .taking import LeftBehind, in_place, wanted
+from .trial import Trial, TrialRecord
 
-SCHEMA_VERSION = 2  # 1 had no figures of the arrays
-_UNITS = {
-    "energy_j": "J", "peak_temperature_k": "K", "asymmetry_mean": "ln", "asymmetry_sd": "ln", "wall_s": "s",
-    "cpu_s": "s", "accuracy": "share", "loss": "nat",
-}  # fmt: skip
-
-
-def schema(study: Study) -> pa.Schema:
-    """The typed columns of a study's records, with units and the study's hash in the metadata."""
-
-    def column(name: str, kind: pa.DataType, unit: str | None = None) -> pa.Field:
-        unit = unit or _UNITS.get(name)
-        return pa.field(name, kind, metadata={"unit": unit} if unit else None)
-
-    factors = [column(f"x_{factor.name}", pa.float64(), factor.unit) for factor in study.factors]
-    columns = [
-        column("key", pa.string()),
-        column("point", pa.int64()),
-        column("replicate", pa.int32()),
-        *factors,
-        column("seed", pa.int64()),
-        column("status", pa.string()),
-        column("reason", pa.string()),
-        column("accuracy", pa.float64()),
-        column("loss", pa.float64()),
-        column("history", pa.list_(pa.float64())),
-        column("at_chance", pa.bool_()),
-        column("frac_at_bound", pa.float64()),
-        column("pulses_set", pa.int64()),
-        column("pulses_reset", pa.int64()),
-        column("energy_j", pa.float64()),
-        column("asymmetry_mean", pa.float64()),
-        column("asymmetry_sd", pa.float64()),
-        column("levels", pa.float64()),
-        column("peak_temperature_k", pa.float64()),
-        column("frac_outside_validity", pa.float64()),
-        column("reads", pa.int64()),
-        column("wall_s", pa.float64()),
-        column("cpu_s", pa.float64()),
-        column("model_version", pa.int32()),
-        column("versions", pa.string()),
-    ]
-    return pa.schema(columns, metadata={"vcm_sweep_schema": str(SCHEMA_VERSION), "vcm_sweep_study": study.digest})
-
-
-_FROZEN = "study.toml"
+_FROZEN, _LINEAGE = "study.toml", "lineage.json"
 # What the study of a folder only implies: see Study.frozen.
 _NOTED = "frozen.json"
 
 
-@contextmanager
-def _reported(directory: Path, verb: str) -> Iterator[None]:
-    """StoreError, in one line, where the system refuses what is done with a folder."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"{directory} cannot be {verb} ({error.strerror or error}): give yourself the rights, or choose another "
-            "--out"
-        ) from None
-
-
-def holds_study(directory: Path) -> bool:
+def holds_study(where: str | Path | Folder) -> bool:
     """Whether a folder is one of results; StoreError where the system does not say."""
-    with _reported(directory, "read"):
-        return (directory / _FROZEN).exists()
+    folder = Folder(where)
+    with _reported(folder, "read"):
+        return folder.exists(_FROZEN)
 
 
 class Store:
-    """A results folder, open for reading or, by one driver at a time, for writing."""
+    """A results folder, open for reading or, by one driver at a time, for writing.
 
-    def __init__(self, directory: Path, study: Study) -> None:
-        self.directory, self.study = directory, study
-        self._schema = schema(study)
-        self._lock: IO[str] | None = None
+    Attributes:
+        folder: where it is. study: what it holds the results of.
+        on_durable: hears of records once they survive a crash, on the store's own thread. What it raises comes out
+            of the next append or flush.
+        patience_s: how long writing may fail (a full disk, an object store that is down) before it is given up.
+        lease_s: on an object store, silence after which another driver counts as gone.
+
+    Example:
+        >>> import tempfile
+        >>> from vcm_sweep.sweep import SobolDesign, Study
+        >>> study = Study.from_text('''
+        ... [study]
+        ... name = "tiny"
+        ... [network]
+        ... hidden = [8]
+        ... data = "digits"
+        ... epochs = 1
+        ... batch = 32
+        ... lr = 0.02
+        ... [[factor]]
+        ... name = "r.d2d.sigma"
+        ... range = [0.0, 0.08]
+        ... [[factor]]
+        ... name = "read.noise.sigma"
+        ... range = [0.0, 0.05]
+        ... [design]
+        ... n = 2
+        ... ''')
+        >>> trial = next(iter(SobolDesign(study).trials()))
+        >>> with Store.create(study, tempfile.mkdtemp()) as store:
+        ...     store.append([TrialRecord.failed(trial, "timeout", "too slow")])
+        ...     store.flush()
+        ...     store.counts()
+        {'timeout': 1}
+    """
+
+    def __init__(self, folder: str | Path | Folder, study: Study, lineage: Collection[str] = ()) -> None:
+        self.folder, self.study = Folder(folder), study
+        self.on_durable: Callable[[Sequence[TrialRecord]], None] | None = None
+        self.patience_s, self.lease_s = 600.0, 30.0
+        self._become(study, lineage)
+        self._lock: Lock | None = None
+        self._committer: Committer | None = None
+        self._session, self._next = "", 1
+        self._one_part = threading.Lock()
 
     @classmethod
-    def create(cls, study: Study, directory: Path) -> "Store":
+    def create(cls, study: Study, where: str | Path | Folder) -> "Store":
         """Make the folder of a study, or open the one that holds the same study.
 
         Raises:
             StoreError: the folder holds another study (the difference is named), or cannot be written.
         """
-        if holds_study(directory):
-            store = cls.open(directory)
+        folder = Folder(where)
+        if holds_study(folder):
+            store = cls.open(folder)
             if store.study.digest != study.digest:
                 raise StoreError(
-                    f"{directory} holds another study ({_difference(store.study, study)}): "
+                    f"{folder} holds another study ({difference(store.study, study)}): "
                     "choose another --out, or leave it out"
                 )
-            return cls(directory, study)
-        with _reported(directory, "written"):
-            if directory.exists() and not directory.is_dir():
-                raise StoreError(f"{directory} is a file, and results are a folder: choose another --out")
-            if directory.exists() and any(directory.iterdir()):
-                raise StoreError(f"{directory} is not empty and holds no study: choose another --out")
-            (directory / "parts").mkdir(parents=True, exist_ok=True)
-            _write_durably(directory / _NOTED, json.dumps(study.frozen).encode())
-            _write_durably(directory / _FROZEN, study.text.encode())
-        return cls(directory, study)
+            return cls(folder, study, store.digests)
+        with _reported(folder, "written"):
+            if folder.local is not None and folder.local.exists() and not folder.local.is_dir():
+                raise StoreError(f"{folder} is a file, and results are a folder: choose another --out")
+            # A folder that was begun and has no study yet is ours.
+            if set(folder.names()) - {_NOTED} or set(folder.folders()) - {PARTS} or folder.names(PARTS):
+                raise StoreError(f"{folder} is not empty and holds no study: choose another --out")
+            if folder.local is not None:
+                (folder.local / PARTS).mkdir(parents=True, exist_ok=True)
+            folder.write(_NOTED, json.dumps(study.frozen).encode())
+            folder.write(_FROZEN, study.text.encode())
+        return cls(folder, study)
 
     @classmethod
-    def open(cls, directory: Path) -> "Store":
+    def open(cls, where: str | Path | Folder) -> "Store":
         """An existing results folder."""
-        if not holds_study(directory):
-            raise StoreError(f"{directory} is no results folder (no study.toml): give the folder that run printed")
-        noted = directory / _NOTED
+        folder = Folder(where)
+        if not holds_study(folder):
+            raise StoreError(f"{folder} is no results folder (no study.toml): give the folder that run printed")
+        # The first version noted nothing.
+        known = _noted(folder, _NOTED, {"model_version": 1})
+        lineage: list[str] = _noted(folder, _LINEAGE, [])
+        with _reported(folder, "read"):
+            text = folder.read(_FROZEN)
         try:
-            # The first version noted nothing.
-            known = json.loads(noted.read_text(encoding="utf-8")) if noted.exists() else {"model_version": 1}
-            if not isinstance(known, dict):
-                raise ValueError("no table")
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{noted} cannot be read ({error}): restore it, or start a new folder") from None
-        return cls(directory, Study.from_toml(directory / _FROZEN, known))
+            return cls(folder, Study.from_text(text.decode(), known), lineage)
+        except (StudyError, UnicodeDecodeError) as error:
+            raise StudyError(f"{folder}/{_FROZEN}: {error}") from None
+
+    @property
+    def directory(self) -> Path:
+        """The folder on this machine's disk; StoreError for one in an object store."""
+        if self.folder.local is None:
+            raise StoreError(f"{self.folder} is in an object store: this needs a folder on a disk")
+        return self.folder.local
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Digests of the study and of those that it was extended from: whose parts count here."""
+        return self._reader.digests
 
     def __enter__(self) -> "Store":
         """Take the driver's lock; StoreError if another driver holds it."""
-        with _reported(self.directory, "written"):
-            lock = open(self.directory / "lock", "w", encoding="utf-8")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            raise StoreError(f"{self.directory} is in use by another run: wait for it, or stop it") from None
-        self._lock = lock
-        with _reported(self.directory, "written"):
-            for leftover in (self.directory / "parts").glob(".*.tmp"):
-                leftover.unlink(missing_ok=True)
+        self._session = uuid.uuid4().hex[:8]
+        with _reported(self.folder, "written"):
+            self._lock = take_lock(self.folder, self._session, self.lease_s)
+            try:
+                if self.folder.local is not None:
+                    for leftover in (self.folder.local / PARTS).glob(".*.tmp"):
+                        leftover.unlink(missing_ok=True)
+                delete_replaced(self.folder)
+                self._next = Listing.of(self.folder).next_number
+            except BaseException:
+                self._lock.release()
+                self._lock = None
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._lock is not None:
-            self._lock.close()
+        """Make durable what was appended, note what parts there are, give the lock back."""
+        lock, committer = self._driving(), self._committer
+        try:
+            if committer is not None:
+                self._committer = None
+                committer.close()
+            if not lock.lost:
+                self._note_parts()
+        finally:
             self._lock = None
+            lock.release()
 
     def append(self, records: Sequence[TrialRecord]) -> None:
-        """Write records as one part; when this returns they survive a crash of the machine."""
+        """Take records; within a second they survive a crash of the machine, and ``on_durable`` hears of them.
+
+        Waits where more are waiting than fit, as when the disk is full.
+
+        Raises:
+            StoreError: the store is not open for writing, or could not be written for ``patience_s``; then the
+                message names the file that holds what is not in the store.
+        """
+        self._driving()
+        if records:
+            if self._committer is None:
+                self._committer = Committer(
+                    f"{self.folder}/{PARTS}", self._write_records, self._rescue, self._told, self.patience_s
+                )
+            self._committer.append(records)
+
+    def flush(self) -> None:
+        """All that was appended survives a crash when this returns.
+
+        Raises:
+            StoreError: as for :meth:`append`.
+        """
+        if self._committer is not None:
+            self._committer.flush()
+
+    def table(self, columns: Sequence[str] | None = None, skip_bad: bool = False) -> pa.Table:
+        """All records, one per key: of equal keys the latest that is ok, else the latest.
+
+        Args:
+            columns: names of those to read, in this order; all by default.
+            skip_bad: pass over parts that :meth:`problems` names.
+
+        Raises:
+            StoreError: a part is torn, foreign or missing, or there is no such column.
+        """
+        self.flush()
+        names = self._schema.names if columns is None else list(columns)
+        for name in names:
+            if name not in self._schema.names:
+                raise StoreError(f"{name!r} is no column of the records; there are {', '.join(self._schema.names)}")
+        return self._read(names, skip_bad)[0]
+
+    def counts(self) -> dict[str, int]:
+        """Number of records by status."""
+        found = pc.value_counts(self.table(["status"])["status"])
+        return {entry["values"]: entry["counts"] for entry in found.to_pylist()}
+
+    def keys(self, statuses: Collection[str] | None = None) -> set[str]:
+        """Keys that have a record, or one with these statuses."""
+        table = self.table(["key", "status"])
+        if statuses is not None:
+            table = table.filter(pc.is_in(table["status"], pa.array(list(statuses), pa.string())))
+        return set(table["key"].to_pylist())
+
+    def problems(self) -> list[str]:
+        """What is torn, foreign or missing, one line each; every byte of the parts is read."""
+        with _reported(self.folder, "read"):
+            found = self._reader.problems(self._schema)
+        return [f"{self.folder}/{PARTS}/{name} {reason}" for name, reason in found.items()]
+
+    def compact(self, skip_bad: bool = False) -> Compaction:
+        """Merge all parts into few large ones, sorted by replicate and point, one row per key.
+
+        Readers may go on meanwhile. ``skip_bad`` moves what is torn or foreign to ``aside/`` and forgets what is
+        missing; the trainings that were in there are run again by the next run.
+
+        Raises:
+            StoreError: the store is not open for writing, or a part is torn, foreign or missing.
+        """
+        self._driving()
+        self.flush()
+        with _reported(self.folder, "written"):
+            table, listing, bad = self._read(self._schema.names, skip_bad)
+            report = compact(self.folder, table, listing, self._session, self._reader.rows, bad)
+            self._next = Listing.of(self.folder).next_number
+        return report
+
+    def take_over(
+        self,
+        other: "Store | LeftBehind | str | Path | Folder",
+        keys: Collection[str] | Mapping[str, Trial] | None = None,
+        statuses: Collection[str] | None = None,
+    ) -> int:
+        """Copy records of equal work from another folder, or from a file that a store left behind; how many.
+
+        A record is taken where there is none of its key, or a failed one and this one is ok.
+
+        Args:
+            other: the folder, or the Parquet file.
+            keys: which ones; all by default. A mapping also says which trial of this study has the key. It is made
+                from the design where the other study is not this one (or one that this was extended from), since
+                equal work may be another point there.
+            statuses: only those with these; all by default.
+
+        Raises:
+            StoreError: the store is not open for writing, or the other cannot be read.
+        """
+        self._driving()
+        self.flush()
+        source = other if isinstance(other, Store | LeftBehind) else open_source(other)
+        digest = source.study.digest if isinstance(source, Store) else source.digest
+        if not isinstance(keys, Mapping) and digest not in self.digests:
+            from .design import SobolDesign
+
+            trials = {trial.key: trial for trial in SobolDesign(self.study).trials()}
+            keys = {key: trials[key] for key in (trials if keys is None else keys) if key in trials}
+        table = wanted(source.table(), self.table(["key", "status"]), keys, statuses)
+        table = in_place(table, keys if isinstance(keys, Mapping) else None, self._schema)
+        with _reported(self.folder, "written"):
+            for start in range(0, table.num_rows, 1 << 18):
+                self._write_table(table.slice(start, 1 << 18))
+        return int(table.num_rows)
+
+    def become(self, study: Study) -> None:
+        """Let the folder hold a longer version of its study; what it holds stays valid.
+
+        Raises:
+            StoreError: the store is not open for writing, or the study differs in more than its design.
+        """
+        self._driving()
+        self.flush()
+        if study.digest == self.study.digest:
+            return
+        if {**study.canonical(), "design": 0} != {**self.study.canonical(), "design": 0}:
+            raise StoreError(
+                f"{self.folder} holds another study ({difference(self.study, study)}), and only [design] can be "
+                "extended: choose another --out"
+            )
+        lineage = self.digests | {study.digest}
+        # The lineage first: whenever this is cut short, all parts belong to the study that is there.
+        with _reported(self.folder, "written"):
+            self.folder.write(_LINEAGE, json.dumps(sorted(lineage)).encode())
+            self.folder.write(_FROZEN, study.text.encode())
+        self.study = replace(study, noted=self.study.noted) if self.study.noted else study
+        self._become(self.study, lineage)
+
+    def _become(self, study: Study, lineage: Collection[str]) -> None:
+        self._schema = schema(study)
+        self._reader = PartReader(self.folder, {study.digest, *lineage})
+
+    def _driving(self) -> Lock:
         if self._lock is None:
             raise StoreError("the store is open for reading only: use it in a with statement")
-        if not records:
-            return
-        sink = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_pylist([_row(r) for r in records], schema=self._schema), sink, compression="zstd")
-        name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.parquet"
-        try:
-            _write_durably(self.directory / "parts" / name, sink.getvalue())
-        except OSError as error:
-            raise StoreError(
-                f"{self.directory / 'parts'} cannot be written ({error.strerror}): what was finished before is "
-                "kept; make room and run again"
-            ) from None
+        return self._lock
 
-    def table(self) -> pa.Table:
-        """All records, one per key: of equal keys the latest that is ok, else the latest."""
-        tables = []
-        for part in sorted((self.directory / "parts").glob("*.parquet")):
-            try:
-                table = pq.read_table(part)
-            except (OSError, pa.ArrowInvalid) as error:
-                raise StoreError(
-                    f"{part} cannot be read ({str(error).splitlines()[0]}): remove it and run again"
-                ) from None
-            owner = (table.schema.metadata or {}).get(b"vcm_sweep_study", b"").decode()
-            if owner != self.study.digest:
-                raise StoreError(f"{part} belongs to another study: remove it from this folder")
-            tables.append(table)
+    def _read(self, names: Sequence[str], skip_bad: bool) -> tuple[pa.Table, Listing, dict[str, str]]:
+        """(one row per key with the columns of these names, where they came from, parts passed over)."""
+        wanted = pa.schema([self._schema.field(name) for name in names], self._schema.metadata)
+        judged = [self._schema.field(name) for name in ("key", "status") if name not in names]
+        with _reported(self.folder, "read"):
+            # What compaction left holds no key twice: there keys need not be read.
+            if not judged or not Listing.of(self.folder).unique:
+                wanted_and_judged = pa.schema([*wanted, *judged], wanted.metadata)
+            else:
+                wanted_and_judged = wanted
+            tables, listing, bad = self._reader.read(wanted_and_judged, skip_bad)
+            if not listing.unique and wanted_and_judged is wanted and judged:
+                return self._read(names, skip_bad)
         if not tables:
-            return self._schema.empty_table()
-        # Parts of older versions lack columns: null there.
-        table = pa.concat_tables([self._schema.empty_table(), *tables], promote_options="default")
-        best: dict[str, int] = {}
-        status = table["status"].to_pylist()
-        for index, key in enumerate(table["key"].to_pylist()):
-            if key not in best or status[index] == "ok" or status[best[key]] != "ok":
-                best[key] = index
-        return table.take(pa.array(sorted(best.values()), pa.int64()))
+            return wanted.empty_table(), listing, bad
+        table = pa.concat_tables(tables)
+        rows = None if listing.unique else chosen(table["key"], table["status"])
+        table = table.select(list(names)).replace_schema_metadata(wanted.metadata)
+        return (table if rows is None else table.take(rows)), listing, bad
+
+    def _write_records(self, records: Sequence[TrialRecord]) -> None:
+        self._write_table(to_table(records, self._schema))
+
+    def _write_table(self, table: pa.Table) -> None:
+        content = encode(table)
+        with self._one_part:
+            lost = self._lock.lost if self._lock is not None else "it was closed"
+            if lost:
+                raise StoreError(lost)
+            # The number is used up by success alone, so that there is no gap.
+            self.folder.write(f"{PARTS}/{part_name(self._next, self._session)}", content)
+            self._next += 1
+
+    def _told(self, records: Sequence[TrialRecord]) -> None:
+        if self.on_durable is not None:
+            self.on_durable(records)
+
+    def _rescue(self, records: Sequence[TrialRecord]) -> str:
+        return rescue(self.study, f"vcm-sweep-{self.study.name}-{uuid.uuid4().hex[:8]}", records)
+
+    def _note_parts(self) -> None:
+        """Write the manifest of all that is there; what it misses already stays missing."""
+        listing = Listing.of(self.folder)
+        known = listing.manifest.parts
+        found = {}
+        for name in listing.names:
+            if name not in known:
+                with suppress(BadPart):
+                    found[name] = Part(self._reader.rows(name), listing.sizes[name])
+        if found:
+            replace(listing.manifest, parts=known | found).write(self.folder)
 
 
-def _row(record: TrialRecord) -> dict[str, Any]:
-    row = {name: value for name, value in vars(record).items() if name != "factors"}
-    return row | {f"x_{name}": value for name, value in record.factors.items()}
+def open_source(where: str | Path | Folder) -> Store | LeftBehind:
+    """What records can be taken over from: a results folder, or a Parquet file that a store left behind."""
+    if not isinstance(where, Folder) and str(where).endswith(".parquet"):
+        return LeftBehind(where)
+    return Store.open(where)
 
 
-def _write_durably(path: Path, content: bytes | pa.Buffer) -> None:
-    """Write beside, sync, rename, sync the folder: the file is whole or not there."""
-    beside = path.with_name(f".{path.name}.tmp")
+@contextmanager
+def _reported(folder: Folder, verb: str) -> Iterator[None]:
+    """StoreError, in one line, where the system refuses what is done with a folder."""
     try:
-        with open(beside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
+        yield
+    except OSError as error:
+        reason = error.strerror or (str(error).splitlines() or [""])[0]
+        raise StoreError(
+            f"{folder} cannot be {verb} ({reason}): give yourself the rights, or choose another --out"
+        ) from None
+
+
+def _noted[T](folder: Folder, name: str, default: T) -> T:
+    """What a small file of a folder says."""
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _difference(there: Study, here: Study) -> str:
-    """The first field in which two studies differ, in words."""
-    a, b = _flat(there.canonical()), _flat(here.canonical())
-    for name in sorted(a.keys() | b.keys()):
-        if a.get(name) != b.get(name):
-            return f"{name} is {a.get(name, 'absent')} there and {b.get(name, 'absent')} here"
-    return "the same fields"
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(value, dict):
-        return {k: v for key, sub in value.items() for k, v in _flat(sub, f"{prefix}{key}.").items()}
-    if isinstance(value, (list, tuple)):
-        return {k: v for i, sub in enumerate(value, 1) for k, v in _flat(sub, f"{prefix}{i}.").items()}
-    return {prefix.rstrip("."): json.dumps(value)}
+        known = json.loads(folder.read(name))
+        if not isinstance(known, type(default)):
+            raise ValueError("no " + type(default).__name__)
+        return known
+    except FileNotFoundError:
+        return default
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{folder}/{name} cannot be read ({error}): restore it, or start a new folder") from None

@@ -35,9 +35,7 @@ class PulseError:
         for name in ("amplitude", "width"):
             largest = getattr(self, name) * self.clip
             if largest > 0.99:
-                raise DeviceError(
-                    f"PulseError.{name} * clip = {largest:g} must be at most 0.99: lower {name} or clip"
-                )
+                raise DeviceError(f"PulseError.{name} * clip = {largest:g} must be at most 0.99: lower {name} or clip")
 
     @property
     def active(self) -> bool:

@@ -7,9 +7,7 @@ from vcm_sweep.device import CellParameters, DeviceError, StuckCells, Variabilit
 from vcm_sweep.device.figures import levels
 
 
-@pytest.mark.parametrize(
-    "device", [{"variability": Variability(stuck=StuckCells(low=1.0))}, {"set_voltage_v": -0.001}]
-)
+@pytest.mark.parametrize("device", [{"variability": Variability(stuck=StuckCells(low=1.0))}, {"set_voltage_v": -0.001}])
 def test_without_a_step_both_ways_there_is_no_asymmetry(device):
     """None, which is an empty field of the record; a NaN would count as a number in every mean over records."""
     figures = array_figures([array(**device)], 0)

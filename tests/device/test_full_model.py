@@ -231,9 +231,12 @@ def pulse_draws(seed, count):
 def test_pulses_agree_with_scipy():
     """Gentle pulses by Radau, forward; those that avalanche by the time scipy needs to get where ours got."""
     v, n, duration, cells = pulse_draws(13, 220)
-    after = np.array([
-        integrate(n[k], v[k], duration[k], CellParameters(**one(cells, k)), model="full").item() for k in range(len(n))
-    ])
+    after = np.array(
+        [
+            integrate(n[k], v[k], duration[k], CellParameters(**one(cells, k)), model="full").item()
+            for k in range(len(n))
+        ]
+    )
     moved = np.log(after / n)
     gentle, stopped = 0, 0
     for k in range(len(n)):

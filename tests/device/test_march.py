@@ -189,7 +189,5 @@ def test_power_and_weight_tables(wide, reference_cell):
 def test_impossible_ranges_are_refused():
     with pytest.raises(DeviceError, match=r"gamma.*clip"):
         build_tables(
-            VCMDevice(
-                CellParameters(mu_n=1e-6, r=20e-9), Variability(d2d={"r": Spread(0.3, 0.7)}), set_voltage_v=-1.5
-            )
+            VCMDevice(CellParameters(mu_n=1e-6, r=20e-9), Variability(d2d={"r": Spread(0.3, 0.7)}), set_voltage_v=-1.5)
         )

@@ -1,0 +1,76 @@
+"""Merging many small parts into few large ones, sorted and without duplicates.
+
+The order of steps is what makes it safe: new parts, the manifest that puts them in the place of the old ones, and
+only then the old ones go. Cut short before the manifest, the new parts repeat what the old ones hold, and equal keys
+count once; cut short after it, the manifest names what is left to delete, which the next driver does.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from .errors import StoreError
+from .folder import Folder
+from .manifest import PARTS, Listing, Manifest, Part, part_name
+from .schema import encode
+
+_ROWS = 1 << 20  # per part
+_ASIDE = "aside"
+
+
+@dataclass(frozen=True)
+class Compaction:
+    """What a compaction did: parts and bytes before and after, rows kept, files set aside."""
+
+    rows: int
+    parts_before: int
+    parts_after: int
+    bytes_before: int
+    bytes_after: int
+    set_aside: tuple[str, ...] = ()
+
+
+def compact(
+    folder: Folder, table: pa.Table, listing: Listing, session: str, rows_of: Callable[[str], int],
+    bad: Mapping[str, str],
+) -> Compaction:  # fmt: skip
+    """Put a table in the place of all parts.
+
+    Args:
+        table: the records that count, one per key; listing: the parts that they came from.
+        session: in the new parts' names. rows_of: counts the rows of a part that was written.
+        bad: parts that were passed over, by name; their files are moved to ``aside/``.
+
+    The caller holds the driver's lock.
+    """
+    before = folder.sizes(PARTS, ".parquet")
+    table = table.sort_by([("replicate", "ascending"), ("point", "ascending")]).combine_chunks()
+    first = listing.next_number
+    parts: dict[str, Part] = {}
+    for start in range(0, table.num_rows, _ROWS):
+        name = part_name(first + len(parts), session)
+        piece = table.slice(start, _ROWS)
+        content = encode(piece)
+        folder.write(f"{PARTS}/{name}", content)
+        if rows_of(name) != piece.num_rows:
+            raise StoreError(f"{folder}/{PARTS}/{name} is not what was written: nothing was deleted; check the disk")
+        parts[name] = Part(piece.num_rows, content.size)
+    aside = tuple(name for name in bad if name in before)
+    for name in aside:
+        folder.write(f"{_ASIDE}/{name}", folder.read(f"{PARTS}/{name}"))
+    replaced = frozenset(before) - parts.keys()
+    Manifest(parts, first, replaced, frozenset(parts)).write(folder)
+    delete_replaced(folder)
+    return Compaction(
+        table.num_rows, len(before), len(parts), sum(before.values()), sum(p.bytes for p in parts.values()), aside
+    )
+
+
+def delete_replaced(folder: Folder) -> None:
+    """Delete the parts that the manifest calls replaced. The caller holds the driver's lock."""
+    manifest = Manifest.read(folder)
+    if manifest.replaced:
+        for name in sorted(manifest.replaced):
+            folder.delete(f"{PARTS}/{name}")
+        Manifest(manifest.parts, manifest.first, frozenset(), manifest.unique).write(folder)

@@ -1,0 +1,23 @@
+"""How two studies differ, in words."""
+
+import json
+from typing import Any
+
+from .study import Study
+
+
+def difference(there: Study, here: Study) -> str:
+    """The first field in which two studies differ: its values there and here."""
+    a, b = _flat(there.canonical()), _flat(here.canonical())
+    for name in sorted(a.keys() | b.keys()):
+        if a.get(name) != b.get(name):
+            return f"{name} is {a.get(name, 'absent')} there and {b.get(name, 'absent')} here"
+    return "the same fields"
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(value, dict):
+        return {k: v for key, sub in value.items() for k, v in _flat(sub, f"{prefix}{key}.").items()}
+    if isinstance(value, (list, tuple)):
+        return {k: v for i, sub in enumerate(value, 1) for k, v in _flat(sub, f"{prefix}{i}.").items()}
+    return {prefix.rstrip("."): json.dumps(value)}

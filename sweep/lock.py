@@ -1,0 +1,66 @@
+"""One driver at a time: a lock on a disk, a lease on an object store."""
+
+import fcntl
+import os
+import socket
+from pathlib import Path
+from typing import IO, Protocol
+
+from .errors import StoreError
+from .folder import Folder
+from .lease import Lease, in_use
+
+
+class Lock(Protocol):
+    """Held by the driver of a results folder."""
+
+    lost: str
+    """Why it is no longer held, "" while it is."""
+
+    def release(self) -> None:
+        """Give it back; the next driver may begin."""
+
+
+class FileLock:
+    """The system's lock on a file: it goes with the process that holds it, however that ends.
+
+    Raises:
+        StoreError: another driver holds it. OSError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.lost = ""
+        self._file: IO[str] = open(path, "a+", encoding="utf-8")  # noqa: SIM115
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.seek(0)
+            who = self._file.read(500).strip()
+            self._file.close()
+            raise StoreError(in_use(str(path.parent), who)) from None
+        self._file.truncate(0)
+        self._file.write(owner())
+        self._file.flush()
+
+    def release(self) -> None:
+        """Give it back."""
+        self._file.close()
+
+
+def take_lock(folder: Folder, session: str, lease_s: float) -> Lock:
+    """The driver's lock of a folder.
+
+    Args:
+        session: names this driver. lease_s: see :class:`Lease`.
+
+    Raises:
+        StoreError: another driver holds it. OSError: the folder cannot be written.
+    """
+    if folder.local is not None:
+        return FileLock(folder.local / "lock")
+    return Lease(folder, session, owner(), lease_s)
+
+
+def owner() -> str:
+    """This process, for people."""
+    return f"process {os.getpid()} on {socket.gethostname()}"

@@ -1,0 +1,131 @@
+"""What a results folder says of its own parts, so that one that is missing, torn or replaced is noticed.
+
+    manifest.json
+        parts       every part there was when it was written: name, rows, bytes
+        first       number of the first part that counts; those below were merged into others by compaction
+        replaced    names of files that others have replaced, and that may be deleted
+        unique      names of parts among which no key is twice
+
+It is written at the end of a run and by compaction, whole or not at all. Parts that are newer are found by their
+names: ``<number>-<session>.parquet``, where numbers go up by one, whatever the clock says.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+
+from .errors import StoreError
+from .folder import Folder
+
+PARTS = "parts"
+MISSING = "is missing"
+_MANIFEST = "manifest.json"
+_NUMBERED = re.compile(r"(\d{8})-[0-9a-f]{8}\.parquet")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows and bytes of one file."""
+
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The parts that a folder should hold; see this module."""
+
+    parts: dict[str, Part] = field(default_factory=dict)
+    first: int = 1
+    replaced: frozenset[str] = frozenset()
+    unique: frozenset[str] = frozenset()
+
+    @classmethod
+    def read(cls, folder: Folder) -> "Manifest":
+        """The folder's; an empty one where it has none yet. StoreError for one that makes no sense."""
+        try:
+            plain = json.loads(folder.read(_MANIFEST))
+            return cls(
+                {name: Part(int(rows), int(size)) for name, rows, size in plain["parts"]},
+                int(plain["first"]),
+                frozenset(plain["replaced"]),
+                frozenset(plain["unique"]),
+            )
+        except FileNotFoundError:
+            return cls()
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{folder}/{_MANIFEST} cannot be read ({error}): restore it, or delete it if all of {PARTS}/ is there"
+            ) from None
+
+    def write(self, folder: Folder) -> None:
+        """Put it in the place of the folder's."""
+        plain = {
+            "first": self.first,
+            "unique": sorted(self.unique),
+            "replaced": sorted(self.replaced),
+            "parts": [[name, part.rows, part.bytes] for name, part in sorted(self.parts.items(), key=_by_number)],
+        }
+        folder.write(_MANIFEST, json.dumps(plain, indent=0).encode())
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What is in a folder, and what should be.
+
+    Attributes:
+        sizes: bytes of the parts that count, by name, oldest first. manifest: what they are held against.
+        problems: by name, what can be seen of a part without reading it.
+    """
+
+    sizes: dict[str, int]
+    manifest: Manifest
+    problems: dict[str, str]
+
+    @classmethod
+    def of(cls, folder: Folder) -> "Listing":
+        """The folder as it is now."""
+        manifest = Manifest.read(folder)
+        sizes = folder.sizes(PARTS, ".parquet")
+        names = sorted(sizes.keys() - manifest.replaced, key=lambda name: (number(name), name))
+        problems = {}
+        for name, part in manifest.parts.items():
+            if name not in sizes:
+                problems[name] = f"{MISSING} ({part.rows} records)"
+            elif sizes[name] != part.bytes:
+                problems[name] = f"has {sizes[name]} bytes and should have {part.bytes}"
+        known = {number(name) for name in (*names, *manifest.parts)}
+        for missing in sorted(set(range(manifest.first, max(known, default=0) + 1)) - known):
+            problems[f"{missing:08d}-*.parquet"] = MISSING
+        return cls({name: sizes[name] for name in names}, manifest, problems)
+
+    @property
+    def names(self) -> list[str]:
+        """Parts that count, oldest first."""
+        return list(self.sizes)
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next part."""
+        names = (*self.names, *self.manifest.parts, *self.manifest.replaced)
+        return max((number(name) for name in names), default=self.manifest.first - 1) + 1
+
+    @property
+    def unique(self) -> bool:
+        """Whether no key can be twice."""
+        return set(self.names) <= self.manifest.unique
+
+
+def part_name(sequence: int, session: str) -> str:
+    """Name of a part: its number, and 8 hex digits of who wrote it."""
+    return f"{sequence:08d}-{session}.parquet"
+
+
+def number(name: str) -> int:
+    """A part's number; 0 for a name of the first two versions, which the clock gave."""
+    match = _NUMBERED.fullmatch(name)
+    return int(match[1]) if match else 0
+
+
+def _by_number(item: tuple[str, Part]) -> tuple[int, str]:
+    return number(item[0]), item[0]

@@ -1,0 +1,128 @@
+"""Reading the parts of a results folder: whole, ours, all there, or reported."""
+
+import os
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import NativeFile
+
+from .errors import StoreError
+from .folder import Folder
+from .manifest import MISSING, PARTS, Listing
+from .schema import SCHEMA_VERSION, STUDY_NOTE, VERSION_NOTE, conform
+
+# While a driver writes or compacts, a listing may be a moment old: it is made again before anything is called missing.
+_LOOKS, _LOOK_AGAIN_S = 5, 0.1
+# An object store takes its time for each file.
+_LOCAL_THREADS, _REMOTE_THREADS = 4, 16
+
+
+class BadPart(Exception):
+    """Why a part cannot be used, in a few words."""
+
+
+class PartReader:
+    """Reads the parts of one study.
+
+    Args:
+        folder: of the results.
+        digests: of the studies whose parts count: the folder's, and those that it was extended from.
+    """
+
+    def __init__(self, folder: Folder, digests: Collection[str]) -> None:
+        self.folder, self.digests = folder, frozenset(digests)
+
+    def read(self, columns: pa.Schema, skip_bad: bool) -> tuple[list[pa.Table], Listing, dict[str, str]]:
+        """(tables, listing, what is wrong by name) of all parts in order, with these columns.
+
+        Raises:
+            StoreError: a part is torn, foreign or missing, and ``skip_bad`` is false.
+        """
+        for look in range(1, _LOOKS + 1):
+            listing = Listing.of(self.folder)
+            read = self._read_all(listing, columns)
+            bad = listing.problems | {name: str(r) for name, r in read.items() if isinstance(r, BadPart)}
+            if look == _LOOKS or not any(reason.startswith(MISSING) for reason in bad.values()):
+                break
+            time.sleep(_LOOK_AGAIN_S)
+        if bad and not skip_bad:
+            name, reason = next(iter(bad.items()))
+            more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
+            raise StoreError(
+                f"{self.folder}/{PARTS}/{name} {reason}{more}: restore it, or set it aside with `vcm-sweep compact "
+                f"{self.folder} --skip-bad` and run again"
+            )
+        tables = [table for name, table in read.items() if name not in bad and isinstance(table, pa.Table)]
+        return tables, listing, bad
+
+    def problems(self, columns: pa.Schema) -> dict[str, str]:
+        """Name of a part and what is wrong with it; every page of every part is read."""
+        for look in range(1, _LOOKS + 1):
+            listing = Listing.of(self.folder)
+            checked = self._threads(partial(self._checked, listing, columns), listing.names)
+            bad = listing.problems | dict(pair for pair in zip(listing.names, checked, strict=True) if pair[1])
+            if look == _LOOKS or not any(reason.startswith(MISSING) for reason in bad.values()):
+                break
+            time.sleep(_LOOK_AGAIN_S)
+        return bad
+
+    def rows(self, name: str) -> int:
+        """Records in a part, by its last bytes alone; BadPart where it cannot be used."""
+        return self._part(name, lambda file: int(file.metadata.num_rows))
+
+    def _checked(self, listing: Listing, columns: pa.Schema, name: str) -> str:
+        found = self._one(listing, columns, False, name)
+        return str(found) if isinstance(found, BadPart) else ""
+
+    def _read_all(self, listing: Listing, columns: pa.Schema) -> "dict[str, pa.Table | BadPart]":
+        # Of a few large files the columns are read side by side, of many small ones the files.
+        few = len(listing.names) < _LOCAL_THREADS
+        read = self._threads(partial(self._one, listing, columns, few), listing.names)
+        return dict(zip(listing.names, read, strict=True))
+
+    def _threads[T](self, work: Callable[[str], T], names: Sequence[str]) -> list[T]:
+        most = _REMOTE_THREADS if self.folder.local is None else min(_LOCAL_THREADS, os.cpu_count() or 1)
+        if self.folder.local is not None and len(names) < _LOCAL_THREADS:
+            return [work(name) for name in names]
+        with ThreadPoolExecutor(most) as pool:
+            return list(pool.map(work, names))
+
+    def _one(self, listing: Listing, columns: pa.Schema, threads: bool, name: str) -> "pa.Table | BadPart":
+        def use(file: pq.ParquetFile) -> pa.Table:
+            there = [field.name for field in columns if field.name in file.schema_arrow.names]
+            return conform(file.read(columns=there, use_threads=threads), columns)
+
+        try:
+            table = self._part(name, use)
+        except BadPart as bad:
+            return bad
+        noted = listing.manifest.parts.get(name)
+        if noted is not None and noted.rows != table.num_rows:
+            return BadPart(f"has {table.num_rows} records and should have {noted.rows}")
+        return table
+
+    def _part[T](self, name: str, use: Callable[[pq.ParquetFile], T]) -> T:
+        def checked(source: NativeFile) -> T:
+            file = pq.ParquetFile(source, page_checksum_verification=True)
+            notes = file.schema_arrow.metadata or {}
+            if notes.get(STUDY_NOTE, b"").decode() not in self.digests:
+                raise BadPart("belongs to another study")
+            version = int(notes.get(VERSION_NOTE, b"0"))
+            if version > SCHEMA_VERSION:
+                raise StoreError(
+                    f"{self.folder}/{PARTS}/{name} was written by a newer vcm-sweep (its records are of version "
+                    f"{version}, known are 1 to {SCHEMA_VERSION}): update vcm-sweep"
+                )
+            return use(file)
+
+        try:
+            return self.folder.open(f"{PARTS}/{name}", checked)
+        except FileNotFoundError:
+            raise BadPart(MISSING) from None
+        except (OSError, pa.ArrowException, ValueError) as error:
+            first = (str(error).splitlines() or [""])[0]
+            raise BadPart(f"cannot be read ({first[:200]})") from None

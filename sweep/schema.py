@@ -1,0 +1,108 @@
+"""The columns of a study's records in Parquet: types, units, and how records become rows.
+
+Files say in their metadata by which version of the columns they were written and to which study they belong. Columns
+are only ever added; what an older file lacks is null when it is read.
+"""
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .errors import StoreError
+from .study import Study
+from .trial import TrialRecord
+
+SCHEMA_VERSION = 3
+"""1 had no figures of the arrays (asymmetry, levels, temperature, validity, reads); 2 no node and no attempts."""
+
+VERSION_NOTE, STUDY_NOTE = b"vcm_sweep_schema", b"vcm_sweep_study"
+FACTOR = "x_"
+
+_UNITS = {
+    "energy_j": "J", "peak_temperature_k": "K", "asymmetry_mean": "ln", "asymmetry_sd": "ln", "wall_s": "s",
+    "cpu_s": "s", "accuracy": "share", "loss": "nat",
+}  # fmt: skip
+# Few different values: a dictionary makes them small. Of keys no two are equal.
+_REPEATED = ("status", "reason", "versions", "node", "model_version", "attempts", "replicate", "at_chance")
+
+
+def schema(study: Study) -> pa.Schema:
+    """The typed columns of a study's records, with units and the study's hash in the metadata."""
+
+    def column(name: str, kind: pa.DataType, unit: str | None = None) -> pa.Field:
+        unit = unit or _UNITS.get(name)
+        return pa.field(name, kind, metadata={"unit": unit} if unit else None)
+
+    factors = [column(f"{FACTOR}{factor.name}", pa.float64(), factor.unit) for factor in study.factors]
+    columns = [
+        column("key", pa.string()),
+        column("point", pa.int64()),
+        column("replicate", pa.int32()),
+        *factors,
+        column("seed", pa.int64()),
+        column("status", pa.string()),
+        column("reason", pa.string()),
+        column("accuracy", pa.float64()),
+        column("loss", pa.float64()),
+        column("history", pa.list_(pa.float64())),
+        column("at_chance", pa.bool_()),
+        column("frac_at_bound", pa.float64()),
+        column("pulses_set", pa.int64()),
+        column("pulses_reset", pa.int64()),
+        column("energy_j", pa.float64()),
+        column("asymmetry_mean", pa.float64()),
+        column("asymmetry_sd", pa.float64()),
+        column("levels", pa.float64()),
+        column("peak_temperature_k", pa.float64()),
+        column("frac_outside_validity", pa.float64()),
+        column("reads", pa.int64()),
+        column("wall_s", pa.float64()),
+        column("cpu_s", pa.float64()),
+        column("model_version", pa.int32()),
+        column("versions", pa.string()),
+        column("node", pa.string()),
+        column("attempts", pa.int32()),
+    ]
+    return pa.schema(columns, metadata={VERSION_NOTE: str(SCHEMA_VERSION), STUDY_NOTE: study.digest})
+
+
+def to_table(records: Sequence[TrialRecord], columns: pa.Schema) -> pa.Table:
+    """Records as rows, column by column.
+
+    Raises:
+        StoreError: a value that its column cannot hold.
+    """
+    arrays = []
+    for field in columns:
+        if field.name.startswith(FACTOR):
+            name = field.name.removeprefix(FACTOR)
+            values = [record.factors.get(name) for record in records]
+        else:
+            values = list(map(attrgetter(field.name), records))
+        try:
+            arrays.append(pa.array(values, field.type))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+            raise StoreError(
+                f"a record's {field.name} does not fit into {field.type} ({error}): this is a bug"
+            ) from None
+    return pa.Table.from_arrays(arrays, schema=columns)
+
+
+def conform(table: pa.Table, columns: pa.Schema) -> pa.Table:
+    """A table with exactly these columns, in this order; null where it has none."""
+    missing = pa.nulls(table.num_rows)
+    names = set(table.column_names)
+    arrays = [(table[field.name] if field.name in names else missing).cast(field.type) for field in columns]
+    return pa.Table.from_arrays(arrays, schema=columns)
+
+
+def encode(table: pa.Table, row_group: int = 1 << 17) -> pa.Buffer:
+    """A table as the bytes of a Parquet file: zstd, each page with a checksum."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table, sink, row_group_size=row_group, compression="zstd", write_page_checksum=True,
+        use_dictionary=[name for name in _REPEATED if name in table.column_names],
+    )  # fmt: skip
+    return sink.getvalue()
