@@ -55,7 +55,8 @@ class TrialRecord:
     that after each epoch. ``energy_j`` is the programming pulses', V I t; ``reads`` counts the vectors read.
     ``asymmetry_*``, ``levels``, ``peak_temperature_k`` and ``frac_outside_validity`` are of the arrays as they were
     made (vcm_sweep.device.ArrayFigures). Pulses, energy and these are None where the device does not count them
-    (aihwkit's own).
+    (aihwkit's own). ``node`` is the host that trained it, "" where that is not known; ``attempts`` how often it was
+    begun, 1 for one that went through.
     """
 
     key: str
@@ -83,6 +84,8 @@ class TrialRecord:
     cpu_s: float = float("nan")
     model_version: int = MODEL_VERSION
     versions: str = "{}"
+    node: str = ""
+    attempts: int = 1
 
     @classmethod
     def failed(cls, trial: Trial, status: str, reason: str) -> "TrialRecord":
