@@ -1,109 +1,269 @@
-"""The Ray executor: each pack is one Ray Core task, spread over the cores of a cluster."""
+"""The Ray executor: each pack is one Ray Core task, spread over the nodes of a cluster."""
 
 import logging
-import os
-import tempfile
+import time
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from vcm_sweep.sweep.errors import ExecutorError, StudyError
-from vcm_sweep.sweep.executor import Executor, Task, run_isolated
+from vcm_sweep.sweep.executor import Executor, Task
+from vcm_sweep.sweep.recovery import Cause, Failure, Job, judge, stamped, whole
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
-_IN_FLIGHT_PER_CPU = 2
-_WORKER_RETRIES = 3
+from .connection import Connection
+from .nodes import Nodes
+from .resources import PackNeeds
+from .tasks import Message, Mistake, Started, Stopped, kill_process, run_pack
+
+_log = logging.getLogger("vcm_sweep")
+
+_IN_FLIGHT_PER_SLOT = 2
+# A trial watches its own deadline after every batch. A pack that is this much later hangs inside of one.
+_HARD_FACTOR = 1.5
+_HARD_GRACE_S = 120.0
+# No node is able to run a pack: an autoscaler, or a person, gets this long to bring one.
+_PATIENCE_S = 600.0
+# After a soft stop a batch ends and a checkpoint is written; after a hard one the process is gone at once.
+_SAVE_S = 30.0
+_KILL_S = 10.0
+
+
+@dataclass(eq=False)
+class _Flight:
+    """A job that was given to Ray: its stream of messages, and where it runs once it has started."""
+
+    job: Job
+    stream: Any
+    node: str = ""
+    pid: int = 0
+    started: float = 0.0
+    killed: float = 0.0
+    by_pid: bool = False
 
 
 class RayExecutor(Executor):
-    """Runs packs as Ray tasks of one CPU each, on a cluster that is there or on one started for the run.
+    """Runs packs as Ray tasks, on a cluster that is there or on one started for the run.
 
     Args:
-        task: what runs a pack; must pickle.
+        task: what runs a pack; must pickle. It is put into Ray's object store once, with the arrays in it.
         address: of a running cluster (``auto`` finds a local one); None starts one on this machine and stops it
             at the end.
         cpus: cores of the cluster started here; default all.
+        needs: resources of a pack.
+        retries: further attempts after a trial's own error.
+        hard_grace_s: a pack is killed after 1.5 times the sum of its deadlines and this, which covers loading.
+        patience_s: how long to wait when no node is left that can run a pack.
 
-    At most two packs per core are in flight, so a long study costs the driver constant memory. A worker that
-    dies is replaced and its pack run again, three times. Workers start in an empty working directory, so that
-    a file named device.py beside the study shadows nothing.
+    At most two packs per place are in flight, so a long study costs the driver constant memory. Ray itself retries
+    nothing: each loss is seen here, with its cause, and judged by :mod:`vcm_sweep.sweep.recovery`. Nodes may join and
+    leave. What happens to packs and nodes is logged, with its event in the fields of the log record.
     """
 
-    def __init__(self, task: Task, address: str | None = None, cpus: int | None = None) -> None:
+    def __init__(
+        self, task: Task, address: str | None = None, cpus: int | None = None, needs: PackNeeds | None = None,
+        retries: int = 1, hard_grace_s: float = _HARD_GRACE_S, patience_s: float = _PATIENCE_S,
+    ) -> None:  # fmt: skip
         self.task, self.address, self.cpus = task, address, cpus
+        self.needs, self.retries = needs or PackNeeds(), retries
+        self.hard_grace_s, self.patience_s = hard_grace_s, patience_s
+        self._flights: list[_Flight] = []
+        self._again: deque[Job] = deque()
+        self._connection: Connection | None = None
+        self._nodes: Nodes
 
     def run(self, packs: Iterable[Sequence[Trial]]) -> Iterator[list[TrialRecord]]:
-        """Yield the records of each pack as its task ends."""
-        # One environment variable, before Ray is imported: its notices do not belong into our terminal.
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        import ray
+        """Yield the records of each pack as its task ends.
 
+        Raises:
+            ExecutorError: a cluster that cannot be used, or no node that could run a pack.
+        """
         waiting = iter(packs)
         first = next(waiting, None)
         if first is None:
             return
-        with tempfile.TemporaryDirectory(prefix="vcm-sweep-empty-") as empty:
-            started_here = self._connect(ray, empty)
-            running: dict[Any, Sequence[Trial]] = {}
-            try:
-                remote = ray.remote(num_cpus=1, max_retries=_WORKER_RETRIES)(_run_pack)
-                window = _IN_FLIGHT_PER_CPU * max(1, int(ray.cluster_resources().get("CPU", 1)))
-                running[remote.remote(self.task, list(first))] = first
-                while running:
-                    while len(running) < window and (pack := next(waiting, None)) is not None:
-                        running[remote.remote(self.task, list(pack))] = pack
-                    # A short wait keeps Ctrl-C prompt.
-                    ready, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
-                    for reference in ready:
-                        yield _collect(ray, reference, running.pop(reference))
-            finally:
-                for reference in running:
-                    ray.cancel(reference, force=True)
-                if started_here:
-                    ray.shutdown()
-
-    def _connect(self, ray: Any, empty: str) -> bool:
-        """Connect to or start a cluster; whether it was started here."""
-        if ray.is_initialized():
-            return False
-        options: dict[str, Any] = {
-            "runtime_env": {"working_dir": empty},
-            "log_to_driver": False,
-            "logging_level": logging.ERROR,
-        }
-        if self.address is None:
-            options |= {"num_cpus": self.cpus, "include_dashboard": False}
         try:
-            ray.init(address=self.address or "local", **options)
-        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-            where = f"the Ray cluster at {self.address}" if self.address else "a Ray cluster on this machine"
-            raise ExecutorError(
-                f"{where} cannot be used ({str(error).splitlines()[0]}): vcm-sweep doctor tells more"
-            ) from None
-        return self.address is None
+            self._open()
+            yield from self._loop(map(whole, chain([first], waiting)))
+        except KeyboardInterrupt:
+            # What is running is left to finish().
+            raise
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+
+    def finish(self, grace_s: float) -> Iterator[list[TrialRecord]]:
+        """Yield what ends within ``grace_s`` seconds; let the rest save a checkpoint, and stop it."""
+        self._again.clear()
+        try:
+            for flight in self._flights:
+                if not flight.started:
+                    self._ray.cancel(flight.stream)
+            yield from self._drain(grace_s)
+            for flight in self._flights:
+                self._ray.cancel(flight.stream)
+            yield from self._drain(_SAVE_S)
+        finally:
+            self.close()
+
+    def activity(self) -> dict[str, int]:
+        """Packs that are running, by the name of their node."""
+        running = [flight.node for flight in list(self._flights) if flight.started]
+        return dict(Counter(self._nodes.name(node) for node in running)) if running else {}
+
+    def close(self) -> None:
+        """Stop what is running, and disconnect."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            for flight in self._flights:
+                connection.ray.cancel(flight.stream, force=True)
+        finally:
+            self._flights.clear()
+            self._again.clear()
+            connection.close()
+
+    @property
+    def _ray(self) -> Any:
+        assert self._connection is not None
+        return self._connection.ray
+
+    def _open(self) -> None:
+        self._connection = Connection(self.address, self.cpus)
+        self._nodes = Nodes(self.needs, self._ray.nodes, self.patience_s)
+        self._remote = self._ray.remote(max_retries=0, num_returns="streaming", **self.needs.options())(run_pack)
+        self._shared_task = self._ray.put(self.task)
+
+    def _loop(self, packs: Iterator[Job]) -> Iterator[list[TrialRecord]]:
+        while True:
+            self._nodes.refresh()
+            window = max(1, _IN_FLIGHT_PER_SLOT * self._nodes.slots)
+            while len(self._flights) < window and (job := self._next(packs)):
+                stream = self._remote.remote(self._shared_task, job.trials, self.needs.cpus)
+                self._flights.append(_Flight(job, stream))
+            if not self._flights:
+                return
+            flight = self._first_ready(1.0)
+            if flight is not None:
+                records = self._heard(flight)
+                if records:
+                    yield records
+            self._kill_overdue()
+
+    def _next(self, packs: Iterator[Job]) -> Job | None:
+        return self._again.popleft() if self._again else next(packs, None)
+
+    def _drain(self, seconds: float) -> Iterator[list[TrialRecord]]:
+        """Records of what ends within some seconds; what fails now is left to the next run."""
+        until = time.monotonic() + seconds
+        while self._flights and (left := until - time.monotonic()) > 0:
+            flight = self._first_ready(min(1.0, left))
+            if flight is not None:
+                records = self._heard(flight, again=False)
+                if records:
+                    yield records
+
+    def _first_ready(self, seconds: float) -> _Flight | None:
+        """A flight that has something to tell. A short wait keeps Ctrl-C prompt."""
+        by_stream = {flight.stream: flight for flight in self._flights}
+        ready, _ = self._ray.wait(list(by_stream), num_returns=1, timeout=seconds)
+        return by_stream[ready[0]] if ready else None
+
+    def _heard(self, flight: _Flight, again: bool = True) -> list[TrialRecord]:
+        """The records that a flight's next message brings; none where the pack only starts, or goes on elsewhere."""
+        message = self._message(flight)
+        if isinstance(message, Started):
+            flight.node, flight.pid, flight.started = message.node, message.pid, time.monotonic()
+            return []
+        self._flights.remove(flight)
+        if isinstance(message, list):
+            return stamped(message, self._nodes.host(flight.node), flight.job.attempts)
+        if isinstance(message, Mistake):
+            raise StudyError(message.text)
+        if not again:
+            return []
+        if isinstance(message, Stopped):
+            # Somebody else's cancelling: to us the worker was lost.
+            message = Failure(Cause.WORKER, "the task was cancelled", flight.node)
+        return self._after(flight, message)
+
+    def _message(self, flight: _Flight) -> Message:
+        """What a worker says, or what Ray says about it."""
+        errors = self._ray.exceptions
+        try:
+            message: Message = self._ray.get(next(flight.stream))
+            return message
+        except StopIteration:
+            failure = Failure(Cause.WORKER, "the task ended without an answer", flight.node)
+        except errors.OutOfMemoryError:
+            failure = Failure(Cause.MEMORY, "the worker was killed for memory: lower [run] pack", flight.node)
+        except errors.NodeDiedError as error:
+            failure = Failure(Cause.NODE, f"its node was lost ({_name(error)})", flight.node)
+        except (errors.RuntimeEnvSetupError, errors.TaskUnschedulableError) as error:
+            raise ExecutorError(f"workers cannot start ({_first_line(error)}): vcm-sweep doctor tells more") from None
+        except (errors.RayError, OSError) as error:
+            if isinstance(error, errors.RayTaskError) and not isinstance(error, errors.TaskCancelledError):
+                # What the task itself raises comes as a message: here it could not be loaded or called.
+                raise ExecutorError(
+                    f"a worker cannot run a pack ({_first_line(error.cause)}): install the driver's vcm-sweep there"
+                ) from None
+            lost = bool(flight.node) and self._nodes.is_lost(flight.node)
+            cause = Cause.NODE if lost else Cause.WORKER
+            failure = Failure(cause, f"its worker was killed or crashed ({_name(error)})", flight.node)
+        if flight.killed:
+            deadline = sum(trial.deadline_s for trial in flight.job.trials)
+            failure = Failure(
+                Cause.DEADLINE, f"not done within deadline_s, {deadline:g} s in all, and did not stop: killed",
+                flight.node,
+            )  # fmt: skip
+        return failure
+
+    def _after(self, flight: _Flight, failure: Failure) -> list[TrialRecord]:
+        """Put a failed job where it goes on; the records of what is given up."""
+        job = flight.job
+        verdict = judge(job, failure, self.retries, self._nodes.lost)
+        self._again.extend(verdict.jobs)
+        what = "given up" if verdict.records else "halved" if verdict.halved else "again"
+        host = self._nodes.host(failure.node) if failure.node else ""
+        _log.warning(
+            "%s: a pack of %d trials (attempt %d%s) is %s: %s", failure.cause.value, len(job.trials), job.attempts,
+            f", on {host}" if host else "", what, failure.reason,
+            extra={
+                "event": f"pack_{what.replace(' ', '_')}", "cause": failure.cause.value, "node": host,
+                "trials": [trial.key for trial in job.trials], "attempt": job.attempts, "reason": failure.reason,
+            },
+        )  # fmt: skip
+        return stamped(verdict.records, host, job.attempts)
+
+    def _kill_overdue(self) -> None:
+        """Kill packs beyond their hard deadline; by the process's number where Ray does not get through to it."""
+        now = time.monotonic()
+        for flight in self._flights:
+            if not flight.started:
+                continue
+            seconds = sum(trial.deadline_s for trial in flight.job.trials)
+            if not flight.killed and now - flight.started > _HARD_FACTOR * seconds + self.hard_grace_s:
+                flight.killed = now
+                _log.warning(
+                    "a pack of %d trials on %s hangs: killed", len(flight.job.trials), self._nodes.name(flight.node),
+                    extra={"event": "deadline_killed", "node": self._nodes.name(flight.node)},
+                )  # fmt: skip
+                self._ray.cancel(flight.stream, force=True)
+            elif flight.killed and not flight.by_pid and now - flight.killed > _KILL_S:
+                flight.by_pid = True
+                there = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(flight.node, soft=False)
+                kill = self._ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(kill_process)
+                kill.remote(flight.pid)
 
 
-def _run_pack(task: Task, pack: list[Trial]) -> list[TrialRecord] | str:
-    """On a worker: the records, or the text of a StudyError (exceptions with state do not survive the wire)."""
-    import torch
-
-    torch.set_num_threads(1)
-    try:
-        return run_isolated(task, pack)
-    except StudyError as error:
-        return str(error)
+def _name(error: Exception) -> str:
+    return type(error).__name__
 
 
-def _collect(ray: Any, reference: Any, pack: Sequence[Trial]) -> list[TrialRecord]:
-    """The records of a finished task; a task that Ray gave up gives failed records."""
-    try:
-        result = ray.get(reference)
-    except ray.exceptions.OutOfMemoryError:
-        return [
-            TrialRecord.failed(trial, "oom", "the worker was killed for memory: lower [run] pack") for trial in pack
-        ]
-    except (ray.exceptions.RayError, OSError) as error:
-        reason = f"the worker was lost ({type(error).__name__}) {_WORKER_RETRIES + 1} times"
-        return [TrialRecord.failed(trial, "error", reason) for trial in pack]
-    if isinstance(result, str):
-        raise StudyError(result)
-    return list(result)
+def _first_line(error: Any) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {(lines or [''])[-1]}"[:300]

@@ -1,10 +1,18 @@
 """What workers run. A module of its own, so that a worker imports no more than it needs."""
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.recovery import Failure, classified
 from vcm_sweep.sweep.trial import Trial, TrialRecord
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.executor import Task
+    from vcm_sweep.sweep.shared_data import SharedData
 
 
 @dataclass(frozen=True)
@@ -13,7 +21,8 @@ class TrainSettings:
 
     Attributes:
         data_dir: torchvision root. import_dir: folder of the user's own modules, the one vcm-sweep started in.
-        device: of torch. checkpoints: folder of unfinished trials. checkpoint_s: seconds between two states.
+        device: of torch. checkpoints: folder of unfinished trials, a path or a URI that pyarrow knows.
+        checkpoint_s: seconds between two states.
     """
 
     data_dir: str | None = None
@@ -23,11 +32,77 @@ class TrainSettings:
     checkpoint_s: float = 300.0
 
 
-def train_from(settings: TrainSettings, trials: Sequence[Trial]) -> list[TrialRecord]:
-    """Train a pack."""
+def train_from(settings: TrainSettings, trials: Sequence[Trial], data: "SharedData | None" = None) -> list[TrialRecord]:
+    """Train a pack; with ``data`` from the driver nothing is read from data_dir."""
     from vcm_sweep.sweep.training import train
 
     # At the end: a file named like an installed package must not shadow it.
     if settings.import_dir and settings.import_dir not in sys.path:
         sys.path.append(settings.import_dir)
-    return train(trials, settings.data_dir, settings.device, settings.checkpoints, settings.checkpoint_s)
+    return train(
+        trials, settings.data_dir, settings.device, settings.checkpoints, settings.checkpoint_s,
+        data=data.data if data else None,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Started:
+    """A worker's first message: the pack runs, there."""
+
+    node: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """The text of a StudyError."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The pack was told to stop, and has saved what it could."""
+
+
+type Message = Started | Mistake | Stopped | Failure | list[TrialRecord]
+
+
+def run_pack(task: "Task", pack: Sequence[Trial], cpus: int) -> Iterator[Message]:
+    """On a worker: that it has started, then what became of the pack.
+
+    Exceptions with a state of their own do not survive the wire: what fails is told in plain values.
+    """
+    import ray
+
+    _limit_threads(cpus)
+    yield Started(ray.get_runtime_context().get_node_id(), os.getpid())
+    yield _outcome(task, pack)
+
+
+def kill_process(pid: int) -> None:
+    """On the node of a worker that does not answer."""
+    import signal
+    from contextlib import suppress
+
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _outcome(task: "Task", pack: Sequence[Trial]) -> Message:
+    try:
+        return list(task(pack))
+    except StudyError as error:
+        return Mistake(str(error))
+    except KeyboardInterrupt:
+        return Stopped()
+    except Exception as error:
+        return classified(error)
+
+
+def _limit_threads(cpus: int) -> None:
+    """As many threads as cores; a worker that serves no torch need not load it."""
+    os.environ["OMP_NUM_THREADS"] = str(cpus)
+    torch: Any = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(cpus)

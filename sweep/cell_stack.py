@@ -12,6 +12,8 @@ from .stack import ResumableStack
 from .start import first_weights, set_start, zero_biases
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .trial import Trial
 
 
@@ -71,6 +73,14 @@ class CellStack(ResumableStack):
         buffers = {id(b): b for tile in self.tiles for b in tile.tile.buffers()}.values()
         held = sum(buffer.numel() * buffer.element_size() for buffer in buffers)
         return held // self.trials, self._lines
+
+    def pulses(self) -> "np.ndarray[Any, Any] | None":
+        """(trials,) pulses fired so far, on a CPU."""
+        counters = [tile.tile.cells.counters for tile in self.tiles]
+        if not counters or counters[0].is_cuda:
+            return None
+        fired: np.ndarray[Any, Any] = sum(counter.numpy()[:, :2].sum(1) for counter in counters)
+        return fired
 
     def figures(self, k: int) -> dict[str, Any]:
         """Pulses, their energy, and the share of cells at a bound."""

@@ -1,9 +1,11 @@
 """Where packs of trials are run: the contract, and the executor that runs them in this process."""
 
+import platform
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from .errors import StudyError
+from .recovery import classified, judge, stamped, whole
 from .trial import Trial, TrialRecord
 
 type Task = Callable[[Sequence[Trial]], list[TrialRecord]]
@@ -14,48 +16,70 @@ class Executor(ABC):
     """Runs packs of trials.
 
     ``run`` takes packs lazily and yields the records of each as it ends, in any order. It yields exactly one
-    record per trial, whatever happens to it: a trial that fails gives a record with its status and reason. It
-    is used by one thread. Closing the iterator stops what is running and leaves nothing behind.
+    record per trial, whatever happens to it: a trial that fails gives a record with its status and reason
+    (:func:`vcm_sweep.sweep.recovery.judge` says when). It is used by one thread. Closing the iterator stops what is
+    running and leaves nothing behind.
+
+    A KeyboardInterrupt passes through ``run``; then what is under way is left to ``finish``.
     """
 
     @abstractmethod
     def run(self, packs: Iterable[Sequence[Trial]]) -> Iterator[list[TrialRecord]]:
         """Yield the records of each pack as it ends."""
 
+    def finish(self, grace_s: float) -> Iterator[list[TrialRecord]]:
+        """Yield what ends within ``grace_s`` seconds; let the rest save a checkpoint, and stop it."""
+        yield from ()
+
+    def activity(self) -> dict[str, int]:
+        """Packs that are running, by the name of their node."""
+        return {}
+
 
 class InProcessExecutor(Executor):
-    """Runs one pack after the other in this process: for tests, debugging and small studies."""
+    """Runs one pack after the other in this process: for tests, debugging and small studies.
 
-    def __init__(self, task: Task) -> None:
-        self.task = task
+    Args:
+        task: what runs a pack.
+        retries: further attempts after a trial's own error.
+    """
+
+    def __init__(self, task: Task, retries: int = 1) -> None:
+        self.task, self.retries = task, retries
+        self._running = 0
 
     def run(self, packs: Iterable[Sequence[Trial]]) -> Iterator[list[TrialRecord]]:
         """Yield the records of each pack, in order."""
         for pack in packs:
-            yield run_isolated(self.task, pack)
+            self._running = 1
+            try:
+                records = run_isolated(self.task, pack, self.retries)
+            finally:
+                self._running = 0
+            yield records
+
+    def activity(self) -> dict[str, int]:
+        """The pack that is running here."""
+        return {platform.node(): self._running} if self._running else {}
 
 
-def run_isolated(task: Task, pack: Sequence[Trial]) -> list[TrialRecord]:
-    """The records of a pack; one that fails or does not fit into memory is halved until the culprit is alone.
+def run_isolated(task: Task, pack: Sequence[Trial], retries: int = 1) -> list[TrialRecord]:
+    """The records of a pack, in its order; one that fails or does not fit into memory is cut until it does.
 
     A StudyError is the user's to mend and passes through.
     """
-    try:
-        return task(pack)
-    except StudyError:
-        raise
-    except Exception as error:
-        failure = _reason(error)
-    # Outside of the handler: the error's frames, and all the tensors in them, are gone before the halves start.
-    if len(pack) > 1:
-        middle = len(pack) // 2
-        return [record for half in (pack[:middle], pack[middle:]) for record in run_isolated(task, half)]
-    return [TrialRecord.failed(pack[0], *failure)]
-
-
-def _reason(error: Exception) -> tuple[str, str]:
-    """(status, reason) of a trial that failed with an error."""
-    first = (str(error).splitlines() or [""])[0]
-    # torch raises a bare RuntimeError where its CPU allocator fails.
-    memory = isinstance(error, MemoryError) or "OutOfMemoryError" in type(error).__name__ or "can't allocate" in first
-    return "oom" if memory else "error", f"{type(error).__name__}: {first}"[:500]
+    waiting, records = [whole(pack)], []
+    while waiting:
+        job = waiting.pop(0)
+        try:
+            records += stamped(task(job.trials), platform.node(), job.attempts)
+            continue
+        except StudyError:
+            raise
+        except Exception as error:
+            failure = classified(error)
+        # Outside of the handler: the error's frames, and all the tensors in them, are gone before the next attempt.
+        verdict = judge(job, failure, retries)
+        waiting = verdict.jobs + waiting
+        records += stamped(verdict.records, platform.node(), job.attempts)
+    return records

@@ -138,14 +138,19 @@ class DesignSpec:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """How trials are packed, bounded in time and saved on the way; no part of any result.
+    """How trials are packed, bounded in time, saved on the way and tried again; no part of any result.
 
-    A pack of 0 is "auto": its size is chosen by trying some.
+    A pack of 0 is "auto": its size is chosen by trying some. ``gpus_per_pack`` None is as the device needs; a
+    ``memory_gb_per_pack`` of 0 sets none aside.
     """
 
     pack: int
     deadline_s: float
     checkpoint_s: float = 300.0
+    retries: int = 1
+    cpus_per_pack: int = 1
+    gpus_per_pack: float | None = None
+    memory_gb_per_pack: float = 0.0
 
     @classmethod
     def from_table(cls, table: Any) -> "RunSpec":
@@ -155,6 +160,28 @@ class RunSpec:
             pack=0 if fields.is_word("pack", "auto") else fields.integer("pack", 1, 4096),
             deadline_s=fields.number("deadline_s", 0.1, 1e9, 3600.0),
             checkpoint_s=fields.number("checkpoint_s", 0.0, 1e9, 300.0),
+            retries=fields.integer("retries", 0, 100, 1),
+            cpus_per_pack=fields.integer("cpus_per_pack", 1, 1024, 1),
+            gpus_per_pack=None
+            if fields.is_word("gpus_per_pack", "auto")
+            else fields.number("gpus_per_pack", 0.0, 64.0),
+            memory_gb_per_pack=fields.number("memory_gb_per_pack", 0.0, 1e6, 0.0),
         )
         fields.finish()
+        if spec.gpus_per_pack is not None:
+            check_gpu_share(spec.gpus_per_pack)
         return spec
+
+
+def check_gpu_share(gpus: float) -> None:
+    """Raise StudyError for a share of GPUs that cannot be given.
+
+    >>> check_gpu_share(1.5)
+    Traceback (most recent call last):
+    ...
+    vcm_sweep.sweep.errors.StudyError: [run] gpus_per_pack = 1.5 must be at most 1, or a whole number: take 1 or 2
+    """
+    if gpus > 1 and gpus != int(gpus):
+        raise StudyError(
+            f"[run] gpus_per_pack = {gpus:g} must be at most 1, or a whole number: take {int(gpus)} or {int(gpus) + 1}"
+        )

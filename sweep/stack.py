@@ -12,6 +12,8 @@ import torch
 from .device_table import is_physical
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .trial import Trial
 
 
@@ -35,6 +37,10 @@ class Stack(ABC):
     @abstractmethod
     def memory(self) -> tuple[int, list[int]]:
         """Bytes that a trial holds, and of each layer the inputs and outputs that a sample passes."""
+
+    def pulses(self) -> "np.ndarray[Any, Any] | None":
+        """(trials,) pulses fired so far, where that can be told without waiting for a device; else None."""
+        return None
 
     @abstractmethod
     def figures(self, k: int) -> dict[str, Any]:

@@ -4,16 +4,19 @@ import json
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 
 from .checkpoint import save_checkpoint
 from .data import DataSet
+from .interrupts import deferred_interrupts
 from .progress import Progress
+from .shares import Shares
 from .stack import ResumableStack, Stack, build_stack
 from .trial import Trial, TrialRecord
 
@@ -32,7 +35,7 @@ class StackedTraining:
 
     def __init__(self, trials: Sequence[Trial], spec: dict[str, Any], data: DataSet, device: str) -> None:
         self.trials, self.spec, self.data, self.device = trials, spec, data, device
-        self.started, self.cpu_started = time.perf_counter(), time.process_time()
+        self.shares = Shares(len(trials))
         self.stack: Stack = build_stack(trials, spec, data.train_x.shape[1:], data.classes, device)
         self.resumable = self.stack if isinstance(self.stack, ResumableStack) else None
         self.x, self.y = data.train_x.to(device), data.train_y.to(device)
@@ -40,7 +43,8 @@ class StackedTraining:
         self.orders = [torch.Generator().manual_seed(trial.seeds.data_order) for trial in trials]
         self.epoch = self.batch = 0
         self.total = torch.zeros(len(trials), device=device)
-        self.deadline = self.started + sum(trial.deadline_s for trial in trials)
+        self.deadlines = np.array([trial.deadline_s for trial in trials])
+        self.pulses = self.stack.pulses()
         self.check_every = 1 if device == "cpu" else _CUDA_CHECK_EVERY
 
     def unfit(self, states: Sequence[State]) -> list[int]:
@@ -67,14 +71,24 @@ class StackedTraining:
                 self.progress[k] = state[1]
         self.epoch, self.batch = self.progress[0].epoch, self.progress[0].batch
         # Time that was spent before counts.
-        self.deadline -= sum(progress.charged_s for progress in self.progress)
+        self.deadlines -= [progress.charged_s for progress in self.progress]
         self.total = torch.tensor([progress.epoch_loss for progress in self.progress], device=self.device)
         for _ in range(self.epoch):
             self._next_order()
 
     def fit(self, checkpoints: str | None, checkpoint_s: float) -> None:
-        """Train to the end, or until half of the stack has stopped early; save the states every so often."""
-        saved = self.started
+        """Train to the end, or until half of the stack has stopped early; save the states every so often.
+
+        Raises:
+            KeyboardInterrupt: when one came, after the batch and with all states saved.
+        """
+        with deferred_interrupts() as interrupted:
+            self._fit(checkpoints, checkpoint_s, interrupted)
+
+    def _fit(self, checkpoints: str | None, checkpoint_s: float, interrupted: Callable[[], bool]) -> None:
+        saved = time.perf_counter()
+        # What restoring changed is no pulse of a batch.
+        self.pulses = self.stack.pulses()
         while self.active and self.epoch < self.spec["epochs"]:
             order = self._next_order()
             self.stack.train(True)
@@ -83,22 +97,19 @@ class StackedTraining:
             while self.batch < batches:
                 self._step(order[:, self.batch * self.spec["batch"] : (self.batch + 1) * self.spec["batch"]], rates)
                 self.batch += 1
-                now = time.perf_counter()
-                if now > self.deadline:
-                    if checkpoints:
-                        # A retry goes on from here, with another deadline.
-                        self._save(checkpoints, charged=False)
-                    self._stop_all("timeout")
-                    return
-                if checkpoints and now - saved > checkpoint_s:
-                    self._save(checkpoints)
+                if interrupted():
+                    self._interrupt(checkpoints)
+                if checkpoints and time.perf_counter() - saved > checkpoint_s:
+                    self._save(checkpoints, self._unended())
                     saved = time.perf_counter()
-                if self.batch % self.check_every == 0 and self._freeze_broken():
+                if self.batch % self.check_every == 0 and self._freeze(checkpoints):
                     rates = self._rates()
                     if not self.active:
                         return
-            self._freeze_broken()
+            self._freeze(checkpoints)
             self._end_of_epoch()
+            if interrupted():
+                self._interrupt(checkpoints)
             # The others are worth a smaller stack.
             if (
                 self.resumable is not None
@@ -108,6 +119,11 @@ class StackedTraining:
                 return
         for k in self.active:
             self._stop(k, "ok")
+
+    def _interrupt(self, checkpoints: str | None) -> None:
+        if checkpoints:
+            self._save(checkpoints, self._unended())
+        raise KeyboardInterrupt
 
     def take_steps(self, count: int) -> None:
         """Some steps at the first learning rate, to see what they cost."""
@@ -163,8 +179,33 @@ class StackedTraining:
         log_p = torch.log_softmax(self.stack.scores(x), -1).gather(-1, y[..., None])[..., 0]
         loss = -torch.where(counts, log_p, 0.0).sum(1) / weight.sum(1)
         loss.sum().backward()
+        active = [k for k, rate in enumerate(rates) if rate]
+        if self.pulses is not None:
+            self.shares.equally(active)
         self.stack.step(rates)
         self.total += loss.detach() * weight.sum(1)
+        if self.pulses is None:
+            self.shares.equally(active)
+            return
+        before, self.pulses = self.pulses, self.stack.pulses()
+        assert self.pulses is not None
+        self.shares.by_pulses(self.pulses - before, active)
+
+    def _freeze(self, checkpoints: str | None) -> bool:
+        """Stop trials that are broken or late; whether there were any."""
+        broken = self._freeze_broken()
+        return self._freeze_late(checkpoints) or broken
+
+    def _freeze_late(self, checkpoints: str | None) -> bool:
+        """Stop trials that have used up their time; whether there were any."""
+        late = [k for k in np.flatnonzero(self.shares.wall_s > self.deadlines).tolist() if k in self.active]
+        if late and checkpoints:
+            # A retry goes on from here, with another deadline.
+            self._save(checkpoints, late, charged=False)
+        for k in late:
+            deadline = self.trials[k].deadline_s
+            self._stop(k, "timeout", f"not done within its deadline_s = {deadline:g} s")
+        return bool(late)
 
     def _freeze_broken(self) -> bool:
         """Stop trials whose loss is not finite; whether there were any."""
@@ -198,7 +239,8 @@ class StackedTraining:
         right = torch.zeros(len(self.trials), dtype=torch.float64, device=self.device)
         for x, y in zip(samples.split(_TEST_CHUNK), labels.split(_TEST_CHUNK), strict=True):
             x, y = x.to(self.device), y.to(self.device)
-            scores = self.stack.scores(x.expand(len(self.trials), *x.shape).reshape(-1, *x.shape[1:]))
+            # A copy also for one trial: a network that works in place must not write into the samples.
+            scores = self.stack.scores(x.repeat(len(self.trials), *(1,) * (x.dim() - 1)))
             right += (scores.argmax(-1) == y).double().sum(1)
             right += torch.where(torch.isfinite(scores).all(-1).all(-1), 0.0, math.nan)
         return (right / len(labels)).tolist()
@@ -208,11 +250,6 @@ class StackedTraining:
         progress.stopped, progress.reason = status, reason
         self._account(k)
 
-    def _stop_all(self, status: str) -> None:
-        for k in self.active:
-            deadline = self.trials[k].deadline_s
-            self._stop(k, status, f"not done within deadline_s = {deadline:g} s per trial")
-
     def _account(self, k: int) -> None:
         """Note where trial k stands."""
         progress = self.progress[k]
@@ -221,7 +258,6 @@ class StackedTraining:
 
     def states(self, chosen: Sequence[int], charged: bool = True) -> list[State]:
         """Where the chosen trials stand; whether the time so far counts against the deadline of who goes on."""
-        wall, cpu = self._spent()
         states: list[State] = []
         for k in chosen:
             if self.resumable is None:
@@ -232,38 +268,39 @@ class StackedTraining:
             now = replace(
                 progress,
                 history=list(progress.history),
-                wall_s=progress.wall_s + wall,
-                cpu_s=progress.cpu_s + cpu,
-                charged_s=progress.charged_s + wall if charged else 0.0,
+                wall_s=progress.wall_s + float(self.shares.wall_s[k]),
+                cpu_s=progress.cpu_s + float(self.shares.cpu_s[k]),
+                charged_s=progress.charged_s + float(self.shares.wall_s[k]) if charged else 0.0,
             )
             states.append((self.resumable.state(k), now))
         return states
 
-    def _save(self, folder: str, charged: bool = True) -> None:
-        chosen = range(len(self.trials)) if self.resumable is not None else ()
-        for k, state in zip(chosen, self.states(chosen, charged), strict=True):
+    def _unended(self) -> list[int]:
+        """Trials whose state is of use: not those that were late, who have theirs of that moment."""
+        return [k for k, progress in enumerate(self.progress) if progress.stopped != "timeout"]
+
+    def _save(self, folder: str, chosen: Sequence[int], charged: bool = True) -> None:
+        for k, state in zip(chosen, self.states(chosen, charged), strict=self.resumable is not None):
             if state is None:
                 continue
             try:
                 save_checkpoint(folder, self.trials[k].key, *state)
             except OSError as error:
-                _log.warning("checkpoints cannot be written to %s (%s): going on without", folder, error.strerror)
+                why = error.strerror or " ".join(str(error).split())[:200]
+                _log.warning("checkpoints cannot be written to %s (%s): going on without", folder, why)
                 return
-
-    def _spent(self) -> tuple[float, float]:
-        """Wall and CPU seconds per trial since this process took it up."""
-        count = len(self.trials)
-        return (time.perf_counter() - self.started) / count, (time.process_time() - self.cpu_started) / count
 
     def records(self) -> list[TrialRecord]:
         """One record per trial that has stopped."""
-        wall, cpu = self._spent()
-        return [self._record(k, trial, wall, cpu) for k, trial in enumerate(self.trials) if self.progress[k].stopped]
+        self.shares.equally(self.active)
+        return [self._record(k, trial) for k, trial in enumerate(self.trials) if self.progress[k].stopped]
 
-    def _record(self, k: int, trial: Trial, wall: float, cpu: float) -> TrialRecord:
+    def _record(self, k: int, trial: Trial) -> TrialRecord:
         progress = self.progress[k]
+        wall_s = progress.wall_s + float(self.shares.wall_s[k])
+        cpu_s = progress.cpu_s + float(self.shares.cpu_s[k])
         if progress.stopped == "timeout":
-            return TrialRecord.failed(trial, "timeout", progress.reason)
+            return replace(TrialRecord.failed(trial, "timeout", progress.reason), wall_s=wall_s, cpu_s=cpu_s)
         figures = self.stack.figures(k)
         accuracy = progress.history[-1] if progress.history and progress.stopped == "ok" else math.nan
         tests, chance = len(self.data.test_y), 1 / self.data.classes
@@ -283,8 +320,8 @@ class StackedTraining:
             history=progress.history,
             at_chance=accuracy <= chance + 3 * math.sqrt(chance * (1 - chance) / tests),
             reads=self._reads(progress),
-            wall_s=progress.wall_s + wall,
-            cpu_s=progress.cpu_s + cpu,
+            wall_s=wall_s,
+            cpu_s=cpu_s,
             versions=_versions(),
             **figures,
         )

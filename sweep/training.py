@@ -5,7 +5,7 @@ from typing import Any
 
 from .checkpoint import load_checkpoint, new_start
 from .contents import check_digests
-from .data import load
+from .data import DataSet, load
 from .errors import StudyError
 from .progress import Progress
 from .stacked_training import StackedTraining, State
@@ -18,6 +18,8 @@ def train(
     device: str = "cpu",
     checkpoints: str | None = None,
     checkpoint_s: float = 300.0,
+    *,
+    data: DataSet | None = None,
 ) -> list[TrialRecord]:
     """The records of the given trials, in their order, trained together.
 
@@ -29,22 +31,29 @@ def train(
         trials: at least one.
         data_dir: torchvision root, see :func:`vcm_sweep.sweep.data.load`.
         device: of torch, "cpu" or "cuda".
-        checkpoints: folder of the states of unfinished trials; a trial that has one there goes on from it.
+        checkpoints: folder (path or URI) of the states of unfinished trials; a trial that has one there goes on
+            from it.
         checkpoint_s: seconds between two states; 0 writes none.
+        data: all samples of the trials' data set, where the caller has them already.
+
+    A trial that takes longer than its ``deadline_s`` is frozen after the batch in which that happens, and recorded as
+    timeout. It is charged with its share of the time of the pack: that of pulses by the pulses that it fires, all
+    else in equal parts. An interrupt (Ctrl-C, SIGINT) waits for the end of the batch; then all states are saved
+    and KeyboardInterrupt passes on.
 
     Raises:
         StudyError: trials that cannot be stacked, or a data set or network that cannot be used.
     """
     spec = _common_network(trials)
-    everything = load(spec["data"], data_dir)
+    everything = load(spec["data"], data_dir) if data is None else data
     check_digests(spec, everything, trials[0].start)
-    data = everything.first(spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0))
-    _check_filled(trials[0], len(data.train_y), spec["batch"])
+    chosen = everything.first(spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0))
+    _check_filled(trials[0], len(chosen.train_y), spec["batch"])
     records: dict[str, TrialRecord] = {}
     waiting = _groups(trials, checkpoints)
     while waiting:
         group, states = waiting.pop()
-        run = StackedTraining(group, spec, data, device)
+        run = StackedTraining(group, spec, chosen, device)
         unfit = run.unfit(states)
         if unfit:
             waiting += _without(unfit, group, states)

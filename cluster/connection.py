@@ -1,0 +1,55 @@
+"""The cluster of a run: one that is there, or one that is started for it on this machine."""
+
+import logging
+import os
+import tempfile
+from typing import Any
+
+from vcm_sweep.sweep.errors import ExecutorError
+
+
+class Connection:
+    """A connection to Ray, made when this is created.
+
+    Args:
+        address: of a running cluster (``auto`` finds a local one); None starts one on this machine.
+        cpus: cores of the cluster started here; default all.
+
+    Raises:
+        ExecutorError: the cluster cannot be used.
+
+    A connection that the process has already is used, and left as it is. Otherwise workers start in an empty working
+    directory, so that a file named device.py beside the study shadows nothing, and :meth:`close` disconnects.
+    """
+
+    def __init__(self, address: str | None, cpus: int | None) -> None:
+        # One environment variable, before Ray is imported: its notices do not belong into our terminal.
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        import ray
+
+        self.ray: Any = ray
+        self._empty: tempfile.TemporaryDirectory[str] | None = None
+        if ray.is_initialized():
+            return
+        self._empty = tempfile.TemporaryDirectory(prefix="vcm-sweep-empty-")
+        options: dict[str, Any] = {
+            "runtime_env": {"working_dir": self._empty.name},
+            "log_to_driver": False,
+            "logging_level": logging.ERROR,
+        }
+        if address is None:
+            options |= {"num_cpus": cpus, "include_dashboard": False}
+        try:
+            ray.init(address=address or "local", **options)
+        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+            self._empty.cleanup()
+            where = f"the Ray cluster at {address}" if address else "a Ray cluster on this machine"
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ExecutorError(f"{where} cannot be used ({first}): vcm-sweep doctor tells more") from None
+
+    def close(self) -> None:
+        """Disconnect, and stop the cluster if it was started here."""
+        if self._empty is not None:
+            self.ray.shutdown()
+            self._empty.cleanup()
+            self._empty = None

@@ -1,0 +1,42 @@
+"""What each trial of a stack costs: its share of the time that all of them take together."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+class Shares:
+    """Wall and CPU seconds of every trial.
+
+    The time between two calls goes to the trials that were active in it. That of pulses goes by the pulses that
+    each of them fired: programming is where trials of one stack differ, by orders of magnitude.
+
+    Attributes:
+        wall_s, cpu_s: (trials,) float64.
+    """
+
+    def __init__(self, trials: int) -> None:
+        self.wall_s, self.cpu_s = np.zeros(trials), np.zeros(trials)
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def equally(self, active: Sequence[int]) -> None:
+        """Charge the time since the last call to the active trials in equal parts; to all where none is."""
+        weights = np.zeros(len(self.wall_s))
+        weights[list(active) or slice(None)] = 1.0
+        self._charge(weights)
+
+    def by_pulses(self, pulses: "np.ndarray[Any, Any]", active: Sequence[int]) -> None:
+        """Charge the time since the last call in proportion to ``pulses``, (trials,); equally where nobody fired."""
+        if pulses.sum() > 0:
+            self._charge(pulses)
+        else:
+            self.equally(active)
+
+    def _charge(self, weights: "np.ndarray[Any, Any]") -> None:
+        wall, cpu = time.perf_counter(), time.process_time()
+        weights = weights / weights.sum()
+        self.wall_s += (wall - self._wall) * weights
+        self.cpu_s += (cpu - self._cpu) * weights
+        self._wall, self._cpu = wall, cpu
