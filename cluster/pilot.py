@@ -1,21 +1,163 @@
-"""What a trial of a study costs, measured."""
+"""What the trials of a study cost, measured on a few of them that span its ranges."""
 
-from vcm_sweep.sweep.design import SobolDesign
-from vcm_sweep.sweep.study import Study
+import functools
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vcm_sweep.sweep.costs import CostModel
+from vcm_sweep.sweep.data import DataSet
+from vcm_sweep.sweep.design import Design
+from vcm_sweep.sweep.executor import Executor, Task
+from vcm_sweep.sweep.order import MIN_PILOT, corner_points
+from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 from .tasks import TrainSettings, train_from
 
+# A pilot of a small study is a small part of it.
+_LARGEST_SHARE = 0.1
+_TEST_CHUNK, _FIRST_STEPS = 500, 4
 
-def pilot(study: Study, settings: TrainSettings, pack: int) -> float:
-    """CPU seconds per trial of one pack, spread evenly over the design, after compiling; nothing is stored."""
-    import dataclasses
+type Clock = Callable[[], float]
 
+
+@dataclass(frozen=True)
+class Cost(TrialRecord):
+    """A record whose ``cpu_s`` was measured on the first ``share`` of the training; ``bytes`` of its pack."""
+
+    share: float = 1.0
+    bytes: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What was measured.
+
+    Attributes:
+        points: (rows,) of the design. seconds: (rows,) per trial, in a pack of its like.
+        share: smallest part of a training that was trained; the rest is extrapolated.
+        failed: rows that could not be trained. memory_bytes: largest pack.
+    """
+
+    points: list[int]
+    seconds: list[float]
+    share: float
+    failed: int
+    memory_bytes: float
+
+
+def pilot(
+    design: Design, make_executor: Callable[[Task], Executor], settings: TrainSettings, pack: int, limit_s: float
+) -> Pilot:
+    """The cost of at least eight rows of a design, corners of its ranges first; nothing is stored.
+
+    Each row is measured in a pack of its like, as the run will pack it: a short training whole, of a long one the
+    first batches and a part of the test.
+
+    Args:
+        design: of the study.
+        make_executor: where to measure: makes an executor of a task.
+        settings: of the workers.
+        pack: trials per pack.
+        limit_s: when no further row is begun; it is shared out among the rows.
+    """
+    rows = corner_points(design)
+    task = functools.partial(measure, settings, limit_s / len(rows))
+    began = time.perf_counter()
+    found: list[Cost] = []
+    failed = 0
+
+    def packs() -> Iterator[list[Trial]]:
+        for number, point in enumerate(rows):
+            spent = time.perf_counter() - began
+            enough = spent > limit_s or (
+                found and spent > _LARGEST_SHARE * len(design) * float(np.mean([cost.cpu_s for cost in found]))
+            )
+            if number >= MIN_PILOT and enough:
+                return
+            yield [design.trial(int(point), replicate) for replicate in range(pack)]
+
+    for records in make_executor(task).run(packs()):
+        costs = [record for record in records if isinstance(record, Cost)]
+        found += costs[:1]
+        failed += not costs
+    return Pilot(
+        [cost.point for cost in found],
+        [cost.cpu_s for cost in found],
+        min((cost.share for cost in found), default=1.0),
+        failed,
+        max((cost.bytes for cost in found), default=0.0),
+    )
+
+
+def measure(settings: TrainSettings, limit_s: float, trials: Sequence[Trial]) -> list[TrialRecord]:
+    """On a worker: one :class:`Cost` per trial, from a training that was begun and, if there was time, ended."""
+    from vcm_sweep.sweep.data import load
+
+    spec = trials[0].inputs["network"]
+    sizes = (spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0))
+    data = load(spec["data"], settings.data_dir).first(*sizes)
+    _warm_up(settings, trials[0], data)
+    clock = time.perf_counter if settings.device != "cpu" else time.process_time
+    whole_s, share, memory = _begun(trials, spec, data, settings.device, limit_s, clock)
+    if whole_s < limit_s:
+        whole_s, share = _timed(clock, lambda: train_from(settings, trials)), 1.0
+    each = whole_s / len(trials)
+    return [
+        Cost(t.key, t.point, t.replicate, t.factors, t.seed, "ok", cpu_s=each, share=share, bytes=memory)
+        for t in trials
+    ]
+
+
+def _begun(
+    trials: Sequence[Trial], spec: dict[str, Any], data: DataSet, device: str, limit_s: float, clock: Clock
+) -> tuple[float, float, float]:
+    """(seconds that the whole pack would take, share of the training that was done to know it, bytes of the pack)."""
+    from vcm_sweep.sweep.stacked_training import StackedTraining
+
+    began = clock()
+    run = StackedTraining(trials, spec, data, device)
+    made_s = clock() - began
+    tests = spec["epochs"] * (len(data.test_y) + len(data.valid_y)) / min(_TEST_CHUNK, len(data.test_y))
+    tested_s = tests * _timed(clock, lambda: run._accuracy(data.test_x[:_TEST_CHUNK], data.test_y[:_TEST_CHUNK]))
+    steps = spec["epochs"] * math.ceil(len(data.train_y) / spec["batch"])
+    taken, count, trained_s, whole_s = 0, 1, 0.0, math.inf
+    while taken < steps and (taken < _FIRST_STEPS or made_s + 3 * trained_s < limit_s < whole_s):
+        count = min(2 * count, steps - taken)
+        trained_s += _timed(clock, functools.partial(run.take_steps, count))
+        taken += count
+        whole_s = made_s + trained_s * steps / taken + tested_s
+    return whole_s, taken / steps, run.bytes_used()
+
+
+def _timed(clock: Clock, work: Callable[[], object]) -> float:
+    before = clock()
+    work()
+    return clock() - before
+
+
+def learned(design: Design, pilot: Pilot) -> CostModel:
+    """The cost model of what was measured."""
+    return CostModel(design.scaled()[pilot.points], np.array(pilot.seconds))
+
+
+_WARM: set[str] = set()
+
+
+def _warm_up(settings: TrainSettings, trial: Trial, data: DataSet) -> None:
+    """Some steps first: loading and compiling are no cost of a trial."""
     import torch
 
+    from vcm_sweep.sweep.stacked_training import StackedTraining
+
+    if settings.device in _WARM:
+        return
+    _WARM.add(settings.device)
     torch.set_num_threads(1)
-    trials = list(SobolDesign(study).trials())
-    chosen = trials[:: max(1, len(trials) // pack)][:pack]
-    # One short trial first: compiling and loading are no cost of a trial.
-    network = {**chosen[0].inputs["network"], "epochs": 1, "train_samples": 0, "validation_samples": 0, "patience": 0}
-    train_from(settings, [dataclasses.replace(chosen[0], inputs={**chosen[0].inputs, "network": network})])
-    return max(record.cpu_s for record in train_from(settings, chosen))
+    run = StackedTraining([trial], trial.inputs["network"], data, settings.device)
+    run.take_steps(2)
+    run.stack.figures(0)

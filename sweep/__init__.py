@@ -4,11 +4,13 @@ import importlib
 from typing import Any
 
 _EXPORTS = {
+    "Design": "design",
     "DesignError": "errors",
     "Executor": "executor",
     "ExecutorError": "errors",
     "Factor": "factors",
     "InProcessExecutor": "executor",
+    "MorrisDesign": "design",
     "Results": "results",
     "SobolDesign": "design",
     "Store": "store",
@@ -17,8 +19,10 @@ _EXPORTS = {
     "StudyError": "errors",
     "Trial": "trial",
     "TrialRecord": "trial",
+    "build_design": "design",
+    "extend": "extension",
     "open_results": "results",
-    "plan": "running",
+    "plan": "planning",
     "run": "running",
     "train": "training",
 }

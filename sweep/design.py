@@ -1,10 +1,13 @@
-"""The Sobol design: which point is which row of which matrix, and which points are repeated."""
+"""Designs: which points are run, and how often; which trial is which of them."""
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .seeds import trial_seed
 from .trial import Trial
@@ -12,69 +15,216 @@ from .trial import Trial
 if TYPE_CHECKING:
     from .study import Study
 
+type Indices = NDArray[np.int64]
 
-class SobolDesign:
-    """Saltelli's A, B, AB_i rows on scrambled Sobol points, first and total order.
 
-    Base block b has the rows b (D + 2) + k: k = 0 is A, 1..D are AB_1..AB_D, D + 1 is B. A design with twice
-    the n has this one as its exact beginning.
+class Design(ABC):
+    """The points of a study in blocks of rows, and the trials that they make.
+
+    A subclass gives ``method``, ``block`` and the points. It must hold that a design with a larger n begins with
+    this one exactly, so that what is finished is never done again when a study is extended.
+
+    Trials are numbered from 0, first replicates first, in the order of the points. Only numbers are held: a
+    :class:`Trial`, some kilobytes, is made when it is asked for, so a design of a million costs little.
+
+    Attributes:
+        method: name in the study file.
+        study: whose design it is.
+        points: (rows, D) float64, values of the factors in their units.
+        block: rows that belong together; an analysis loses them all where one is missing.
     """
+
+    method: str
 
     def __init__(self, study: "Study") -> None:
         self.study = study
         self.dimension = len(study.factors)
-        self.points = _sample(study)
+        self.points = self._sample()
+        # Workers run in another folder.
+        self._start = str(Path(study.network.start).resolve()) if study.network.start else ""
 
     @property
+    @abstractmethod
     def block(self) -> int:
-        """Rows per base point."""
-        return self.dimension + 2
+        """Rows per block."""
+
+    @abstractmethod
+    def _sample(self) -> NDArray[np.float64]:
+        """(rows, D) factor values in their units."""
+
+    def _shared(self, point: int, inputs: dict[str, Any]) -> Any:
+        """What the trials of a point share their seeds by: all that have it equal draw the same numbers."""
+        return inputs if self.study.design.seeds == "independent" else {"base": point // self.block}
+
+    @cached_property
+    def repeated(self) -> Indices:
+        """Sorted points that are run once more than the others."""
+        return np.flatnonzero(self.rank(np.arange(len(self.points))) < self.study.design.replicate_rows)
+
+    def rank(self, points: Indices) -> Indices:
+        """The order in which points come to be repeated.
+
+        It is spread over blocks and over the rows within a block, so that what is repeated samples all kinds of rows
+        alike.
+        """
+        base, row = np.divmod(points, self.block)
+        # The k-th repeated row of block b is row (b + k) mod (rows per block).
+        return (row - base) % self.block * self.study.design.n + base
+
+    @cached_property
+    def counts(self) -> Indices:
+        """(rows,) how often each point is run."""
+        counts = np.full(len(self.points), self.study.design.replicates)
+        counts[self.repeated] += 1
+        return counts
+
+    @property
+    def most(self) -> int:
+        """The largest number of runs of a point."""
+        return self.study.design.replicates + (1 if len(self.repeated) else 0)
 
     def replicates(self, point: int) -> int:
-        """How often a point is run.
-
-        Every point ``replicates`` times, and ``replicate_rows`` points once more. Those are spread over base
-        blocks and over the rows within a block, so that they sample A, B and AB_i alike.
-        """
-        spec = self.study.design
-        base, row = divmod(point, self.block)
-        # The k-th repeated row of block b is row (b + k) mod (D + 2).
-        order = (row - base) % self.block
-        rank = order * spec.n + base
-        return spec.replicates + (1 if rank < spec.replicate_rows else 0)
-
-    def trials(self) -> Iterator[Trial]:
-        """All trials, first replicates first."""
-        study = self.study
-        # Workers run in another folder.
-        start = str(Path(study.network.start).resolve()) if study.network.start else ""
-        most = study.design.replicates + (1 if study.design.replicate_rows else 0)
-        for replicate in range(most):
-            for point, values in enumerate(self.points):
-                if replicate >= self.replicates(point):
-                    continue
-                factors = {f.name: float(v) for f, v in zip(study.factors, values, strict=True)}
-                inputs = study.inputs(factors)
-                shared = inputs if study.design.seeds == "independent" else {"base": point // self.block}
-                seed = trial_seed(study.seed, replicate, shared)
-                yield Trial(point, replicate, factors, inputs, seed, study.run.deadline_s, start)
+        """How often a point is run."""
+        return int(self.counts[point])
 
     def __len__(self) -> int:
         """Number of trials."""
+        return len(self.points) * self.study.design.replicates + len(self.repeated)
+
+    def places(self, numbers: Indices) -> tuple[Indices, Indices]:
+        """(points, replicates) of trials by their numbers."""
+        replicates, points = np.divmod(numbers, len(self.points))
+        last = replicates == self.study.design.replicates
+        points[last] = self.repeated[points[last]]
+        return points, replicates
+
+    def numbers(self, points: Indices, replicates: Indices) -> Indices:
+        """Numbers of trials by their places; -1 for what the design does not hold."""
+        rows, full = len(self.points), self.study.design.replicates
+        points, replicates = np.asarray(points, np.int64), np.asarray(replicates, np.int64)
+        place = np.full(rows, -1)
+        place[self.repeated] = full * rows + np.arange(len(self.repeated))
+        inside = (points >= 0) & (points < rows) & (replicates >= 0)
+        found = np.full(len(points), -1)
+        whole = inside & (replicates < full)
+        found[whole] = replicates[whole] * rows + points[whole]
+        extra = inside & (replicates == full)
+        found[extra] = place[points[extra]]
+        return found
+
+    def trial(self, point: int, replicate: int) -> Trial:
+        """The trial of a point; a replicate beyond those of the design is one that an extended design would have."""
+        study = self.study
+        factors = {f.name: float(v) for f, v in zip(study.factors, self.points[point], strict=True)}
+        inputs = study.inputs(factors)
+        seed = trial_seed(study.seed, replicate, self._shared(point, inputs))
+        return Trial(point, replicate, factors, inputs, seed, study.run.deadline_s, self._start)
+
+    def trials(self, numbers: Iterable[int] | None = None) -> Iterator[Trial]:
+        """Trials by their numbers, made one by one; all of them by default."""
+        chosen = np.arange(len(self)) if numbers is None else np.asarray(list(numbers), np.int64)
+        for point, replicate in zip(*self.places(chosen), strict=True):
+            yield self.trial(int(point), int(replicate))
+
+    def scaled(self) -> NDArray[np.float64]:
+        """(rows, D) the points within 0..1, logarithmically where a factor is loguniform."""
+        low, high = (np.array([getattr(f, end) for f in self.study.factors]) for end in ("low", "high"))
+        log = np.array([f.distribution == "loguniform" for f in self.study.factors])
+        scaled: NDArray[np.float64] = (self.points - low) / (high - low)
+        scaled[:, log] = np.log(self.points[:, log] / low[log]) / np.log(high[log] / low[log])
+        return scaled
+
+    def _problem(self) -> dict[str, Any]:
+        """The factors as SALib wants them."""
+        factors = self.study.factors
+        return {
+            "num_vars": len(factors),
+            "names": [factor.name for factor in factors],
+            "bounds": [[factor.low, factor.high] for factor in factors],
+            "dists": ["logunif" if factor.distribution == "loguniform" else "unif" for factor in factors],
+        }
+
+
+class SobolDesign(Design):
+    """Saltelli's A, B, AB_i rows on scrambled Sobol points, first and total order.
+
+    Base block b has the rows b (D + 2) + k: k = 0 is A, 1..D are AB_1..AB_D, D + 1 is B.
+    """
+
+    method = "sobol"
+
+    @property
+    def block(self) -> int:
+        """D + 2."""
+        return self.dimension + 2
+
+    def _sample(self) -> NDArray[np.float64]:
+        from SALib.sample import sobol
+
+        # SALib treats a seed of 0 as none.
+        seed = self.study.seed + 1
+        sample = sobol.sample(self._problem(), self.study.design.n, calc_second_order=False, scramble=True, seed=seed)
+        return np.asarray(sample, dtype=np.float64)
+
+
+class MorrisDesign(Design):
+    """Morris' trajectories on a grid of levels; each row changes one factor of the row before it.
+
+    Trajectory t has the rows t (D + 1) + k. On a coarse grid two trajectories may meet in a point: those are two
+    trainings, with seeds of their own, since each step of a trajectory is to have luck of its own.
+    """
+
+    method = "morris"
+
+    @property
+    def block(self) -> int:
+        """D + 1."""
+        return self.dimension + 1
+
+    def _sample(self) -> NDArray[np.float64]:
+        from SALib.sample import morris
+
         spec = self.study.design
-        return len(self.points) * spec.replicates + min(spec.replicate_rows, len(self.points))
+        sample = morris.sample(self._problem(), spec.n, num_levels=spec.levels, seed=self.study.seed + 1)
+        # The grid's ends are the ranges' ends, but for rounding.
+        low, high = ([getattr(factor, end) for factor in self.study.factors] for end in ("low", "high"))
+        return np.clip(np.asarray(sample, dtype=np.float64), low, high)
+
+    def _shared(self, point: int, inputs: dict[str, Any]) -> Any:
+        if self.study.design.seeds == "independent":
+            return {"inputs": inputs, "trajectory": point // self.block}
+        return super()._shared(point, inputs)
 
 
-def _sample(study: "Study") -> np.ndarray:
-    """(n (D + 2), D) factor values in their units."""
-    from SALib.sample import sobol
+_DESIGNS: dict[str, type[Design]] = {made.method: made for made in (SobolDesign, MorrisDesign)}
 
-    problem = {
-        "num_vars": len(study.factors),
-        "names": [factor.name for factor in study.factors],
-        "bounds": [[factor.low, factor.high] for factor in study.factors],
-        "dists": ["logunif" if factor.distribution == "loguniform" else "unif" for factor in study.factors],
-    }
-    # SALib treats a seed of 0 as none.
-    sample = sobol.sample(problem, study.design.n, calc_second_order=False, scramble=True, seed=study.seed + 1)
-    return np.asarray(sample, dtype=np.float64)
+
+def build_design(study: "Study") -> Design:
+    """The design of a study.
+
+    Example:
+        >>> from vcm_sweep.sweep import Study
+        >>> study = Study.from_text('''
+        ... [study]
+        ... name = "screening"
+        ... [network]
+        ... hidden = [8]
+        ... data = "digits"
+        ... epochs = 1
+        ... batch = 32
+        ... lr = 0.02
+        ... [[factor]]
+        ... name = "r.d2d.sigma"
+        ... range = [0.0, 0.08]
+        ... [[factor]]
+        ... name = "read.noise.sigma"
+        ... range = [0.0, 0.05]
+        ... [design]
+        ... method = "morris"
+        ... n = 10
+        ... ''')
+        >>> design = build_design(study)
+        >>> len(design), design.points.shape, design.block
+        (30, (30, 2), 3)
+    """
+    return _DESIGNS[study.design.method](study)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from .data import load
-from .design import SobolDesign
+from .design import build_design
 from .errors import StudyError
 from .stacked_training import StackedTraining
 from .study import Study
@@ -35,15 +35,16 @@ def choose_pack(study: Study, data_dir: str | None = None, workers: int = 1, dev
         workers: packs that run at the same time on this machine.
         device: of torch.
     """
-    trials = list(SobolDesign(study).trials())
-    spread = max(1, math.ceil(len(trials) / workers))
+    design = build_design(study)
+    spread = max(1, math.ceil(len(design) / workers))
     budget = _free_bytes(device) * _MEMORY_SHARE / workers
     best, best_s = 1, math.inf
     for size in _SIZES if device == "cpu" else _GPU_SIZES:
-        if size > min(spread, len(trials)):
+        if size > min(spread, len(design)):
             break
         try:
-            seconds, used = _measure(trials[:: len(trials) // size][:size], data_dir, device)
+            numbers = range(0, len(design), len(design) // size)[:size]
+            seconds, used = _measure(list(design.trials(numbers)), data_dir, device)
         except StudyError:
             raise
         except Exception:

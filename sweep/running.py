@@ -1,41 +1,37 @@
 """Running a study: what is not in the store yet goes to the executor, and its records into the store."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from .checkpoint import discard_checkpoints, tidy_checkpoints
-from .design import SobolDesign
+from .design import build_design
+from .errors import StoreError
 from .executor import Executor
+from .folder import Folder
+from .order import Order
 from .results import Results
+from .reuse import RESULTS, missing, siblings, take_over_equal
 from .store import Store, holds_study
 from .study import Study
-from .trial import Trial, TrialRecord
+from .trial import MODEL_VERSION, STATUSES, TrialRecord
 
 type Progress = Callable[[int, int, list[TrialRecord]], None]
 """Called with the trials done, the trials in all, and the records that just came in."""
 
+PACK = 16
+"""Trials trained together where neither the study nor the caller says."""
 
-_PACK = 16
-# Trials with these have nothing left to go on with.
-_RESULTS = ("ok", "diverged")
-
-
-def checkpoint_folder(directory: Path) -> Path:
-    """Where the states of unfinished trials of a results folder are."""
-    return directory / "checkpoints"
+FAILURES = tuple(status for status in STATUSES if status != "ok")
+"""What ``retry`` runs again."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The size of a study."""
-
-    points: int
-    trials: int
-    done: int
-    packs: int
+def checkpoint_folder(directory: str | Path | Folder) -> str:
+    """Where the states of unfinished trials of a results folder are: an absolute path, or a URI."""
+    folder = Folder(directory) / "checkpoints"
+    return str(folder.local.absolute()) if folder.local is not None else str(folder)
 
 
 def default_directory(study: Study, root: Path = Path("runs")) -> Path:
@@ -46,64 +42,116 @@ def default_directory(study: Study, root: Path = Path("runs")) -> Path:
 def run(
     study: Study,
     executor: Executor,
-    directory: Path | None = None,
+    directory: str | Path | Folder | None = None,
     progress: Progress | None = None,
-    retry: bool = False,
+    retry: Collection[str] | bool = False,
     pack: int | None = None,
+    reuse: Sequence[str | Path | Folder] = (),
+    grace_s: float = 5.0,
 ) -> Results:
     """The results of a study, after running every trial that the folder does not hold yet.
 
-    Records are durable as soon as ``progress`` hears of them; after an interruption the same call goes on.
-    Trials that failed are run again only with ``retry``. ``pack`` is the number of trials trained together, by
-    default the study's own, or 16 where it leaves that open.
+    Records are durable within a second of ``progress`` hearing of them. After an interruption the same call goes on:
+    what ends within ``grace_s`` of a KeyboardInterrupt is kept, the rest saves its state, and the interrupt is raised.
+
+    Args:
+        study: what to run.
+        executor: where.
+        directory: path or URI of the results folder, made if it is not there. By default the study's own under
+            ``runs``; a new one begins with what its siblings there, earlier versions of the study, hold of it.
+        progress: is told what comes in.
+        retry: statuses of failed trials to run once more; True: all failures.
+        pack: trials trained together, by default the study's own number, or 16 where it leaves that open.
+        reuse: other results folders whose equal records are taken over first.
+        grace_s: for what is about to end when the run is interrupted.
+
+    Raises:
+        StoreError: the folder holds another study, or cannot be used. ExecutorError: nothing can be run there.
     """
-    directory = directory or default_directory(study)
-    with Store.create(study, directory) as store:
-        table = store.table()
-        keep = table.filter(pc.field("status") == "ok") if retry else table
-        done = set(keep["key"].to_pylist())
-        design = SobolDesign(study)
-        total, finished = len(design), len(done)
-        if progress:
-            progress(finished, total, [])
-        checkpoints = checkpoint_folder(directory)
-        tidy_checkpoints(checkpoints)
-        records_of_packs = executor.run(_packs(design, done, pack or study.run.pack or _PACK))
+    folder = Folder(default_directory(study) if directory is None else directory)
+    if study.frozen["model_version"] != MODEL_VERSION:
+        raise StoreError(
+            f"{folder} was made by model version {study.frozen['model_version']}, and this is {MODEL_VERSION}: its "
+            "results stay readable, further ones would not fit them; run the study file, which makes a new folder"
+        )
+    fresh = not holds_study(folder)
+    if not fresh:
+        _refuse_shorter(study, folder)
+    with Store.create(study, folder) as store:
+        design = build_design(study)
+        if directory is None and fresh:
+            take_over_equal(store, design, siblings(folder, study.name), lenient=True)
+        take_over_equal(store, design, reuse)
+        left = missing(store, design, FAILURES if retry is True else retry or ())
+        order = Order(design, left, pack or study.run.pack or PACK)
+        order.learn(*known_costs(store))
+        _Run(store, executor, order, progress, len(design)).until_done(grace_s)
+        return Results(store)
+
+
+def _refuse_shorter(study: Study, folder: Folder) -> None:
+    """StoreError for the study that a folder held before it was extended."""
+    held = Store.open(folder)
+    if study.digest != held.study.digest and study.digest in held.digests:
+        raise StoreError(
+            f"{folder} holds this study with more points or replicates since it was extended: go on with vcm-sweep "
+            f"resume {folder}"
+        )
+
+
+def known_costs(store: Store) -> tuple[list[int], list[float]]:
+    """(points, CPU seconds) of what is finished."""
+    table = store.table(["point", "status", "cpu_s"])
+    table = table.filter(pc.equal(table["status"], pa.scalar("ok"))).drop_null()
+    return table["point"].to_pylist(), table["cpu_s"].to_pylist()
+
+
+class _Run:
+    """One call of ``run``: records on their way from the executor into the store."""
+
+    def __init__(self, store: Store, executor: Executor, order: Order, progress: Progress | None, total: int) -> None:
+        self.store, self.executor, self.order, self.progress = store, executor, order, progress
+        self.total, self.finished = total, total - order.left
+        self.checkpoints = Folder(checkpoint_folder(store.folder))
+        self._arrived: list[TrialRecord] = []
+
+    def until_done(self, grace_s: float) -> None:
+        """Run what is left."""
+        tidy_checkpoints(str(self.checkpoints))
+        self.store.on_durable = self._discard
+        self._tell([])
+        records_of_packs = self.executor.run(self.order.packs())
         try:
             for records in records_of_packs:
-                store.append(records)
-                discard_checkpoints(checkpoints, (record.key for record in records if record.status in _RESULTS))
-                finished += len(records)
-                if progress:
-                    progress(finished, total, records)
+                self._take(records)
+            self.store.flush()
+        except KeyboardInterrupt:
+            self._take([])
+            for records in self.executor.finish(grace_s):
+                self._take(records)
+            self.store.flush()
+            raise
         finally:
             close = getattr(records_of_packs, "close", None)
             if close:
                 close()
-        tidy_checkpoints(checkpoints)
-        return Results(store)
+        tidy_checkpoints(str(self.checkpoints))
 
+    def _take(self, records: list[TrialRecord]) -> None:
+        # An interrupt may come between the lines: what has arrived is appended then, at worst twice under its key.
+        self._arrived += records
+        self.store.append(self._arrived)
+        self._arrived = []
+        self.finished += len(records)
+        self.order.learn_from(records)
+        self._tell(records)
 
-def plan(study: Study, directory: Path | None = None, pack: int | None = None) -> Plan:
-    """How large the study is, and how much of it is done in the folder; ``pack`` as for :func:`run`."""
-    directory = directory or default_directory(study)
-    done: set[str] = set()
-    if holds_study(directory):
-        done = set(Store.create(study, directory).table()["key"].to_pylist())
-    design = SobolDesign(study)
-    packs = sum(1 for _ in _packs(design, done, pack or study.run.pack or _PACK))
-    return Plan(len(design.points), len(design), len(done), packs)
+    def _tell(self, records: list[TrialRecord]) -> None:
+        if self.progress:
+            self.progress(self.finished, self.total, records)
 
-
-def _packs(design: SobolDesign, done: set[str], size: int) -> Iterator[list[Trial]]:
-    """Missing trials in packs, the same whatever is already done within a pack's worth."""
-    pack: list[Trial] = []
-    for trial in design.trials():
-        if trial.key in done:
-            continue
-        pack.append(trial)
-        if len(pack) == size:
-            yield pack
-            pack = []
-    if pack:
-        yield pack
+    def _discard(self, records: Sequence[TrialRecord]) -> None:
+        """Remove the states of trials whose result is durable; one look at the folder tells which have one."""
+        done = {record.key for record in records if record.status in RESULTS}
+        saved = {name.partition(".")[0] for name in self.checkpoints.names()}
+        discard_checkpoints(str(self.checkpoints), done & saved)

@@ -11,6 +11,7 @@ from .fields import Fields
 from .network import ACTIVATIONS, PRESETS
 
 SEED_POLICIES = ("independent", "common")
+METHODS = ("sobol", "morris")
 
 
 @dataclass(frozen=True)
@@ -109,31 +110,49 @@ def _data_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class DesignSpec:
-    """Which points are run, how often, and how seeds are shared."""
+    """Which points are run, how often, and how seeds are shared.
+
+    Attributes:
+        method: "sobol" or "morris". n: base points, or trajectories. levels: of Morris' grid.
+        replicates: runs of every point. replicate_rows: points that are run once more.
+        seeds: "independent" or "common", see docs/statistics.md.
+    """
 
     method: str
     n: int
     replicates: int
     replicate_rows: int
     seeds: str
+    levels: int = 4
 
     @classmethod
     def from_table(cls, table: Any) -> "DesignSpec":
         """From the [design] table."""
         fields = Fields(table, "design")
+        method = fields.choice("method", METHODS, "sobol")
         spec = cls(
-            method=fields.choice("method", ("sobol",), "sobol"),
+            method=method,
             n=fields.integer("n", 2, 1 << 20),
             replicates=fields.integer("replicates", 1, 1000, 1),
             replicate_rows=fields.integer("replicate_rows", 0, 1 << 30, 0),
             seeds=fields.choice("seeds", SEED_POLICIES, "independent"),
+            levels=fields.integer("levels", 2, 100, 4) if method == "morris" else 4,
         )
         fields.finish()
-        if spec.n & (spec.n - 1):
+        if spec.levels % 2:
+            raise StudyError(f"[design] levels = {spec.levels} must be even: {spec.levels + 1}?")
+        if method == "sobol" and spec.n & (spec.n - 1):
             raise StudyError(
                 f"[design] n = {spec.n} must be a power of 2, as Sobol points need: {1 << spec.n.bit_length()}?"
             )
         return spec
+
+    def plain(self) -> dict[str, Any]:
+        """The canonical table; levels only where the method has them, since it came later."""
+        table = dict(vars(self))
+        if self.method != "morris":
+            del table["levels"]
+        return table
 
 
 @dataclass(frozen=True)

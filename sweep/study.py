@@ -109,8 +109,13 @@ class Study:
 
     def inputs(self, values: dict[str, float]) -> dict[str, Any]:
         """All that determines a trial's result but its seed and the model's version, as plain JSON types."""
+        return apply_factors(self._nominal, values)
+
+    @cached_property
+    def _nominal(self) -> dict[str, Any]:
+        """Inputs before any factor acts; not to be changed."""
         contents = {name: value for name, value in self.frozen.items() if name != "model_version"}
-        return apply_factors({"network": self._network() | contents, "device": self.device}, values)
+        return {"network": self._network() | contents, "device": self.device}
 
     def _network(self) -> dict[str, Any]:
         table = self.network.plain()
@@ -136,7 +141,7 @@ class Study:
             "network": self._network(),
             "device": self.device,
             "factor": [vars(factor) for factor in self.factors],
-            "design": vars(self.design),
+            "design": self.design.plain(),
             # The first version noted nothing.
             **({} if self.frozen == {"model_version": 1} else {"frozen": self.frozen}),
         }
@@ -172,7 +177,7 @@ def _factors(tables: Any) -> tuple[Factor, ...]:
     if not isinstance(tables, list) or not tables:
         raise StudyError("[[factor]] is missing: a study varies at least one factor")
     if len(tables) < 2:
-        raise StudyError("[[factor]] a Sobol study needs at least two factors: the share of a single one is 1")
+        raise StudyError("[[factor]] a study compares at least two factors: the share of a single one is 1")
     names = [table.get("name") for table in tables if isinstance(table, dict)]
     for name in names:
         if names.count(name) > 1:

@@ -1,0 +1,143 @@
+"""``vcm-sweep plan``: how large a study is and what it will cost, as values and in words."""
+
+import argparse
+import dataclasses
+from typing import Any
+
+from vcm_sweep.sweep.costs import CostModel
+from vcm_sweep.sweep.order import MIN_PILOT
+from vcm_sweep.sweep.planning import Plan, check_failure_rate, plan
+from vcm_sweep.sweep.running import default_directory
+from vcm_sweep.sweep.study import Study
+
+from .run_study import executor_of, pack_of, settings_of, with_run_options, workers_of
+
+# Of so many finished trials costs are known better than by a pilot.
+_ENOUGH_RECORDS = 4 * MIN_PILOT
+
+
+def planned(arguments: argparse.Namespace, study: Study) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(plain values for programs, words for people)."""
+    from vcm_sweep.sweep.corners import rates_in_words
+
+    rate = check_failure_rate(arguments.failure_rate)
+    study = with_run_options(study, arguments)
+    directory = arguments.out or default_directory(study)
+    settings = settings_of(arguments)
+    # What run chooses with the same options: it depends on how many packs run at a time.
+    pack = study.run.pack if arguments.no_pilot else pack_of(study, settings, workers_of(arguments))
+    size = plan(study, directory, pack)
+    design, lost = size.order.design, size.lost_share(rate)
+    values: dict[str, Any] = {
+        "study": study.name,
+        "method": design.method,
+        "folder": str(directory),
+        "rates": rates_in_words(study.device, study.factors),
+        "points": size.points,
+        "trials": size.trials,
+        "done": size.done,
+        "trials_per_pack": pack or None,
+        "packs_to_run": size.packs if pack else None,
+        "blocks_lost": lost,
+    }
+    unit = "base points" if design.method == "sobol" else "trajectories"
+    once_more = f", and {len(design.repeated)} of them once more" if len(design.repeated) else ""
+    words = values | {
+        "study": f"{study.name}: {len(study.factors)} factors, {design.method}, n = {study.design.n}",
+        "points": f"{size.points} ({study.design.n} {unit} of {design.block} rows)",
+        "trials": f"{size.trials} (every point {study.design.replicates} x{once_more})",
+        "trials_per_pack": pack or "chosen by run",
+        "packs_to_run": size.packs if pack else "chosen by run",
+        "blocks_lost": f"{100 * lost:.1f} % of the {unit}, if {100 * rate:g} % of the trainings fail",
+    }
+    del words["method"]
+    if not arguments.no_pilot and size.order.left:
+        costs, where, memory = _costs(arguments, study, settings, pack, size)
+        _add_costs(values, words, arguments, size, costs, where, memory)
+    return values, words
+
+
+def _costs(
+    arguments: argparse.Namespace, study: Study, settings: Any, pack: int, size: Plan
+) -> tuple[CostModel, str, float | None]:
+    """(costs, what they were learned from, bytes of a pack)."""
+    if size.order.costs.rows >= _ENOUGH_RECORDS:
+        return size.order.costs, f"{size.order.costs.rows} finished trials of the folder", None
+    from .pilot import learned, pilot
+
+    measured = pilot(
+        size.order.design, lambda task: executor_of(arguments, settings, task), settings, pack, arguments.pilot_s
+    )
+    if not measured.points:
+        from vcm_sweep.sweep.errors import StudyError
+
+        raise StudyError(
+            f"all {measured.failed} rows of the pilot failed: vcm-sweep run {arguments.study} records why, or leave "
+            "the pilot out with --no-pilot"
+        )
+    epochs = measured.share * study.network.epochs
+    part = "" if measured.share == 1 else f", extrapolated from {100 * epochs:.2g} % of an epoch"
+    failed = f", {measured.failed} more failed" if measured.failed else ""
+    where = f"a pilot of {len(measured.points)} rows, corners first{part}{failed}"
+    return learned(size.order.design, measured), where, measured.memory_bytes
+
+
+def _add_costs(
+    values: dict[str, Any],
+    words: dict[str, Any],
+    arguments: argparse.Namespace,
+    size: Plan,
+    costs: CostModel,
+    where: str,
+    memory: float | None,
+) -> None:
+    size.order.costs = costs
+    size.order.sort()
+    scaled = size.order.left_scaled()
+    median, high = costs.quantiles(scaled, (0.5, 0.95))
+    total = costs.total(scaled)
+    workers = _workers(arguments)
+    wall = size.wall_s(workers)
+    kind = "gpu" if arguments.device == "cuda" else "core"
+    hours = dataclasses.astuple(total)
+    values |= {
+        "trial_s_median": median,
+        "trial_s_p95": high,
+        f"{kind}_hours": hours[0] / 3600,
+        f"{kind}_hours_interval": [hours[1] / 3600, hours[2] / 3600],
+        "workers": workers,
+        "wall_hours": wall / 3600,
+        "cost_from": where,
+    }
+    share = wall / total.seconds if total.seconds else 0.0
+    words |= {
+        "time_per_trial": f"{_time(median)} median, {_time(high)} 95th percentile ({kind} time, in a pack of its like)",
+        f"{kind}_time_to_run": f"{_time(hours[0])}, 95 % interval {_time(hours[1])} to {_time(hours[2])}",
+        "wall_time_to_run": f"{_time(wall)} on {workers} worker{'s' if workers > 1 else ''} "
+        f"({_time(share * hours[1])} to {_time(share * hours[2])})",
+        "cost_from": where,
+    }
+    if memory is not None:
+        values["pack_bytes"] = memory
+        words["memory_per_pack"] = f"{memory / 2**30:.2g} GiB, estimated"
+
+
+def _workers(arguments: argparse.Namespace) -> int:
+    """Packs that run at the same time, on the cluster if the pilot was there."""
+    if arguments.address and not arguments.in_process:
+        import ray
+
+        if ray.is_initialized():
+            return max(1, int(ray.cluster_resources().get("CPU", 1)))
+    return workers_of(arguments)
+
+
+def _time(seconds: float) -> str:
+    """In the unit that reads best.
+
+    >>> _time(0.0123), _time(90), _time(9000), _time(4e5)
+    ('0.012 s', '90 s', '2.5 h', '111 h')
+    """
+    if seconds < 120:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"

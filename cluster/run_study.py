@@ -1,0 +1,178 @@
+"""Running a study from the command line: the options of all that runs, where it runs, what is said at the end."""
+
+import argparse
+import dataclasses
+import functools
+import os
+import shlex
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from .commands import EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, positive, show
+
+
+def add_place_options(sub: argparse.ArgumentParser) -> None:
+    """Where trials are trained: of ``plan`` and of all that runs."""
+    sub.add_argument("--data-dir", type=Path, help="folder that holds MNIST (torchvision root)")
+    sub.add_argument("--address", help="of a running Ray cluster; default: start one on this machine")
+    sub.add_argument("--cpus", type=positive, help="cores to use on this machine; default all")
+    sub.add_argument("--in-process", action="store_true", help="run in this process, without Ray")
+    sub.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train; cuda needs --in-process")
+    sub.add_argument("--pack", type=positive, help="trials trained side by side; default: the study's own")
+
+
+def add_run_options(sub: argparse.ArgumentParser) -> None:
+    """Options of all that runs trials."""
+    add_place_options(sub)
+    sub.add_argument("--deadline-s", type=float, help="wall time of a trial in seconds; default: the study's own")
+    sub.add_argument("--no-report", action="store_true", help="do not write the report at the end")
+
+
+def with_run_options(study: Any, arguments: argparse.Namespace) -> Any:
+    """The study with what the options say of its [run] table."""
+    from vcm_sweep.sweep.specs import RunSpec
+
+    table = {name: value for name, value in vars(study.run).items() if (name, value) != ("pack", 0)}
+    for name in ("pack", "deadline_s"):
+        if getattr(arguments, name, None) is not None:
+            table[name] = getattr(arguments, name)
+    return dataclasses.replace(study, run=RunSpec.from_table(table))
+
+
+def run_study(
+    arguments: argparse.Namespace, study: Any, out: str | None, retry: Any = False, reuse: tuple[str, ...] = ()
+) -> int:
+    """Run a study in its folder, say what came of it and what may come next; the exit code."""
+    from vcm_sweep.sweep.folder import Folder
+    from vcm_sweep.sweep.running import checkpoint_folder, default_directory, run
+    from vcm_sweep.sweep.store import holds_study
+
+    from .progress import ProgressBar
+
+    study = with_run_options(study, arguments)
+    folder = Folder(out or default_directory(study))
+    settings = settings_of(arguments)
+    if settings.device == "cuda":
+        from vcm_sweep.sweep.corners import check_gpu_corners
+
+        check_gpu_corners(study.device, study.factors)
+    # Found or downloaded once, here, where a failure is one line.
+    from vcm_sweep.sweep.data import load
+
+    load(study.network.data, settings.data_dir)
+    if study.run.checkpoint_s:
+        place = checkpoint_folder(folder)
+        settings = dataclasses.replace(settings, checkpoints=place, checkpoint_s=study.run.checkpoint_s)
+    _stop_as_by_ctrl_c()
+    pack = pack_of(study, settings, workers_of(arguments))
+    try:
+        with ProgressBar(study.name, quiet=arguments.json) as bar:
+            results = run(study, executor_of(arguments, settings), out, bar, retry, pack, reuse)
+    except KeyboardInterrupt:
+        if not holds_study(folder):
+            raise
+        _say_how_to_go_on(arguments, folder)
+        return EXIT_INTERRUPTED
+    counts = results.counts()
+    values: dict[str, Any] = {"folder": str(folder), **counts}
+    failed = sum(counts.values()) - counts["ok"]
+    if not arguments.no_report:
+        values |= _written_report(results, folder)
+    values |= _next(folder, study, failed)
+    show(arguments, values)
+    return EXIT_FAILED_TRIALS if failed else 0
+
+
+def _stop_as_by_ctrl_c() -> None:
+    """A scheduler that wants its machine back asks by SIGTERM: that stops a run as Ctrl-C does."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _say_how_to_go_on(arguments: argparse.Namespace, folder: Any) -> None:
+    from vcm_sweep.sweep.results import open_results
+
+    counts = open_results(folder).counts()
+    total = sum(counts.values())
+    command = _command("resume", folder)
+    if arguments.json:
+        show(arguments, {"folder": str(folder), **counts, "interrupted": True, "next": command})
+    print(
+        f"\nvcm-sweep: interrupted; {total - counts['missing']} of {total} trials are kept in {folder}; "
+        f"go on with: {command}",
+        file=sys.stderr,
+    )
+
+
+def _next(folder: Any, study: Any, failed: int) -> dict[str, str]:
+    """Commands that may come next."""
+    if failed:
+        return {"next": f"{_command('retry', folder)} (the trials that failed, once more)"}
+    longer = _command("extend", folder, "--to", 2 * study.design.n)
+    return {"next": _command("analyze", folder), "or": f"{longer} (twice the points)"}
+
+
+def _command(name: str, folder: Any, *options: object) -> str:
+    return shlex.join(["vcm-sweep", name, str(folder), *map(str, options)])
+
+
+def _written_report(results: Any, folder: Any) -> dict[str, str]:
+    """Beside the records; of a study in an object store under ``reports`` here."""
+    from .result_commands import written_report
+
+    return written_report(results, folder.local or Path("reports") / str(folder).rstrip("/").rpartition("/")[2])
+
+
+def settings_of(arguments: argparse.Namespace) -> Any:
+    """What workers are told."""
+    from vcm_sweep.sweep.data import DATA_VARIABLE
+
+    from .tasks import TrainSettings
+
+    if arguments.device == "cuda":
+        import torch
+
+        from vcm_sweep.sweep.errors import StudyError
+
+        if not arguments.in_process:
+            raise StudyError("--device cuda trains in this process only: add --in-process")
+        if not torch.cuda.is_available():
+            raise StudyError("--device cuda: torch sees no CUDA device here: leave the option out to train on the CPU")
+    # Absolute, since workers run elsewhere.
+    given = arguments.data_dir or os.environ.get(DATA_VARIABLE)
+    data_dir = str(Path(given).resolve()) if given else None
+    return TrainSettings(data_dir=data_dir, import_dir=os.getcwd(), device=arguments.device)
+
+
+def workers_of(arguments: argparse.Namespace) -> int:
+    """Packs that run at the same time on this machine."""
+    return 1 if arguments.in_process else arguments.cpus or len(os.sched_getaffinity(0))
+
+
+def pack_of(study: Any, settings: Any, workers: int) -> int:
+    """The study's pack size, or one that is chosen by trying some."""
+    if study.run.pack:
+        return int(study.run.pack)
+    import torch
+
+    from vcm_sweep.sweep.packing import choose_pack
+
+    torch.set_num_threads(1)
+    return choose_pack(study, settings.data_dir, workers, settings.device)
+
+
+def executor_of(arguments: argparse.Namespace, settings: Any, task: Any = None) -> Any:
+    """Where the options want trials to run; what runs there is training, or another task."""
+    from .tasks import train_from
+
+    task = task or functools.partial(train_from, settings)
+    if arguments.in_process:
+        from vcm_sweep.sweep.executor import InProcessExecutor
+
+        return InProcessExecutor(task)
+    from .ray_executor import RayExecutor
+
+    return RayExecutor(task, arguments.address, arguments.cpus)

@@ -1,0 +1,110 @@
+"""A longer version of a study: more base points, more replicates, and all that is finished kept."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+from .design import Design, build_design
+from .errors import StoreError, StudyError
+from .folder import Folder
+from .specs import DesignSpec
+from .store import Store
+from .study import Study
+from .trial import MODEL_VERSION
+
+
+def extend(
+    directory: str | Path | Folder,
+    to: int | None = None,
+    replicates: int | None = None,
+    replicate_rows: int | None = None,
+) -> tuple[Study, Study]:
+    """(the study before, the longer one that the folder holds from now on); nothing is run yet.
+
+    Args:
+        directory: results folder, path or URI; nobody else may be running it.
+        to: base points or trajectories, the study file's n. replicates, replicate_rows: as there.
+
+    ``replicate_rows`` grows by itself where otherwise finished second runs would no longer be part of the design.
+
+    Raises:
+        StudyError: the design would not grow, or what is finished would not be part of it.
+    """
+    with Store.open(directory) as store:
+        before = store.study
+        if before.frozen["model_version"] != MODEL_VERSION:
+            raise StoreError(
+                f"{store.folder} was made by model version {before.frozen['model_version']}, and this is "
+                f"{MODEL_VERSION}: its results stay as they are; run a longer study file, which makes a new folder"
+            )
+        after = extended(before, to, replicates, replicate_rows)
+        store.become(after)
+        return before, after
+
+
+def extended(
+    study: Study, to: int | None = None, replicates: int | None = None, replicate_rows: int | None = None
+) -> Study:
+    """The longer study, its text edited in the design's lines only; arguments and errors as for :func:`extend`."""
+    old = study.design
+    for option, asked, has in (("--to", to, old.n), ("--replicates", replicates, old.replicates)):
+        if asked is not None and asked < has:
+            raise StudyError(f"{option} {asked} is less than the {has} that the study has: a design only grows")
+    wanted = dataclasses.replace(
+        old,
+        n=old.n if to is None else to,
+        replicates=old.replicates if replicates is None else replicates,
+        replicate_rows=old.replicate_rows if replicate_rows is None else replicate_rows,
+    )
+    design = build_design(study)
+    longer = _edited(study, wanted)
+    needed = _least_replicate_rows(design, build_design(longer))
+    if needed > longer.design.replicate_rows:
+        if replicate_rows is not None:
+            raise StudyError(
+                f"--replicate-rows {replicate_rows} leaves out second runs that the study has: give at least {needed}"
+            )
+        longer = _edited(study, dataclasses.replace(wanted, replicate_rows=needed))
+    if longer.design == old:
+        raise StudyError(
+            f"nothing would be added: the study has n = {old.n}, replicates = {old.replicates}, replicate_rows = "
+            f"{old.replicate_rows}; give more --to, --replicates or --replicate-rows"
+        )
+    return longer
+
+
+def _least_replicate_rows(old: Design, new: Design) -> int:
+    """How many rows the new design must repeat to hold all runs of the old one."""
+    covered = new.study.design.replicates > old.study.design.replicates
+    return 0 if covered or not len(old.repeated) else int(new.rank(old.repeated).max()) + 1
+
+
+def _edited(study: Study, wanted: DesignSpec) -> Study:
+    """The study with another design, its text changed where that says so."""
+    text = study.text
+    for name in ("n", "replicates", "replicate_rows"):
+        if getattr(wanted, name) != getattr(study.design, name):
+            text = _with_value(text, name, getattr(wanted, name))
+    made = Study.from_text(text, study.frozen)
+    if made.design != wanted or {**made.canonical(), "design": 0} != {**study.canonical(), "design": 0}:
+        raise StudyError(
+            "the study file gives its [design] in a form that cannot be edited line by line: write the longer study "
+            "file yourself, and run it with --reuse and this folder"
+        )
+    return made
+
+
+def _with_value(text: str, name: str, value: int) -> str:
+    """The text with a value of its [design] table changed, or added after the table's head; all else as it was."""
+    lines = text.splitlines(keepends=True)
+    heads = [number for number, line in enumerate(lines) if re.match(r"\s*\[", line)]
+    table = next((number for number in heads if re.match(r"\s*\[\s*design\s*\]", lines[number])), None)
+    if table is None:
+        return f"{text.rstrip()}\n\n[design]\n{name} = {value}\n"
+    end = next((number for number in heads if number > table), len(lines))
+    for number in range(table + 1, end):
+        if re.match(rf"\s*{name}\s*=", lines[number]):
+            lines[number] = re.sub(r"=\s*[\d_]+", f"= {value}", lines[number], count=1)
+            return "".join(lines)
+    lines[table] = f"{lines[table].rstrip()}\n{name} = {value}\n"
+    return "".join(lines)
