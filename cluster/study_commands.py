@@ -87,8 +87,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from vcm_sweep.sweep.running import checkpoint_folder, default_directory, run
     from vcm_sweep.sweep.study import Study
 
-    from .progress import ProgressBar
     from .result_commands import written_report
+    from .watched import watched
 
     study = Study.from_toml(arguments.study)
     directory = arguments.out or default_directory(study)
@@ -105,8 +105,9 @@ def _run(arguments: argparse.Namespace) -> int:
         folder = str(checkpoint_folder(directory.resolve()))
         settings = dataclasses.replace(settings, checkpoints=folder, checkpoint_s=study.run.checkpoint_s)
     pack = _pack(study, settings, _workers(arguments))
-    with ProgressBar(study.name, quiet=arguments.json) as bar:
-        results = run(study, _executor(arguments, settings), directory, bar, arguments.retry, pack)
+    executor = _executor(arguments, settings)
+    with watched(study.name, directory, executor, quiet=arguments.json) as progress:
+        results = run(study, executor, directory, progress, arguments.retry, pack)
     counts = results.counts()
     values: dict[str, Any] = {"folder": str(directory), **counts}
     failed = sum(counts.values()) - counts["ok"]
