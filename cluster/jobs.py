@@ -72,7 +72,7 @@ def submit(
         found = python or cluster.interpreter()
         place: Any = folder.local or where
         Store.create(study, place)
-        _refuse_a_second_run(folder)
+        _refuse_a_second_run(folder, cluster)
         state = SessionState(session, state="submitted", command=command, started=utc_now(), seen=utc_now())
         name = f"vcm-sweep-{study.name}-{session}"
         state = dataclasses.replace(state, job={"address": cluster.address, "id": name})
@@ -97,11 +97,17 @@ def _own_files(study: Study) -> list[Path]:
     return [*own_modules(), *files]
 
 
-def _refuse_a_second_run(folder: Folder) -> None:
+def _refuse_a_second_run(folder: Folder, cluster: RayJobs) -> None:
     session = latest_session(folder)
-    if session is not None and session.state == "running" and not silent_sessions([(folder, session)]):
+    if session is None or not session.open:
+        return
+    if session.state == "running":
+        under_way = not silent_sessions([(folder, session)])
+    else:
+        under_way = cluster.status(session.job.get("id", ""))[0] in ("PENDING", "RUNNING")
+    if under_way:
         raise StoreError(
-            f"{folder}: a run is under way ({session.id}, on {session.host}): watch it with vcm-sweep status --watch, "
+            f"{folder}: a run is under way ({session.id}, on {session.host or cluster.address}): watch it with vcm-sweep status --watch, "
             "or stop it first"
         )
 

@@ -95,16 +95,14 @@ class RayJobs:
             return "UNKNOWN", one_line(error)
         return str(getattr(info.status, "value", info.status)), str(info.message or "")
 
-    def logs(self, job: str) -> str:
-        """What the driver printed, as far as this head keeps it."""
-        return str(self._asked(lambda: self._client.get_job_logs(job)))
-
     def _connect(self) -> Any:
         import logging
 
         from ray.job_submission import JobSubmissionClient
 
-        logging.getLogger("ray").setLevel(logging.ERROR)
+        # They set their own level when they are imported.
+        for name in ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         return JobSubmissionClient(self.address)
 
     def _get(self, path: str) -> dict[str, Any]:

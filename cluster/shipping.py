@@ -90,7 +90,8 @@ def own_modules() -> list[Path]:
         if not file or name.partition(".")[0] in ("vcm_sweep", "__main__"):
             continue
         path = Path(file).resolve()
-        if not path.is_relative_to(here) or any(path.is_relative_to(library) for library in libraries):
+        # torch has modules whose file is only a name.
+        if not path.is_file() or not path.is_relative_to(here) or any(path.is_relative_to(library) for library in libraries):
             continue
         relative = path.relative_to(here)
         package = name.partition(".")[0]

@@ -6,6 +6,7 @@ import sys
 import time
 from typing import Any
 
+from vcm_sweep.sweep.errors import ExecutorError
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.session import SessionState, latest_session, silent_sessions
 
@@ -31,11 +32,24 @@ def run_status(where: str, plain: bool = False) -> dict[str, Any]:
     if session.reason:
         values["reason"] = session.reason
     values["last_seen"] = f"{seen_words(session)} UTC"
-    if session.open and not silent:
+    if session.state == "running" and not silent:
         values["now"] = log_line("running", session.figures).partition(": ")[2]
+    elif session.state == "submitted":
+        values["ray_says"] = _what_ray_says(session)
     elif silent:
         values["note"] = f"the run says it is running, and nothing is heard of it; it goes on with: {session.command}"
     return values
+
+
+def _what_ray_says(session: SessionState) -> str:
+    """Of a job whose driver has not written yet; only its cluster knows whether it ever will."""
+    from .ray_jobs import RayJobs
+
+    try:
+        status, message = RayJobs(session.job.get("address", "")).status(session.job.get("id", ""))
+    except ExecutorError as error:
+        return str(error)
+    return " ".join(f"{status} {message}".split())[:300]
 
 
 def watch(where: str, name: str, interval_s: float, as_json: bool) -> None:

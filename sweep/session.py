@@ -198,6 +198,7 @@ class Session:
         if threading.current_thread() is threading.main_thread():
             self._heed_signals()
         if self._submitted:
+            self._take_up()
             self._begin()
         return self
 
@@ -240,6 +241,13 @@ class Session:
             self.folder.delete(f"{SESSIONS}/{self.state.id}.stop")
         except OSError as failure:
             logger.warning("%s does not take the last state of this run: %s", self.folder, one_line(failure))
+
+    def _take_up(self) -> None:
+        """Keep what the submitter noted: when, and which job of which cluster it is."""
+        with suppress(OSError):
+            for noted in read_sessions(self.folder):
+                if noted.id == self.state.id:
+                    self.state = dataclasses.replace(self.state, started=noted.started, job=noted.job, beat=noted.beat)
 
     def _begin(self) -> None:
         logger = logging.getLogger("vcm_sweep")
