@@ -106,9 +106,10 @@ def _refuse_a_second_run(folder: Folder, cluster: RayJobs) -> None:
     else:
         under_way = cluster.status(session.job.get("id", ""))[0] in ("PENDING", "RUNNING")
     if under_way:
+        where = session.host or cluster.address
         raise StoreError(
-            f"{folder}: a run is under way ({session.id}, on {session.host or cluster.address}): watch it with vcm-sweep status --watch, "
-            "or stop it first"
+            f"{folder}: a run is under way ({session.id}, on {where}): watch it with vcm-sweep status --watch, or stop "
+            "it first"
         )
 
 

@@ -91,7 +91,9 @@ def own_modules() -> list[Path]:
             continue
         path = Path(file).resolve()
         # torch has modules whose file is only a name.
-        if not path.is_file() or not path.is_relative_to(here) or any(path.is_relative_to(library) for library in libraries):
+        if not path.is_file() or not path.is_relative_to(here):
+            continue
+        if any(path.is_relative_to(library) for library in libraries):
             continue
         relative = path.relative_to(here)
         package = name.partition(".")[0]
