@@ -94,7 +94,9 @@ def append(study: Study, folder: Path, count: int) -> None:
         wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     parts = len(list((folder / "parts").iterdir()))
     print(f"append {count:,} records, {_PACK} at a time: {wall:.1f} s, {count / wall:,.0f} /s, {parts} parts")
-    print(f"  cpu {cpu:.1f} s, of which {making:.1f} s make the records: the store alone {count / (cpu - making):,.0f} /s")
+    print(
+        f"  cpu {cpu:.1f} s, of which {making:.1f} s make the records: the store alone {count / (cpu - making):,.0f} /s"
+    )
     print(f"  age when durable: median {statistics.median(ages):.2f} s, oldest {max(ages):.2f} s")
     tenth = len(memory) // 10
     print(

@@ -14,6 +14,7 @@ from typing import Any
 
 from .commands import EXIT_CODES, EXIT_FAILED_TRIALS, EXIT_INTERRUPTED
 from .device_commands import add_device_commands
+from .job_commands import add_job_commands
 from .life_commands import add_life_commands
 from .result_commands import add_result_commands
 from .study_commands import add_study_commands
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add_study_commands(command)
     add_life_commands(command)
     add_result_commands(command)
+    add_job_commands(command)
     text = "cells: library, sensitivities, fits to measurements, pictures"
     add_device_commands(commands.add_parser("device", help=text, description=text, epilog=EXIT_CODES), EXIT_CODES)
     command("doctor", _doctor, "check that this installation works")

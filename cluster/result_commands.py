@@ -5,13 +5,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .commands import AddCommand, show
+from .commands import AddCommand, positive, show
 
 
 def add_result_commands(command: AddCommand) -> None:
     """What reads results."""
-    sub = command("status", _status, "show how far a study is")
-    sub.add_argument("dir", type=Path, help="results folder")
+    sub = command("status", _status, "show how far a study is, and what its run is doing")
+    sub.add_argument("dir", help="results folder, path or URI")
+    sub.add_argument("--watch", action="store_true", help="go on showing it until the run is over; --json: one a line")
+    sub.add_argument("--interval", type=positive, default=2, metavar="S", help="seconds between two looks (default 2)")
     sub = command("analyze", _analyze, "print the sensitivity indices of a study")
     sub.add_argument("dir", type=Path, help="results folder")
     sub.add_argument("--metric", default="accuracy", help="column of the records (default accuracy)")
@@ -22,9 +24,16 @@ def add_result_commands(command: AddCommand) -> None:
 def _status(arguments: argparse.Namespace) -> int:
     from vcm_sweep.sweep.results import open_results
 
+    from .status import run_status, watch
+
     results = open_results(arguments.dir)
+    if arguments.watch:
+        watch(arguments.dir, results.study.name, arguments.interval, arguments.json)
+        # What the records say, now that the run is over.
+        results = open_results(arguments.dir)
     counts = results.counts()
-    show(arguments, {"study": results.study.name, "trials": len(results.design), **counts})
+    values = {"study": results.study.name, "trials": len(results.design), **counts}
+    show(arguments, values | run_status(arguments.dir, plain=arguments.json))
     return 0
 
 

@@ -5,9 +5,7 @@ import dataclasses
 import functools
 import os
 import shlex
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ def add_place_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--address", help="of a running Ray cluster; default: start one on this machine")
     sub.add_argument("--cpus", type=positive, help="cores to use on this machine; default all")
     sub.add_argument("--in-process", action="store_true", help="run in this process, without Ray")
-    sub.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train; cuda needs --in-process")
+    sub.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train")
     sub.add_argument("--pack", type=positive, help="trials trained side by side; default: the study's own")
 
 
@@ -50,7 +48,7 @@ def run_study(
     from vcm_sweep.sweep.running import checkpoint_folder, default_directory, run
     from vcm_sweep.sweep.store import holds_study
 
-    from .progress import ProgressBar
+    from .watched import watched
 
     study = with_run_options(study, arguments)
     folder = Folder(out or default_directory(study))
@@ -59,18 +57,14 @@ def run_study(
         from vcm_sweep.sweep.corners import check_gpu_corners
 
         check_gpu_corners(study.device, study.factors)
-    # Found or downloaded once, here, where a failure is one line.
-    from vcm_sweep.sweep.data import load
-
-    load(study.network.data, settings.data_dir)
     if study.run.checkpoint_s:
         place = checkpoint_folder(folder)
         settings = dataclasses.replace(settings, checkpoints=place, checkpoint_s=study.run.checkpoint_s)
-    _stop_as_by_ctrl_c()
     pack = pack_of(study, settings, workers_of(arguments))
+    executor = executor_of(arguments, study, settings)
     try:
-        with ProgressBar(study.name, quiet=arguments.json) as bar:
-            results = run(study, executor_of(arguments, settings), out, bar, retry, pack, reuse)
+        with watched(study.name, folder, executor, quiet=arguments.json) as progress:
+            results = run(study, executor, out, progress, retry, pack, reuse)
     except KeyboardInterrupt:
         if not holds_study(folder):
             raise
@@ -84,12 +78,6 @@ def run_study(
     values |= _next(folder, study, failed)
     show(arguments, values)
     return EXIT_FAILED_TRIALS if failed else 0
-
-
-def _stop_as_by_ctrl_c() -> None:
-    """A scheduler that wants its machine back asks by SIGTERM: that stops a run as Ctrl-C does."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _say_how_to_go_on(arguments: argparse.Namespace, folder: Any) -> None:
@@ -137,9 +125,8 @@ def settings_of(arguments: argparse.Namespace) -> Any:
 
         from vcm_sweep.sweep.errors import StudyError
 
-        if not arguments.in_process:
-            raise StudyError("--device cuda trains in this process only: add --in-process")
-        if not torch.cuda.is_available():
+        # On a cluster the driver's machine needs none: the executor looks for a node that has one.
+        if arguments.in_process and not torch.cuda.is_available():
             raise StudyError("--device cuda: torch sees no CUDA device here: leave the option out to train on the CPU")
     # Absolute, since workers run elsewhere.
     given = arguments.data_dir or os.environ.get(DATA_VARIABLE)
@@ -164,15 +151,23 @@ def pack_of(study: Any, settings: Any, workers: int) -> int:
     return choose_pack(study, settings.data_dir, workers, settings.device)
 
 
-def executor_of(arguments: argparse.Namespace, settings: Any, task: Any = None) -> Any:
+def executor_of(arguments: argparse.Namespace, study: Any, settings: Any, task: Any = None) -> Any:
     """Where the options want trials to run; what runs there is training, or another task."""
+    from vcm_sweep.sweep.data import load
+
     from .tasks import train_from
 
-    task = task or functools.partial(train_from, settings)
+    # Found or downloaded once, here, where a failure is one line.
+    data = load(study.network.data, settings.data_dir)
     if arguments.in_process:
         from vcm_sweep.sweep.executor import InProcessExecutor
 
-        return InProcessExecutor(task)
-    from .ray_executor import RayExecutor
+        return InProcessExecutor(task or functools.partial(train_from, settings), study.run.retries)
+    from vcm_sweep.sweep.shared_data import SharedData
 
-    return RayExecutor(task, arguments.address, arguments.cpus)
+    from .ray_executor import RayExecutor
+    from .resources import PackNeeds
+
+    task = task or functools.partial(train_from, settings, data=SharedData(data))
+    needs = PackNeeds.of(study.run, settings.device)
+    return RayExecutor(task, arguments.address, arguments.cpus, needs, study.run.retries)

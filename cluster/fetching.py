@@ -1,0 +1,99 @@
+"""Copying results to this machine: whole files under their final names, what is there already is kept."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyarrow import fs
+
+from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.imports import one_line
+from vcm_sweep.sweep.store import Store
+
+# States of trainings under way, and who holds the folder: of use to the running study alone.
+_LEFT_OUT = ("checkpoints", "lock", "lease")
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Copied:
+    """Files copied, files that were there, megabytes copied."""
+
+    files: int
+    kept: int
+    megabytes: float
+
+
+def fetch(source: Folder, local: Path, quiet: bool = False) -> Copied:
+    """Copy a results folder; after an interruption the same call goes on.
+
+    Records are in files that never change: one of the same name and size is kept. All others are small and are copied
+    anew, last those that say which records count.
+
+    Raises:
+        StoreError: ``local`` holds another study or something else, or a file does not arrive whole.
+    """
+    target = Folder(local)
+    _check_target(source, target)
+    for _ in range(_ATTEMPTS):
+        try:
+            return _copy_all(source, target, quiet)
+        except FileNotFoundError:
+            # Compacted meanwhile: what was listed is in another file now.
+            continue
+        except OSError as error:
+            raise StoreError(
+                f"{source} cannot be copied to {local} ({one_line(error)}): run it again to go on"
+            ) from None
+    raise StoreError(f"{source} changes faster than it can be copied: wait for its compaction, and run it again")
+
+
+def _check_target(source: Folder, target: Folder) -> None:
+    local = Path(target.path)
+    if local.exists() and not local.is_dir():
+        raise StoreError(f"{target} is a file: name a folder")
+    if source.path == target.path and source.local is not None:
+        raise StoreError(f"{target} is the results folder itself: name another one")
+    if target.exists("frozen.json") and target.exists("study.toml"):
+        same = all(_digest(source, name) == _digest(target, name) for name in ("study.toml", "frozen.json"))
+        if not same and Store.open(local).study.digest not in _shorter_studies(source):
+            raise StoreError(f"{target} holds another study: name another folder, or an empty one")
+    elif local.exists() and any(not p.name.startswith(".") for p in local.iterdir()) and not target.exists("parts"):
+        raise StoreError(f"{target} is not empty and holds no study: name another folder")
+
+
+def _shorter_studies(source: Folder) -> list[str]:
+    """Digests of the studies that this one was extended from."""
+    return list(json.loads(source.read("lineage.json"))) if source.exists("lineage.json") else []
+
+
+def _digest(folder: Folder, name: str) -> str:
+    return hashlib.sha256(folder.read(name)).hexdigest() if folder.exists(name) else ""
+
+
+def _copy_all(source: Folder, target: Folder, quiet: bool) -> Copied:
+    from tqdm import tqdm
+
+    selector = fs.FileSelector(source.path, recursive=True)
+    listed = {
+        info.path.removeprefix(source.path).lstrip("/"): info.size
+        for info in source.filesystem.get_file_info(selector)
+        if info.type == fs.FileType.File
+    }
+    names = [n for n in listed if not n.split("/")[0].startswith((*_LEFT_OUT, ".")) and "/." not in n]
+    # Records first: whatever speaks of them finds them there.
+    names.sort(key=lambda name: (not name.endswith(".parquet"), name))
+    kept, size = 0, 0
+    for name in tqdm(names, desc="fetch", unit="file", disable=quiet or None, leave=False):
+        there = Path(target.path) / name
+        if name.endswith(".parquet") and there.is_file() and there.stat().st_size == listed[name]:
+            kept += 1
+            continue
+        content = source.read(name)
+        if name.endswith(".parquet") and len(content) != listed[name]:
+            raise StoreError(f"{source}/{name} came with {len(content)} of {listed[name]} bytes: run it again to go on")
+        target.write(name, content)
+        size += len(content)
+    return Copied(len(names) - kept, kept, round(size / 1e6, 2))

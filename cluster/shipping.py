@@ -1,0 +1,110 @@
+"""What a submitted study takes along: our code, the study, and the user's own modules; nothing else."""
+
+import json
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from vcm_sweep.sweep.errors import StudyError
+
+PACKAGES = ("device", "sweep", "analysis", "cluster")
+JOB_PACKAGE = "vcm_sweep_job"
+"""The package that holds a job's files: study.toml, job.json, and own/ with the user's modules."""
+
+MAX_MB = 50.0
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "tests")
+
+
+def pack_code(folder: Path) -> Path:
+    """Make ``vcm_sweep`` in a folder: the four packages as they run here, so that a cluster's own version is no matter.
+
+    Returns:
+        The folder ``vcm_sweep``, a regular package, which hides an installed one of the same name.
+    """
+    made = folder / "vcm_sweep"
+    made.mkdir()
+    (made / "__init__.py").write_text('"""Shipped with a job."""\n', encoding="utf-8")
+    for name in PACKAGES:
+        module = __import__(f"vcm_sweep.{name}", fromlist=["__path__"])
+        shutil.copytree(Path(next(iter(module.__path__))).resolve(), made / name, ignore=_LEFT_OUT)
+    return made
+
+
+def pack_job(folder: Path, study: Path, job: dict[str, Any], own: Iterable[Path]) -> Path:
+    """Make the job's package in a folder: the study, what is to be done (JSON), and the user's own files.
+
+    Args:
+        own: files and folders below the current directory; they keep their place in ``own/``.
+
+    Raises:
+        StudyError: a file that is elsewhere, or more than 50 MB.
+    """
+    made = folder / JOB_PACKAGE
+    (made / "own").mkdir(parents=True)
+    (made / "__init__.py").write_text('"""Files of a job."""\n', encoding="utf-8")
+    (made / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    (made / "study.toml").write_text(study.read_text(encoding="utf-8"), encoding="utf-8")
+    here = Path.cwd().resolve()
+    for path in own:
+        whole = (here / path).resolve()
+        if not whole.exists() or not whole.is_relative_to(here) or whole == here:
+            raise StudyError(f"{path} cannot be taken along: give files and folders below {here}")
+        target = made / "own" / whole.relative_to(here)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if whole.is_dir():
+            shutil.copytree(whole, target, ignore=_LEFT_OUT, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(whole, target)
+    check_size(made)
+    return made
+
+
+def check_size(folder: Path) -> float:
+    """Megabytes of a folder; StudyError where it is too large to be sent along with every job."""
+    sizes = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    megabytes = sum(sizes.values()) / 1e6
+    if megabytes > MAX_MB:
+        largest = max(sizes, key=lambda path: sizes[path])
+        raise StudyError(
+            f"what the study takes along has {megabytes:.0f} MB, at most {MAX_MB:g} are allowed; the largest file is "
+            f"{largest.relative_to(folder)}: put data where the cluster's machines read it, and name it by --data-dir"
+        )
+    return megabytes
+
+
+def own_modules() -> list[Path]:
+    """Files of the user's modules that are imported by now, and lie below the current directory.
+
+    Call it when the study has been read: reading imports what the study names. A module in a package takes the whole
+    package along.
+    """
+    here = Path.cwd().resolve()
+    libraries = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    found: set[Path] = set()
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not file or name.partition(".")[0] in ("vcm_sweep", "__main__"):
+            continue
+        path = Path(file).resolve()
+        # torch has modules whose file is only a name.
+        if not path.is_file() or not path.is_relative_to(here):
+            continue
+        if any(path.is_relative_to(library) for library in libraries):
+            continue
+        relative = path.relative_to(here)
+        package = name.partition(".")[0]
+        found.add(Path(package) if relative.parts[0] == package and (here / package).is_dir() else relative)
+    return sorted(found)
+
+
+def job_folder() -> Path | None:
+    """Where a job's own files are on this machine, driver or worker; None outside of a job."""
+    for entry in sys.path:
+        folder = Path(entry or os.getcwd()) / JOB_PACKAGE
+        if (folder / "job.json").is_file():
+            return folder
+    return None

@@ -1,0 +1,303 @@
+"""What a run leaves behind about itself, in its results folder: its state, its log, and how it is asked to stop.
+
+    sessions/<id>.json      state, counts, rate; written anew every few seconds
+    sessions/<id>.stop      somebody asks this run to stop
+    logs/<id>-<n>.jsonl     one line per trial, and what happened on the way
+
+Whoever can read the folder sees what a run does, from any machine, with the cluster up or down.
+"""
+
+import dataclasses
+import json
+import logging
+import os
+import secrets as random_secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import FrameType, TracebackType
+from typing import Any
+
+from .folder import Folder
+from .imports import one_line
+from .session_log import EventHandler, SessionLog, hide, secrets, utc_now
+from .tally import Figures, Tally
+from .trial import TrialRecord
+
+SESSIONS = "sessions"
+# Between two states: a disk is quick, and an object store counts its requests.
+_TICK_S, _TICK_OBJECT_STORE_S = 2.0, 5.0
+_FRESH_S = 20.0
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """A run, as its file says.
+
+    Attributes:
+        id: sorts by time. host, pid: of the driver. command: that goes on with it, for a shell.
+        state: "submitted", "running", "done", "interrupted", "stopped" or "failed". reason: of a failure, one line.
+        started, seen: UTC. beat: raised with every writing. tick_s: seconds between two.
+        job: of Ray, with address and id, where the run was submitted.
+        figures: how far it is.
+    """
+
+    id: str
+    host: str = ""
+    pid: int = 0
+    command: str = ""
+    state: str = "running"
+    reason: str = ""
+    started: str = ""
+    seen: str = ""
+    beat: int = 0
+    tick_s: float = _TICK_S
+    job: dict[str, str] = field(default_factory=dict)
+    figures: Figures = field(default_factory=Figures)
+
+    @property
+    def open(self) -> bool:
+        """Whether the file says that the run is not over."""
+        return self.state in ("submitted", "running")
+
+    @classmethod
+    def from_plain(cls, plain: Any) -> "SessionState":
+        """From JSON; fields of a later version are left out. ValueError for what is no state."""
+        if not isinstance(plain, dict) or not isinstance(plain.get("id"), str):
+            raise ValueError("no session")
+        known = _known(cls, plain)
+        figures = known.pop("figures", {})
+        return cls(**known, figures=Figures(**_known(Figures, figures if isinstance(figures, dict) else {})))
+
+
+def _known(kind: Any, plain: dict[str, Any]) -> dict[str, Any]:
+    return {f.name: plain[f.name] for f in dataclasses.fields(kind) if f.name in plain}
+
+
+def new_id() -> str:
+    """An id that sorts by time."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{random_secrets.token_hex(2)}"
+
+
+def write_state(folder: Folder, state: SessionState) -> None:
+    """Put a run's state into its folder."""
+    text = hide(json.dumps(dataclasses.asdict(state), indent=1), secrets())
+    folder.write(f"{SESSIONS}/{state.id}.json", text.encode())
+
+
+def read_sessions(folder: Folder) -> list[SessionState]:
+    """The runs of a results folder, the oldest first; what is no state is left out."""
+    found = []
+    for name in folder.names(SESSIONS, ".json"):
+        with suppress(ValueError, FileNotFoundError, TypeError):
+            found.append(SessionState.from_plain(json.loads(folder.read(f"{SESSIONS}/{name}"))))
+    return found
+
+
+def latest_session(folder: Folder) -> SessionState | None:
+    """The run that matters: the latest that is not over, else the latest."""
+    sessions = read_sessions(folder)
+    candidates = [s for s in sessions if s.open] or sessions
+    return candidates[-1] if candidates else None
+
+
+def mark_failed(folder: Folder, session: str, reason: str) -> None:
+    """Note why a run ended that could not note it itself; one that is over already keeps what it said."""
+    for state in read_sessions(folder):
+        if state.id == session and state.open:
+            write_state(
+                folder, dataclasses.replace(state, state="failed", reason=reason, seen=utc_now(), beat=state.beat + 1)
+            )
+
+
+def request_stop(folder: Folder, session: str) -> None:
+    """Ask a run to stop: within seconds it finishes what is cheap to finish, as after Ctrl-C."""
+    folder.write(f"{SESSIONS}/{session}.stop", b"")
+
+
+def silent_sessions(runs: Sequence[tuple[Folder, SessionState]]) -> set[str]:
+    """Ids of the runs that say they are running and are not heard of.
+
+    A state that looks fresh is believed. Otherwise, as clocks of two machines may differ and may jump, its beat is
+    watched for some of its ticks: this may take a quarter of a minute, for all together.
+    """
+    suspect = [(folder, s) for folder, s in runs if s.state == "running" and not 0 <= age_s(s.seen) <= _FRESH_S]
+    until = time.monotonic() + 3 * max((s.tick_s for _, s in suspect), default=0.0)
+    while suspect and time.monotonic() < until:
+        time.sleep(0.5)
+        suspect = [(folder, s) for folder, s in suspect if not _moved(folder, s)]
+    return {s.id for _, s in suspect}
+
+
+def _moved(folder: Folder, before: SessionState) -> bool:
+    return any(now.id == before.id and (now.beat, now.state) != (before.beat, before.state)
+               for now in read_sessions(folder))  # fmt: skip
+
+
+def age_s(when: str) -> float:
+    """Seconds since a time of a session, by this machine's clock; infinite for what is no time."""
+    try:
+        return (datetime.now(UTC) - datetime.fromisoformat(when)).total_seconds()
+    except (ValueError, TypeError):
+        return float("inf")
+
+
+class Session:
+    """Tells a results folder what the run under way does, and ends it when asked to.
+
+    Give it to ``run`` as ``progress``, and hold it in a ``with`` around the call:
+
+        with Session(directory, command="vcm-sweep run study.toml") as session:
+            run(study, executor, directory, session)
+
+    It writes from the first report on, when the folder is this run's alone; a run that was submitted has a state
+    already, and keeps it up from the start. A request to stop, and SIGTERM, become a KeyboardInterrupt in the main
+    thread. A folder that refuses a state or a line does not end the run.
+
+    Args:
+        where: results folder. command: that goes on with the run. id: of a run that was submitted.
+        activity: packs under way by name of the node, as ``Executor.activity``.
+    """
+
+    def __init__(
+        self,
+        where: "str | os.PathLike[str] | Folder",
+        command: str = "",
+        id: str | None = None,
+        activity: Callable[[], dict[str, int]] | None = None,
+    ) -> None:
+        self.folder = where if isinstance(where, Folder) else Folder(os.fspath(where))
+        self.activity = activity
+        self._submitted = id is not None
+        tick = _TICK_S if self.folder.local is not None else _TICK_OBJECT_STORE_S
+        self.state = SessionState(
+            id or new_id(), socket.gethostname(), os.getpid(), command, started=utc_now(), tick_s=tick
+        )
+        self._tally = Tally()
+        self._log = SessionLog(self.folder, self.state.id)
+        self._handler: EventHandler | None = None
+        self._level = logging.NOTSET
+        self._signals: dict[signal.Signals, Any] = {}
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._asked = False
+
+    @property
+    def figures(self) -> Figures:
+        """How far the run is."""
+        with self._lock:
+            return self._tally.figures(self.activity() if self.activity else None)
+
+    def __enter__(self) -> "Session":
+        if threading.current_thread() is threading.main_thread():
+            self._heed_signals()
+        if self._submitted:
+            self._take_up()
+            self._begin()
+        return self
+
+    def __call__(self, done: int, total: int, records: list[TrialRecord]) -> None:
+        """Take in what ``run`` reports."""
+        with self._lock:
+            self._tally.take(done, total, records)
+        if self._thread is None:
+            self._begin()
+        # ray.init puts a handler of its own in place of ours, which would end the run without its last records.
+        if self._signals and signal.getsignal(signal.SIGTERM) != self._interrupt:
+            signal.signal(signal.SIGTERM, self._interrupt)
+        for record in records:
+            level = "info" if record.status == "ok" else "warning"
+            self._log.write(
+                "trial", level, key=record.key, point=record.point, replicate=record.replicate, status=record.status,
+                reason=record.reason, accuracy=record.accuracy, wall_s=record.wall_s,
+                node=getattr(record, "node", ""), attempts=getattr(record, "attempts", 1),
+            )  # fmt: skip
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._over.set()
+        for number, handler in self._signals.items():
+            signal.signal(number, handler)
+        if self._thread is None:
+            return
+        self._thread.join()
+        state, reason = self._end(error)
+        self._log.write(state, "info" if state == "done" else "warning", **({"reason": reason} if reason else {}))
+        logger = logging.getLogger("vcm_sweep")
+        if self._handler is not None:
+            logger.removeHandler(self._handler)
+            logger.setLevel(self._level)
+        try:
+            self._log.close()
+            self._write(state, reason)
+            self.folder.delete(f"{SESSIONS}/{self.state.id}.stop")
+        except OSError as failure:
+            logger.warning("%s does not take the last state of this run: %s", self.folder, one_line(failure))
+
+    def _take_up(self) -> None:
+        """Keep what the submitter noted: when, and which job of which cluster it is."""
+        with suppress(OSError):
+            for noted in read_sessions(self.folder):
+                if noted.id == self.state.id:
+                    self.state = dataclasses.replace(self.state, started=noted.started, job=noted.job, beat=noted.beat)
+
+    def _begin(self) -> None:
+        logger = logging.getLogger("vcm_sweep")
+        self._level, self._handler = logger.level, EventHandler(self._log)
+        logger.addHandler(self._handler)
+        logger.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
+        self._log.write("started", host=self.state.host, pid=self.state.pid, command=self.state.command)
+        with suppress(OSError):
+            self._write("running")
+        self._thread = threading.Thread(target=self._keep_up, name="vcm-sweep-session", daemon=True)
+        self._thread.start()
+
+    def _keep_up(self) -> None:
+        while not self._over.wait(self.state.tick_s):
+            with suppress(OSError):
+                self._log.flush()
+                self._write("running")
+                if not self._asked and self.folder.exists(f"{SESSIONS}/{self.state.id}.stop"):
+                    self._asked = True
+                    self._log.write("stop asked for")
+                    self._interrupt_main()
+
+    def _write(self, state: str, reason: str = "") -> None:
+        self.state = dataclasses.replace(
+            self.state, state=state, reason=reason, seen=utc_now(), beat=self.state.beat + 1, figures=self.figures
+        )
+        write_state(self.folder, self.state)
+
+    def _end(self, error: BaseException | None) -> tuple[str, str]:
+        if error is None:
+            return "done", ""
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            return ("stopped" if self._asked else "interrupted"), ""
+        return "failed", one_line(error)
+
+    def _heed_signals(self) -> None:
+        """SIGTERM and SIGINT raise KeyboardInterrupt, also where the parent blocked or ignored them: Ray blocks SIGINT
+        in the drivers of jobs, and shells ignore it in the background."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._signals[number] = signal.signal(number, self._interrupt)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    def _interrupt_main(self) -> None:
+        with self._lock:
+            if self._over.is_set():
+                return
+            main = threading.main_thread()
+            if self._signals and main.ident is not None:
+                # To the main thread itself, so that a wait of its own is woken.
+                signal.pthread_kill(main.ident, signal.SIGINT)
