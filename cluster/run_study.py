@@ -33,7 +33,8 @@ def with_run_options(study: Any, arguments: argparse.Namespace) -> Any:
     """The study with what the options say of its [run] table."""
     from vcm_sweep.sweep.specs import RunSpec
 
-    table = {name: value for name, value in vars(study.run).items() if (name, value) != ("pack", 0)}
+    auto = {"pack": 0, "gpus_per_pack": None}
+    table = {name: value for name, value in vars(study.run).items() if name not in auto or value != auto[name]}
     for name in ("pack", "deadline_s"):
         if getattr(arguments, name, None) is not None:
             table[name] = getattr(arguments, name)
