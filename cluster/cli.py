@@ -15,6 +15,7 @@ from typing import Any
 from .commands import EXIT_CODES, EXIT_FAILED_TRIALS, EXIT_INTERRUPTED
 from .device_commands import add_device_commands
 from .result_commands import add_result_commands
+from .store_commands import add_store_commands
 from .study_commands import add_study_commands
 
 
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_study_commands(command)
     add_result_commands(command)
+    add_store_commands(command)
     text = "cells: library, sensitivities, fits to measurements, pictures"
     add_device_commands(commands.add_parser("device", help=text, description=text, epilog=EXIT_CODES), EXIT_CODES)
     command("doctor", _doctor, "check that this installation works")

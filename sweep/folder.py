@@ -5,6 +5,7 @@ it is one put. Nothing is ever appended to.
 """
 
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -159,6 +160,14 @@ class Folder:
 
     def _asked[T](self, ask: Callable[[], T]) -> T:
         return ask() if self.local is not None else _patiently(ask)
+
+
+def in_words(error: OSError) -> str:
+    """Why the system, or an object store, refuses: a few words, without the path."""
+    first = (str(error).splitlines() or [""])[0]
+    # pyarrow: "Failed stat()ing path '...'. Detail: [errno 13] Permission denied"
+    found = re.search(r"\[errno \d+\] ([^\[\]]+)$", first, re.IGNORECASE)
+    return error.strerror or (found[1] if found else first[:200])
 
 
 def write_durably(path: Path, content: "bytes | memoryview") -> None:
