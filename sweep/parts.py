@@ -81,7 +81,7 @@ class PartReader:
         for look in range(1, _LOOKS + 1):
             listing = Listing.of(self.folder)
             read = self._read_all(listing, columns)
-            bad = listing.problems | {name: str(r) for name, r in read.items() if isinstance(r, BadPart)}
+            bad = {name: str(r) for name, r in read.items() if isinstance(r, BadPart)} | listing.problems
             if look == _LOOKS or not any(reason.startswith(MISSING) for reason in bad.values()):
                 break
             time.sleep(_LOOK_AGAIN_S)
@@ -100,7 +100,7 @@ class PartReader:
         for look in range(1, _LOOKS + 1):
             listing = Listing.of(self.folder)
             checked = self._threads(partial(self._checked, listing, columns), listing.names)
-            bad = listing.problems | dict(pair for pair in zip(listing.names, checked, strict=True) if pair[1])
+            bad = dict(pair for pair in zip(listing.names, checked, strict=True) if pair[1]) | listing.problems
             if look == _LOOKS or not any(reason.startswith(MISSING) for reason in bad.values()):
                 break
             time.sleep(_LOOK_AGAIN_S)

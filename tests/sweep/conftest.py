@@ -1,13 +1,14 @@
 """What tests of stores share: a small study, records of it, a real S3 server, and one that fails."""
 
-import os
+import socket
 import threading
-import urllib.error
+import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -39,9 +40,9 @@ def tiny() -> Callable[..., Study]:
 
     def make(n: int = 4, **changes: str) -> Study:
         text = TINY.replace("n = 4", f"n = {n}")
-        for old, new in changes.items():
-            assert old in text
-            text = text.replace(f"{old} = 0.02", f"{old} = {new}")
+        for name, value in changes.items():
+            assert f"{name} = 0.02" in text
+            text = text.replace(f"{name} = 0.02", f"{name} = {value}")
         return Study.from_text(text)
 
     return make
@@ -92,63 +93,40 @@ def s3_environment(address: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-class FailingServer(ThreadingHTTPServer):
-    """Passes requests on to an S3 server, unless it is told to fail: "500", or "hang" for no answer at all."""
+class FailingServer:
+    """Passes bytes on to an S3 server, unless it is told to fail: ``mode`` "500", or "hang" for no answer at all."""
 
-    daemon_threads = True
+    _REFUSAL = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
     def __init__(self, behind: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.behind, self.mode, self.failures = behind, "", 0
-        self.only = ""
-        self.stopped = threading.Event()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        place = urlsplit(behind)
+        self._behind = (str(place.hostname), int(place.port or 80))
+        self.mode, self.failures = "", 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
 
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+    def close(self) -> None:
+        self._listener.close()
 
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(self._behind)
+                for source, target, asks in ((client, server, True), (server, client, False)):
+                    threading.Thread(target=self._pass_on, args=(source, target, asks), daemon=True).start()
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: FailingServer
-
-    def _pass(self) -> None:
-        length = int(self.headers.get("Content-Length", 0))
-        body = self.rfile.read(length) if length else b""
-        if self.server.mode and self.server.only in self.command:
-            self.server.failures += 1
-            if self.server.mode == "hang":
-                self.server.stopped.wait(20)
-                self.close_connection = True
-                return
-            self._answer(500, {}, b"<Error><Code>InternalError</Code></Error>")
-            return
-        request = urllib.request.Request(f"{self.server.behind}{self.path}", data=body or None, method=self.command)
-        for name, value in self.headers.items():
-            if name.lower() not in ("connection", "content-length", "expect"):
-                request.add_header(name, value)
-        try:
-            with urllib.request.urlopen(request) as answer:
-                self._answer(answer.status, dict(answer.headers), answer.read())
-        except urllib.error.HTTPError as error:
-            self._answer(error.code, dict(error.headers), error.read())
-
-    def _answer(self, code: int, headers: dict[str, str], body: bytes) -> None:
-        self.send_response(code)
-        for name, value in headers.items():
-            if name.lower() not in ("connection", "transfer-encoding", "date", "server"):
-                self.send_header(name, value)
-        if not any(name.lower() == "content-length" for name in headers):
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _pass
-
-    def log_message(self, *_: object) -> None:
-        pass
+    def _pass_on(self, source: socket.socket, target: socket.socket, asks: bool) -> None:
+        with suppress(OSError), source, target:
+            while content := source.recv(1 << 16):
+                if asks and self.mode:
+                    self.failures += 1
+                    if self.mode == "hang":
+                        time.sleep(20)
+                    source.sendall(self._REFUSAL)
+                    return
+                target.sendall(content)
 
 
 @pytest.fixture
@@ -157,7 +135,4 @@ def failing_s3(s3: str, s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iter
     server = FailingServer(s3_server)
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
     yield s3, server
-    server.stopped.set()
-    server.shutdown()
-    server.server_close()
-    assert os.environ["AWS_ENDPOINT_URL"] == server.address
+    server.close()
