@@ -1,6 +1,7 @@
-"""The store's figures: records appended per second, their age when durable, scans, memory. Run: python benchmarks/store.py
+"""The store's figures: records appended per second, their age when durable, scans, memory.
 
-A million records go through Store.append as an executor's packs do, are read in 2,000 parts, compacted, read again.
+Run: python benchmarks/store.py. A million records go through Store.append as an executor's packs do, are read in
+2,000 parts, compacted, read again.
 """
 
 import argparse
@@ -55,9 +56,9 @@ def packs(study: Study, count: int) -> Iterator[list[TrialRecord]]:
     for start in range(0, count, _PACK):
         yield [
             replace(
-                one, key=f"{i * 0x9E3779B97F4A7C15 % 2**64:016x}{i:016x}", point=i // 2, replicate=i % 2, seed=i * 7919,
-                factors={name: value + i * 1e-9 for name, value in trial.factors.items()},
-                accuracy=0.9 - i % 97 / 1000, loss=0.3 + i % 89 / 1000, history=[0.5, 0.6, 0.7, 0.8, 0.9 - i % 97 / 1000],
+                one, key=f"{i * 0x9E3779B97F4A7C15 % 2**64:016x}{i:016x}", point=i // 2, replicate=i % 2,
+                seed=i * 7919, factors={name: value + i * 1e-9 for name, value in trial.factors.items()},
+                accuracy=0.9 - i % 97 / 1000, loss=0.3 + i % 89 / 1000, history=[0.5, 0.6, 0.7, 0.9 - i % 97 / 1000],
                 pulses_set=10**6 + i, pulses_reset=10**6 - i, energy_j=1e-3 + i * 1e-12, reads=10**5, wall_s=1.0,
                 cpu_s=0.9, versions=_VERSIONS, node="worker-3",
             )

@@ -17,6 +17,7 @@ from .device_commands import add_device_commands
 from .job_commands import add_job_commands
 from .life_commands import add_life_commands
 from .result_commands import add_result_commands
+from .store_commands import add_store_commands
 from .study_commands import add_study_commands
 
 
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add_life_commands(command)
     add_result_commands(command)
     add_job_commands(command)
+    add_store_commands(command)
     text = "cells: library, sensitivities, fits to measurements, pictures"
     add_device_commands(commands.add_parser("device", help=text, description=text, epilog=EXIT_CODES), EXIT_CODES)
     command("doctor", _doctor, "check that this installation works")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from .errors import StoreError
+from .folder import in_words
 from .trial import TrialRecord
 
 # A record waits so long for others before it is written; a second is promised, and the disk needs its part of it.
@@ -141,7 +142,7 @@ class Committer:
             try:
                 self._write(batch)
             except OSError as error:
-                reason = error.strerror or str(error)
+                reason = in_words(error)
                 if not failed:
                     _log.warning(
                         "%s cannot be written (%s): records are kept in memory and written as soon as it works",

@@ -5,6 +5,7 @@ it is one put. Nothing is ever appended to.
 """
 
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -94,7 +95,7 @@ class Folder:
         path = f"{self.path}/{name}"
 
         def put() -> None:
-            # By default a name that ends in .gz or .zst would be compressed.
+            # By default a file whose name ends in .gz or .zst would be compressed.
             with self.filesystem.open_output_stream(path, compression=None) as stream:
                 stream.write(content)
             # A large file goes up in pieces, and a stream that fails half-way closes what it has.
@@ -107,7 +108,7 @@ class Folder:
         """The bytes of a file; FileNotFoundError without one."""
 
         def get() -> bytes:
-            with self.filesystem.open_input_stream(f"{self.path}/{name}") as stream:
+            with self.filesystem.open_input_stream(f"{self.path}/{name}", compression=None) as stream:
                 return bytes(stream.read())
 
         return get() if self.local is not None else _patiently(get)
@@ -159,6 +160,14 @@ class Folder:
 
     def _asked[T](self, ask: Callable[[], T]) -> T:
         return ask() if self.local is not None else _patiently(ask)
+
+
+def in_words(error: OSError) -> str:
+    """Why the system, or an object store, refuses: a few words, without the path."""
+    first = (str(error).splitlines() or [""])[0]
+    # pyarrow: "Failed stat()ing path '...'. Detail: [errno 13] Permission denied"
+    found = re.search(r"\[errno \d+\] ([^\[\]]+)$", first, re.IGNORECASE)
+    return found[1] if found else error.strerror or first[:200]
 
 
 def write_durably(path: Path, content: "bytes | memoryview") -> None:

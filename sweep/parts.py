@@ -4,15 +4,18 @@ import os
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import NativeFile
 
+from .duplicates import chosen
 from .errors import StoreError
 from .folder import Folder
-from .manifest import MISSING, PARTS, Listing
+from .manifest import MISSING, PARTS, Listing, Part
 from .schema import SCHEMA_VERSION, STUDY_NOTE, VERSION_NOTE, conform
 
 # While a driver writes or compacts, a listing may be a moment old: it is made again before anything is called missing.
@@ -36,6 +39,39 @@ class PartReader:
     def __init__(self, folder: Folder, digests: Collection[str]) -> None:
         self.folder, self.digests = folder, frozenset(digests)
 
+    def latest(
+        self, columns: pa.Schema, names: Sequence[str] | None, skip_bad: bool
+    ) -> tuple[pa.Table, Listing, dict[str, str]]:
+        """(records, where they came from, what is wrong by name): one row per key, with the columns of these names.
+
+        Raises:
+            StoreError: a part is torn, foreign or missing, and ``skip_bad`` is false.
+        """
+        names = columns.names if names is None else list(names)
+        judged = [name for name in ("key", "status") if name not in names]
+        # What compaction left holds no key twice: there keys need not be read.
+        alone = bool(judged) and Listing.of(self.folder).unique
+        picked = pa.schema([columns.field(name) for name in (*names, *judged * (not alone))], columns.metadata)
+        tables, listing, bad = self.read(picked, skip_bad)
+        if alone and not listing.unique:
+            return self.latest(columns, names, skip_bad)
+        table = pa.concat_tables([picked.empty_table(), *tables])
+        rows = None if listing.unique else chosen(table["key"], table["status"])
+        table = table.select(list(names))
+        return (table if rows is None else table.take(rows)), listing, bad
+
+    def note(self) -> None:
+        """Write the manifest of all that is there; what it misses already stays missing. The caller holds the lock."""
+        listing = Listing.of(self.folder)
+        known = listing.manifest.parts
+        found = {}
+        for name in listing.names:
+            if name not in known:
+                with suppress(BadPart):
+                    found[name] = Part(self.rows(name), listing.sizes[name])
+        if found:
+            replace(listing.manifest, parts=known | found).write(self.folder)
+
     def read(self, columns: pa.Schema, skip_bad: bool) -> tuple[list[pa.Table], Listing, dict[str, str]]:
         """(tables, listing, what is wrong by name) of all parts in order, with these columns.
 
@@ -45,7 +81,7 @@ class PartReader:
         for look in range(1, _LOOKS + 1):
             listing = Listing.of(self.folder)
             read = self._read_all(listing, columns)
-            bad = listing.problems | {name: str(r) for name, r in read.items() if isinstance(r, BadPart)}
+            bad = {name: str(r) for name, r in read.items() if isinstance(r, BadPart)} | listing.problems
             if look == _LOOKS or not any(reason.startswith(MISSING) for reason in bad.values()):
                 break
             time.sleep(_LOOK_AGAIN_S)
@@ -64,7 +100,7 @@ class PartReader:
         for look in range(1, _LOOKS + 1):
             listing = Listing.of(self.folder)
             checked = self._threads(partial(self._checked, listing, columns), listing.names)
-            bad = listing.problems | dict(pair for pair in zip(listing.names, checked, strict=True) if pair[1])
+            bad = dict(pair for pair in zip(listing.names, checked, strict=True) if pair[1]) | listing.problems
             if look == _LOOKS or not any(reason.startswith(MISSING) for reason in bad.values()):
                 break
             time.sleep(_LOOK_AGAIN_S)
@@ -72,7 +108,7 @@ class PartReader:
 
     def rows(self, name: str) -> int:
         """Records in a part, by its last bytes alone; BadPart where it cannot be used."""
-        return self._part(name, lambda file: int(file.metadata.num_rows))
+        return self._part(name, lambda file, _: int(file.metadata.num_rows))
 
     def _checked(self, listing: Listing, columns: pa.Schema, name: str) -> str:
         found = self._one(listing, columns, False, name)
@@ -92,8 +128,9 @@ class PartReader:
             return list(pool.map(work, names))
 
     def _one(self, listing: Listing, columns: pa.Schema, threads: bool, name: str) -> "pa.Table | BadPart":
-        def use(file: pq.ParquetFile) -> pa.Table:
-            there = [field.name for field in columns if field.name in file.schema_arrow.names]
+        def use(file: pq.ParquetFile, known: pa.Schema) -> pa.Table:
+            has = set(known.names)
+            there = [field.name for field in columns if field.name in has]
             return conform(file.read(columns=there, use_threads=threads), columns)
 
         try:
@@ -105,10 +142,11 @@ class PartReader:
             return BadPart(f"has {table.num_rows} records and should have {noted.rows}")
         return table
 
-    def _part[T](self, name: str, use: Callable[[pq.ParquetFile], T]) -> T:
+    def _part[T](self, name: str, use: Callable[[pq.ParquetFile, pa.Schema], T]) -> T:
         def checked(source: NativeFile) -> T:
             file = pq.ParquetFile(source, page_checksum_verification=True)
-            notes = file.schema_arrow.metadata or {}
+            known = file.schema_arrow  # made anew at each look
+            notes = known.metadata or {}
             if notes.get(STUDY_NOTE, b"").decode() not in self.digests:
                 raise BadPart("belongs to another study")
             version = int(notes.get(VERSION_NOTE, b"0"))
@@ -117,7 +155,7 @@ class PartReader:
                     f"{self.folder}/{PARTS}/{name} was written by a newer vcm-sweep (its records are of version "
                     f"{version}, known are 1 to {SCHEMA_VERSION}): update vcm-sweep"
                 )
-            return use(file)
+            return use(file, known)
 
         try:
             return self.folder.open(f"{PARTS}/{name}", checked)

@@ -92,9 +92,14 @@ def to_table(records: Sequence[TrialRecord], columns: pa.Schema) -> pa.Table:
 
 def conform(table: pa.Table, columns: pa.Schema) -> pa.Table:
     """A table with exactly these columns, in this order; null where it has none."""
-    missing = pa.nulls(table.num_rows)
     names = set(table.column_names)
-    arrays = [(table[field.name] if field.name in names else missing).cast(field.type) for field in columns]
+    arrays = []
+    for field in columns:
+        if field.name in names:
+            array = table[field.name]
+            arrays.append(array if array.type == field.type else array.cast(field.type))
+        else:
+            arrays.append(pa.nulls(table.num_rows, field.type))
     return pa.Table.from_arrays(arrays, schema=columns)
 
 

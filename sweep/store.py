@@ -1,7 +1,6 @@
 """The results folder of a study: immutable Parquet parts, one driver at a time.
 
-    study.toml           the frozen study; frozen.json what it only implies
-    lineage.json         digests of the shorter studies that it was extended from
+    study.toml           the frozen study; frozen.json, lineage.json what belongs to it
     parts/*.parquet      records; each file is whole or not there, and never changed
     manifest.json        what parts there should be
     lock, lease.json     held by the driver that writes
@@ -9,12 +8,10 @@
 Records are found again by key; where a key occurs twice, one that is ok wins. See docs/results.md.
 """
 
-import json
+import logging
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,28 +20,26 @@ import pyarrow.compute as pc
 from .committer import Committer
 from .compaction import Compaction, compact, delete_replaced
 from .difference import difference
-from .duplicates import chosen
-from .errors import StoreError, StudyError
+from .errors import StoreError
 from .folder import Folder
+from .frozen import LINEAGE, NOTED, STUDY, read_frozen, replace_frozen, reported, write_frozen
 from .lock import Lock, take_lock
-from .manifest import PARTS, Listing, Part, part_name
-from .parts import BadPart, PartReader
+from .manifest import PARTS, Listing, part_name
+from .parts import PartReader
 from .rescue import rescue
 from .schema import encode, schema, to_table
 from .study import Study
 from .taking import LeftBehind, in_place, wanted
 from .trial import Trial, TrialRecord
 
-_FROZEN, _LINEAGE = "study.toml", "lineage.json"
-# What the study of a folder only implies: see Study.frozen.
-_NOTED = "frozen.json"
+_log = logging.getLogger("vcm_sweep")
 
 
 def holds_study(where: str | Path | Folder) -> bool:
     """Whether a folder is one of results; StoreError where the system does not say."""
     folder = Folder(where)
-    with _reported(folder, "read"):
-        return folder.exists(_FROZEN)
+    with reported(folder, "read"):
+        return folder.exists(STUDY)
 
 
 class Store:
@@ -97,8 +92,12 @@ class Store:
         self._one_part = threading.Lock()
 
     @classmethod
-    def create(cls, study: Study, where: str | Path | Folder) -> "Store":
+    def create(cls, study: Study, where: str | Path | Folder, lineage: Collection[str] = ()) -> "Store":
         """Make the folder of a study, or open the one that holds the same study.
+
+        Args:
+            study: what it is to hold. where: path or URI.
+            lineage: for a new folder, digests of the studies that this one was extended from.
 
         Raises:
             StoreError: the folder holds another study (the difference is named), or cannot be written.
@@ -112,33 +111,22 @@ class Store:
                     "choose another --out, or leave it out"
                 )
             return cls(folder, study, store.digests)
-        with _reported(folder, "written"):
+        with reported(folder, "written"):
             if folder.local is not None and folder.local.exists() and not folder.local.is_dir():
                 raise StoreError(f"{folder} is a file, and results are a folder: choose another --out")
             # A folder that was begun and has no study yet is ours.
-            if set(folder.names()) - {_NOTED} or set(folder.folders()) - {PARTS} or folder.names(PARTS):
+            if set(folder.names()) - {NOTED, LINEAGE} or set(folder.folders()) - {PARTS} or folder.names(PARTS):
                 raise StoreError(f"{folder} is not empty and holds no study: choose another --out")
             if folder.local is not None:
                 (folder.local / PARTS).mkdir(parents=True, exist_ok=True)
-            folder.write(_NOTED, json.dumps(study.frozen).encode())
-            folder.write(_FROZEN, study.text.encode())
-        return cls(folder, study)
+            write_frozen(folder, study, lineage)
+        return cls(folder, study, lineage)
 
     @classmethod
     def open(cls, where: str | Path | Folder) -> "Store":
         """An existing results folder."""
         folder = Folder(where)
-        if not holds_study(folder):
-            raise StoreError(f"{folder} is no results folder (no study.toml): give the folder that run printed")
-        # The first version noted nothing.
-        known = _noted(folder, _NOTED, {"model_version": 1})
-        lineage: list[str] = _noted(folder, _LINEAGE, [])
-        with _reported(folder, "read"):
-            text = folder.read(_FROZEN)
-        try:
-            return cls(folder, Study.from_text(text.decode(), known), lineage)
-        except (StudyError, UnicodeDecodeError) as error:
-            raise StudyError(f"{folder}/{_FROZEN}: {error}") from None
+        return cls(folder, *read_frozen(folder))
 
     @property
     def directory(self) -> Path:
@@ -155,7 +143,7 @@ class Store:
     def __enter__(self) -> "Store":
         """Take the driver's lock; StoreError if another driver holds it."""
         self._session = uuid.uuid4().hex[:8]
-        with _reported(self.folder, "written"):
+        with reported(self.folder, "written"):
             self._lock = take_lock(self.folder, self._session, self.lease_s)
             try:
                 if self.folder.local is not None:
@@ -177,7 +165,9 @@ class Store:
                 self._committer = None
                 committer.close()
             if not lock.lost:
-                self._note_parts()
+                self._reader.note()
+        except OSError as error:
+            _log.warning("%s: no list of its parts was written (%s); they are all there", self.folder, error)
         finally:
             self._lock = None
             lock.release()
@@ -219,11 +209,11 @@ class Store:
             StoreError: a part is torn, foreign or missing, or there is no such column.
         """
         self.flush()
-        names = self._schema.names if columns is None else list(columns)
-        for name in names:
+        for name in columns or ():
             if name not in self._schema.names:
                 raise StoreError(f"{name!r} is no column of the records; there are {', '.join(self._schema.names)}")
-        return self._read(names, skip_bad)[0]
+        with reported(self.folder, "read"):
+            return self._reader.latest(self._schema, columns, skip_bad)[0]
 
     def counts(self) -> dict[str, int]:
         """Number of records by status."""
@@ -239,7 +229,7 @@ class Store:
 
     def problems(self) -> list[str]:
         """What is torn, foreign or missing, one line each; every byte of the parts is read."""
-        with _reported(self.folder, "read"):
+        with reported(self.folder, "read"):
             found = self._reader.problems(self._schema)
         return [f"{self.folder}/{PARTS}/{name} {reason}" for name, reason in found.items()]
 
@@ -254,8 +244,8 @@ class Store:
         """
         self._driving()
         self.flush()
-        with _reported(self.folder, "written"):
-            table, listing, bad = self._read(self._schema.names, skip_bad)
+        with reported(self.folder, "written"):
+            table, listing, bad = self._reader.latest(self._schema, None, skip_bad)
             report = compact(self.folder, table, listing, self._session, self._reader.rows, bad)
             self._next = Listing.of(self.folder).next_number
         return report
@@ -291,7 +281,7 @@ class Store:
             keys = {key: trials[key] for key in (trials if keys is None else keys) if key in trials}
         table = wanted(source.table(), self.table(["key", "status"]), keys, statuses)
         table = in_place(table, keys if isinstance(keys, Mapping) else None, self._schema)
-        with _reported(self.folder, "written"):
+        with reported(self.folder, "written"):
             for start in range(0, table.num_rows, 1 << 18):
                 self._write_table(table.slice(start, 1 << 18))
         return int(table.num_rows)
@@ -306,18 +296,11 @@ class Store:
         self.flush()
         if study.digest == self.study.digest:
             return
-        if {**study.canonical(), "design": 0} != {**self.study.canonical(), "design": 0}:
-            raise StoreError(
-                f"{self.folder} holds another study ({difference(self.study, study)}), and only [design] can be "
-                "extended: choose another --out"
-            )
         lineage = self.digests | {study.digest}
-        # The lineage first: whenever this is cut short, all parts belong to the study that is there.
-        with _reported(self.folder, "written"):
-            self.folder.write(_LINEAGE, json.dumps(sorted(lineage)).encode())
-            self.folder.write(_FROZEN, study.text.encode())
-        self.study = replace(study, noted=self.study.noted) if self.study.noted else study
-        self._become(self.study, lineage)
+        with reported(self.folder, "written"):
+            replace_frozen(self.folder, self.study, study, lineage)
+        self.study = study
+        self._become(study, lineage)
 
     def _become(self, study: Study, lineage: Collection[str]) -> None:
         self._schema = schema(study)
@@ -327,26 +310,6 @@ class Store:
         if self._lock is None:
             raise StoreError("the store is open for reading only: use it in a with statement")
         return self._lock
-
-    def _read(self, names: Sequence[str], skip_bad: bool) -> tuple[pa.Table, Listing, dict[str, str]]:
-        """(one row per key with the columns of these names, where they came from, parts passed over)."""
-        wanted = pa.schema([self._schema.field(name) for name in names], self._schema.metadata)
-        judged = [self._schema.field(name) for name in ("key", "status") if name not in names]
-        with _reported(self.folder, "read"):
-            # What compaction left holds no key twice: there keys need not be read.
-            if not judged or not Listing.of(self.folder).unique:
-                wanted_and_judged = pa.schema([*wanted, *judged], wanted.metadata)
-            else:
-                wanted_and_judged = wanted
-            tables, listing, bad = self._reader.read(wanted_and_judged, skip_bad)
-            if not listing.unique and wanted_and_judged is wanted and judged:
-                return self._read(names, skip_bad)
-        if not tables:
-            return wanted.empty_table(), listing, bad
-        table = pa.concat_tables(tables)
-        rows = None if listing.unique else chosen(table["key"], table["status"])
-        table = table.select(list(names)).replace_schema_metadata(wanted.metadata)
-        return (table if rows is None else table.take(rows)), listing, bad
 
     def _write_records(self, records: Sequence[TrialRecord]) -> None:
         self._write_table(to_table(records, self._schema))
@@ -368,46 +331,9 @@ class Store:
     def _rescue(self, records: Sequence[TrialRecord]) -> str:
         return rescue(self.study, f"vcm-sweep-{self.study.name}-{uuid.uuid4().hex[:8]}", records)
 
-    def _note_parts(self) -> None:
-        """Write the manifest of all that is there; what it misses already stays missing."""
-        listing = Listing.of(self.folder)
-        known = listing.manifest.parts
-        found = {}
-        for name in listing.names:
-            if name not in known:
-                with suppress(BadPart):
-                    found[name] = Part(self._reader.rows(name), listing.sizes[name])
-        if found:
-            replace(listing.manifest, parts=known | found).write(self.folder)
-
 
 def open_source(where: str | Path | Folder) -> Store | LeftBehind:
     """What records can be taken over from: a results folder, or a Parquet file that a store left behind."""
     if not isinstance(where, Folder) and str(where).endswith(".parquet"):
         return LeftBehind(where)
     return Store.open(where)
-
-
-@contextmanager
-def _reported(folder: Folder, verb: str) -> Iterator[None]:
-    """StoreError, in one line, where the system refuses what is done with a folder."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or (str(error).splitlines() or [""])[0]
-        raise StoreError(
-            f"{folder} cannot be {verb} ({reason}): give yourself the rights, or choose another --out"
-        ) from None
-
-
-def _noted[T](folder: Folder, name: str, default: T) -> T:
-    """What a small file of a folder says."""
-    try:
-        known = json.loads(folder.read(name))
-        if not isinstance(known, type(default)):
-            raise ValueError("no " + type(default).__name__)
-        return known
-    except FileNotFoundError:
-        return default
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{folder}/{name} cannot be read ({error}): restore it, or start a new folder") from None

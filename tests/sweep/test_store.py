@@ -1,48 +1,28 @@
 """Nothing finished is lost, nothing foreign or torn is read in silence."""
 
 import os
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from vcm_sweep.sweep import SobolDesign, Store, StoreError, Study, TrialRecord, open_results, plan
+from vcm_sweep.sweep.folder import Folder
 
-TEXT = """
-[study]
-name = "tiny"
-[network]
-hidden = [8]
-data = "digits"
-epochs = 1
-batch = 32
-lr = 0.02
-[[factor]]
-name = "r.d2d.sigma"
-range = [0.0, 0.08]
-[[factor]]
-name = "read.noise.sigma"
-range = [0.0, 0.05]
-[design]
-n = 4
-"""
+type Records = Callable[..., list[TrialRecord]]
 
 
 @pytest.fixture
-def study() -> Study:
-    return Study.from_text(TEXT)
+def study(tiny: Callable[..., Study]) -> Study:
+    return tiny()
 
 
-def records(study: Study, status: str = "ok") -> list[TrialRecord]:
-    return [
-        TrialRecord(t.key, t.point, t.replicate, t.factors, t.seed, status, accuracy=0.5, history=[0.4, 0.5])
-        for t in SobolDesign(study).trials()
-    ]
-
-
-def test_records_come_back_and_pandas_reads_them(study: Study, tmp_path: Path) -> None:
+def test_records_come_back_and_pandas_reads_them(study: Study, tmp_path: Path, records: Records) -> None:
     some = records(study)
     with Store.create(study, tmp_path / "r") as store:
         store.append(some[:3])
@@ -54,7 +34,7 @@ def test_records_come_back_and_pandas_reads_them(study: Study, tmp_path: Path) -
     assert list(frame["history"].iloc[0]) == [0.4, 0.5]
 
 
-def test_a_double_key_is_one_row_and_ok_wins(study: Study, tmp_path: Path) -> None:
+def test_a_double_key_is_one_row_and_ok_wins(study: Study, tmp_path: Path, records: Records) -> None:
     with Store.create(study, tmp_path / "r") as store:
         store.append(records(study, "error"))
         store.append(records(study, "ok"))
@@ -64,14 +44,14 @@ def test_a_double_key_is_one_row_and_ok_wins(study: Study, tmp_path: Path) -> No
     assert set(table["status"].to_pylist()) == {"ok"}
 
 
-def test_another_study_is_refused_with_the_difference(study: Study, tmp_path: Path) -> None:
+def test_another_study_is_refused_with_the_difference(study: Study, tmp_path: Path, records: Records) -> None:
     Store.create(study, tmp_path / "r")
-    other = Study.from_text(TEXT.replace("lr = 0.02", "lr = 0.03"))
+    other = Study.from_text(study.text.replace("lr = 0.02", "lr = 0.03"))
     with pytest.raises(StoreError, match=r"network\.lr is 0\.02 there and 0\.03 here"):
         Store.create(other, tmp_path / "r")
 
 
-def test_second_driver_is_refused(study: Study, tmp_path: Path) -> None:
+def test_second_driver_is_refused(study: Study, tmp_path: Path, records: Records) -> None:
     with (
         Store.create(study, tmp_path / "r"),
         pytest.raises(StoreError, match="in use by another run"),
@@ -80,25 +60,250 @@ def test_second_driver_is_refused(study: Study, tmp_path: Path) -> None:
         pass
 
 
-def test_torn_and_foreign_parts_are_reported(study: Study, tmp_path: Path) -> None:
-    with Store.create(study, tmp_path / "r") as store:
-        store.append(records(study))
-    part = next((tmp_path / "r" / "parts").glob("*.parquet"))
-    whole = part.read_bytes()
-    part.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(StoreError, match="cannot be read"):
-        store.table()
-    part.unlink()
-    other = Study.from_text(TEXT.replace("lr = 0.02", "lr = 0.03"))
+@pytest.fixture(params=["disk", "s3"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+    """A folder of each kind."""
+    return Folder(tmp_path / "r") if request.param == "disk" else Folder(f"{request.getfixturevalue('s3')}/runs/r")
+
+
+def three_parts(study: Study, where: Folder, some: list[TrialRecord]) -> list[str]:
+    with Store.create(study, where) as store:
+        for start in (0, 4, 8):
+            store.append(some[start : start + 4])
+            store.flush()
+    return where.names("parts")
+
+
+def test_what_is_torn_foreign_or_missing_is_named_and_never_read(
+    study: Study, where: Folder, records: Records, tiny: Callable[..., Study], tmp_path: Path
+) -> None:
+    some = records(study)
+    first, second, third = three_parts(study, where, some)
+    assert Store.open(where).problems() == []
+    other = tiny(lr="0.03")
     with Store.create(other, tmp_path / "other") as foreign:
         foreign.append(records(other))
-    theirs = next((tmp_path / "other" / "parts").glob("*.parquet"))
-    (tmp_path / "r" / "parts" / theirs.name).write_bytes(theirs.read_bytes())
-    with pytest.raises(StoreError, match="belongs to another study"):
-        store.table()
+    (theirs,) = (tmp_path / "other" / "parts").glob("*.parquet")
+    whole = {name: where.read(f"parts/{name}") for name in (first, second, third)}
+
+    def refused(pattern: str, left: int) -> None:
+        store = Store.open(where)
+        with pytest.raises(StoreError, match=pattern + ".*vcm-sweep compact .* --skip-bad"):
+            store.table(["accuracy"])
+        assert any(re.search(pattern, line) for line in store.problems())
+        assert store.table(["accuracy"], skip_bad=True).num_rows == left
+
+    where.write(f"parts/{second}", whole[second][: len(whole[second]) // 2])
+    refused(f"parts/{second} has .* bytes and should have {len(whole[second])}", 8)
+    # One bit of a column's page: the size is right, the checksum is not.
+    flipped = bytearray(whole[second])
+    flipped[60] ^= 4
+    where.write(f"parts/{second}", bytes(flipped))
+    assert any(f"{second} cannot be read" in line for line in Store.open(where).problems())
+    where.write(f"parts/{second}", whole[second])
+    where.write("parts/00000004-0123abcd.parquet", theirs.read_bytes())
+    refused(r"parts/00000004-0123abcd\.parquet belongs to another study", 12)
+    where.delete("parts/00000004-0123abcd.parquet")
+    for name, pattern in ((second, f"{second} is missing"), (third, rf"{third} is missing \(4 records\)")):
+        where.delete(f"parts/{name}")
+        refused(pattern, 8)
+        where.write(f"parts/{name}", whole[name])
+    assert Store.open(where).table().num_rows == 12
 
 
-def test_a_file_half_written_before_a_crash_is_not_read(study: Study, tmp_path: Path) -> None:
+def test_a_gap_is_noticed_though_the_driver_was_killed_before_its_manifest(
+    study: Study, where: Folder, records: Records
+) -> None:
+    _, second, _ = three_parts(study, where, records(study))
+    where.delete("manifest.json")
+    assert Store.open(where).table().num_rows == 12
+    where.delete(f"parts/{second}")
+    with pytest.raises(StoreError, match=r"parts/00000002-\*\.parquet is missing"):
+        Store.open(where).table()
+    # A run after it does not paper over the gap.
+    with Store.open(where) as store:
+        store.append(records(study)[12:])
+    assert [line for line in Store.open(where).problems() if "00000002" in line]
+    with Store.open(where) as store:
+        store.compact(skip_bad=True)
+    assert Store.open(where).problems() == []
+    assert Store.open(where).keys() == {r.key for r in records(study)} - {r.key for r in records(study)[4:8]}
+
+
+def test_bad_files_are_set_aside_not_deleted(study: Study, where: Folder, records: Records) -> None:
+    _, second, _ = three_parts(study, where, records(study))
+    where.write(f"parts/{second}", b"PAR1 torn")
+    with Store.open(where) as store, pytest.raises(StoreError, match="should have"):
+        store.compact()
+    with Store.open(where) as store:
+        report = store.compact(skip_bad=True)
+    assert report.set_aside == (second,)
+    assert where.read(f"aside/{second}") == b"PAR1 torn"
+    assert Store.open(where).table().num_rows == 8
+
+
+def test_a_record_is_durable_within_a_second_and_on_durable_hears_of_it(
+    study: Study, where: Folder, records: Records
+) -> None:
+    some = records(study)
+    heard: dict[str, float] = {}
+    with Store.create(study, where) as store:
+        store.on_durable = lambda durable: heard.update((r.key, time.monotonic()) for r in durable)
+        appended = {}
+        for record in some:
+            appended[record.key] = time.monotonic()
+            store.append([record])
+            time.sleep(0.05)
+        time.sleep(1.0)
+        # Nobody has flushed.
+        assert heard.keys() == appended.keys()
+        assert max(heard[key] - appended[key] for key in heard) < 1.0
+        assert Store.open(where).keys() == set(appended)
+    assert len(where.names("parts")) < len(some)
+
+
+def test_flush_returns_when_all_is_durable_and_brings_what_on_durable_raised(
+    study: Study, tmp_path: Path, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vcm_sweep.sweep.committer._GATHER_S", 10.0)
+    with Store.create(study, tmp_path / "r") as store:
+        for record in records(study):
+            store.append([record])
+        start = time.monotonic()
+        store.flush()
+        assert time.monotonic() - start < 5
+        assert Store.open(tmp_path / "r").keys() == {r.key for r in records(study)}
+
+        def fail(_: object) -> None:
+            raise RuntimeError("of the listener")
+
+        store.on_durable = fail
+        store.append(records(study, "error")[:1])
+        with pytest.raises(RuntimeError, match="of the listener"):
+            store.flush()
+        store.flush()
+
+
+def test_compaction_keeps_one_row_per_key_sorted_and_lets_runs_go_on(
+    study: Study, where: Folder, records: Records
+) -> None:
+    some = records(study)
+    with Store.create(study, where) as store:
+        store.append(records(study, "error"))
+        store.flush()
+        store.append(some[8:])
+        store.flush()
+        store.append(some[:8][::-1])
+        before = str(store.table().sort_by("key").to_pylist())
+        report = store.compact()
+        assert (report.rows, report.parts_before, report.parts_after) == (16, 3, 1)
+        assert str(store.table().sort_by("key").to_pylist()) == before
+        after = store.table(["replicate", "point"]).to_pylist()
+        assert after == sorted(after, key=lambda row: (row["replicate"], row["point"]))
+        assert len(where.names("parts")) == 1
+        store.append(records(study, "timeout"))
+    assert Store.open(where).counts() == {"ok": 16}
+    assert Store.open(where).problems() == []
+    with Store.open(where) as store:
+        assert store.compact().rows == 16
+
+
+def test_columns_are_those_asked_for_in_that_order(study: Study, tmp_path: Path, records: Records) -> None:
+    with Store.create(study, tmp_path / "r") as store:
+        store.append(records(study, node="n1", attempts=2))
+    for compacted in (False, True):
+        store = Store.open(tmp_path / "r")
+        assert store.table(["attempts", "node"]).slice(0, 1).to_pylist() == [{"attempts": 2, "node": "n1"}]
+        assert store.table(["x_r.d2d.sigma"]).num_rows == 16
+        with pytest.raises(StoreError, match=r"'speed' is no column of the records; there are key, "):
+            store.table(["speed"])
+        if not compacted:
+            with store:
+                store.compact()
+
+
+def test_records_of_equal_work_are_taken_over_as_this_studys_trials(
+    study: Study, where: Folder, records: Records, tmp_path: Path
+) -> None:
+    # The same two factors in the other order: equal keys where only one of them acts alike.
+    longer_text = study.text.replace("n = 4", "n = 8")
+    longer = Study.from_text(longer_text)
+    with Store.create(study, tmp_path / "short") as store:
+        store.append(records(study)[:10] + records(study, "error")[10:])
+    with Store.create(longer, where) as store:
+        assert store.take_over(tmp_path / "short", statuses=("ok", "diverged")) == 10
+        assert store.take_over(tmp_path / "short", statuses=("ok", "diverged")) == 0
+        assert store.take_over(Store.open(tmp_path / "short"), {records(study)[12].key}) == 1
+        assert store.counts() == {"ok": 10, "error": 1}
+        # An ok record counts more than the failed one that is there.
+        with Store.create(study, tmp_path / "again") as again:
+            again.append(records(study))
+        assert store.take_over(tmp_path / "again") == 6
+    table = Store.open(where).table()
+    expected = {r.key: r for r in records(longer)}
+    for row in table.to_pylist():
+        record = expected[row["key"]]
+        assert (row["point"], row["replicate"]) == (record.point, record.replicate)
+        assert row["x_r.d2d.sigma"] == record.factors["r.d2d.sigma"]
+
+
+def test_equal_work_at_another_point_of_a_study_with_other_factors_finds_its_place(
+    study: Study, records: Records, tmp_path: Path
+) -> None:
+    names = {"r.d2d.sigma": "read.noise.sigma", "read.noise.sigma": "r.d2d.sigma"}
+    swapped = Study.from_text(re.sub("|".join(names), lambda found: names[found[0]], study.text))
+    mine = list(SobolDesign(study).trials())[3]
+    with Store.create(swapped, tmp_path / "other") as other:
+        # What the other study would have noted for the same work, at its own point and without our column's name.
+        other.append([replace(records(swapped)[9], key=mine.key)])
+    with Store.create(study, tmp_path / "r") as store:
+        assert store.take_over(tmp_path / "other") == 1
+        (row,) = store.table().to_pylist()
+    assert (row["point"], row["x_r.d2d.sigma"]) == (3, mine.factors["r.d2d.sigma"])
+
+
+def test_a_longer_version_of_the_study_keeps_what_the_folder_holds(
+    study: Study, where: Folder, records: Records, tiny: Callable[..., Study]
+) -> None:
+    longer = tiny(8)
+    with Store.create(study, where) as store:
+        store.append(records(study))
+        store.become(longer)
+        store.append(records(longer)[16:])
+        with pytest.raises(StoreError, match=r"network\.lr is 0\.02 there and 0\.03 here.*only \[design\]"):
+            store.become(tiny(8, lr="0.03"))
+    again = Store.open(where)
+    assert again.study.digest == longer.digest
+    assert again.counts() == {"ok": 32}
+    with pytest.raises(StoreError, match=r"design\.n is 8 there and 4 here"):
+        Store.create(study, where)
+    with again:
+        again.become(tiny(16))
+    assert Store.open(where).counts() == {"ok": 32}
+
+
+def test_cut_short_while_it_becomes_longer_the_folder_stays_good(
+    study: Study, tmp_path: Path, records: Records, tiny: Callable[..., Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Folder.write
+
+    def cut_short(folder: Folder, name: str, content: bytes) -> None:
+        if name == "study.toml":
+            raise KeyboardInterrupt
+        write(folder, name, content)
+
+    with Store.create(study, tmp_path / "r") as store:
+        store.append(records(study))
+        store.flush()
+        monkeypatch.setattr(Folder, "write", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            store.become(tiny(8))
+        monkeypatch.undo()
+    assert Store.open(tmp_path / "r").study.digest == study.digest
+    assert Store.open(tmp_path / "r").counts() == {"ok": 16}
+
+
+def test_a_file_half_written_before_a_crash_is_not_read(study: Study, tmp_path: Path, records: Records) -> None:
     with Store.create(study, tmp_path / "r") as store:
         store.append(records(study)[:2])
     (tmp_path / "r" / "parts" / ".x.parquet.tmp").write_bytes(b"PAR1 half")
@@ -107,7 +312,7 @@ def test_a_file_half_written_before_a_crash_is_not_read(study: Study, tmp_path: 
     assert not list((tmp_path / "r" / "parts").glob(".*.tmp"))
 
 
-def test_a_folder_of_something_else_is_refused(study: Study, tmp_path: Path) -> None:
+def test_a_folder_of_something_else_is_refused(study: Study, tmp_path: Path, records: Records) -> None:
     (tmp_path / "thesis.tex").write_text("dear")
     with pytest.raises(StoreError, match="not empty"):
         Store.create(study, tmp_path)
@@ -115,7 +320,7 @@ def test_a_folder_of_something_else_is_refused(study: Study, tmp_path: Path) -> 
         Store.open(tmp_path)
 
 
-def test_a_file_is_no_results_folder(study: Study, tmp_path: Path) -> None:
+def test_a_file_is_no_results_folder(study: Study, tmp_path: Path, records: Records) -> None:
     (tmp_path / "file").write_text("dear")
     with pytest.raises(StoreError, match=r"file is a file, and results are a folder: choose another --out"):
         Store.create(study, tmp_path / "file")
@@ -142,7 +347,7 @@ def without_rights(folder: Path, mode: int) -> Iterator[None]:
             path.chmod(before)
 
 
-def test_a_folder_without_rights_is_one_line(study: Study, tmp_path: Path) -> None:
+def test_a_folder_without_rights_is_one_line(study: Study, tmp_path: Path, records: Records) -> None:
     folder, fresh = tmp_path / "done", tmp_path / "fresh"
     fresh.mkdir()
     with Store.create(study, folder) as store:

@@ -1,0 +1,87 @@
+"""The study that a results folder holds, frozen when the folder was made.
+
+study.toml      its text
+frozen.json     what it only implies: see Study.frozen
+lineage.json    digests of it and of the shorter studies that it was extended from
+"""
+
+import json
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from .difference import difference
+from .errors import StoreError, StudyError
+from .folder import Folder, in_words
+from .study import Study
+
+STUDY, NOTED, LINEAGE = "study.toml", "frozen.json", "lineage.json"
+
+
+def read_frozen(folder: Folder) -> tuple[Study, list[str]]:
+    """(study, digests of those that it was extended from) of a results folder.
+
+    Raises:
+        StoreError: it is none, or cannot be read. StudyError: its study makes no sense.
+    """
+    with reported(folder, "read"):
+        if not folder.exists(STUDY):
+            raise StoreError(f"{folder} is no results folder (no study.toml): give the folder that run printed")
+        # The first version noted nothing.
+        known = _small(folder, NOTED, {"model_version": 1})
+        lineage: list[str] = _small(folder, LINEAGE, [])
+        text = folder.read(STUDY)
+    try:
+        return Study.from_text(text.decode(), known), lineage
+    except (StudyError, UnicodeDecodeError) as error:
+        raise StudyError(f"{folder}/{STUDY}: {error}") from None
+
+
+def write_frozen(folder: Folder, study: Study, lineage: Collection[str]) -> None:
+    """Make a folder that of a study; what was begun before is no results folder until this is done."""
+    if lineage:
+        folder.write(LINEAGE, json.dumps(sorted({study.digest, *lineage})).encode())
+    folder.write(NOTED, json.dumps(study.frozen).encode())
+    folder.write(STUDY, study.text.encode())
+
+
+def replace_frozen(folder: Folder, old: Study, new: Study, lineage: Collection[str]) -> None:
+    """Put a longer version of its study into a folder.
+
+    Args:
+        lineage: digests whose parts count there, those of ``old`` and ``new`` among them.
+
+    Raises:
+        StoreError: the studies differ in more than their design.
+    """
+    if {**new.canonical(), "design": 0} != {**old.canonical(), "design": 0}:
+        raise StoreError(
+            f"{folder} holds another study ({difference(old, new)}), and only [design] can be extended: "
+            "choose another --out"
+        )
+    # The lineage first: wherever this is cut short, all parts belong to the study that is there.
+    folder.write(LINEAGE, json.dumps(sorted(lineage)).encode())
+    folder.write(STUDY, new.text.encode())
+
+
+@contextmanager
+def reported(folder: Folder, verb: str) -> Iterator[None]:
+    """StoreError, in one line, where the system refuses what is done with a folder."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot be {verb} ({in_words(error)}): give yourself the rights, or choose another --out"
+        ) from None
+
+
+def _small[T](folder: Folder, name: str, default: T) -> T:
+    """What a small file of a folder says."""
+    try:
+        known = json.loads(folder.read(name))
+        if not isinstance(known, type(default)):
+            raise ValueError("no " + type(default).__name__)
+        return known
+    except FileNotFoundError:
+        return default
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{folder}/{name} cannot be read ({error}): restore it, or start a new folder") from None

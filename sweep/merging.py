@@ -1,0 +1,40 @@
+"""Bringing together what several clusters, or several folders, hold of one study."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .difference import difference
+from .errors import StoreError
+from .folder import Folder
+from .store import Store, holds_study
+
+
+def merge(sources: Sequence[str | Path | Folder], into: str | Path | Folder) -> dict[str, int]:
+    """How many records were taken over from each of these results folders into another.
+
+    ``into`` is made if it holds nothing: of the longest of the studies, where some were extended. The sources stay
+    as they are. Of equal keys one record is kept, one that is ok if there is any; done again, nothing changes.
+
+    Raises:
+        StoreError: the folders hold different studies (the difference is named), or one cannot be used.
+    """
+    stores = [Store.open(source) for source in sources]
+    if holds_study(into):
+        target = Store.open(into)
+    else:
+        # The longest knows all the others as its past.
+        longest = max(stores, key=lambda store: sum(other.study.digest in store.digests for other in stores))
+        _check(longest, stores)
+        target = Store.create(longest.study, into, longest.digests)
+    _check(target, stores)
+    with target:
+        return {str(store.folder): target.take_over(store) for store in stores}
+
+
+def _check(target: Store, stores: Sequence[Store]) -> None:
+    for store in stores:
+        if store.study.digest not in target.digests:
+            raise StoreError(
+                f"{store.folder} holds another study than {target.folder} ({difference(target.study, store.study)}): "
+                "merge folders of one study; `vcm-sweep run --reuse DIR` takes over equal work of others"
+            )

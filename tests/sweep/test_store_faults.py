@@ -1,0 +1,436 @@
+"""What goes wrong around a store, injected: nothing reported durable is lost, nothing is doubled."""
+
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from vcm_sweep.sweep import Store, StoreError, Study, TrialRecord
+from vcm_sweep.sweep.folder import Folder
+
+type Records = Callable[..., list[TrialRecord]]
+
+# Forks a driver for each line that comes in: the imports, seconds, are done once. A driver runs the study that is in
+# the folder, writes down the keys that it is told are durable, and with "compact" compacts first.
+_DRIVERS = """
+import os, sys, time
+from pathlib import Path
+from vcm_sweep.sweep import SobolDesign, Store, TrialRecord
+
+def drive(folder, told, compact):
+    log = os.open(told, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    with Store.open(folder) as store:
+        os.write(log, b"begun\\n")
+        store.on_durable = lambda records: os.write(log, "".join(f"{r.key}\\n" for r in records).encode())
+        if compact:
+            store.compact()
+        done = store.keys()
+        for trial in SobolDesign(store.study).trials():
+            if trial.key not in done:
+                time.sleep(0.004)
+                store.append([TrialRecord(trial.key, trial.point, 0, trial.factors, trial.seed, "ok", accuracy=0.5)])
+                if trial.point % 5 == 0:
+                    store.flush()
+
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        try:
+            drive(*line.split()[:2], line.endswith("compact\\n"))
+        except BaseException as error:
+            print(repr(error), file=sys.stderr, flush=True)
+            os._exit(1)
+        os._exit(0)
+    print(child, flush=True)
+    print(os.waitpid(child, 0)[1], flush=True)
+"""
+
+
+class Drivers:
+    """Drivers in processes of their own, one after the other."""
+
+    def __init__(self) -> None:
+        self._parent = subprocess.Popen(
+            [sys.executable, "-c", _DRIVERS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._parent.stdin is not None
+        assert self._parent.stdout is not None
+        self._ask, self._hear = self._parent.stdin, self._parent.stdout
+
+    def start(self, folder: Path, told: Path, compact: bool = False) -> int:
+        """Process number of a driver that holds the folder."""
+
+        def begun() -> int:
+            return told.read_text().split().count("begun") if told.exists() else 0
+
+        before = begun()
+        self._ask.write(f"{folder} {told}{' compact' if compact else ''}\n")
+        self._ask.flush()
+        driver = int(self._hear.readline())
+        while begun() == before:
+            time.sleep(0.01)
+        return driver
+
+    def end(self) -> int:
+        return int(self._hear.readline())
+
+    def close(self) -> None:
+        self._ask.close()
+        self._parent.wait(10)
+
+
+@pytest.fixture
+def drivers() -> Iterator[Drivers]:
+    made = Drivers()
+    yield made
+    made.close()
+
+
+def keys_in_files(folder: Path) -> Counter[str]:
+    return Counter(key for part in folder.glob("parts/*.parquet") for key in pq.read_table(part)["key"].to_pylist())
+
+
+def test_a_driver_killed_20_times_at_random_moments_loses_and_doubles_nothing(
+    tiny: Callable[..., Study], tmp_path: Path, drivers: Drivers
+) -> None:
+    study, folder, told = tiny(512), tmp_path / "r", tmp_path / "told"
+    total = 512 * 4
+    Store.create(study, folder)
+    moments = random.Random(5)
+    kills = 0
+    while kills < 20:
+        driver = drivers.start(folder, told, compact=kills % 3 == 2)
+        time.sleep(moments.uniform(0.0, 0.4))
+        os.kill(driver, signal.SIGKILL)
+        if drivers.end() != signal.SIGKILL:
+            break  # it was done first
+        kills += 1
+        durable = Counter(told.read_text().split())
+        del durable["begun"]
+        assert set(durable.values()) <= {1}
+        store = Store.open(folder)
+        table = store.table(["key", "status"])
+        kept = Counter(table["key"].to_pylist())
+        assert not durable.keys() - kept.keys(), "reported durable, and lost"
+        assert set(kept.values()) <= {1}
+    assert kills == 20
+    assert durable.total() > 100
+    drivers.start(folder, told)
+    assert drivers.end() == 0
+    assert store.problems() == []
+    with store:
+        assert store.counts() == {"ok": total}
+        store.compact()
+    assert sorted(keys_in_files(folder).values()) == [1] * total
+
+
+class Cut(BaseException):
+    """The moment at which the power goes."""
+
+
+def test_compaction_cut_short_at_any_step_loses_and_doubles_nothing(
+    tiny: Callable[..., Study], records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = tiny()
+    some = records(study)
+    steps = 0
+    for cut_at in range(1, 100):
+        folder = tmp_path / f"r{cut_at}"
+        store = Store.create(study, folder)
+        with store:
+            for start in range(0, 12, 4):
+                store.append(some[start : start + 4])
+                store.flush()
+        count = 0
+
+        def step(
+            work: Callable[..., None], folder_: Folder, *given: Any, at: int = cut_at, watched: str = str(folder)
+        ) -> None:
+            nonlocal count
+            count += str(folder_) == watched
+            if count == at:
+                raise Cut
+            work(folder_, *given)
+
+        with monkeypatch.context() as patch:
+            for name in ("write", "delete"):
+                work = getattr(Folder, name)
+                patch.setattr(Folder, name, lambda *given, work=work, step=step: step(work, *given))
+            try:
+                with store:
+                    store.compact()
+                    done = True
+            except Cut:
+                done = False
+        steps = max(steps, count)
+        held = {record.key for record in some[:12]}
+        table = store.table(["key"])
+        assert table.num_rows == 12
+        assert set(table["key"].to_pylist()) == held
+        assert set(keys_in_files(folder)) == held
+        with store:
+            store.append(some[12:])
+            store.flush()
+            store.compact()
+        assert store.problems() == []
+        assert sorted(keys_in_files(folder).values()) == [1] * 16
+        if done:
+            break
+    assert steps >= 5  # a new part, the manifest, three old parts, the manifest
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 400 kB of its own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", place]).returncode:
+        pytest.skip("a small file system cannot be mounted: not root here")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def fill(place: Path) -> Path:
+    ballast = place / "ballast"
+    with open(ballast, "wb", buffering=0) as file:
+        try:
+            while file.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass
+    return ballast
+
+
+def test_a_full_disk_makes_a_run_wait_and_go_on_when_there_is_room(
+    tiny: Callable[..., Study], records: Records, small_disk: Path, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("vcm_sweep.sweep.committer._RETRY_S", 0.1)
+    study = tiny()
+    some = records(study)
+    durable: list[str] = []
+    with Store.create(study, small_disk / "r") as store:
+        store.on_durable = lambda those: durable.extend(record.key for record in those)
+        store.append(some[:8])
+        store.flush()
+        ballast = fill(small_disk)
+        store.append(some[8:])
+        time.sleep(1.2)
+        assert durable == [record.key for record in some[:8]]
+        assert Store.open(small_disk / "r").table().num_rows == 8
+        ballast.unlink()
+        store.flush()
+        assert len(durable) == 16
+    assert Store.open(small_disk / "r").problems() == []
+    assert Store.open(small_disk / "r").counts() == {"ok": 16}
+    told = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert len(told) == 2
+    assert "cannot be written (No space left on device): records are kept in memory" in told[0]
+
+
+def test_a_disk_that_stays_full_leaves_the_records_elsewhere_and_says_how_to_take_them_over(
+    tiny: Callable[..., Study], records: Records, small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vcm_sweep.sweep.committer._RETRY_S", 0.1)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
+    (tmp_path / "elsewhere").mkdir()
+    study = tiny()
+    some = records(study)
+    with (  # noqa: PT012
+        pytest.raises(StoreError, match=r"No space left.*8 records are in (\S+\.parquet) instead: make room.*--reuse"),
+        Store.create(study, small_disk / "r") as store,
+    ):
+        store.patience_s = 0.5
+        store.append(some[:4])
+        store.flush()
+        ballast = fill(small_disk)
+        store.append(some[4:12])
+        with pytest.raises(StoreError):
+            store.flush()
+        # What comes after it is not lost either.
+        with pytest.raises(StoreError, match=r"8 records are in .*; 4 records are in"):
+            store.append(some[12:])
+    ballast.unlink()
+    left = sorted((tmp_path / "elsewhere").glob("*.parquet"))
+    with Store.open(small_disk / "r") as store:
+        assert store.keys() == {record.key for record in some[:4]}
+        assert sum(store.take_over(file) for file in left) == 12
+    assert Store.open(small_disk / "r").counts() == {"ok": 16}
+
+
+def test_a_store_that_cannot_write_makes_whoever_appends_wait(
+    tiny: Callable[..., Study], records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vcm_sweep.sweep.committer._RETRY_S", 0.05)
+    monkeypatch.setattr("vcm_sweep.sweep.committer._BOUND", 8)
+    broken = threading.Event()
+    write = Folder.write
+
+    def fail(folder: Folder, name: str, content: bytes) -> None:
+        if broken.is_set():
+            raise OSError(28, "No space left on device")
+        write(folder, name, content)
+
+    study = tiny(16)
+    some = records(study)
+    appended = 0
+
+    def append(store: Store) -> None:
+        nonlocal appended
+        for start in range(0, len(some), 4):
+            store.append(some[start : start + 4])
+            appended = start + 4
+
+    with Store.create(study, tmp_path / "r") as store:
+        monkeypatch.setattr(Folder, "write", fail)
+        broken.set()
+        thread = threading.Thread(target=append, args=(store,))
+        thread.start()
+        time.sleep(1.0)
+        # Those on their way and as many as fit; memory does not grow.
+        assert appended <= 24
+        broken.clear()
+        thread.join(10)
+        assert appended == 64
+    assert Store.open(tmp_path / "r").counts() == {"ok": 64}
+
+
+@pytest.mark.parametrize("mode", ["500", "hang"])
+def test_an_object_store_that_fails_for_a_while_loses_and_doubles_nothing(
+    tiny: Callable[..., Study], records: Records, failing_s3: tuple[str, Any], mode: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("vcm_sweep.sweep.committer._RETRY_S", 0.1)
+    uri, server = failing_s3
+    study = tiny()
+    some = records(study)
+    with Store.create(study, f"{uri}/r") as store:
+        store.append(some[:8])
+        store.flush()
+        server.mode = mode
+        threading.Timer(3.0, lambda: setattr(server, "mode", "")).start()
+        for record in some[8:]:
+            store.append([record])
+        store.flush()
+        assert server.failures > 0
+    assert Store.open(f"{uri}/r").counts() == {"ok": 16}
+    assert Store.open(f"{uri}/r").problems() == []
+    folder = Folder(f"{uri}/r/parts")
+    rows = sum(folder.open(name, lambda file: pq.ParquetFile(file).metadata.num_rows) for name in folder.names())
+    assert rows == 16
+
+
+def test_an_object_store_that_stays_away_leaves_the_records_on_the_disk(
+    tiny: Callable[..., Study], records: Records, failing_s3: tuple[str, Any], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("vcm_sweep.sweep.folder._ATTEMPTS", 2)
+    monkeypatch.setattr("vcm_sweep.sweep.committer._RETRY_S", 0.1)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    uri, server = failing_s3
+    study = tiny()
+    with Store.create(study, f"{uri}/r") as store:
+        store.patience_s = 0.5
+        server.mode = "500"
+        store.append(records(study))
+        with pytest.raises(StoreError, match=r"/r/parts cannot be written \(.*\); 16 records are in"):
+            store.flush()
+        store._committer = None  # the with statement would raise once more
+        server.mode = ""
+    with Store.open(f"{uri}/r") as store:
+        assert store.take_over(next(tmp_path.glob("*.parquet"))) == 16
+
+
+def test_a_clock_that_jumps_back_a_year_changes_neither_order_nor_age(
+    tiny: Callable[..., Study], records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = tiny()
+    jump = [0.0]
+    now, now_ns = time.time, time.time_ns
+    monkeypatch.setattr(time, "time", lambda: now() + jump[0])
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns() + int(jump[0] * 1e9))
+    heard: list[int] = []
+    for index, seconds in enumerate((0.0, -3e7, 6e7, -9e7)):
+        jump[0] = seconds
+        with Store.create(study, tmp_path / "r") as store:
+            store.on_durable = lambda those: heard.append(len(those))
+            store.append(records(study, "error", reason=f"number {index}"))
+            time.sleep(1.0)
+            assert sum(heard) == 16 * (index + 1)
+    # The last of equal keys counts, whatever time it was written at.
+    assert set(Store.open(tmp_path / "r").table(["reason"])["reason"].to_pylist()) == {"number 3"}
+
+
+def test_two_runs_of_one_study_at_once_the_second_is_told_who_runs(
+    tiny: Callable[..., Study], tmp_path: Path, drivers: Drivers
+) -> None:
+    study = tiny(512)
+    Store.create(study, tmp_path / "r")
+    first = drivers.start(tmp_path / "r", tmp_path / "told")
+    expected = rf"in use by another run \(process {first} on .*vcm-sweep status"
+    with pytest.raises(StoreError, match=expected), Store.open(tmp_path / "r"):
+        pass
+    # It may watch, and after the first was killed it may run.
+    Store.open(tmp_path / "r").counts()
+    os.kill(first, signal.SIGKILL)
+    drivers.end()
+    with Store.open(tmp_path / "r"):
+        pass
+
+
+def test_in_an_object_store_the_second_run_is_refused_and_a_dead_ones_lease_ends(
+    tiny: Callable[..., Study], records: Records, s3: str
+) -> None:
+    study = tiny()
+    store, second = Store.create(study, f"{s3}/r"), Store.open(f"{s3}/r")
+    store.lease_s = second.lease_s = 1.5
+    with store:
+        with pytest.raises(StoreError, match=r"in use by another run \(process \d+ on"), second:
+            pass
+        store.append(records(study))
+    with second:
+        assert second.counts() == {"ok": 16}
+        # It dies: nobody raises the counter any more. Its clock may have said anything.
+        second._lock._stop.set()  # type: ignore[union-attr]
+        third = Store.open(f"{s3}/r")
+        third.lease_s = 1.5
+        start = time.monotonic()
+        with third:
+            assert time.monotonic() - start > 1.5
+            third.append(records(study)[:1])
+            # Should the dead one come back, it sees that it was replaced.
+            second._lock._stop.clear()  # type: ignore[union-attr]
+            second._lock._keep()  # type: ignore[union-attr]
+            with pytest.raises(StoreError, match="in use by another run"):
+                second.take_over(Store.open(f"{s3}/r"), keys=None) or second._write_records(records(study)[:1])
+
+
+def test_interrupting_a_run_whose_disk_is_full_a_second_time_ends_it_at_once(
+    tiny: Callable[..., Study], records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    study = tiny()
+    write = Folder.write
+
+    def fail(folder: Folder, name: str, content: Sequence[int]) -> None:
+        if name.startswith("parts/"):
+            raise OSError(28, "No space left on device")
+        write(folder, name, content)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Folder, "write", fail)
+    start = time.monotonic()
+    threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(StoreError, match=r"16 records are in"), Store.create(study, tmp_path / "r") as store:
+        store.append(records(study))
+    assert time.monotonic() - start < 30
