@@ -4,7 +4,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -182,14 +182,14 @@ class RayExecutor(Executor):
         self._flights.remove(flight)
         if isinstance(message, list):
             return stamped(message, self._nodes.host(flight.node), flight.job.attempts)
-        if isinstance(message, Mistake):
-            raise StudyError(message.text)
         if not again:
             return []
+        if isinstance(message, Mistake):
+            raise StudyError(message.text)
         if isinstance(message, Stopped):
             # Somebody else's cancelling: to us the worker was lost.
-            message = Failure(Cause.WORKER, "the task was cancelled", flight.node)
-        return self._after(flight, message)
+            message = Failure(Cause.WORKER, "the task was cancelled")
+        return self._after(flight, replace(message, node=flight.node))
 
     def _message(self, flight: _Flight) -> Message:
         """What a worker says, or what Ray says about it."""
@@ -198,11 +198,11 @@ class RayExecutor(Executor):
             message: Message = self._ray.get(next(flight.stream))
             return message
         except StopIteration:
-            failure = Failure(Cause.WORKER, "the task ended without an answer", flight.node)
+            failure = Failure(Cause.WORKER, "the task ended without an answer")
         except errors.OutOfMemoryError:
-            failure = Failure(Cause.MEMORY, "the worker was killed for memory: lower [run] pack", flight.node)
+            failure = Failure(Cause.MEMORY, "the worker was killed for memory: lower [run] pack")
         except errors.NodeDiedError as error:
-            failure = Failure(Cause.NODE, f"its node was lost ({_name(error)})", flight.node)
+            failure = Failure(Cause.NODE, f"its node was lost ({_name(error)})")
         except (errors.RuntimeEnvSetupError, errors.TaskUnschedulableError) as error:
             raise ExecutorError(f"workers cannot start ({_first_line(error)}): vcm-sweep doctor tells more") from None
         except (errors.RayError, OSError) as error:
@@ -213,13 +213,12 @@ class RayExecutor(Executor):
                 ) from None
             lost = bool(flight.node) and self._nodes.is_lost(flight.node)
             cause = Cause.NODE if lost else Cause.WORKER
-            failure = Failure(cause, f"its worker was killed or crashed ({_name(error)})", flight.node)
+            failure = Failure(cause, f"its worker was killed or crashed ({_name(error)})")
         if flight.killed:
             deadline = sum(trial.deadline_s for trial in flight.job.trials)
             failure = Failure(
-                Cause.DEADLINE, f"not done within deadline_s, {deadline:g} s in all, and did not stop: killed",
-                flight.node,
-            )  # fmt: skip
+                Cause.DEADLINE, f"not done within deadline_s, {deadline:g} s in all, and did not stop: killed"
+            )
         return failure
 
     def _after(self, flight: _Flight, failure: Failure) -> list[TrialRecord]:

@@ -177,19 +177,9 @@ def model(shape, classes):
 
 
 @pytest.mark.ray
-def test_files_with_our_names_beside_the_study_disturb_nobody(study: Path) -> None:
-    """Python puts the folder that a program starts in first on its path, and Ray that of the driver."""
-    for name in ("analysis", "device", "sweep", "cluster"):
-        (study.parent / f"{name}.py").write_text(f"raise RuntimeError('{name}.py of the user is not to be imported')")
-    study.write_text(STUDY.replace("n = 16\nreplicate_rows = 16", "n = 2"))
-    done = call("run", study.name, "--no-report", "--json", "--cpus", 1, cwd=study.parent)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["ok"] == 8
-
-
-@pytest.mark.ray
 def test_workers_find_a_users_own_model_and_data(study: Path) -> None:
-    (study.parent / "device.py").write_text("raise RuntimeError('a neighbour of the study is not to be imported')")
+    for name in ("analysis", "device", "sweep", "cluster"):
+        (study.parent / f"{name}.py").write_text("raise RuntimeError('a neighbour of the study is not to be imported')")
     (study.parent / "my_cells.py").write_text(OWN)
     own = STUDY.replace("hidden = [8]", 'model = "my_cells:model"').replace('"digits"', '"my_cells:data"')
     study.write_text(own.replace("pack = 4", "").replace("n = 16\nreplicate_rows = 16", "n = 4"))
