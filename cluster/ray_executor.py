@@ -229,7 +229,7 @@ class RayExecutor(Executor):
         what = "given up" if verdict.records else "halved" if verdict.halved else "again"
         host = self._nodes.host(failure.node) if failure.node else ""
         _log.warning(
-            "%s: a pack of %d trials (attempt %d%s) is %s: %s", failure.cause.value, len(job.trials), job.attempts,
+            "%s: a pack of %d (attempt %d%s) is %s: %s", failure.cause.value, len(job.trials), job.attempts,
             f", on {host}" if host else "", what, failure.reason,
             extra={
                 "event": f"pack_{what.replace(' ', '_')}", "cause": failure.cause.value, "node": host,
@@ -248,7 +248,7 @@ class RayExecutor(Executor):
             if not flight.killed and now - flight.started > _HARD_FACTOR * seconds + self.hard_grace_s:
                 flight.killed = now
                 _log.warning(
-                    "a pack of %d trials on %s hangs: killed", len(flight.job.trials), self._nodes.name(flight.node),
+                    "a pack of %d on %s hangs: killed", len(flight.job.trials), self._nodes.name(flight.node),
                     extra={"event": "deadline_killed", "node": self._nodes.name(flight.node)},
                 )  # fmt: skip
                 self._ray.cancel(flight.stream, force=True)

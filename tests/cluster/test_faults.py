@@ -319,6 +319,33 @@ print(*(records[k].status for k in range(4)))
 """
 
 
+QUIET = """
+from vcm_sweep.cluster import RayExecutor
+from vcm_sweep.sweep import Trial
+
+def main():
+    def task(pack):
+        import os, time
+        time.sleep(0.3)
+        os.kill(os.getpid(), 9)
+    trial = Trial(0, 0, {}, {}, seed=1)
+    print([record.status for part in RayExecutor(task, cpus=1).run([[trial]]) for record in part])
+
+main()
+"""
+
+
+def test_a_lost_worker_writes_one_line_and_none_of_rays_to_the_terminal() -> None:
+    """On a cluster that is started for the run; Ray would write ten lines to stdout, where --json goes."""
+    import subprocess
+    import sys
+
+    done = subprocess.run([sys.executable, "-c", QUIET], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "['error']\n", done.stderr
+    assert done.stderr.count("\n") == 3
+    assert all(line.startswith("worker lost: a pack of 1") for line in done.stderr.splitlines())
+
+
 STUDY = """
 [study]
 name = "tiny"
