@@ -29,6 +29,7 @@ _PATIENCE_S = 600.0
 # After a soft stop a batch ends and a checkpoint is written; after a hard one the process is gone at once.
 _SAVE_S = 30.0
 _KILL_S = 10.0
+_LOOK_EVERY_S = 0.5
 
 
 @dataclass(eq=False)
@@ -37,6 +38,7 @@ class _Flight:
 
     job: Job
     stream: Any
+    hard_s: float
     node: str = ""
     pid: int = 0
     started: float = 0.0
@@ -72,6 +74,7 @@ class RayExecutor(Executor):
         self._flights: list[_Flight] = []
         self._again: deque[Job] = deque()
         self._connection: Connection | None = None
+        self._looked = 0.0
         self._nodes: Nodes
 
     def run(self, packs: Iterable[Sequence[Trial]]) -> Iterator[list[TrialRecord]]:
@@ -144,7 +147,8 @@ class RayExecutor(Executor):
             window = max(1, _IN_FLIGHT_PER_SLOT * self._nodes.slots)
             while len(self._flights) < window and (job := self._next(packs)):
                 stream = self._remote.remote(self._shared_task, job.trials, self.needs.cpus)
-                self._flights.append(_Flight(job, stream))
+                hard_s = _HARD_FACTOR * sum(trial.deadline_s for trial in job.trials) + self.hard_grace_s
+                self._flights.append(_Flight(job, stream, hard_s))
             if not self._flights:
                 return
             flight = self._first_ready(1.0)
@@ -202,6 +206,8 @@ class RayExecutor(Executor):
         except errors.OutOfMemoryError:
             failure = Failure(Cause.MEMORY, "the worker was killed for memory: lower [run] pack")
         except errors.NodeDiedError as error:
+            # Workers of it that were lost before are excused.
+            self._nodes.is_lost(flight.node)
             failure = Failure(Cause.NODE, f"its node was lost ({_name(error)})")
         except (errors.RuntimeEnvSetupError, errors.TaskUnschedulableError) as error:
             raise ExecutorError(f"workers cannot start ({_first_line(error)}): vcm-sweep doctor tells more") from None
@@ -211,8 +217,7 @@ class RayExecutor(Executor):
                 raise ExecutorError(
                     f"a worker cannot run a pack ({_first_line(error.cause)}): install the driver's vcm-sweep there"
                 ) from None
-            lost = bool(flight.node) and self._nodes.is_lost(flight.node)
-            cause = Cause.NODE if lost else Cause.WORKER
+            cause = Cause.NODE if self._nodes.is_lost(flight.node) else Cause.WORKER
             failure = Failure(cause, f"its worker was killed or crashed ({_name(error)})")
         if flight.killed:
             deadline = sum(trial.deadline_s for trial in flight.job.trials)
@@ -241,11 +246,13 @@ class RayExecutor(Executor):
     def _kill_overdue(self) -> None:
         """Kill packs beyond their hard deadline; by the process's number where Ray does not get through to it."""
         now = time.monotonic()
+        if now - self._looked < _LOOK_EVERY_S:
+            return
+        self._looked = now
         for flight in self._flights:
             if not flight.started:
                 continue
-            seconds = sum(trial.deadline_s for trial in flight.job.trials)
-            if not flight.killed and now - flight.started > _HARD_FACTOR * seconds + self.hard_grace_s:
+            if not flight.killed and now - flight.started > flight.hard_s:
                 flight.killed = now
                 _log.warning(
                     "a pack of %d on %s hangs: killed", len(flight.job.trials), self._nodes.name(flight.node),
