@@ -23,8 +23,9 @@ class Connection:
     """
 
     def __init__(self, address: str | None, cpus: int | None) -> None:
-        # One environment variable, before Ray is imported: its notices do not belong into our terminal.
+        # Before Ray is imported: what it prints, to stdout, does not belong into our terminal or into --json.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
         import ray
 
         self.ray: Any = ray

@@ -88,12 +88,12 @@ class Nodes:
         # A node that leaves takes its resources out of Ray's list: the last known ones tell what it was.
         self._known |= {node: listed[node] for node in alive}
         joined, left = alive - self._alive, self._alive - alive
-        before, self._alive = self._alive, alive
+        self._alive = alive
         self.lost |= left
         self.slots = sum(self._needs.slots(self._known[node]["Resources"]) for node in alive)
         for node in () if first else joined:
             self._tell("node_joined", "node %s joined: %d packs side by side now", node)
-        for node in left & before:
+        for node in left:
             self._tell("node_left", "node %s left: %d packs side by side now", node)
 
     def _tell(self, event: str, text: str, node: str) -> None:

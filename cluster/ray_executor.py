@@ -4,7 +4,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -29,6 +29,7 @@ _PATIENCE_S = 600.0
 # After a soft stop a batch ends and a checkpoint is written; after a hard one the process is gone at once.
 _SAVE_S = 30.0
 _KILL_S = 10.0
+_LOOK_EVERY_S = 0.5
 
 
 @dataclass(eq=False)
@@ -37,6 +38,7 @@ class _Flight:
 
     job: Job
     stream: Any
+    hard_s: float
     node: str = ""
     pid: int = 0
     started: float = 0.0
@@ -72,6 +74,7 @@ class RayExecutor(Executor):
         self._flights: list[_Flight] = []
         self._again: deque[Job] = deque()
         self._connection: Connection | None = None
+        self._looked = 0.0
         self._nodes: Nodes
 
     def run(self, packs: Iterable[Sequence[Trial]]) -> Iterator[list[TrialRecord]]:
@@ -144,7 +147,8 @@ class RayExecutor(Executor):
             window = max(1, _IN_FLIGHT_PER_SLOT * self._nodes.slots)
             while len(self._flights) < window and (job := self._next(packs)):
                 stream = self._remote.remote(self._shared_task, job.trials, self.needs.cpus)
-                self._flights.append(_Flight(job, stream))
+                hard_s = _HARD_FACTOR * sum(trial.deadline_s for trial in job.trials) + self.hard_grace_s
+                self._flights.append(_Flight(job, stream, hard_s))
             if not self._flights:
                 return
             flight = self._first_ready(1.0)
@@ -182,14 +186,14 @@ class RayExecutor(Executor):
         self._flights.remove(flight)
         if isinstance(message, list):
             return stamped(message, self._nodes.host(flight.node), flight.job.attempts)
-        if isinstance(message, Mistake):
-            raise StudyError(message.text)
         if not again:
             return []
+        if isinstance(message, Mistake):
+            raise StudyError(message.text)
         if isinstance(message, Stopped):
             # Somebody else's cancelling: to us the worker was lost.
-            message = Failure(Cause.WORKER, "the task was cancelled", flight.node)
-        return self._after(flight, message)
+            message = Failure(Cause.WORKER, "the task was cancelled")
+        return self._after(flight, replace(message, node=flight.node))
 
     def _message(self, flight: _Flight) -> Message:
         """What a worker says, or what Ray says about it."""
@@ -198,11 +202,13 @@ class RayExecutor(Executor):
             message: Message = self._ray.get(next(flight.stream))
             return message
         except StopIteration:
-            failure = Failure(Cause.WORKER, "the task ended without an answer", flight.node)
+            failure = Failure(Cause.WORKER, "the task ended without an answer")
         except errors.OutOfMemoryError:
-            failure = Failure(Cause.MEMORY, "the worker was killed for memory: lower [run] pack", flight.node)
+            failure = Failure(Cause.MEMORY, "the worker was killed for memory: lower [run] pack")
         except errors.NodeDiedError as error:
-            failure = Failure(Cause.NODE, f"its node was lost ({_name(error)})", flight.node)
+            # Workers of it that were lost before are excused.
+            self._nodes.is_lost(flight.node)
+            failure = Failure(Cause.NODE, f"its node was lost ({_name(error)})")
         except (errors.RuntimeEnvSetupError, errors.TaskUnschedulableError) as error:
             raise ExecutorError(f"workers cannot start ({_first_line(error)}): vcm-sweep doctor tells more") from None
         except (errors.RayError, OSError) as error:
@@ -211,15 +217,13 @@ class RayExecutor(Executor):
                 raise ExecutorError(
                     f"a worker cannot run a pack ({_first_line(error.cause)}): install the driver's vcm-sweep there"
                 ) from None
-            lost = bool(flight.node) and self._nodes.is_lost(flight.node)
-            cause = Cause.NODE if lost else Cause.WORKER
-            failure = Failure(cause, f"its worker was killed or crashed ({_name(error)})", flight.node)
+            cause = Cause.NODE if self._nodes.is_lost(flight.node) else Cause.WORKER
+            failure = Failure(cause, f"its worker was killed or crashed ({_name(error)})")
         if flight.killed:
             deadline = sum(trial.deadline_s for trial in flight.job.trials)
             failure = Failure(
-                Cause.DEADLINE, f"not done within deadline_s, {deadline:g} s in all, and did not stop: killed",
-                flight.node,
-            )  # fmt: skip
+                Cause.DEADLINE, f"not done within deadline_s, {deadline:g} s in all, and did not stop: killed"
+            )
         return failure
 
     def _after(self, flight: _Flight, failure: Failure) -> list[TrialRecord]:
@@ -230,7 +234,7 @@ class RayExecutor(Executor):
         what = "given up" if verdict.records else "halved" if verdict.halved else "again"
         host = self._nodes.host(failure.node) if failure.node else ""
         _log.warning(
-            "%s: a pack of %d trials (attempt %d%s) is %s: %s", failure.cause.value, len(job.trials), job.attempts,
+            "%s: a pack of %d (attempt %d%s) is %s: %s", failure.cause.value, len(job.trials), job.attempts,
             f", on {host}" if host else "", what, failure.reason,
             extra={
                 "event": f"pack_{what.replace(' ', '_')}", "cause": failure.cause.value, "node": host,
@@ -242,14 +246,16 @@ class RayExecutor(Executor):
     def _kill_overdue(self) -> None:
         """Kill packs beyond their hard deadline; by the process's number where Ray does not get through to it."""
         now = time.monotonic()
+        if now - self._looked < _LOOK_EVERY_S:
+            return
+        self._looked = now
         for flight in self._flights:
             if not flight.started:
                 continue
-            seconds = sum(trial.deadline_s for trial in flight.job.trials)
-            if not flight.killed and now - flight.started > _HARD_FACTOR * seconds + self.hard_grace_s:
+            if not flight.killed and now - flight.started > flight.hard_s:
                 flight.killed = now
                 _log.warning(
-                    "a pack of %d trials on %s hangs: killed", len(flight.job.trials), self._nodes.name(flight.node),
+                    "a pack of %d on %s hangs: killed", len(flight.job.trials), self._nodes.name(flight.node),
                     extra={"event": "deadline_killed", "node": self._nodes.name(flight.node)},
                 )  # fmt: skip
                 self._ray.cancel(flight.stream, force=True)

@@ -1,12 +1,10 @@
 """One stacked training: its loop, its states on the way, its records at the end."""
 
-import json
 import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ import torch
 from .checkpoint import save_checkpoint
 from .data import DataSet
 from .interrupts import deferred_interrupts
+from .outcome import outcome
 from .progress import Progress
 from .shares import Shares
 from .stack import ResumableStack, Stack, build_stack
@@ -218,6 +217,7 @@ class StackedTraining:
         self.stack.train(False)
         tested = self._accuracy(self.data.test_x, self.data.test_y)
         validated = self._accuracy(self.data.valid_x, self.data.valid_y) if len(self.data.valid_y) else None
+        self.shares.equally(self.active)
         self.epoch, self.batch = self.epoch + 1, 0
         losses = (self.total / len(self.data.train_y)).tolist()
         self.total = torch.zeros_like(self.total)
@@ -264,14 +264,8 @@ class StackedTraining:
                 continue
             if not self.progress[k].stopped:
                 self._account(k)
-            progress = self.progress[k]
-            now = replace(
-                progress,
-                history=list(progress.history),
-                wall_s=progress.wall_s + float(self.shares.wall_s[k]),
-                cpu_s=progress.cpu_s + float(self.shares.cpu_s[k]),
-                charged_s=progress.charged_s + float(self.shares.wall_s[k]) if charged else 0.0,
-            )
+            now = self._up_to_now(k)
+            now = now if charged else replace(now, charged_s=0.0)
             states.append((self.resumable.state(k), now))
         return states
 
@@ -293,49 +287,19 @@ class StackedTraining:
     def records(self) -> list[TrialRecord]:
         """One record per trial that has stopped."""
         self.shares.equally(self.active)
-        return [self._record(k, trial) for k, trial in enumerate(self.trials) if self.progress[k].stopped]
+        stopped = [k for k, progress in enumerate(self.progress) if progress.stopped]
+        return [
+            outcome(self.trials[k], self._up_to_now(k), self.stack.figures(k), self.data, int(self.spec["batch"]))
+            for k in stopped
+        ]
 
-    def _record(self, k: int, trial: Trial) -> TrialRecord:
-        progress = self.progress[k]
-        wall_s = progress.wall_s + float(self.shares.wall_s[k])
-        cpu_s = progress.cpu_s + float(self.shares.cpu_s[k])
-        if progress.stopped == "timeout":
-            return replace(TrialRecord.failed(trial, "timeout", progress.reason), wall_s=wall_s, cpu_s=cpu_s)
-        figures = self.stack.figures(k)
-        accuracy = progress.history[-1] if progress.history and progress.stopped == "ok" else math.nan
-        tests, chance = len(self.data.test_y), 1 / self.data.classes
-        reason = progress.reason
-        if not reason and figures["frac_at_bound"] == 1.0:
-            reason = "every cell is at a bound: lower lr, or shorten the pulse"
-        return TrialRecord(
-            key=trial.key,
-            point=trial.point,
-            replicate=trial.replicate,
-            factors=trial.factors,
-            seed=trial.seed,
-            status=progress.stopped,
-            reason=reason,
-            accuracy=accuracy,
-            loss=progress.loss,
-            history=progress.history,
-            at_chance=accuracy <= chance + 3 * math.sqrt(chance * (1 - chance) / tests),
-            reads=self._reads(progress),
-            wall_s=wall_s,
-            cpu_s=cpu_s,
-            versions=_versions(),
-            **figures,
+    def _up_to_now(self, k: int) -> Progress:
+        """Where trial k stands, with the time that it took here."""
+        progress, wall_s, cpu_s = self.progress[k], float(self.shares.wall_s[k]), float(self.shares.cpu_s[k])
+        return replace(
+            progress,
+            history=list(progress.history),
+            wall_s=progress.wall_s + wall_s,
+            cpu_s=progress.cpu_s + cpu_s,
+            charged_s=progress.charged_s + wall_s,
         )
-
-    def _reads(self, progress: Progress) -> int:
-        """Vectors read: each training sample forward and backward, each test and validation sample forward."""
-        samples = len(self.data.train_y)
-        trained = progress.epoch * samples + min(progress.batch * int(self.spec["batch"]), samples)
-        return 2 * trained + len(progress.history) * (len(self.data.test_y) + len(self.data.valid_y))
-
-
-@lru_cache(maxsize=1)
-def _versions() -> str:
-    from importlib.metadata import version
-
-    names = ("vcm-sweep", "torch", "aihwkit", "numpy", "numba")
-    return json.dumps({name: version(name) for name in names})

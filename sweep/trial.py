@@ -22,7 +22,7 @@ class Trial:
         factors: value of each factor, in its unit.
         inputs: all that determines the result but the seed, plain JSON types.
         seed: 63 bits; the named streams are its children.
-        deadline_s: wall time that the trial may take, amortised over its pack; no part of the key.
+        deadline_s: wall time that the trial may take, as its share of its pack's; no part of the key.
         start: absolute path of the first weights, "" without; the key holds their digest, not their place.
     """
 

@@ -178,7 +178,8 @@ def model(shape, classes):
 
 @pytest.mark.ray
 def test_workers_find_a_users_own_model_and_data(study: Path) -> None:
-    (study.parent / "device.py").write_text("raise RuntimeError('a neighbour of the study is not to be imported')")
+    for name in ("analysis", "device", "sweep", "cluster"):
+        (study.parent / f"{name}.py").write_text("raise RuntimeError('a neighbour of the study is not to be imported')")
     (study.parent / "my_cells.py").write_text(OWN)
     own = STUDY.replace("hidden = [8]", 'model = "my_cells:model"').replace('"digits"', '"my_cells:data"')
     study.write_text(own.replace("pack = 4", "").replace("n = 16\nreplicate_rows = 16", "n = 4"))

@@ -1,6 +1,9 @@
 """The contract that every executor meets: one record per trial, whatever happens to it."""
 
+import itertools
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -97,7 +100,7 @@ def make(request: pytest.FixtureRequest) -> Callable[..., Executor]:
 
 
 def some_trials(count: int) -> list[Trial]:
-    return list(SobolDesign(Study.from_text(TEXT)).trials())[:count]
+    return list(itertools.islice(SobolDesign(Study.from_text(TEXT)).trials(), count))
 
 
 def test_one_record_per_trial(make: Callable[..., Executor]) -> None:
@@ -149,6 +152,109 @@ def test_packs_are_taken_lazily(make: Callable[..., Executor]) -> None:
     next(running)
     assert taken < 20
     running.close()  # type: ignore[attr-defined]
+
+
+def test_a_trials_own_error_is_tried_again(make: Callable[..., Executor], tmp_path: Path) -> None:
+    trials, good = some_trials(4), make_task()
+    moody, stubborn = trials[1].key, trials[3].key
+
+    def sometimes(pack: Sequence[Trial]) -> list[TrialRecord]:
+        # In a pack, and alone for the first time.
+        for trial in pack:
+            tries = tmp_path / trial.key
+            with open(tries, "a") as file:
+                file.write(f"{len(pack)} ")
+            alone = tries.read_text().split().count("1")
+            if trial.key == stubborn or (trial.key == moody and alone < 2):
+                raise ValueError(f"attempt {alone}")
+        return good(pack)
+
+    records = {r.key: r for part in make(sometimes, retries=2).run([trials]) for r in part}
+    assert [records[t.key].status for t in trials] == ["ok", "ok", "ok", "error"]
+    assert records[stubborn].reason == "ValueError: attempt 3"
+    # The pack, its half, and alone.
+    assert [records[key].attempts for key in (moody, stubborn)] == [4, 5]
+    assert all(record.node for record in records.values())
+
+
+def test_out_of_memory_makes_smaller_packs(make: Callable[..., Executor]) -> None:
+    trials, good = some_trials(8), make_task()
+    fat = trials[5].key
+
+    def task(pack: Sequence[Trial]) -> list[TrialRecord]:
+        if len(pack) > 3 or any(t.key == fat for t in pack):
+            raise MemoryError("no room")
+        return good(pack)
+
+    records = {r.key: r for part in make(task).run([trials]) for r in part}
+    assert len(records) == 8
+    assert [records[t.key].status for t in trials] == ["ok"] * 5 + ["oom"] + ["ok"] * 2
+    assert records[fat].reason == "MemoryError: no room"
+
+
+def test_what_a_task_says_of_its_trials_is_kept(make: Callable[..., Executor]) -> None:
+    """A trial that diverged or was late is a record like another: it is not tried again, nor are its pack-mates."""
+    trials, good = some_trials(3), make_task()
+
+    def task(pack: Sequence[Trial]) -> list[TrialRecord]:
+        import dataclasses
+
+        records = good(pack)
+        for record, status in ((0, "diverged"), (1, "timeout")):
+            records[record] = dataclasses.replace(records[record], status=status, reason="said so")
+        return records
+
+    (records,) = make(task).run([trials])
+    assert [(r.status, r.attempts) for r in records] == [("diverged", 1), ("timeout", 1), ("ok", 1)]
+
+
+def test_numbers_that_are_no_longer_finite_end_one_trial(make: Callable[..., Executor]) -> None:
+    """A real training, with a NaN in the scores of one of two."""
+
+    def poisoned(pack: Sequence[Trial]) -> list[TrialRecord]:
+        import torch
+
+        from vcm_sweep.sweep import train
+        from vcm_sweep.sweep.cell_stack import CellStack
+
+        scores = CellStack.scores
+        CellStack.scores = lambda stack, x: scores(stack, x) * torch.tensor([1.0, float("nan")])[:, None, None]
+        try:
+            return train(pack)
+        finally:
+            CellStack.scores = scores
+
+    text = TEXT.replace("lr = 0.02", "lr = 0.02\ntrain_samples = 64\ntest_samples = 50").replace("-3.14159", "0.14159")
+    text = text.replace("3.141592653589793]", "0.3]")
+    (records,) = make(poisoned).run([list(SobolDesign(Study.from_text(text)).trials())[:2]])
+    assert [r.status for r in records] == ["ok", "diverged"]
+    assert "not finite" in records[1].reason
+
+
+def test_an_interrupt_passes_and_finish_leaves_nothing_running(make: Callable[..., Executor], tmp_path: Path) -> None:
+    trials, good = some_trials(30), make_task()
+
+    def slow(pack: Sequence[Trial]) -> list[TrialRecord]:
+        import time
+
+        for _ in range(5):
+            time.sleep(0.1)
+        return good(pack)
+
+    executor = make(slow)
+    records: list[TrialRecord] = []
+
+    def consume() -> None:
+        for part in executor.run([[trial] for trial in trials]):
+            records.extend(part)
+
+    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        consume()
+    records += [record for part in executor.finish(2.0) for record in part]
+    assert executor.activity() == {}
+    assert len({record.key for record in records}) == len(records) < 30
+    assert {record.status for record in records} <= {"ok"}
 
 
 @pytest.mark.ray

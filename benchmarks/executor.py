@@ -1,0 +1,141 @@
+"""What running on Ray costs: per trial, per pack, and how two workers compare with one.
+
+    python benchmarks/executor.py [--rounds 3] [--data-dir ROOT]
+
+Prints a table. Each row compares with the same work in this process or on one worker, in turns, as other work on the
+machine would favour one of them. One thread per worker.
+"""
+
+import argparse
+import functools
+import json
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import torch
+
+from vcm_sweep.cluster import RayExecutor
+from vcm_sweep.cluster.resources import PackNeeds
+from vcm_sweep.cluster.tasks import TrainSettings, train_from
+from vcm_sweep.sweep import Executor, InProcessExecutor, SobolDesign, Study, Trial, TrialRecord
+from vcm_sweep.sweep.data import load
+from vcm_sweep.sweep.shared_data import SharedData
+
+STUDIES = Path(__file__).parents[1] / "studies"
+TINY, PACK = 10_000, 250
+
+
+def nothing(pack: Sequence[Trial]) -> list[TrialRecord]:
+    """Records without work."""
+    return [TrialRecord(t.key, t.point, t.replicate, t.factors, t.seed, "ok") for t in pack]
+
+
+def spin(pack: Sequence[Trial]) -> list[TrialRecord]:
+    """A second of one core, by its CPU time."""
+    until = time.process_time() + 1.0
+    while time.process_time() < until:
+        sum(range(1000))
+    return nothing(pack)
+
+
+def timed(executor: Executor, packs: Sequence[Sequence[Trial]]) -> float:
+    """Seconds from the first pack to the last record, with the cluster already there."""
+    started = time.perf_counter()
+    done = sum(len(records) for records in executor.run(packs))
+    assert done == sum(map(len, packs))
+    return time.perf_counter() - started
+
+
+def overhead(rounds: int) -> None:
+    """Trials that cost nothing, in packs, on Ray."""
+    trials = [Trial(k, 0, {"x": 1.0}, {"k": k}, seed=k) for k in range(TINY)]
+    packs = [trials[i : i + PACK] for i in range(0, TINY, PACK)]
+    seconds = [timed(RayExecutor(nothing), packs) for _ in range(rounds)]
+    row("tiny trials in packs of 250", f"{1e3 * min(seconds) / TINY:.3f} ms per trial on Ray")
+    single = [[trial] for trial in trials[:500]]
+    seconds = [timed(RayExecutor(nothing), single) for _ in range(rounds)]
+    row("tiny trials, one by one", f"{1e3 * min(seconds) / 500:.1f} ms per pack on Ray")
+
+
+def scaling(rounds: int, packs: int) -> None:
+    """One worker and two, in turns; and what Ray and the driver take of the cores meanwhile, by CPU time.
+
+    A pack that asks for two of the two cores runs alone. The second figure does not depend on what else the machine
+    does: the speed that two workers would have if nothing but Ray and the driver disturbed them.
+    """
+    work = [[Trial(k, 0, {}, {"k": k}, seed=k)] for k in range(packs)]
+    ratios, possible = [], []
+    for _ in range(rounds):
+        one = timed(RayExecutor(spin, needs=PackNeeds(cpus=2)), work)
+        before = ray_cpu_s()
+        two = timed(RayExecutor(spin), work)
+        ratios.append(one / two)
+        possible.append(2 * packs / (packs + ray_cpu_s() - before))
+    row("two workers to one, a second of CPU per pack", f"{statistics.median(ratios):.2f} ({show(ratios)})")
+    row("the same by CPU time", f"{statistics.median(possible):.2f} ({show(possible)})")
+
+
+def ray_cpu_s() -> float:
+    """CPU seconds of this process and of Ray's own, without the workers."""
+    me = psutil.Process()
+    others = [child for child in me.children(recursive=True) if not child.name().startswith("ray::")]
+    return sum(sum(process.cpu_times()[:2]) for process in (me, *others))
+
+
+def training(rounds: int, data_dir: str | None) -> None:
+    """A pack of the MNIST study for one epoch of fewer samples, in this process and on Ray."""
+    text = (STUDIES / "mnist.toml").read_text()
+    text = text.replace("epochs = 10", "epochs = 1\ntrain_samples = 6400\ntest_samples = 1000")
+    study = Study.from_text(text)
+    trials = list(SobolDesign(study).trials())[:8]
+    plain = functools.partial(train_from, TrainSettings(data_dir))
+    sent = functools.partial(train_from, TrainSettings(), data=SharedData(load("mnist", data_dir)))
+    next(InProcessExecutor(plain).run([trials]))
+    timed(RayExecutor(sent), [trials, trials])
+    more, spent = [], []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        (records,) = RayExecutor(sent).run([trials])
+        wall = time.perf_counter() - started
+        inside = sum(record.wall_s for record in records)
+        spent.append(inside)
+        more.append(wall - inside)
+    text = f"{1e3 * min(more):.0f} ms per pack beside {min(spent):.1f} s of training on a tenth of an epoch"
+    row("a pack of 8 of the MNIST study", text)
+    row("the same for its 10 whole epochs", f"{100 * min(more) / (100 * min(spent)):.4f} % (computed)")
+
+
+def show(values: Sequence[float]) -> str:
+    """Lowest and highest."""
+    return f"{min(values):.2f} to {max(values):.2f}"
+
+
+def row(what: str, value: str) -> None:
+    """A line of the table."""
+    print(f"| {what} | {value} |", flush=True)
+
+
+def main() -> None:
+    """Start two workers, and measure."""
+    import ray
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--data-dir", default=os.environ.get("VCM_SWEEP_DATA"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    timed(RayExecutor(nothing), [[Trial(0, 0, {}, {}, seed=k)] for k in range(20)])
+    print(json.dumps({"cores": os.cpu_count(), "load": os.getloadavg()[0]}))
+    overhead(arguments.rounds)
+    scaling(arguments.rounds, 8)
+    training(arguments.rounds, arguments.data_dir)
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""What fits where, said before anything starts."""
+
+import pytest
+
+from vcm_sweep.cluster.nodes import Nodes
+from vcm_sweep.cluster.resources import PackNeeds, check_feasible
+from vcm_sweep.sweep import ExecutorError, Study, StudyError
+from vcm_sweep.sweep.specs import RunSpec
+
+
+@pytest.mark.parametrize(
+    ("needs", "node", "slots"),
+    [
+        (PackNeeds(), {"CPU": 8.0}, 8),
+        (PackNeeds(cpus=3), {"CPU": 8.0}, 2),
+        (PackNeeds(gpus=0.5), {"CPU": 8.0, "GPU": 1.0}, 2),
+        (PackNeeds(gpus=0.3), {"CPU": 16.0, "GPU": 2.0}, 6),  # three on each GPU, none across both
+        (PackNeeds(gpus=2), {"CPU": 8.0, "GPU": 3.0}, 1),
+        (PackNeeds(gpus=1), {"CPU": 8.0}, 0),
+        (PackNeeds(memory_gb=2), {"CPU": 8.0, "memory": 5.0 * 2**30}, 2),
+    ],
+)
+def test_packs_that_fit_into_a_node(needs: PackNeeds, node: dict[str, float], slots: int) -> None:
+    assert needs.slots(node) == slots
+
+
+def test_a_request_that_no_node_can_meet_names_the_nodes() -> None:
+    nodes = [("big", {"CPU": 64.0, "memory": 2.0**38}), ("small", {"CPU": 4.0, "GPU": 1.0, "memory": 2.0**33})]
+    check_feasible(PackNeeds(cpus=64), nodes)
+    with pytest.raises(ExecutorError) as failure:
+        check_feasible(PackNeeds(cpus=8, gpus=1), nodes)
+    text = str(failure.value)
+    assert "\n" not in text
+    for part in ("8 CPUs, 1 GPU", "big has 64 CPU, 0 GPU", "small has 4 CPU, 1 GPU, 8.0 GB", "gpus_per_pack"):
+        assert part in text
+
+
+@pytest.mark.parametrize(("device", "table", "gpus"), [("cpu", {}, 0.0), ("cuda", {}, 1.0), ("cuda", 0.25, 0.25)])
+def test_a_pack_takes_a_gpu_where_it_trains_on_one(device: str, table: object, gpus: float) -> None:
+    spec = RunSpec.from_table({} if table == {} else {"gpus_per_pack": table})
+    assert PackNeeds.of(spec, device).gpus == gpus
+
+
+def test_a_share_of_gpus_that_cannot_be_given_is_one_line() -> None:
+    with pytest.raises(StudyError, match=r"gpus_per_pack = 1.5 must be at most 1, or a whole number: take 1 or 2"):
+        RunSpec.from_table({"gpus_per_pack": 1.5})
+    with pytest.raises(StudyError, match="cpus_per_pack = 0"):
+        RunSpec.from_table({"cpus_per_pack": 0})
+
+
+def test_how_a_study_is_run_is_no_part_of_it() -> None:
+    text = """
+[study]
+name = "a"
+[network]
+hidden = [4]
+data = "digits"
+epochs = 1
+batch = 32
+lr = 0.02
+[[factor]]
+name = "T_0.global.mean"
+range = [283.0, 323.0]
+[[factor]]
+name = "read.noise.sigma"
+range = [0.0, 0.05]
+[design]
+n = 2
+"""
+    other = Study.from_text(
+        text + "[run]\nretries = 5\ncpus_per_pack = 2\ngpus_per_pack = 0.5\nmemory_gb_per_pack = 4\n"
+    )
+    assert other.run.retries == 5
+    assert other.digest == Study.from_text(text).digest
+
+
+def node(name: str, alive: bool = True, cpus: float = 4.0) -> dict[str, object]:
+    resources = {"CPU": cpus} if alive else {}
+    return {"NodeID": name, "Alive": alive, "Resources": resources, "NodeManagerHostname": f"host-{name}"}
+
+
+def test_when_every_capable_node_has_left_there_is_a_wait_and_then_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vcm_sweep.cluster import nodes as module
+
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    listed = [node("a"), node("head", cpus=0.0)]
+    nodes = Nodes(PackNeeds(), lambda: listed, patience_s=60.0)  # type: ignore[arg-type, return-value]
+    assert nodes.slots == 4
+    listed[0] = node("a", alive=False)
+    now[0] = 30.0
+    nodes.refresh()
+    assert (nodes.slots, nodes.lost) == (0, {"a"})
+    now[0] = 50.0
+    nodes.refresh()
+    now[0] = 100.0
+    with pytest.raises(ExecutorError, match="host-head has 0 CPU"):
+        nodes.refresh()
+    listed.append(node("b"))
+    now[0] = 102.0
+    nodes.refresh()
+    assert nodes.slots == 4
