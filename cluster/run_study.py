@@ -35,11 +35,11 @@ def with_run_options(study: Any, arguments: argparse.Namespace) -> Any:
     """The study with what the options say of its [run] table."""
     from vcm_sweep.sweep.specs import RunSpec
 
-    table = {name: value for name, value in vars(study.run).items() if (name, value) != ("pack", 0)}
-    for name in ("pack", "deadline_s"):
-        if getattr(arguments, name, None) is not None:
-            table[name] = getattr(arguments, name)
-    return dataclasses.replace(study, run=RunSpec.from_table(table))
+    given = {name: value for name in ("pack", "deadline_s") if (value := getattr(arguments, name, None)) is not None}
+    checked = RunSpec.from_table(given)
+    return dataclasses.replace(
+        study, run=dataclasses.replace(study.run, **{name: getattr(checked, name) for name in given})
+    )
 
 
 def run_study(
