@@ -131,7 +131,7 @@ def damaged(file: Path, key: str, how: str) -> None:
         content[-100] ^= 1
         file.write_bytes(content)
     elif how == "a digit of the progress":
-        file.write_bytes(file.read_bytes().replace(rb'\"batch\": 4', rb'\"batch\": 5'))
+        file.write_bytes(file.read_bytes().replace(rb"\"batch\": 4", rb"\"batch\": 5"))
     elif how == "a tensor less":
         save_checkpoint(file.parent, key, {name: t for name, t in tensors.items() if "log_n" not in name}, progress)
     elif how == "another shape":

@@ -1,7 +1,6 @@
 """Designs extend exactly, repeat rows evenly, and give every trial seeds of its own."""
 
 import numpy as np
-
 import pytest
 
 from vcm_sweep.sweep import Design, SobolDesign, Study, StudyError, build_design

@@ -123,7 +123,7 @@ def test_an_extended_study_is_gone_on_with_from_its_folder(tmp_path: Path) -> No
     study, out = Study.from_text(TEXT), tmp_path / "out"
     run(study, InProcessExecutor(Noting()), out)
     extend(out, to=32)
-    with pytest.raises(StoreError, match="since it was extended: go on with vcm-sweep resume .*out"):
+    with pytest.raises(StoreError, match=r"since it was extended: go on with vcm-sweep resume .*out"):
         run(study, InProcessExecutor(Noting()), out)
     run(Store.open(out).study, InProcessExecutor(Noting()), out)
     assert open_results(out).counts() == {"ok": 128}
