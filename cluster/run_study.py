@@ -71,18 +71,15 @@ def run_study(
     try:
         with ProgressBar(study.name, quiet=arguments.json) as bar:
             results = run(study, executor_of(arguments, settings), out, bar, retry, pack, reuse)
+            report = {} if arguments.no_report else _written_report(results, folder)
     except KeyboardInterrupt:
         if not holds_study(folder):
             raise
         _say_how_to_go_on(arguments, folder)
         return EXIT_INTERRUPTED
     counts = results.counts()
-    values: dict[str, Any] = {"folder": str(folder), **counts}
     failed = sum(counts.values()) - counts["ok"]
-    if not arguments.no_report:
-        values |= _written_report(results, folder)
-    values |= _next(folder, study, failed)
-    show(arguments, values)
+    show(arguments, {"folder": str(folder), **counts, **report, **_next(folder, study, failed)})
     return EXIT_FAILED_TRIALS if failed else 0
 
 
