@@ -66,7 +66,7 @@ def _costs(
     from .pilot import learned, pilot
 
     measured = pilot(
-        size.order.design, lambda task: executor_of(arguments, settings, task), settings, pack, arguments.pilot_s
+        size.order.design, lambda task: executor_of(arguments, study, settings, task), settings, pack, arguments.pilot_s
     )
     if not measured.points:
         from vcm_sweep.sweep.errors import StudyError

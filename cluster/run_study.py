@@ -68,9 +68,10 @@ def run_study(
         settings = dataclasses.replace(settings, checkpoints=place, checkpoint_s=study.run.checkpoint_s)
     _stop_as_by_ctrl_c()
     pack = pack_of(study, settings, workers_of(arguments))
+    executor = executor_of(arguments, study, settings)
     try:
-        with ProgressBar(study.name, quiet=arguments.json) as bar:
-            results = run(study, executor_of(arguments, settings), out, bar, retry, pack, reuse)
+        with ProgressBar(study.name, quiet=arguments.json) as progress:
+            results = run(study, executor, out, progress, retry, pack, reuse)
             report = {} if arguments.no_report else _written_report(results, folder)
     except KeyboardInterrupt:
         if not holds_study(folder):
@@ -161,8 +162,8 @@ def pack_of(study: Any, settings: Any, workers: int) -> int:
     return choose_pack(study, settings.data_dir, workers, settings.device)
 
 
-def executor_of(arguments: argparse.Namespace, settings: Any, task: Any = None) -> Any:
-    """Where the options want trials to run; what runs there is training, or another task."""
+def executor_of(arguments: argparse.Namespace, study: Any, settings: Any, task: Any = None) -> Any:
+    """Where the options want the study's trials to run; what runs there is training, or another task."""
     from .tasks import train_from
 
     task = task or functools.partial(train_from, settings)
