@@ -33,12 +33,11 @@ def with_run_options(study: Any, arguments: argparse.Namespace) -> Any:
     """The study with what the options say of its [run] table."""
     from vcm_sweep.sweep.specs import RunSpec
 
-    auto = {"pack": 0, "gpus_per_pack": None}
-    table = {name: value for name, value in vars(study.run).items() if name not in auto or value != auto[name]}
-    for name in ("pack", "deadline_s"):
-        if getattr(arguments, name, None) is not None:
-            table[name] = getattr(arguments, name)
-    return dataclasses.replace(study, run=RunSpec.from_table(table))
+    given = {name: value for name in ("pack", "deadline_s") if (value := getattr(arguments, name, None)) is not None}
+    checked = RunSpec.from_table(given)
+    return dataclasses.replace(
+        study, run=dataclasses.replace(study.run, **{name: getattr(checked, name) for name in given})
+    )
 
 
 def run_study(
@@ -66,18 +65,15 @@ def run_study(
     try:
         with watched(study.name, folder, executor, quiet=arguments.json) as progress:
             results = run(study, executor, out, progress, retry, pack, reuse)
+            report = {} if arguments.no_report else _written_report(results, folder)
     except KeyboardInterrupt:
         if not holds_study(folder):
             raise
         _say_how_to_go_on(arguments, folder)
         return EXIT_INTERRUPTED
     counts = results.counts()
-    values: dict[str, Any] = {"folder": str(folder), **counts}
     failed = sum(counts.values()) - counts["ok"]
-    if not arguments.no_report:
-        values |= _written_report(results, folder)
-    values |= _next(folder, study, failed)
-    show(arguments, values)
+    show(arguments, {"folder": str(folder), **counts, **report, **_next(folder, study, failed)})
     return EXIT_FAILED_TRIALS if failed else 0
 
 
@@ -153,7 +149,7 @@ def pack_of(study: Any, settings: Any, workers: int) -> int:
 
 
 def executor_of(arguments: argparse.Namespace, study: Any, settings: Any, task: Any = None) -> Any:
-    """Where the options want trials to run; what runs there is training, or another task."""
+    """Where the options want the study's trials to run; what runs there is training, or another task."""
     from vcm_sweep.sweep.data import load
 
     from .tasks import train_from

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import tomllib
 from pathlib import Path
 
 from .design import Design, build_design
@@ -85,8 +86,13 @@ def _edited(study: Study, wanted: DesignSpec) -> Study:
     for name in ("n", "replicates", "replicate_rows"):
         if getattr(wanted, name) != getattr(study.design, name):
             text = _with_value(text, name, getattr(wanted, name))
-    made = Study.from_text(text, study.frozen)
-    if made.design != wanted or {**made.canonical(), "design": 0} != {**study.canonical(), "design": 0}:
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        made = None
+    else:
+        made = Study.from_text(text, study.frozen)
+    if made is None or made.canonical() != dataclasses.replace(study, design=wanted).canonical():
         raise StudyError(
             "the study file gives its [design] in a form that cannot be edited line by line: write the longer study "
             "file yourself, and run it with --reuse and this folder"

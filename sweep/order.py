@@ -10,7 +10,7 @@ from .trial import Trial, TrialRecord
 
 MIN_PILOT = 8
 # Beyond these more records would not change the order.
-_MOST_LEARNED = 1 << 14
+MOST_LEARNED = 1 << 14
 
 
 def corner_points(design: Design, count: int = MIN_PILOT) -> Indices:
@@ -57,7 +57,7 @@ class Order:
     def learn(self, points: Iterable[int], seconds: Iterable[float]) -> None:
         """Take in what trials of these points have cost (s)."""
         for point, cost in zip(points, seconds, strict=True):
-            if np.isfinite(cost) and cost > 0 and len(self._points) < _MOST_LEARNED:
+            if np.isfinite(cost) and cost > 0 and len(self._points) < MOST_LEARNED:
                 self._points.append(int(point))
                 self._seconds.append(float(cost))
         if len(self._points) >= self._learn_at:

@@ -11,7 +11,7 @@ from .design import build_design
 from .errors import StoreError
 from .executor import Executor
 from .folder import Folder
-from .order import Order
+from .order import MOST_LEARNED, Order
 from .results import Results
 from .reuse import RESULTS, missing, siblings, take_over_equal
 from .store import Store, holds_study
@@ -79,6 +79,9 @@ def run(
         _refuse_shorter(study, folder)
     with Store.create(study, folder) as store:
         design = build_design(study)
+        if progress:
+            # Whoever listens hears of what is taken over, too.
+            progress(len(design) - len(missing(store, design)), len(design), [])
         if directory is None and fresh:
             take_over_equal(store, design, siblings(folder, study.name), lenient=True)
         take_over_equal(store, design, reuse)
@@ -100,9 +103,9 @@ def _refuse_shorter(study: Study, folder: Folder) -> None:
 
 
 def known_costs(store: Store) -> tuple[list[int], list[float]]:
-    """(points, CPU seconds) of what is finished."""
+    """(points, CPU seconds) of finished trials, as many as tell something."""
     table = store.table(["point", "status", "cpu_s"])
-    table = table.filter(pc.equal(table["status"], pa.scalar("ok"))).drop_null()
+    table = table.filter(pc.equal(table["status"], pa.scalar("ok"))).drop_null().slice(0, MOST_LEARNED)
     return table["point"].to_pylist(), table["cpu_s"].to_pylist()
 
 

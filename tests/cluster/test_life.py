@@ -1,0 +1,226 @@
+"""The life of a study from the command line: planned, stopped, gone on with, retried, made longer."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+COMMAND = [sys.executable, "-m", "vcm_sweep.cluster.cli"]
+STUDY = """
+[study]
+name = "small"
+[network]
+hidden = [8]
+data = "digits"
+epochs = 1
+batch = 32
+lr = 0.02
+train_samples = 320
+test_samples = 100
+[[factor]]
+name = "mismatch.global.mean"
+range = [-0.5, 0.5]
+[[factor]]
+name = "r.d2d.sigma"
+range = [0.0, 0.08]
+[design]
+n = 8         # base points
+replicate_rows = 8
+[run]
+pack = 4
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(STUDY)
+    return path
+
+
+def call(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def said(*arguments: object, **options: object) -> dict[str, object]:
+    done = call(*arguments, "--json", **options)
+    assert done.returncode in (0, 6), done.stderr
+    return json.loads(done.stdout.strip().splitlines()[-1])  # type: ignore[no-any-return]
+
+
+def rows(out: Path) -> list[dict[str, object]]:
+    parts = sorted((out / "parts").glob("*.parquet"))
+    return [row for part in parts for row in pq.ParquetFile(part).read(use_threads=False).to_pylist()]
+
+
+def test_plan_run_resume_retry_extend(study: Path) -> None:
+    """With a deadline that no trial meets at first; what is printed last is what works next."""
+    here = {"cwd": study.parent}
+    first = said("run", study, "--in-process", "--no-report", "--deadline-s", 0.1, "--pack", 2, **here)
+    # Packs of two have twice the deadline; on a slow machine all are late.
+    assert first.get("timeout", 0) + first.get("ok", 0) == 40
+    out = study.parent / str(first["folder"])
+    if first.get("timeout"):
+        assert str(first["next"]).startswith(f"vcm-sweep retry {first['folder']}")
+        refused = call("retry", out, "--only", "timout", **here)
+        assert refused.returncode == 2
+        assert "--only 'timout' must be one or more of diverged, timeout, oom" in refused.stderr
+        assert refused.stderr.count("\n") == 1
+    again = said("retry", out, "--only", "timeout", "--in-process", "--no-report", "--deadline-s", 600, **here)
+    assert again["ok"] == 40
+    assert again["next"] == f"vcm-sweep analyze {out}"
+    longer = said("extend", out, "--to", 16, "--no-run", **here)
+    assert (longer["n"], longer["trials_added"]) == ("8 -> 16", 32)
+    assert "n = 16         # base points" in (out / "study.toml").read_text()
+    kept = {row["key"]: row["accuracy"] for row in rows(out) if row["status"] == "ok"}
+    assert said(*str(longer["next"]).split()[1:], "--in-process", "--no-report", **here)["ok"] == 72
+    finished = [row for row in rows(out) if row["status"] == "ok"]
+    assert len(finished) == len({row["key"] for row in finished}) == 72
+    assert kept.items() <= {row["key"]: row["accuracy"] for row in finished}.items()
+    assert call("run", study, "--out", out, "--in-process", **here).returncode == 3
+
+
+def test_plan_says_what_it_will_cost_and_makes_nothing(study: Path) -> None:
+    """From corners of the ranges; of long trainings from their beginning."""
+    study.write_text(STUDY.replace("epochs = 1", "epochs = 4000").replace("n = 8", "n = 64"))
+    values = said("plan", study, "--in-process", "--pilot-s", 4, "--failure-rate", 0.1, cwd=study.parent)
+    assert (values["points"], values["trials"], values["done"], values["packs_to_run"]) == (256, 264, 0, 66)
+    assert values["blocks_lost"] == pytest.approx(1 - 0.9**4)
+    assert "a pilot of 8 rows" in str(values["cost_from"])
+    assert "% of an epoch" in str(values["cost_from"])
+    low, high = values["core_hours_interval"]  # type: ignore[misc]
+    assert 0 < low < values["core_hours"] < high
+    assert values["trial_s_median"] <= values["trial_s_p95"]  # type: ignore[operator]
+    assert values["wall_hours"] == pytest.approx(264 * values["core_hours"] / 264, rel=0.3)  # type: ignore[operator]
+    assert [path.name for path in study.parent.iterdir()] == ["small.toml"]
+
+
+def test_what_plan_extrapolates_is_what_training_takes(study: Path) -> None:
+    """Within a factor of two on a busy machine: CPU time of a beginning, and of the whole."""
+    long = STUDY.replace("epochs = 1", "epochs = 40")
+    study.write_text(long)
+    part = said("plan", study, "--in-process", "--pilot-s", 1, cwd=study.parent)
+    assert "extrapolated" in str(part["cost_from"])
+    study.write_text(long.replace("n = 8 ", "n = 2 ").replace("replicate_rows = 8", ""))
+    done = said("run", study, "--in-process", "--no-report", cwd=study.parent)
+    spent = [float(str(row["cpu_s"])) for row in rows(study.parent / str(done["folder"]))]
+    assert 0.5 < float(str(part["trial_s_median"])) / sorted(spent)[len(spent) // 2] < 2
+
+
+def test_ctrl_c_says_what_is_kept_and_how_to_go_on(study: Path) -> None:
+    study.write_text(STUDY.replace("n = 8", "n = 64"))
+    out = study.parent / "out"
+    for how in (signal.SIGINT, signal.SIGTERM):
+        command = [*COMMAND, "run", str(study), "--out", str(out), "--in-process", "--no-report"]
+        running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        until, before = time.monotonic() + 120, len(rows(out))
+        while len(list(out.glob("parts/*.parquet"))) == 0 or len(rows(out)) == before:
+            assert time.monotonic() < until
+            assert running.poll() is None
+            time.sleep(0.05)
+        running.send_signal(how)
+        _, errors = running.communicate(timeout=60)
+        assert running.returncode == 130
+        kept = len(rows(out))
+        assert before < kept < 264
+        line = errors.strip().splitlines()[-1]
+        assert line == (
+            f"vcm-sweep: interrupted; {kept} of 264 trials are kept in {out}; go on with: vcm-sweep resume {out}"
+        )
+        assert "Traceback" not in errors
+
+
+def test_a_study_of_trajectories_runs_and_says_that_it_cannot_be_analysed_yet(study: Path) -> None:
+    study.write_text(STUDY.replace("n = 8", 'method = "morris"\nn = 8'))
+    out = study.parent / "out"
+    done = said("run", study, "--out", out, "--in-process")
+    assert done["ok"] == 8 * 3 + 8
+    assert "no_report" in done
+    for name in ("analyze", "report"):
+        refused = call(name, out)
+        assert refused.returncode == 5
+        assert "morris" in refused.stderr
+        assert refused.stderr.count("\n") == 1
+
+
+# A driver that is forked from a process which has loaded and compiled everything: it is killed within its first
+# seconds of real work, not while it imports torch.
+DRIVER = """
+import os, sys, functools, random
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from vcm_sweep.sweep import InProcessExecutor, Study, build_design, run, train
+from vcm_sweep.sweep import checkpoint, running, results, training, store
+study = Study.from_toml(sys.argv[1])
+out = Path(sys.argv[2])
+train(list(build_design(study).trials(range(2))))
+task = functools.partial(train, checkpoints=str(out / "checkpoints"), checkpoint_s=0.05)
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        run(study, InProcessExecutor(task), out)
+        os._exit(0)
+    print(child, flush=True)
+    _, status = os.waitpid(child, 0)
+    print(os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_driver_killed_twenty_times_loses_nothing_and_does_nothing_twice(study: Path) -> None:
+    """Real trainings, a real store, kill -9 at random moments; in the end it is as if nothing had happened."""
+    study.write_text(STUDY.replace("n = 8 ", "n = 128 ").replace("epochs = 1", "epochs = 2"))
+    out, whole, drivers = study.parent / "out", study.parent / "whole", []
+
+    def driver(where: Path) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", DRIVER, str(study), str(where)]
+        drivers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        return drivers[-1]
+
+    def turn(process: subprocess.Popen[str], seconds: float | None) -> int:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        child = int(process.stdout.readline())
+        if seconds is not None:
+            time.sleep(seconds)
+            subprocess.run(["kill", "-9", str(child)], check=False)
+        return int(process.stdout.readline())
+
+    try:
+        rng, victim = random.Random(5), driver(out)
+        held: dict[object, object] = {}
+        killed = 0
+        while killed < 20:
+            if turn(victim, rng.uniform(0.05, 1.2)) != signal.SIGKILL:
+                break
+            killed += 1
+            found = rows(out)
+            now = {row["key"]: row["accuracy"] for row in found}
+            assert len(now) == len(found), "a trial is there twice"
+            assert held.items() <= now.items(), "a trial is lost"
+            held = now
+        assert killed == 20
+        assert 0 < len(held) < 520
+        assert turn(victim, None) == 0
+        assert turn(driver(whole), None) == 0
+    finally:
+        for process in drivers:
+            process.kill()
+            process.wait()
+    assert not (out / "checkpoints").exists()
+    spent = ("wall_s", "cpu_s", "node", "attempts")
+    one, other = (
+        sorted(({k: v for k, v in row.items() if k not in spent} for row in rows(where)), key=lambda row: row["key"])
+        for where in (out, whole)
+    )
+    assert len(one) == len({row["key"] for row in one}) == 520
+    assert one == other

@@ -1,0 +1,133 @@
+"""A study is made longer in its folder: what is finished stays as it is, and its comments too."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from vcm_sweep.sweep import (
+    InProcessExecutor,
+    Store,
+    Study,
+    StudyError,
+    Trial,
+    TrialRecord,
+    build_design,
+    extend,
+    open_results,
+    run,
+)
+from vcm_sweep.sweep.extension import extended
+
+TEXT = """\
+[study]
+name = "tiny"
+[network]
+hidden = [8]
+data = "digits"
+epochs = 1
+batch = 32
+lr = 0.02
+[[factor]]
+name = "r.d2d.sigma"
+range = [0.0, 0.08]
+[[factor]]
+name = "read.noise.sigma"
+range = [0.0, 0.05]   # n = 3 is not what is edited
+[design]  # ours
+n = 16    # base points
+replicate_rows = 5
+[run]
+pack = 4
+"""
+MORRIS = TEXT.replace("[design]  # ours\n", '[design]  # ours\nmethod = "morris"\n')
+
+
+def fast(pack: Sequence[Trial]) -> list[TrialRecord]:
+    return [TrialRecord(t.key, t.point, t.replicate, t.factors, t.seed, "ok", accuracy=t.seed / 2**63) for t in pack]
+
+
+def refused(pack: Sequence[Trial]) -> list[TrialRecord]:
+    raise AssertionError("this is done already")
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "parts").glob("*.parquet")}
+
+
+@pytest.mark.parametrize("text", [TEXT, MORRIS], ids=["sobol", "morris"])
+def test_every_finished_point_is_reused_exactly(text: str, tmp_path: Path) -> None:
+    study, out = Study.from_text(text), tmp_path / "out"
+    run(study, InProcessExecutor(fast), out)
+    before, parts = {t.key for t in build_design(study).trials()}, bytes_of(out)
+    ran: list[str] = []
+
+    def noting(pack: Sequence[Trial]) -> list[TrialRecord]:
+        ran.extend(trial.key for trial in pack)
+        return fast(pack)
+
+    _, longer = extend(out, to=32)
+    after = {t.key for t in build_design(longer).trials()}
+    assert before < after
+    results = run(longer, InProcessExecutor(noting), out)
+    assert len(ran) == len(set(ran))
+    assert set(ran) == after - before
+    assert results.counts() == {"ok": len(after)}
+    assert bytes_of(out).items() >= parts.items()
+    assert open_results(out).blocks().shape[0] == 32
+    # Again after a new start, from what the folder says alone.
+    run(Store.open(out).study, InProcessExecutor(refused), out)
+
+
+def test_only_the_designs_lines_change() -> None:
+    longer = extended(Study.from_text(TEXT), to=64, replicates=2)
+    expected = TEXT.replace("n = 16    #", "n = 64    #").replace("# ours\n", "# ours\nreplicates = 2\n")
+    assert longer.text == expected
+
+
+@pytest.mark.parametrize("table", ["", "[design]\nn = 16\n"])
+def test_replicates_are_added_where_nothing_was_said(table: str) -> None:
+    study = Study.from_text(TEXT[: TEXT.index("[design]")] + (table or "[design]\nn=1_6\n"))
+    assert extended(study, replicates=3).design.replicates == 3
+    assert extended(study, to=32).design.n == 32
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"to": 8}, "--to 8 is less than the 16 that the study has: a design only grows"),
+        ({"replicates": 0}, "--replicates 0 is less than the 1"),
+        ({"to": 24}, r"n = 24 must be a power of 2, as Sobol points need: 32"),
+        ({"to": 16}, "nothing would be added: the study has n = 16, replicates = 1, replicate_rows = 5"),
+        ({"replicate_rows": 4}, "--replicate-rows 4 leaves out second runs that the study has: give at least 5"),
+    ],
+)
+def test_what_is_no_extension_is_one_line_and_changes_nothing(
+    options: dict[str, int], words: str, tmp_path: Path
+) -> None:
+    Store.create(Study.from_text(TEXT), tmp_path / "out")
+    with pytest.raises(StudyError, match=words) as refusal:
+        extend(tmp_path / "out", **options)
+    assert "\n" not in str(refusal.value)
+    assert (tmp_path / "out" / "study.toml").read_text() == TEXT
+
+
+def test_second_runs_that_are_finished_stay_part_of_the_design() -> None:
+    """More repeated rows than base points: their order depends on n, and so would which ones are repeated."""
+    study = Study.from_text(TEXT.replace("replicate_rows = 5", "replicate_rows = 24"))
+    longer = extended(study, to=64)
+    assert longer.design.replicate_rows > 24
+    places = {(t.point, t.replicate) for t in build_design(longer).trials()}
+    assert {(t.point, t.replicate) for t in build_design(study).trials()} <= places
+    more = extended(study, replicates=2, replicate_rows=0)
+    assert {(t.point, t.replicate) for t in build_design(more).trials()} > {
+        (t.point, t.replicate) for t in build_design(study).trials()
+    }
+
+
+def test_a_design_that_cannot_be_edited_is_one_line() -> None:
+    text = TEXT[: TEXT.index("[design]")].replace('[study]\nname = "tiny"\n', "")
+    study = Study.from_text('design = {n = 16}\n[study]\nname = "tiny"\n' + text)
+    with pytest.raises(StudyError, match="cannot be edited line by line: write the longer study file yourself") as said:
+        extended(study, to=32)
+    assert "\n" not in str(said.value)
