@@ -108,11 +108,11 @@ def _run(arguments: argparse.Namespace) -> int:
     executor = _executor(arguments, settings)
     with watched(study.name, directory, executor, quiet=arguments.json) as progress:
         results = run(study, executor, directory, progress, arguments.retry, pack)
+        # Before the run says that it is done: whoever waits for that may fetch the report at once.
+        report = {} if arguments.no_report else written_report(results, directory)
     counts = results.counts()
-    values: dict[str, Any] = {"folder": str(directory), **counts}
+    values: dict[str, Any] = {"folder": str(directory), **counts, **report}
     failed = sum(counts.values()) - counts["ok"]
-    if not arguments.no_report:
-        values |= written_report(results, directory)
     show(arguments, values)
     return EXIT_FAILED_TRIALS if failed else 0
 
