@@ -186,7 +186,7 @@ class Session:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
-        self._asked = False
+        self._asked = self._reported = False
 
     @property
     def figures(self) -> Figures:
@@ -206,6 +206,9 @@ class Session:
         """Take in what ``run`` reports."""
         with self._lock:
             self._tally.take(done, total, records)
+        if not self._reported:
+            self._reported = True
+            self._close_dead_runs()
         if self._thread is None:
             self._begin()
         # ray.init puts a handler of its own in place of ours, which would end the run without its last records.
@@ -248,6 +251,14 @@ class Session:
             for noted in read_sessions(self.folder):
                 if noted.id == self.state.id:
                     self.state = dataclasses.replace(self.state, started=noted.started, job=noted.job, beat=noted.beat)
+
+    def _close_dead_runs(self) -> None:
+        """The folder is this run's alone now, so one before it that says it is running was killed."""
+        with suppress(OSError):
+            for other in read_sessions(self.folder):
+                if other.open and other.id < self.state.id:
+                    reason = f"it was not heard of any more when {self.state.id} took over"
+                    write_state(self.folder, dataclasses.replace(other, state="interrupted", reason=reason))
 
     def _begin(self) -> None:
         logger = logging.getLogger("vcm_sweep")
