@@ -100,10 +100,18 @@ def read_sessions(folder: Folder) -> list[SessionState]:
 
 
 def latest_session(folder: Folder) -> SessionState | None:
-    """The run that matters: the latest that is not over, else the latest."""
+    """The run that matters: one that says it is running, else the latest."""
     sessions = read_sessions(folder)
-    candidates = [s for s in sessions if s.open] or sessions
+    candidates = [s for s in sessions if s.state == "running"] or sessions
     return candidates[-1] if candidates else None
+
+
+def close_dead_runs(folder: Folder, successor: str) -> None:
+    """Note of runs that say they are under way that they are not: ``successor`` has the folder to itself now."""
+    for other in read_sessions(folder):
+        if other.open and other.id < successor:
+            reason = f"it was not heard of any more when {successor} took over"
+            write_state(folder, dataclasses.replace(other, state="interrupted", reason=reason))
 
 
 def mark_failed(folder: Folder, session: str, reason: str) -> None:
@@ -208,7 +216,8 @@ class Session:
             self._tally.take(done, total, records)
         if not self._reported:
             self._reported = True
-            self._close_dead_runs()
+            with suppress(OSError):
+                close_dead_runs(self.folder, self.state.id)
         if self._thread is None:
             self._begin()
         # ray.init puts a handler of its own in place of ours, which would end the run without its last records.
@@ -251,14 +260,6 @@ class Session:
             for noted in read_sessions(self.folder):
                 if noted.id == self.state.id:
                     self.state = dataclasses.replace(self.state, started=noted.started, job=noted.job, beat=noted.beat)
-
-    def _close_dead_runs(self) -> None:
-        """The folder is this run's alone now, so one before it that says it is running was killed."""
-        with suppress(OSError):
-            for other in read_sessions(self.folder):
-                if other.open and other.id < self.state.id:
-                    reason = f"it was not heard of any more when {self.state.id} took over"
-                    write_state(self.folder, dataclasses.replace(other, state="interrupted", reason=reason))
 
     def _begin(self) -> None:
         logger = logging.getLogger("vcm_sweep")
