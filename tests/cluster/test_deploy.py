@@ -209,5 +209,6 @@ def test_the_slurm_script_starts_head_workers_and_study_with_a_slurm_that_is_pla
         s for part in (work / "out" / "parts").glob("*.parquet") for s in pq.read_table(part)["status"].to_pylist()
     ]
     assert statuses == ["ok"] * 16
+    assert done.stdout.count("Ray runtime started") == 2, "a head and a worker"
     assert not list(work.glob(".vcm-sweep-token-*")), "the token is gone with the job"
     assert not (work / "requeued").exists()
