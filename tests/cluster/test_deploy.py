@@ -84,7 +84,7 @@ def test_all_of_them_mean_one_image_one_ray_and_a_token() -> None:
 
 
 def test_the_commands_in_them_are_ours() -> None:
-    entry = shlex.split(read("rayjob.yaml")["spec"]["entrypoint"])
+    entry = shlex.split(read("rayjob.yaml")["spec"]["entrypoint"].partition("||")[0])
     lines = [entry]
     for file in DEPLOY.iterdir():
         for line in file.read_text().splitlines():
