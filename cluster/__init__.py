@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-_EXPORTS = {"RayExecutor": "ray_executor", "main": "cli"}
+_EXPORTS = {"LiveView": "progress", "RayExecutor": "ray_executor", "main": "cli"}
 
 __all__ = sorted(_EXPORTS)
 

@@ -10,7 +10,6 @@ from pyarrow import fs
 from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.imports import one_line
-from vcm_sweep.sweep.store import Store
 
 # States of trainings under way, and who holds the folder: of use to the running study alone.
 _LEFT_OUT = ("checkpoints", "lock", "lease")
@@ -58,15 +57,19 @@ def _check_target(source: Folder, target: Folder) -> None:
         raise StoreError(f"{target} is the results folder itself: name another one")
     if target.exists("frozen.json") and target.exists("study.toml"):
         same = all(_digest(source, name) == _digest(target, name) for name in ("study.toml", "frozen.json"))
-        if not same and Store.open(local).study.digest not in _shorter_studies(source):
+        if not same and not _extended(source, local):
             raise StoreError(f"{target} holds another study: name another folder, or an empty one")
     elif local.exists() and any(not p.name.startswith(".") for p in local.iterdir()) and not target.exists("parts"):
         raise StoreError(f"{target} is not empty and holds no study: name another folder")
 
 
-def _shorter_studies(source: Folder) -> list[str]:
-    """Digests of the studies that this one was extended from."""
-    return list(json.loads(source.read("lineage.json"))) if source.exists("lineage.json") else []
+def _extended(source: Folder, local: Path) -> bool:
+    """Whether the study of the source was extended from that of the local copy."""
+    if not source.exists("lineage.json"):
+        return False
+    from vcm_sweep.sweep.store import Store
+
+    return Store.open(local).study.digest in json.loads(source.read("lineage.json"))
 
 
 def _digest(folder: Folder, name: str) -> str:

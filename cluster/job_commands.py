@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .commands import AddCommand, positive, show
+from .commands import EXIT_INTERRUPTED, AddCommand, positive, show
 
 _FOLLOW_S = 2.0
 
@@ -94,7 +94,10 @@ def _logs(arguments: argparse.Namespace) -> int:
             print(json.dumps(line) if arguments.json else _log_words(line), flush=True)
         if over or not arguments.follow:
             return 0
-        time.sleep(_FOLLOW_S)
+        try:
+            time.sleep(_FOLLOW_S)
+        except KeyboardInterrupt:  # the usual way out, and nothing of the run's
+            return EXIT_INTERRUPTED
 
 
 def _log_words(line: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.folder import Folder
-from vcm_sweep.sweep.session import SessionState, latest_session, new_id, silent_sessions, write_state
+from vcm_sweep.sweep.session import SessionState, close_dead_runs, latest_session, new_id, silent_sessions, write_state
 from vcm_sweep.sweep.session_log import utc_now
 from vcm_sweep.sweep.store import Store
 from vcm_sweep.sweep.study import Study
@@ -73,6 +73,7 @@ def submit(
         place: Any = folder.local or where
         Store.create(study, place)
         _refuse_a_second_run(folder, cluster)
+        close_dead_runs(folder, session)
         state = SessionState(session, state="submitted", command=command, started=utc_now(), seen=utc_now())
         name = f"vcm-sweep-{study.name}-{session}"
         state = dataclasses.replace(state, job={"address": cluster.address, "id": name})

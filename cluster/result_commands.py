@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .commands import AddCommand, positive, show
+from .commands import EXIT_INTERRUPTED, AddCommand, positive, show
 
 
 def add_result_commands(command: AddCommand) -> None:
@@ -28,7 +28,10 @@ def _status(arguments: argparse.Namespace) -> int:
 
     results = open_results(arguments.dir)
     if arguments.watch:
-        watch(arguments.dir, results.study.name, arguments.interval, arguments.json)
+        try:
+            watch(arguments.dir, results.study.name, arguments.interval, arguments.json)
+        except KeyboardInterrupt:  # the usual way out, and nothing of the run's
+            return EXIT_INTERRUPTED
         # What the records say, now that the run is over.
         results = open_results(arguments.dir)
     counts = results.counts()

@@ -100,10 +100,18 @@ def read_sessions(folder: Folder) -> list[SessionState]:
 
 
 def latest_session(folder: Folder) -> SessionState | None:
-    """The run that matters: the latest that is not over, else the latest."""
+    """The run that matters: one that says it is running, else the latest."""
     sessions = read_sessions(folder)
-    candidates = [s for s in sessions if s.open] or sessions
+    candidates = [s for s in sessions if s.state == "running"] or sessions
     return candidates[-1] if candidates else None
+
+
+def close_dead_runs(folder: Folder, successor: str) -> None:
+    """Note of runs that say they are under way that they are not: ``successor`` has the folder to itself now."""
+    for other in read_sessions(folder):
+        if other.open and other.id < successor:
+            reason = f"it was not heard of any more when {successor} took over"
+            write_state(folder, dataclasses.replace(other, state="interrupted", reason=reason))
 
 
 def mark_failed(folder: Folder, session: str, reason: str) -> None:
@@ -186,7 +194,7 @@ class Session:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
-        self._asked = False
+        self._asked = self._reported = False
 
     @property
     def figures(self) -> Figures:
@@ -206,6 +214,10 @@ class Session:
         """Take in what ``run`` reports."""
         with self._lock:
             self._tally.take(done, total, records)
+        if not self._reported:
+            self._reported = True
+            with suppress(OSError):
+                close_dead_runs(self.folder, self.state.id)
         if self._thread is None:
             self._begin()
         # ray.init puts a handler of its own in place of ours, which would end the run without its last records.

@@ -131,8 +131,11 @@ def read_log(
     A line that is only half there yet ends its segment.
     """
     known = after or {}
+    newest = {name.rpartition("-")[0]: name for name in sorted(known)}
     for name in folder.names(LOGS, ".jsonl"):
-        if session is not None and name.rpartition("-")[0] != session:
+        owner = name.rpartition("-")[0]
+        # A segment is complete when there is a later one.
+        if (session is not None and owner != session) or name < newest.get(owner, ""):
             continue
         try:
             content = folder.read(f"{LOGS}/{name}")

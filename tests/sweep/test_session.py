@@ -191,6 +191,18 @@ def test_a_killed_run_is_silent_and_a_living_one_is_not_whatever_the_clocks_say(
     assert silent == {"dead-0", "dead-1"}
 
 
+def test_a_run_that_takes_over_closes_what_was_killed(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    write_state(folder, SessionState("20200101-000000-dead", seen="2020-01-01T00:00:00.000Z"))
+    with Session(folder) as session:
+        session(0, 1, [])
+    killed, done = read_sessions(folder)
+    assert (killed.state, killed.reason) == (
+        "interrupted", f"it was not heard of any more when {session.state.id} took over"
+    )  # fmt: skip
+    assert latest_session(folder) == done
+
+
 def test_a_failure_before_the_run_is_noted_once(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     write_state(folder, SessionState("one", state="submitted"))
