@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import polars as pl
 import pyarrow.dataset as ds
 import pytest
 
-from vcm_sweep.sweep import Store, Study, TrialRecord
+from vcm_sweep.sweep import Store, StoreError, Study, TrialRecord
 
 _DOCUMENT = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
 _SNIPPETS = re.findall(r"^```python( s3)?\n(.*?)^```", _DOCUMENT, re.MULTILINE | re.DOTALL)
@@ -55,7 +56,7 @@ def test_every_reader_sees_only_whole_records_and_ever_more_while_a_driver_write
     tiny: Callable[..., Study], tmp_path: Path
 ) -> None:
     parts = tmp_path / "r" / "parts"
-    Store.create(tiny(64), tmp_path / "r")
+    Store.create(tiny(32), tmp_path / "r")
     writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(tmp_path / "r")])
     try:
         while not list(parts.glob("*.parquet")):
@@ -73,10 +74,45 @@ def test_every_reader_sees_only_whole_records_and_ever_more_while_a_driver_write
             rounds += 1
         assert writer.returncode == 0
         assert rounds > 1
-        assert all(len(read(parts)) == 256 for read in readers)
+        assert all(len(read(parts)) == 128 for read in readers)
     finally:
         writer.kill()
         writer.wait()
+
+
+def test_a_reader_never_sees_fewer_records_while_parts_are_compacted(
+    tiny: Callable[..., Study], records: Callable[..., list[TrialRecord]], tmp_path: Path
+) -> None:
+    study = tiny()
+    some = records(study)
+    reader, stop, seen = Store.create(study, tmp_path / "r"), threading.Event(), [0]
+    wrong: list[object] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            try:
+                rows = reader.table(["accuracy"]).num_rows
+            except StoreError as error:
+                wrong.append(error)
+                return
+            if rows < seen[-1]:
+                wrong.append((rows, seen[-1]))
+            seen.append(rows)
+
+    thread = threading.Thread(target=read)
+    with Store.create(study, tmp_path / "r") as store:
+        thread.start()
+        for record in some:
+            store.append([record])
+            store.flush()
+            store.append([record])
+            store.flush()
+            store.compact()
+        stop.set()
+        thread.join()
+    assert wrong == []
+    assert len(seen) > 10
+    assert reader.table().num_rows == 16
 
 
 @pytest.fixture
