@@ -1,6 +1,7 @@
 """Results folders that earlier versions left behind: data/store-v<version of the columns>, each stopped half-way.
 
-They were made by that version's own code and are never changed. A version to come adds its own.
+They were made by that version's own code, those of version 1 with records instead of trainings, and never change. A version to come adds its own. Of the first version
+there is one more by an older model of the device: its records are readable, and further ones have other keys.
 """
 
 import shutil
@@ -12,6 +13,7 @@ import pytest
 
 from vcm_sweep.sweep import SobolDesign, Store, Trial, TrialRecord, open_results
 from vcm_sweep.sweep.schema import SCHEMA_VERSION, schema
+from vcm_sweep.sweep.trial import MODEL_VERSION
 
 _KEPT = sorted((Path(__file__).parent / "data").glob("store-v*"))
 _NEW_IN = {2: ("asymmetry_mean", "levels", "peak_temperature_k", "reads"), 3: ("node", "attempts")}
@@ -24,11 +26,11 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def version(folder: Path) -> int:
-    return int(folder.name.removeprefix("store-v"))
+    return int(folder.name.removeprefix("store-v").partition("-")[0])
 
 
 def test_there_is_a_folder_of_every_version_and_it_is_what_it_says() -> None:
-    assert [version(folder) for folder in _KEPT] == list(range(1, SCHEMA_VERSION + 1))
+    assert {version(folder) for folder in _KEPT} == set(range(1, SCHEMA_VERSION + 1))
     for folder in _KEPT:
         for part in folder.glob("parts/*.parquet"):
             assert int(pq.read_schema(part).metadata[b"vcm_sweep_schema"]) == version(folder)
@@ -43,7 +45,8 @@ def test_an_old_folder_opens_with_todays_columns_and_nulls_for_what_it_lacks(old
     for since, names in _NEW_IN.items():
         for name in names:
             assert (table[name].null_count == 12) == (since > version(old)), name
-    assert set(table["key"].to_pylist()) <= {trial.key for trial in SobolDesign(store.study).trials()}
+    same_model = store.study.frozen["model_version"] == MODEL_VERSION
+    assert (set(table["key"].to_pylist()) <= {trial.key for trial in SobolDesign(store.study).trials()}) == same_model
     assert open_results(old).counts() == {"ok": 12, "missing": 4}
 
 
@@ -51,8 +54,8 @@ def test_an_old_folder_is_gone_on_with_and_its_files_stay_as_they_are(old: Path)
     before = {part.name: part.read_bytes() for part in old.glob("parts/*.parquet")}
     store = Store.open(old)
     with store:
-        done = store.keys()
-        left = [trial for trial in SobolDesign(store.study).trials() if trial.key not in done]
+        done = set(store.table(["point"])["point"].to_pylist())
+        left = [trial for trial in SobolDesign(store.study).trials() if trial.point not in done]
         store.append([record(trial) for trial in left])
     assert len(left) == 4
     assert open_results(old).counts() == {"ok": 16}
@@ -60,7 +63,7 @@ def test_an_old_folder_is_gone_on_with_and_its_files_stay_as_they_are(old: Path)
         assert (old / "parts" / name).read_bytes() == content
     # From now on it is noticed if an old part, whose name has no number, goes missing.
     (old / "parts" / min(before)).unlink()
-    assert [line for line in Store.open(old).problems() if f"{min(before)} is missing (4 records)" in line]
+    assert [line for line in Store.open(old).problems() if f"{min(before)} is missing (" in line]
 
 
 def test_an_old_folder_compacts_into_todays_columns(old: Path) -> None:
@@ -68,7 +71,9 @@ def test_an_old_folder_compacts_into_todays_columns(old: Path) -> None:
         before = store.table().sort_by("key").to_pylist()
         store.compact()
     (part,) = old.glob("parts/*.parquet")
-    assert pq.read_schema(part).equals(schema(Store.open(old).study), check_metadata=True)
+    today, found = schema(Store.open(old).study), pq.read_schema(part)
+    assert found.equals(today)
+    assert found.metadata == today.metadata
     assert str(Store.open(old).table().sort_by("key").to_pylist()) == str(before)
     assert len(pd.read_parquet(old / "parts")) == 12
 
