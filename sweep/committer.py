@@ -70,8 +70,9 @@ class Committer:
                 self._changed.notify_all()
                 self._raise_complaint()
                 return
-            failure = self._failure
-        raise StoreError(f"{failure}; {self._rescue(records)}" if records else failure)
+            if records:
+                self._failure = f"{self._failure}; {self._rescue(records)}"
+            raise StoreError(self._failure)
 
     def flush(self) -> None:
         """All that was appended is durable when this returns; StoreError when writing has failed for good."""

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from vcm_sweep.sweep import SobolDesign, Store, StoreError, Study, TrialRecord, open_results, plan
@@ -97,7 +99,8 @@ def test_what_is_torn_foreign_or_missing_is_named_and_never_read(
     refused(f"parts/{second} has .* bytes and should have {len(whole[second])}", 8)
     # One bit of a column's page: the size is right, the checksum is not.
     flipped = bytearray(whole[second])
-    flipped[60] ^= 4
+    column = pq.ParquetFile(BytesIO(whole[second])).metadata.row_group(0).column(0)
+    flipped[column.data_page_offset + column.total_compressed_size - 1] ^= 4
     where.write(f"parts/{second}", bytes(flipped))
     assert any(f"{second} cannot be read" in line for line in Store.open(where).problems())
     where.write(f"parts/{second}", whole[second])

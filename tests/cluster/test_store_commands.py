@@ -1,0 +1,84 @@
+"""``vcm-sweep compact`` and ``merge``, as a user calls them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vcm_sweep.cluster.cli import main
+from vcm_sweep.sweep import SobolDesign, Store, Study, TrialRecord
+
+TEXT = """
+[study]
+name = "tiny"
+[network]
+hidden = [8]
+data = "digits"
+epochs = 1
+batch = 32
+lr = 0.02
+[[factor]]
+name = "r.d2d.sigma"
+range = [0.0, 0.08]
+[[factor]]
+name = "read.noise.sigma"
+range = [0.0, 0.05]
+[design]
+n = 4
+"""
+
+
+def filled(folder: Path, study: Study, points: range, status: str = "ok") -> Path:
+    with Store.create(study, folder) as store:
+        for t in SobolDesign(study).trials():
+            if t.point in points:
+                store.append([TrialRecord(t.key, t.point, 0, t.factors, t.seed, status, accuracy=0.5)])
+                store.flush()
+    return folder
+
+
+def shown(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_compact_leaves_one_file_and_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = filled(tmp_path / "a", Study.from_text(TEXT), range(5))
+    assert main(["compact", str(folder), "--json"]) == 0
+    told = shown(capsys)
+    assert (told["records"], told["files"], told["files_before"]) == (5, 1, 5)
+    (part,) = (folder / "parts").iterdir()
+    part.write_bytes(b"torn")
+    assert main(["compact", str(folder)]) == 3
+    assert "should have" in capsys.readouterr().err
+    assert main(["compact", str(folder), "--skip-bad"]) == 0
+    assert part.name in capsys.readouterr().out
+    assert (folder / "aside" / part.name).read_bytes() == b"torn"
+
+
+def test_merge_brings_two_clusters_together_whichever_went_further(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, longer = Study.from_text(TEXT), Study.from_text(TEXT.replace("n = 4", "n = 8"))
+    one = filled(tmp_path / "one", study, range(10))
+    two = filled(tmp_path / "two", study, range(6, 14), "error")
+    with Store.open(two) as store:
+        store.become(longer)
+    filled(two, longer, range(20, 24))
+    into = tmp_path / "both"
+    for again in (False, True):
+        assert main(["merge", str(one), str(two), "--into", str(into), "--json"]) == 0
+        counts = [0, 0] if again else [10, 8]
+        assert shown(capsys) == {"folder": str(into), f"from {one}": counts[0], f"from {two}": counts[1]}
+    store = Store.open(into)
+    assert store.study.digest == longer.digest
+    # Of the four trainings that both had, the ones that are ok.
+    assert store.counts() == {"ok": 14, "error": 4}
+    assert Store.open(one).table().num_rows == 10
+
+
+def test_merge_refuses_another_study_with_the_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = filled(tmp_path / "one", Study.from_text(TEXT), range(2))
+    two = filled(tmp_path / "two", Study.from_text(TEXT.replace("lr = 0.02", "lr = 0.03")), range(2))
+    assert main(["merge", str(one), str(two), "--into", str(tmp_path / "both")]) == 3
+    assert "network.lr is 0.02 there and 0.03 here" in capsys.readouterr().err
+    assert not (tmp_path / "both").exists()
