@@ -20,7 +20,7 @@ from .tasks import TrainSettings, train_from
 
 # A pilot of a small study is a small part of it.
 _LARGEST_SHARE = 0.1
-_TEST_CHUNK, _FIRST_STEPS = 500, 4
+_TEST_CHUNK, _FIRST_STEPS = 500, 2
 
 type Clock = Callable[[], float]
 
@@ -125,12 +125,15 @@ def _begun(
     tests = spec["epochs"] * (len(data.test_y) + len(data.valid_y)) / min(_TEST_CHUNK, len(data.test_y))
     tested_s = tests * _timed(clock, lambda: run._accuracy(data.test_x[:_TEST_CHUNK], data.test_y[:_TEST_CHUNK]))
     steps = spec["epochs"] * math.ceil(len(data.train_y) / spec["batch"])
-    taken, count, trained_s, whole_s = 0, 1, 0.0, math.inf
-    while taken < steps and (taken < _FIRST_STEPS or made_s + 3 * trained_s < limit_s < whole_s):
+    # The first steps set things up, and are no measure of the others.
+    first = min(_FIRST_STEPS, steps)
+    made_s += _timed(clock, functools.partial(run.take_steps, first))
+    taken, count, trained_s, whole_s = first, first, 0.0, made_s + tested_s
+    while taken < steps and (taken == first or made_s + 3 * trained_s < limit_s < whole_s):
         count = min(2 * count, steps - taken)
         trained_s += _timed(clock, functools.partial(run.take_steps, count))
         taken += count
-        whole_s = made_s + trained_s * steps / taken + tested_s
+        whole_s = made_s + trained_s * (steps - first) / (taken - first) + tested_s
     return whole_s, taken / steps, run.bytes_used()
 
 

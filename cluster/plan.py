@@ -45,7 +45,7 @@ def planned(arguments: argparse.Namespace, study: Study) -> tuple[dict[str, Any]
     words = values | {
         "study": f"{study.name}: {len(study.factors)} factors, {design.method}, n = {study.design.n}",
         "points": f"{size.points} ({study.design.n} {unit} of {design.block} rows)",
-        "trials": f"{size.trials} (every point {study.design.replicates} x{once_more})",
+        "trials": f"{size.trials} (every point {_times(study.design.replicates)}{once_more})",
         "trials_per_pack": pack or "chosen by run",
         "packs_to_run": size.packs if pack else "chosen by run",
         "blocks_lost": f"{100 * lost:.1f} % of the {unit}, if {100 * rate:g} % of the trainings fail",
@@ -119,7 +119,7 @@ def _add_costs(
     }
     if memory is not None:
         values["pack_bytes"] = memory
-        words["memory_per_pack"] = f"{memory / 2**30:.2g} GiB, estimated"
+        words["memory_per_pack"] = f"{memory / 2**20:.3g} MiB, estimated"
 
 
 def _workers(arguments: argparse.Namespace) -> int:
@@ -130,6 +130,10 @@ def _workers(arguments: argparse.Namespace) -> int:
         if ray.is_initialized():
             return max(1, int(ray.cluster_resources().get("CPU", 1)))
     return workers_of(arguments)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _time(seconds: float) -> str:
