@@ -106,8 +106,8 @@ def until_over(out: Path, home: Path, cwd: Path) -> dict[str, object]:
 def test_a_study_runs_far_away_with_its_own_modules_and_is_seen_from_anywhere(head: Head, project: Path) -> None:
     out, away = project.parent / "results" / "far", project.parent / "away"
     away.mkdir()
-    (project / "far.toml").write_text(STUDY.replace("n = 4", "n = 8"))
-    trials = 2 * TRIALS
+    (project / "far.toml").write_text(STUDY.replace("n = 4", "n = 8\nreplicates = 2"))
+    trials = 4 * TRIALS
     submitted = call("submit", "far.toml", "--address", head.address, "--out", out, home=head.home, cwd=project)
     assert submitted.returncode == 0, submitted.stderr
     assert f"vcm-sweep status --watch {out}" in submitted.stdout
@@ -136,7 +136,9 @@ def test_a_study_runs_far_away_with_its_own_modules_and_is_seen_from_anywhere(he
 @pytest.mark.ray
 @pytest.mark.slow
 def test_what_goes_wrong_on_the_cluster_is_said_from_the_folder(head: Head, project: Path) -> None:
-    (project / "my_helper.py").write_text("CENTRES = int(open('centres.txt').read())\n")
+    (project / "my_helper.py").write_text(
+        "from pathlib import Path\nCENTRES = int(Path(__file__).with_name('centres.txt').read_text())\n"
+    )
     (project / "centres.txt").write_text("3")
     out, options = project.parent / "out", {"home": head.home, "cwd": project}
     # The job's start fails: there is no such interpreter over there.
