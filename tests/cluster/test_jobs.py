@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from vcm_sweep.cluster.ray_jobs import RayJobs
 from vcm_sweep.cluster.shipping import check_size, own_modules, pack_code, pack_job
-from vcm_sweep.sweep import StudyError
+from vcm_sweep.sweep import ExecutorError, StudyError
 
 from ._ray_head import Head, environment_of
 
@@ -170,14 +171,13 @@ def test_what_goes_wrong_on_the_cluster_is_said_from_the_folder(head: Head, proj
 def test_a_cluster_that_does_not_take_us_is_one_line(head: Head, project: Path) -> None:
     out, nobody = project.parent / "out", project.parent / "nobody"
     nobody.mkdir()
-    for address, home, variables, words in (
-        (head.address, nobody, {}, "wants a token, and this machine has none"),
-        (head.address, head.home, {"RAY_AUTH_TOKEN": "wrong-token-of-mine"}, "refused the token"),
-        ("http://127.0.0.1:9", head.home, {}, "is its head up"),
-        ("ray://head:10001", head.home, {}, "such as http://head:8265"),
-        ("http://me:secret@head:8265", head.home, {}, "such as http://head:8265"),
+    for home, variables, words in (
+        (nobody, {}, "wants a token, and this machine has none"),
+        (head.home, {"RAY_AUTH_TOKEN": "wrong-token-of-mine"}, "refused the token"),
     ):
-        failed = call("submit", "far.toml", "--address", address, "--out", out, home=home, cwd=project, **variables)
+        failed = call(
+            "submit", "far.toml", "--address", head.address, "--out", out, home=home, cwd=project, **variables
+        )
         assert failed.returncode == 4, failed.stderr
         assert words in failed.stderr
         assert failed.stderr.count("\n") == 1
@@ -231,6 +231,21 @@ def test_a_study_outlives_its_head_goes_on_with_another_and_is_stopped(tmp_path:
     assert sorted(keys(away / "half")) == sorted(keys(out))
     states = [json.loads(path.read_text())["state"] for path in sorted((out / "sessions").glob("*.json"))]
     assert states == ["interrupted", "stopped", "done"]
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("http://127.0.0.1:9", "is its head up"),
+        ("ray://head:10001", "such as http://head:8265"),
+        ("http://me:secret@head:8265", "such as http://head:8265"),
+    ],
+)
+def test_an_address_that_is_no_dashboard_is_one_line(address: str, words: str) -> None:
+    with pytest.raises(ExecutorError, match=words) as error:
+        RayJobs(address)
+    assert "\n" not in str(error.value)
+    assert "secret" not in str(error.value)
 
 
 def wait_for_more(out: Path, known: set[str]) -> set[str]:
