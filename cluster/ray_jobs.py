@@ -30,8 +30,10 @@ class RayJobs:
 
     def __init__(self, address: str) -> None:
         if not re.fullmatch(r"https?://[^\s/@]+/?", address):
+            # What is before an @ is a password, and errors end in logs.
+            shown = address.rpartition("@")[2]
             raise ExecutorError(
-                f"--address {address} must be the dashboard of a running Ray cluster, such as http://head:8265"
+                f"--address {shown} must be the dashboard of a running Ray cluster, such as http://head:8265"
             )
         self.address = address.rstrip("/")
         _show_token()

@@ -23,6 +23,8 @@ from datetime import UTC, datetime
 from types import FrameType, TracebackType
 from typing import Any
 
+from vcm_sweep.device.errors import VcmSweepError
+
 from .folder import Folder
 from .imports import one_line
 from .session_log import EventHandler, SessionLog, hide, secrets, utc_now
@@ -293,7 +295,8 @@ class Session:
             return "done", ""
         if isinstance(error, KeyboardInterrupt | SystemExit):
             return ("stopped" if self._asked else "interrupted"), ""
-        return "failed", one_line(error)
+        # Errors of ours are sentences for the user; others need their kind.
+        return "failed", str(error) if isinstance(error, VcmSweepError) else one_line(error)
 
     def _heed_signals(self) -> None:
         """SIGTERM and SIGINT raise KeyboardInterrupt, also where the parent blocked or ignored them: Ray blocks SIGINT

@@ -25,8 +25,8 @@ class Head:
     process: subprocess.Popen[bytes]
 
     @classmethod
-    def start(cls, home: Path, path: str | None = None) -> "Head":
-        """Start a head with one core and token authentication."""
+    def start(cls, home: Path, variables: dict[str, str] | None = None) -> "Head":
+        """Start a head with one core and token authentication; ``variables``: more of its environment."""
         (home / ".ray").mkdir(parents=True, exist_ok=True)
         token = home / ".ray" / "auth_token"
         if not token.exists():
@@ -37,7 +37,7 @@ class Head:
                  "object-manager-port", "ray-client-server-port", "dashboard-agent-grpc-port",
                  "runtime-env-agent-port")  # fmt: skip
         ports = dict(zip(names, free_ports(len(names)), strict=True))
-        environment = environment_of(home) | ({"PATH": path} if path else {})
+        environment = environment_of(home) | (variables or {})
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=1",
                    "--temp-dir", scratch, "--disable-usage-stats", "--include-dashboard=true",
                    *(f"--{name}={port}" for name, port in ports.items())]  # fmt: skip
