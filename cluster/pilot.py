@@ -14,6 +14,7 @@ from vcm_sweep.sweep.data import DataSet
 from vcm_sweep.sweep.design import Design
 from vcm_sweep.sweep.executor import Executor, Task
 from vcm_sweep.sweep.order import MIN_PILOT, corner_points
+from vcm_sweep.sweep.shared_data import SharedData
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 from .tasks import TrainSettings, train_from
@@ -94,18 +95,20 @@ def pilot(
     )
 
 
-def measure(settings: TrainSettings, limit_s: float, trials: Sequence[Trial]) -> list[TrialRecord]:
+def measure(
+    settings: TrainSettings, limit_s: float, trials: Sequence[Trial], data: SharedData | None = None
+) -> list[TrialRecord]:
     """On a worker: one :class:`Cost` per trial, from a training that was begun and, if there was time, ended."""
     from vcm_sweep.sweep.data import load
 
     spec = trials[0].inputs["network"]
     sizes = (spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0))
-    data = load(spec["data"], settings.data_dir).first(*sizes)
-    _warm_up(settings, trials[0], data)
+    part = (data.data if data else load(spec["data"], settings.data_dir)).first(*sizes)
+    _warm_up(settings, trials[0], part)
     clock = time.perf_counter if settings.device != "cpu" else time.process_time
-    whole_s, share, memory = _begun(trials, spec, data, settings.device, limit_s, clock)
+    whole_s, share, memory = _begun(trials, spec, part, settings.device, limit_s, clock)
     if whole_s < limit_s:
-        whole_s, share = _timed(clock, lambda: train_from(settings, trials)), 1.0
+        whole_s, share = _timed(clock, lambda: train_from(settings, trials, data)), 1.0
     each = whole_s / len(trials)
     return [
         Cost(t.key, t.point, t.replicate, t.factors, t.seed, "ok", cpu_s=each, share=share, bytes=memory)

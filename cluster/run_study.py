@@ -11,6 +11,8 @@ from typing import Any
 
 from .commands import EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, positive, show
 
+_UNTRIED_GPU_PACK = 64
+
 
 def add_place_options(sub: argparse.ArgumentParser) -> None:
     """Where trials are trained: of ``plan`` and of all that runs."""
@@ -117,13 +119,13 @@ def settings_of(arguments: argparse.Namespace) -> Any:
 
     from .tasks import TrainSettings
 
-    if arguments.device == "cuda":
+    # On a cluster this machine needs no GPU: the executor looks for a node that has one.
+    if arguments.device == "cuda" and arguments.in_process:
         import torch
 
         from vcm_sweep.sweep.errors import StudyError
 
-        # On a cluster the driver's machine needs none: the executor looks for a node that has one.
-        if arguments.in_process and not torch.cuda.is_available():
+        if not torch.cuda.is_available():
             raise StudyError("--device cuda: torch sees no CUDA device here: leave the option out to train on the CPU")
     # Absolute, since workers run elsewhere.
     given = arguments.data_dir or os.environ.get(DATA_VARIABLE)
@@ -144,6 +146,9 @@ def pack_of(study: Any, settings: Any, workers: int) -> int:
 
     from vcm_sweep.sweep.packing import choose_pack
 
+    if settings.device != "cpu" and not torch.cuda.is_available():
+        # Nothing here to try sizes on. Out of memory, a pack is halved.
+        return _UNTRIED_GPU_PACK
     torch.set_num_threads(1)
     return choose_pack(study, settings.data_dir, workers, settings.device)
 
@@ -165,6 +170,7 @@ def executor_of(arguments: argparse.Namespace, study: Any, settings: Any, task: 
     from .ray_executor import RayExecutor
     from .resources import PackNeeds
 
-    task = task or functools.partial(train_from, settings, data=SharedData(data))
+    # Nodes need no data folder: they are sent what this one has.
+    task = functools.partial(task or functools.partial(train_from, settings), data=SharedData(data))
     needs = PackNeeds.of(study.run, settings.device)
     return RayExecutor(task, arguments.address, arguments.cpus, needs, study.run.retries)

@@ -275,9 +275,9 @@ class Store:
         source = other if isinstance(other, Store | LeftBehind) else open_source(other)
         digest = source.study.digest if isinstance(source, Store) else source.digest
         if not isinstance(keys, Mapping) and digest not in self.digests:
-            from .design import SobolDesign
+            from .design import build_design
 
-            trials = {trial.key: trial for trial in SobolDesign(self.study).trials()}
+            trials = {trial.key: trial for trial in build_design(self.study).trials()}
             keys = {key: trials[key] for key in (trials if keys is None else keys) if key in trials}
         table = wanted(source.table(), self.table(["key", "status"]), keys, statuses)
         table = in_place(table, keys if isinstance(keys, Mapping) else None, self._schema)

@@ -102,9 +102,9 @@ def keys(out: Path) -> list[str]:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_gpu_that_is_not_there_is_one_line(study: Path) -> None:
-    for options, words in (([], "add --in-process"), (["--in-process"], "sees no CUDA device")):
-        failed = call("run", study, "--device", "cuda", *options)
-        assert failed.returncode == 2
+    for where, words, code in (([], "no node can run a pack", 4), (["--in-process"], "sees no CUDA device", 2)):
+        failed = call("run", study, "--device", "cuda", *where)
+        assert failed.returncode == code
         assert words in failed.stderr
         assert failed.stderr.count("\n") == 1
 

@@ -1,7 +1,8 @@
 """Results folders that earlier versions left behind: data/store-v<version of the columns>, each stopped half-way.
 
-They were made by that version's own code, those of version 1 with records instead of trainings, and never change. A version to come adds its own. Of the first version
-there is one more by an older model of the device: its records are readable, and further ones have other keys.
+They were made by that version's own code, those of version 1 with records instead of trainings, and never change. A
+version to come adds its own. Of the first version there is one more by an older model of the device: its records are
+readable, and further ones have other keys.
 """
 
 import shutil
