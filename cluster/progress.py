@@ -152,6 +152,7 @@ class _Lines:
     def __init__(self, line: Callable[[], str], stream: TextIO, every_s: float) -> None:
         self._line, self._stream, self._every = line, stream, every_s
         self._over = threading.Event()
+        self._last = ""
         self._print()
         self._thread = threading.Thread(target=self._keep_up, name="vcm-sweep-view", daemon=True)
         self._thread.start()
@@ -162,14 +163,17 @@ class _Lines:
     def close(self) -> None:
         self._over.set()
         self._thread.join()
-        self._print()
+        # A run that could not begin has said all that there is to say.
+        if self._line() != self._last:
+            self._print()
 
     def _keep_up(self) -> None:
         while not self._over.wait(self._every):
             self._print()
 
     def _print(self) -> None:
-        print(self._line(), file=self._stream, flush=True)
+        self._last = self._line()
+        print(self._last, file=self._stream, flush=True)
 
 
 def _in_notebook() -> bool:

@@ -155,7 +155,13 @@ class PartReader:
                     f"{self.folder}/{PARTS}/{name} was written by a newer vcm-sweep (its records are of version "
                     f"{version}, known are 1 to {SCHEMA_VERSION}): update vcm-sweep"
                 )
-            return use(file, known)
+            try:
+                return use(file, known)
+            except OSError as error:
+                # An object store is asked again after other errors: of this one it gives the same bytes.
+                if "CRC checksum" in str(error):
+                    raise BadPart("cannot be read (its checksum is wrong)") from None
+                raise
 
         try:
             return self.folder.open(f"{PARTS}/{name}", checked)

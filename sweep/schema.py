@@ -15,7 +15,7 @@ from .study import Study
 from .trial import TrialRecord
 
 SCHEMA_VERSION = 3
-"""1 had no figures of the arrays (asymmetry, levels, temperature, validity, reads); 2 no node and no attempts."""
+"""1 had no figures of the arrays (asymmetry, levels, temperature, validity); 2 no node and no attempts."""
 
 VERSION_NOTE, STUDY_NOTE = b"vcm_sweep_schema", b"vcm_sweep_study"
 FACTOR = "x_"

@@ -103,6 +103,7 @@ def keys_in_files(folder: Path) -> Counter[str]:
     return Counter(key for part in folder.glob("parts/*.parquet") for key in pq.read_table(part)["key"].to_pylist())
 
 
+@pytest.mark.slow
 def test_a_driver_killed_20_times_at_random_moments_loses_and_doubles_nothing(
     tiny: Callable[..., Study], tmp_path: Path, drivers: Drivers
 ) -> None:

@@ -1,8 +1,8 @@
 """Results folders that earlier versions left behind: data/store-v<version of the columns>, each stopped half-way.
 
-They were made by that version's own code, those of version 1 with records instead of trainings, and never change. A
-version to come adds its own. Of the first version there is one more by an older model of the device: its records are
-readable, and further ones have other keys.
+They were made by that version's own code, those of version 1 with records that no training gave, and never change. A
+version to come adds its own. Of the first there is one more by an older model of the device: its records are readable,
+and further ones have other keys.
 """
 
 import shutil
@@ -17,7 +17,7 @@ from vcm_sweep.sweep.schema import SCHEMA_VERSION, schema
 from vcm_sweep.sweep.trial import MODEL_VERSION
 
 _KEPT = sorted((Path(__file__).parent / "data").glob("store-v*"))
-_NEW_IN = {2: ("asymmetry_mean", "levels", "peak_temperature_k", "reads"), 3: ("node", "attempts")}
+_NEW_IN = {2: ("asymmetry_mean", "levels", "peak_temperature_k", "frac_outside_validity"), 3: ("node", "attempts")}
 
 
 @pytest.fixture(params=_KEPT, ids=lambda path: path.name)
