@@ -79,8 +79,8 @@ def _jobs(arguments: argparse.Namespace) -> int:
 
 
 def _logs(arguments: argparse.Namespace) -> int:
-    from vcm_sweep.sweep.session import latest_session
     from vcm_sweep.sweep.session_log import read_log
+    from vcm_sweep.sweep.session_state import latest_session
 
     folder = _results_folder(arguments.dir)
     known: dict[str, int] = {}
@@ -109,7 +109,7 @@ def _log_words(line: dict[str, Any]) -> str:
 
 def _stop(arguments: argparse.Namespace) -> int:
     from vcm_sweep.sweep.errors import StoreError
-    from vcm_sweep.sweep.session import latest_session, request_stop, silent_sessions
+    from vcm_sweep.sweep.session_state import latest_session, request_stop, silent_sessions
 
     folder = _results_folder(arguments.dir)
     session = latest_session(folder)

@@ -66,7 +66,7 @@ def _report(job: dict[str, Any], reason: str) -> None:
     """Note a failure that came before or after the run itself, where nobody else has."""
     try:
         from vcm_sweep.sweep.folder import Folder
-        from vcm_sweep.sweep.session import mark_failed
+        from vcm_sweep.sweep.session_state import mark_failed
     except ImportError:
         return
     mark_failed(Folder(job["out"]), job["session"], reason.strip().removeprefix("vcm-sweep: "))

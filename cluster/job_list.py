@@ -8,7 +8,7 @@ from typing import Any
 from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.imports import one_line
-from vcm_sweep.sweep.session import SessionState, age_s, latest_session, silent_sessions
+from vcm_sweep.sweep.session_state import SessionState, age_s, latest_session, silent_sessions
 
 from .view import in_words
 

@@ -12,8 +12,15 @@ from typing import Any
 
 from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.folder import Folder
-from vcm_sweep.sweep.session import SessionState, close_dead_runs, latest_session, new_id, silent_sessions, write_state
 from vcm_sweep.sweep.session_log import utc_now
+from vcm_sweep.sweep.session_state import (
+    SessionState,
+    close_dead_runs,
+    latest_session,
+    new_id,
+    silent_sessions,
+    write_state,
+)
 from vcm_sweep.sweep.store import Store
 from vcm_sweep.sweep.study import Study
 

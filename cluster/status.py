@@ -8,7 +8,7 @@ from typing import Any
 
 from vcm_sweep.sweep.errors import ExecutorError
 from vcm_sweep.sweep.folder import Folder
-from vcm_sweep.sweep.session import SessionState, latest_session, silent_sessions
+from vcm_sweep.sweep.session_state import SessionState, latest_session, silent_sessions
 
 from .job_list import seen_words
 from .view import log_line, view_lines

@@ -8,18 +8,13 @@ Whoever can read the folder sees what a run does, from any machine, with the clu
 """
 
 import dataclasses
-import json
 import logging
 import os
-import secrets as random_secrets
 import signal
 import socket
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -27,134 +22,13 @@ from vcm_sweep.device.errors import VcmSweepError
 
 from .folder import Folder
 from .imports import one_line
-from .session_log import EventHandler, SessionLog, hide, secrets, utc_now
+from .session_log import EventHandler, SessionLog, utc_now
+from .session_state import SESSIONS, SessionState, close_dead_runs, new_id, read_sessions, write_state
 from .tally import Figures, Tally
 from .trial import TrialRecord
 
-SESSIONS = "sessions"
 # Between two states: a disk is quick, and an object store counts its requests.
 _TICK_S, _TICK_OBJECT_STORE_S = 2.0, 5.0
-_FRESH_S = 20.0
-
-
-@dataclass(frozen=True)
-class SessionState:
-    """A run, as its file says.
-
-    Attributes:
-        id: sorts by time. host, pid: of the driver. command: that goes on with it, for a shell.
-        state: "submitted", "running", "done", "interrupted", "stopped" or "failed". reason: of a failure, one line.
-        started, seen: UTC. beat: raised with every writing. tick_s: seconds between two.
-        job: of Ray, with address and id, where the run was submitted.
-        figures: how far it is.
-    """
-
-    id: str
-    host: str = ""
-    pid: int = 0
-    command: str = ""
-    state: str = "running"
-    reason: str = ""
-    started: str = ""
-    seen: str = ""
-    beat: int = 0
-    tick_s: float = _TICK_S
-    job: dict[str, str] = field(default_factory=dict)
-    figures: Figures = field(default_factory=Figures)
-
-    @property
-    def open(self) -> bool:
-        """Whether the file says that the run is not over."""
-        return self.state in ("submitted", "running")
-
-    @classmethod
-    def from_plain(cls, plain: Any) -> "SessionState":
-        """From JSON; fields of a later version are left out. ValueError for what is no state."""
-        if not isinstance(plain, dict) or not isinstance(plain.get("id"), str):
-            raise ValueError("no session")
-        known = _known(cls, plain)
-        figures = known.pop("figures", {})
-        return cls(**known, figures=Figures(**_known(Figures, figures if isinstance(figures, dict) else {})))
-
-
-def _known(kind: Any, plain: dict[str, Any]) -> dict[str, Any]:
-    return {f.name: plain[f.name] for f in dataclasses.fields(kind) if f.name in plain}
-
-
-def new_id() -> str:
-    """An id that sorts by time."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{random_secrets.token_hex(2)}"
-
-
-def write_state(folder: Folder, state: SessionState) -> None:
-    """Put a run's state into its folder."""
-    text = hide(json.dumps(dataclasses.asdict(state), indent=1), secrets())
-    folder.write(f"{SESSIONS}/{state.id}.json", text.encode())
-
-
-def read_sessions(folder: Folder) -> list[SessionState]:
-    """The runs of a results folder, the oldest first; what is no state is left out."""
-    found = []
-    for name in folder.names(SESSIONS, ".json"):
-        with suppress(ValueError, FileNotFoundError, TypeError):
-            found.append(SessionState.from_plain(json.loads(folder.read(f"{SESSIONS}/{name}"))))
-    return found
-
-
-def latest_session(folder: Folder) -> SessionState | None:
-    """The run that matters: one that says it is running, else the latest."""
-    sessions = read_sessions(folder)
-    candidates = [s for s in sessions if s.state == "running"] or sessions
-    return candidates[-1] if candidates else None
-
-
-def close_dead_runs(folder: Folder, successor: str) -> None:
-    """Note of runs that say they are under way that they are not: ``successor`` has the folder to itself now."""
-    for other in read_sessions(folder):
-        if other.open and other.id < successor:
-            reason = f"it was not heard of any more when {successor} took over"
-            write_state(folder, dataclasses.replace(other, state="interrupted", reason=reason))
-
-
-def mark_failed(folder: Folder, session: str, reason: str) -> None:
-    """Note why a run ended that could not note it itself; one that is over already keeps what it said."""
-    for state in read_sessions(folder):
-        if state.id == session and state.open:
-            write_state(
-                folder, dataclasses.replace(state, state="failed", reason=reason, seen=utc_now(), beat=state.beat + 1)
-            )
-
-
-def request_stop(folder: Folder, session: str) -> None:
-    """Ask a run to stop: within seconds it finishes what is cheap to finish, as after Ctrl-C."""
-    folder.write(f"{SESSIONS}/{session}.stop", b"")
-
-
-def silent_sessions(runs: Sequence[tuple[Folder, SessionState]]) -> set[str]:
-    """Ids of the runs that say they are running and are not heard of.
-
-    A state that looks fresh is believed. Otherwise, as clocks of two machines may differ and may jump, its beat is
-    watched for some of its ticks: this may take a quarter of a minute, for all together.
-    """
-    suspect = [(folder, s) for folder, s in runs if s.state == "running" and not 0 <= age_s(s.seen) <= _FRESH_S]
-    until = time.monotonic() + 3 * max((s.tick_s for _, s in suspect), default=0.0)
-    while suspect and time.monotonic() < until:
-        time.sleep(0.5)
-        suspect = [(folder, s) for folder, s in suspect if not _moved(folder, s)]
-    return {s.id for _, s in suspect}
-
-
-def _moved(folder: Folder, before: SessionState) -> bool:
-    return any(now.id == before.id and (now.beat, now.state) != (before.beat, before.state)
-               for now in read_sessions(folder))  # fmt: skip
-
-
-def age_s(when: str) -> float:
-    """Seconds since a time of a session, by this machine's clock; infinite for what is no time."""
-    try:
-        return (datetime.now(UTC) - datetime.fromisoformat(when)).total_seconds()
-    except (ValueError, TypeError):
-        return float("inf")
 
 
 class Session:

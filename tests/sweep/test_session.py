@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from vcm_sweep.sweep.folder import Folder
-from vcm_sweep.sweep.session import (
-    Session,
+from vcm_sweep.sweep.session import Session
+from vcm_sweep.sweep.session_log import SessionLog, read_log
+from vcm_sweep.sweep.session_state import (
     SessionState,
     latest_session,
     mark_failed,
@@ -24,7 +25,6 @@ from vcm_sweep.sweep.session import (
     silent_sessions,
     write_state,
 )
-from vcm_sweep.sweep.session_log import SessionLog, read_log
 from vcm_sweep.sweep.tally import Tally
 from vcm_sweep.sweep.trial import TrialRecord
 
