@@ -426,7 +426,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_bits(
 
     chosen = real_trials(2)
     whole = [comparable(record) for record in train(chosen)]
-    # Killed after 40 s, far within the trials' own deadlines: those count loading too, which takes long when it is busy.
+    # Killed after 40 s, far within the trials' own deadlines: those count loading too, which may take long.
     seconds = sum(trial.deadline_s for trial in chosen)
     executor = RayExecutor(training(tmp_path, fault, at=14), hard_grace_s=40.0 - 1.5 * seconds)
     records = [record for part in executor.run([chosen]) for record in part]
