@@ -20,7 +20,8 @@ from vcm_sweep.analysis._package import read_template
 from vcm_sweep.analysis.convergence import converge
 from vcm_sweep.analysis.effects import EffectCurve, effect_curves
 from vcm_sweep.analysis.errors import AnalysisError
-from vcm_sweep.analysis.result import Index, SobolResult
+from vcm_sweep.analysis.index import Index
+from vcm_sweep.analysis.result import Sensitivity
 from vcm_sweep.analysis.source import FactorSource, ResultsSource
 from vcm_sweep.analysis.study import analyze
 
@@ -61,7 +62,7 @@ def write_report(results: ResultsSource, directory: str | os.PathLike[str], metr
     return target / "report.html"
 
 
-def _render(results: ResultsSource, result: SobolResult, metric: str) -> str:
+def _render(results: ResultsSource, result: Sensitivity, metric: str) -> str:
     study, table = results.study, results.table()
     blocks = np.asarray(results.blocks(metric), dtype=np.float64)
     means: NDArray[np.float64] = np.nanmean(blocks, axis=2).reshape(-1)
@@ -110,7 +111,7 @@ def _render(results: ResultsSource, result: SobolResult, metric: str) -> str:
     )
 
 
-def _rows(factors: Any, result: SobolResult, curves: tuple[EffectCurve, ...]) -> list[_Row]:
+def _rows(factors: Any, result: Sensitivity, curves: tuple[EffectCurve, ...]) -> list[_Row]:
     place = {name: i for i, name in enumerate(result.factors)}
     rows = []
     for index in result.ranking():
@@ -141,13 +142,13 @@ def _range(factor: FactorSource) -> str:
     return f"{factor.low:g} to {factor.high:g}{unit}, {factor.distribution}"
 
 
-def _luck_words(result: SobolResult, metric: str) -> str:
+def _luck_words(result: Sensitivity, metric: str) -> str:
     if np.isnan(result.luck.value):
         return "no point was trained twice, so the share of the seed is unknown"
     return f"of the variance of {metric} of a single training comes from its seed alone"
 
 
-def _single_words(result: SobolResult, metric: str) -> str:
+def _single_words(result: Sensitivity, metric: str) -> str:
     if np.isnan(result.luck.value):
         shares = "shares of the variance of one training, the effect of its seed included"
     else:
@@ -158,7 +159,7 @@ def _single_words(result: SobolResult, metric: str) -> str:
     )
 
 
-def _rankings_words(result: SobolResult, curves: tuple[EffectCurve, ...], metric: str) -> str:
+def _rankings_words(result: Sensitivity, curves: tuple[EffectCurve, ...], metric: str) -> str:
     """Variance share and change across the range answer different questions; say where they disagree."""
     top = result.ranking()[0].factor
     widest = max(curves, key=lambda curve: curve.span)
@@ -188,7 +189,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
 
 
-def _write_json(results: ResultsSource, result: SobolResult, metric: str, path: Path) -> None:
+def _write_json(results: ResultsSource, result: Sensitivity, metric: str, path: Path) -> None:
     ranges = {
         f.name: {"low": f.low, "high": f.high, "distribution": f.distribution, "unit": f.unit}
         for f in results.study.factors
@@ -197,7 +198,7 @@ def _write_json(results: ResultsSource, result: SobolResult, metric: str, path: 
     _write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def _write_parquet(results: ResultsSource, result: SobolResult, metric: str, path: Path) -> None:
+def _write_parquet(results: ResultsSource, result: Sensitivity, metric: str, path: Path) -> None:
     """One line per factor and kind of index, plus one for luck."""
     ranges = {f.name: (f.low, f.high) for f in results.study.factors}
     kinds: list[tuple[str, tuple[Index, ...]]] = [

@@ -1,9 +1,9 @@
 """Tables for the terminal."""
 
-from vcm_sweep.analysis import SobolResult
+from vcm_sweep.analysis import Sensitivity
 
 
-def index_table(result: SobolResult) -> str:
+def index_table(result: Sensitivity) -> str:
     """Factors by total index, with intervals."""
     width = max(len("factor"), *(len(name) for name in result.factors))
     first = {index.factor: index for index in result.first}
