@@ -16,6 +16,8 @@ Array = NDArray[np.float64]
 
 # Fewer points than this hold no distribution to compare or series to fit.
 MIN_POINTS = 64
+# Values of a factor that carry a series of ten terms.
+MIN_LEVELS = 32
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def read_points(
     Args:
         x: (n, D) factor values. y: (n, R) outputs, NaN where a replicate was not run, never in replicate 0.
         blocks: (n,) the base block of each row, all of one size; None for independent points.
-        noise_needed: whether a study with independent seeds must have replicated rows.
+        noise_needed: whether the method fits means: a study with independent seeds must then have replicated
+            rows, and factors more than a few values.
 
     Raises:
         AnalysisError: shapes that do not fit, too few points, values that are not finite, blocks of several
@@ -121,6 +124,8 @@ def read_points(
     needed = noise_needed and seeds == "independent"
     check_output(y, metric, unit="base blocks", seeds="independent" if needed else "common")
     known = seeds == "independent" and bool(np.isfinite(y[:, :, 1:]).any())
+    if noise_needed:
+        _check_levels(x, factors)
     u = (stats.rankdata(x, axis=0) - 0.5) / len(x)
     origin = float(y[:, :, 0].mean())
     return Points(
@@ -131,6 +136,16 @@ def read_points(
         origin=origin,
         corrected=known,
     )
+
+
+def _check_levels(x: Array, factors: Sequence[str]) -> None:
+    for name, column in zip(factors, x.T, strict=True):
+        levels = np.unique(column).size
+        if levels < MIN_LEVELS:
+            raise AnalysisError(
+                f"{name}: has {levels} values only, as on a grid, and a series needs {MIN_LEVELS} or more; use a "
+                "study of [design] method = 'sobol', or pawn or delta"
+            )
 
 
 def check_varied(x: Array, factors: Sequence[str]) -> None:

@@ -22,11 +22,15 @@ _CHUNK = 8192
 
 @dataclass(frozen=True)
 class Series:
-    """Coefficients of P terms without the constant: value, variance: (P,), and what each block adds: (B, P)."""
+    """Coefficients of P terms without the constant: value, variance: (P,), and what each block adds: (B, P).
+
+    residual: (B, m) of the row means.
+    """
 
     value: Array
     variance: Array
     influence: Array
+    residual: Array
 
     def squares(self, weights: Array) -> tuple[Array, Array]:
         """Unbiased squares (P,), and their resamples (K, P)."""
@@ -58,19 +62,21 @@ def fit_series(points: Points, terms: Callable[[Array], Array]) -> Series:
         phi = matrix(piece)
         gram += phi.T @ phi
         moment += phi.T @ points.rows.mean[piece].reshape(-1)
-    if size > points.count // 2 or np.linalg.cond(gram) > 1e10:
+    ends = np.linalg.eigvalsh(gram)[[0, -1]]
+    if size > points.count // 2 or ends[0] <= 1e-10 * ends[1]:
         raise AnalysisError(
             f"n: {points.count} points do not determine {size} terms; add base rows (vcm-sweep extend), or take "
             "fewer terms"
         )
     coefficients = np.linalg.solve(gram, moment)
-    scores = []
+    scores, residuals = [], []
     for piece in pieces:
         phi = matrix(piece)
         residual = points.rows.mean[piece].reshape(-1) - phi @ coefficients
+        residuals.append(residual.reshape(-1, m))
         scores.append((phi * residual[:, None]).reshape(-1, m, size).sum(axis=1))
     influence = np.linalg.solve(gram, np.concatenate(scores).T).T[:, 1:]
     # Residuals are smaller than errors, by about (n - P) / n in both factors of their square where rows of a block
     # are alike (the mean leverage, as in MacKinnon and White's third form), and blocks - 1 of the blocks are free.
     influence *= points.count / (points.count - size) * np.sqrt(blocks / (blocks - 1))
-    return Series(coefficients[1:], np.sum(influence**2, axis=0), influence)
+    return Series(coefficients[1:], np.sum(influence**2, axis=0), influence, np.concatenate(residuals))

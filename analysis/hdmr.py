@@ -12,9 +12,9 @@ from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
 from vcm_sweep.analysis._bootstrap import make_differences, make_indices, resampling_weights, usable
-from vcm_sweep.analysis._points import read_points
+from vcm_sweep.analysis._points import Points, read_points
 from vcm_sweep.analysis._replicates import noise_sentence
-from vcm_sweep.analysis._series import fit_series
+from vcm_sweep.analysis._series import Series, fit_series
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.rbd_fast import given_remark
 from vcm_sweep.analysis.result import Sensitivity
@@ -23,8 +23,8 @@ Array = NDArray[np.float64]
 
 # Highest degrees that are tried: of one factor, and of both factors of a pair together.
 _DEGREE, _PAIR_DEGREE = 8, 6
-# Points that are wanted for each term.
-_POINTS_PER_TERM = 5
+# Points that are wanted for each term, and terms that are still solved in seconds.
+_POINTS_PER_TERM, _MOST_TERMS = 5, 800
 
 
 def hdmr_indices(
@@ -42,10 +42,10 @@ def hdmr_indices(
     """First, second and total indices of the mean output, with intervals by a bootstrap over blocks.
 
     The mean output is fitted by Legendre polynomials of each factor's ranks up to degree 8 and of each pair up
-    to joint degree 6, fewer where there are fewer than five points per term: a heuristic. A total index here
-    holds pairs, no more; what no term explains is the index ``unexplained``, with its interval, and says whether
-    the rest can be believed. Squares of coefficients are freed of their own noise (see `_series`), so it is no
-    goodness of fit: it does not shrink by adding terms that fit noise.
+    to joint degree 6, fewer where there are under five points per term or over 800 terms: a heuristic. A total
+    index here holds pairs, no more; what no term explains is the index ``unexplained``, with its interval, and
+    says whether the rest can be believed. Squares of coefficients are freed of their own noise (see `_series`), so
+    it is no goodness of fit: it does not shrink by adding terms that fit noise.
 
     Args:
         x, y, blocks, seeds: as in `rbd_fast_indices`.
@@ -59,19 +59,21 @@ def hdmr_indices(
     )  # fmt: skip
     names = points.names
     weights = resampling_weights(len(points.y), resamples, seed)
-    variance, drawn = points.variance(weights)
-    if not variance > 0.0:
-        raise AnalysisError(noise_sentence(metric, variance, corrected=points.corrected))
-    keep = usable(drawn, confidence, metric)
     degree, pair_degree = _degrees(points.count, len(names))
     owners, powers = _terms(len(names), degree, pair_degree)
     series = fit_series(points, lambda u: _legendre(u, owners, powers, degree))
-    squares, resampled = series.squares(weights[keep])
+    squares, resampled = series.squares(weights)
+    rest, rest_draws = _rest(points, series, weights)
+    # The variance as the sum of its parts, so that shares add up to one.
+    variance, drawn = float(squares.sum()) + rest, resampled.sum(axis=1) + rest_draws
+    if not variance > 0.0:
+        raise AnalysisError(noise_sentence(metric, variance, corrected=points.corrected))
+    keep = usable(drawn, confidence, metric)
 
     pairs = list(combinations(range(len(names)), 2)) if pair_degree else []
     components = [(j, -1) for j in range(len(names))] + pairs
     member = np.array([[owner == component for owner in owners] for component in components], dtype=np.float64)
-    value, draws = member @ squares / variance, resampled @ member.T / drawn[keep, None]
+    value, draws = member @ squares / variance, resampled[keep] @ member.T / drawn[keep, None]
     holds = np.array([[j in component for component in components] for j in range(len(names))], dtype=np.float64)
     total, total_draws = holds @ value, draws @ holds.T
     left, left_draws = np.array([1.0 - value.sum()]), 1.0 - draws.sum(axis=1, keepdims=True)
@@ -110,13 +112,26 @@ def hdmr_indices(
     )
 
 
+def _rest(points: Points, series: Series, weights: Array) -> tuple[float, Array]:
+    """Variance of the mean output that no term holds, and its resamples: (K,).
+
+    The residuals lack what the terms have fitted of noise and rest, which is the sum of the coefficients' variances.
+    """
+    squares = series.residual**2
+    if points.corrected:
+        squares = squares - points.rows.noise * (points.noise()[0] if points.rows.pooled else 1.0)
+    value = float(squares.mean() + series.variance.sum())
+    return value, value + (weights * len(squares) - 1.0) @ points.influence(squares)
+
+
 def _degrees(count: int, d: int) -> tuple[int, int]:
     """Degree of one factor and joint degree of a pair (0 without pairs) that the points allow."""
     pairs = d * (d - 1) // 2
     for cut in range(_DEGREE):
         degree, joint = _DEGREE - cut, max(0, _PAIR_DEGREE - cut)
         joint = joint if joint >= 2 and pairs else 0
-        if (1 + d * degree + pairs * joint * (joint - 1) // 2) * _POINTS_PER_TERM <= count:
+        terms = 1 + d * degree + pairs * joint * (joint - 1) // 2
+        if terms <= min(count // _POINTS_PER_TERM, _MOST_TERMS):
             return degree, joint
     return 1, 0
 

@@ -90,8 +90,8 @@ def given_remark(corrected: bool) -> str:
     """How the noise was treated in a method that fits the row means."""
     if corrected:
         return (
-            "Noise was subtracted twice over: from the variance, by the replicates, and from the squares of the "
-            "coefficients, by their own errors."
+            "Noise was taken out of the variance, by the replicates, and of the squared coefficients, by their own "
+            "errors."
         )
     return (
         "Seeds are common to rows, so no training noise was subtracted from the variance: the indices are shares of "

@@ -1,12 +1,14 @@
 """What an analysis concludes: indices with intervals, which factors they separate, verdicts in words."""
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.failures import Failures
+from vcm_sweep.analysis.files import write_json, write_parquet
 from vcm_sweep.analysis.index import Difference, Index
 from vcm_sweep.analysis.kinds import KINDS
 
@@ -210,6 +212,14 @@ class Sensitivity:
             "answer": list(self.answer()),
             "notes": list(self.notes()),
         }
+
+    def write_json(self, path: str | os.PathLike[str]) -> None:
+        """`to_dict` as a file."""
+        write_json(path, self.to_dict())
+
+    def write_parquet(self, path: str | os.PathLike[str]) -> None:
+        """`lines` as a file."""
+        write_parquet(path, self.lines(), {"method": self.method, "metric": self.metric})
 
 
 def _listed(names: tuple[str, ...]) -> str:
