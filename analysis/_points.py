@@ -25,7 +25,7 @@ class Points:
     """n = B m points in B blocks of m rows; rows of a block share coordinates, blocks are independent.
 
     Args:
-        u: (B, m, D) mid-ranks of each factor over all points, in (0, 1): uniform whatever the distribution.
+        u: (B, m, D) each factor in [0, 1], uniform: scaled by its distribution, or mid-ranks over all points.
         y: (B, m, R) outputs minus ``origin``, NaN where a replicate was not run. rows: their means and noise.
         corrected: whether noise is known and may be subtracted.
     """
@@ -89,15 +89,17 @@ def read_points(
     resamples: int,
     confidence: float,
     metric: str,
-    noise_needed: bool,
+    fits_means: bool,
+    ranks: bool = True,
 ) -> Points:
     """The points, when they can be analysed.
 
     Args:
         x: (n, D) factor values. y: (n, R) outputs, NaN where a replicate was not run, never in replicate 0.
         blocks: (n,) the base block of each row, all of one size; None for independent points.
-        noise_needed: whether the method fits means: a study with independent seeds must then have replicated
+        fits_means: whether the method does so: a study with independent seeds must then have replicated
             rows, and factors more than a few values.
+        ranks: whether only the order of a factor's values matters; else x is scaled to [0, 1] by its distribution.
 
     Raises:
         AnalysisError: shapes that do not fit, too few points, values that are not finite, blocks of several
@@ -121,12 +123,17 @@ def read_points(
     order = np.argsort(block, kind="stable")
     shape = (len(sizes), int(sizes[0]))
     y = y[order].reshape(*shape, -1)
-    needed = noise_needed and seeds == "independent"
+    needed = fits_means and seeds == "independent"
     check_output(y, metric, unit="base blocks", seeds="independent" if needed else "common")
     known = seeds == "independent" and bool(np.isfinite(y[:, :, 1:]).any())
-    if noise_needed:
+    if fits_means:
         _check_levels(x, factors)
-    u = (stats.rankdata(x, axis=0) - 0.5) / len(x)
+    if not ranks and not (x.min() >= 0.0 and x.max() <= 1.0):
+        raise AnalysisError(
+            f"u: values from {x.min():g} to {x.max():g}; scale each factor to [0, 1] by its distribution, or give its "
+            "ranks / n where that is unknown"
+        )
+    u = (stats.rankdata(x, axis=0) - 0.5) / len(x) if ranks else x
     origin = float(y[:, :, 0].mean())
     return Points(
         names=tuple(factors),

@@ -43,7 +43,7 @@ def fit_series(points: Points, terms: Callable[[Array], Array]) -> Series:
     """The series of the row means.
 
     Args:
-        terms: maps (rows, D) mid-ranks to (rows, P) values of the terms, orthonormal on the unit cube.
+        terms: maps (rows, D) points of the unit cube to (rows, P) values of the terms, orthonormal on the unit cube.
 
     Raises:
         AnalysisError: the points do not determine the coefficients.

@@ -61,7 +61,7 @@ def distance_indices(
         slices = int(place.max()) + 1
         raw.append(distance(_counts(place, cell, slices, cells)[None])[0])
         draws.append(np.concatenate([distance(part) for part in _resampled(place, cell, slices, cells, weights)]))
-        null.append([distance(_counts(place, cell[order], slices, cells)[None])[0] for order in shuffles])
+        null.append(distance(np.stack([_counts(place, cell[order], slices, cells) for order in shuffles])))
     value, drawn, shuffled = np.array(raw), np.array(draws).T, np.array(null)
     bias = drawn.mean(axis=0) - value
     z = float(stats.norm.ppf(0.5 + confidence / 2.0))

@@ -46,7 +46,7 @@ def delta_indices(
     """
     points = read_points(
         x, y, factors, blocks=blocks, seeds=seeds, resamples=resamples, confidence=confidence, metric=metric,
-        noise_needed=False,
+        fits_means=False,
     )  # fmt: skip
     known = np.isfinite(points.y)
     grid = np.linspace(points.y[known].min(), points.y[known].max(), _CELLS)

@@ -28,7 +28,7 @@ _POINTS_PER_TERM, _MOST_TERMS = 5, 800
 
 
 def hdmr_indices(
-    x: Array,
+    u: Array,
     y: Array,
     factors: Sequence[str],
     *,
@@ -41,21 +41,23 @@ def hdmr_indices(
 ) -> Sensitivity:
     """First, second and total indices of the mean output, with intervals by a bootstrap over blocks.
 
-    The mean output is fitted by Legendre polynomials of each factor's ranks up to degree 8 and of each pair up
+    The mean output is fitted by Legendre polynomials of each factor up to degree 8 and of each pair up
     to joint degree 6, fewer where there are under five points per term or over 800 terms: a heuristic. A total
     index here holds pairs, no more; what no term explains is the index ``unexplained``, with its interval, and
     says whether the rest can be believed. Squares of coefficients are freed of their own noise (see `_series`), so
     it is no goodness of fit: it does not shrink by adding terms that fit noise.
 
     Args:
-        x, y, blocks, seeds: as in `rbd_fast_indices`.
+        u: (n, D) float64, factors scaled to [0, 1] by their distribution. Where that is unknown, ranks / n serve, but
+            the intervals then take the points' own distribution for the true one and are too narrow.
+        y, blocks, seeds: as in `rbd_fast_indices`.
 
     Raises:
         AnalysisError: as `read_points`, or no variance beyond noise, or too few points for one term per factor.
     """
     points = read_points(
-        x, y, factors, blocks=blocks, seeds=seeds, resamples=resamples, confidence=confidence, metric=metric,
-        noise_needed=True,
+        u, y, factors, blocks=blocks, seeds=seeds, resamples=resamples, confidence=confidence, metric=metric,
+        fits_means=True, ranks=False,
     )  # fmt: skip
     names = points.names
     weights = resampling_weights(len(points.y), resamples, seed)

@@ -50,7 +50,7 @@ def pawn_indices(
     """
     points = read_points(
         x, y, factors, blocks=blocks, seeds=seeds, resamples=resamples, confidence=confidence, metric=metric,
-        noise_needed=False,
+        fits_means=False,
     )  # fmt: skip
     seen = np.unique(points.y[np.isfinite(points.y)])
     if seen.size > _CELLS:

@@ -50,7 +50,7 @@ def rbd_fast_indices(
     """
     points = read_points(
         x, y, factors, blocks=blocks, seeds=seeds, resamples=resamples, confidence=confidence, metric=metric,
-        noise_needed=True,
+        fits_means=True,
     )  # fmt: skip
     weights = resampling_weights(len(points.y), resamples, seed)
     variance, drawn = points.variance(weights)

@@ -121,14 +121,9 @@ def _sobol(results: ResultsSource, x: Array, y: Array, options: dict[str, object
 def _morris(results: ResultsSource, x: Array, y: Array, options: dict[str, object]) -> Sensitivity:
     from vcm_sweep.analysis.morris import morris_effects
 
-    u = np.empty_like(x)
-    for j, factor in enumerate(results.study.factors):
-        shape = np.log if factor.distribution == "loguniform" else np.asarray
-        low, high = shape(factor.low), shape(factor.high)
-        u[..., j] = (shape(x[..., j]) - low) / (high - low)
     names = [factor.name for factor in results.study.factors]
     groups = _ranked(results)[1]
-    return morris_effects(u, y, names, groups=groups, seeds=results.study.design.seeds, **options)  # type: ignore[arg-type]
+    return morris_effects(_scaled(results, x), y, names, groups=groups, seeds=results.study.design.seeds, **options)  # type: ignore[arg-type]
 
 
 def _shapley(results: ResultsSource, x: Array, y: Array, options: dict[str, object]) -> Sensitivity:
@@ -147,6 +142,8 @@ def _given(results: ResultsSource, x: Array, y: Array, options: dict[str, object
     function = {
         "pawn": pawn_indices, "delta": delta_indices, "rbd-fast": rbd_fast_indices, "hdmr": hdmr_indices
     }[method]  # fmt: skip
+    # HDMR needs the distributions, the others the order of values only.
+    x = _scaled(results, x) if method == "hdmr" else x
     block = np.repeat(np.arange(len(x)), x.shape[1])
     return function(
         x.reshape(-1, x.shape[2]),
@@ -156,6 +153,17 @@ def _given(results: ResultsSource, x: Array, y: Array, options: dict[str, object
         seeds=results.study.design.seeds,
         **options,  # type: ignore[arg-type]
     )
+
+
+def _scaled(results: ResultsSource, x: Array) -> Array:
+    """Points with each factor in [0, 1], uniform; x: (..., D)."""
+    u = np.empty_like(x)
+    for j, factor in enumerate(results.study.factors):
+        shape = np.log if factor.distribution == "loguniform" else np.asarray
+        low, high = shape(factor.low), shape(factor.high)
+        # The ends of a range come back from its logarithm with a rounding error.
+        u[..., j] = np.clip((shape(x[..., j]) - low) / (high - low), 0.0, 1.0)
+    return u
 
 
 def _ranked(results: ResultsSource) -> tuple[list[str], dict[str, tuple[str, ...]] | None]:

@@ -129,6 +129,12 @@ def test_refuses_in_one_sentence(method: Callable[..., Sensitivity]) -> None:
         method(x, y, NAMES, blocks=np.array([0] + [1] * 199))
 
 
+def test_hdmr_refuses_factors_that_are_not_scaled() -> None:
+    x, y = _points(200, 2)
+    with pytest.raises(AnalysisError, match=r"scale each factor to \[0, 1\] by its distribution"):
+        hdmr_indices(10 * x, y, NAMES)
+
+
 @pytest.mark.parametrize("method", [rbd_fast_indices, hdmr_indices])
 def test_series_refuse_what_holds_no_replicates_or_nothing_but_noise(method: Callable[..., Sensitivity]) -> None:
     x, y = _points(300, 1)

@@ -82,6 +82,19 @@ def test_a_design_is_not_analysed_by_the_method_of_another() -> None:
         _ = analyze(morris).total
 
 
+def test_a_loguniform_factor_is_scaled_by_its_distribution() -> None:
+    """Linear in the logarithm: an effect of the whole range is the coefficient, whatever the step's place."""
+    factors = (SyntheticFactor("wide", 1e-3, 10.0, "loguniform"), SyntheticFactor("flat"))
+    u = morris_trajectories(60, 2, 1)
+    x = u.copy()
+    x[..., 0] = 1e-3 * 1e4 ** u[..., 0]
+    y = with_noise(np.random.default_rng(1), 0.5 * u[..., 0], 2, 0.01)
+    study = SyntheticStudy(factors, design=SyntheticDesign(method="morris"))
+    result = analyze(SyntheticResults(study, x, y))
+    assert result["mu_star"][0].value == pytest.approx(0.5, abs=0.01)
+    assert abs(result["sigma"][0].value) < 0.05
+
+
 def test_groups_of_a_design_are_ranked_and_named() -> None:
     results = synthetic_results(FACTORS[:2], lambda u: 0.5 * u[..., 0], base=64)
     design = SyntheticDesign(groups={"one": ("strong",), "other": ("weak", "inert")})
