@@ -200,8 +200,8 @@ def test_hdmr_from_given_points(in_blocks: bool, growing: bool) -> None:
 @pytest.mark.parametrize("in_blocks", [False, True], ids=["independent points", "rows of a Saltelli design"])
 def test_distances_do_not_take_noise_for_an_effect(method: Callable[..., Sensitivity], in_blocks: bool) -> None:
     """Their floor is what keeps a dummy from mattering; rows that are alike would lift it without blocks."""
-    repeated = Repeated(lambda seed: _given(method, seed, in_blocks, False, resamples=100), 50)
-    assert repeated.alarms(3) <= 0.08
+    repeated = Repeated(lambda seed: _given(method, seed, in_blocks, False, resamples=100), 30)
+    assert repeated.alarms(3) <= 0.10
     assert repeated.alarms(0) == 1.0
     assert repeated.alarms(1) == 1.0
 
