@@ -113,11 +113,11 @@ def noise_sentence(metric: str, variance: float, *, corrected: bool) -> str:
     )
 
 
-def noise_remark(rows: Replicated, *, corrected: bool) -> str:
+def noise_remark(rows: Replicated, *, corrected: bool, unit: str = "base block") -> str:
     """How the noise was treated, where what is subtracted is the noise variance of row means."""
     if not corrected:
         return (
-            "Seeds are common to the rows of a base block: the indices are those per seed, averaged; "
+            f"Seeds are common to the rows of a {unit}: the indices are those per seed, averaged; "
             "they contain the interaction of factor and seed, and no training noise was subtracted."
         )
     if rows.pooled:

@@ -45,11 +45,11 @@ def read_steps(
         )
     before = moved.argmax(axis=1)
     steps = np.take_along_axis(change, before[..., None], axis=1)
-    size = np.array([np.abs(steps[:, k, m]).mean(axis=1) for k, m in enumerate(member)]).T
-    sign = np.array(
-        [np.sign(steps[:, k, m]).prod(axis=1) if m.sum() == 1 else np.ones(len(x)) for k, m in enumerate(member)]
-    ).T
-    return names, before, size * sign
+    size = np.empty(before.shape)
+    for k, members in enumerate(member):
+        moves = steps[:, k, members]
+        size[:, k] = moves[:, 0] if members.sum() == 1 else np.abs(moves).mean(axis=1)
+    return names, before, size
 
 
 def at(values: Array, rows: NDArray[np.int64]) -> Array:

@@ -9,13 +9,12 @@ class Kind:
 
     Args:
         label: in a sentence, without article.
-        share: whether it is a share of a variance, read in per cent; others are in ``unit``.
-        unit: "" for a bare number, "metric" for the metric's own unit.
+        share: whether it is a share of a variance, read in per cent; effects are in the metric's own unit, and
+            distances bare numbers.
     """
 
     label: str
     share: bool
-    unit: str = ""
 
 
 KINDS: dict[str, Kind] = {
@@ -25,10 +24,10 @@ KINDS: dict[str, Kind] = {
     "single_total": Kind("total index of a single training", True),
     "single_first": Kind("first-order index of a single training", True),
     "shapley": Kind("Shapley effect", True),
-    "mu_star": Kind("mean absolute effect of the whole range", False, "metric"),
-    "mu": Kind("mean effect of the whole range", False, "metric"),
-    "rms": Kind("root mean square effect, noise taken out", False, "metric"),
-    "sigma": Kind("spread of the effect, noise taken out", False, "metric"),
+    "mu_star": Kind("mean absolute effect across its range", False),
+    "mu": Kind("mean effect across its range", False),
+    "rms": Kind("root mean square effect, noise taken out", False),
+    "sigma": Kind("spread of the effect, noise taken out", False),
     "pawn": Kind("PAWN index", False),
     "delta": Kind("delta index", False),
     "raw": Kind("estimate before its bias is taken out", False),

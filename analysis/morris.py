@@ -115,7 +115,7 @@ def morris_effects(
         seeds=seeds,
         corrected=corrected,
         pooled=corrected and rows.pooled,
-        remarks=_remarks(noise_remark(rows, corrected=corrected), floor, corrected),
+        remarks=_remarks(noise_remark(rows, corrected=corrected, unit="trajectory"), floor, corrected),
         luck=luck,
         mean=float(rows.mean.mean()) + origin,
         variance=float(spread[0]),

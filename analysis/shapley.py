@@ -94,7 +94,7 @@ def shapley_effects(
         corrected=corrected,
         pooled=corrected and rows.pooled,
         remarks=(
-            noise_remark(rows, corrected=corrected),
+            noise_remark(rows, corrected=corrected, unit="trajectory"),
             "Shapley effects add up to 100 %: each interaction is divided evenly among its factors.",
         ),
         luck=make_indices(["luck"], s2 / (variance + s2), luck_draws[:, None], confidence)[0],

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +31,7 @@ def analyze(
     *,
     method: str = "",
     policy: str = "fail",
-    resamples: int = 1000,
+    resamples: int | None = None,
     confidence: float = 0.95,
     seed: int = 1,
 ) -> Sensitivity:
@@ -44,6 +46,7 @@ def analyze(
             given points resample and shuffle them by block.
         policy: ``fail`` refuses records with failures; ``drop-block`` leaves out the blocks in which a point has no
             result; ``worst-case`` gives failed trainings the worst value that another had.
+        resamples: of the bootstrap; None for the method's own number.
 
     Raises:
         AnalysisError: records are missing or failed, a factor never varied, or the method refuses them.
@@ -64,10 +67,10 @@ def analyze(
     check_varied(points, [factor.name for factor in results.study.factors])
     blocks = points.reshape(*output.y.shape[:2], -1)
 
+    drawn = {} if resamples is None else {"resamples": resamples}
+
     def indices(x: Array, y: Array, of: str, by: str) -> Sensitivity:
-        return _METHODS[by](
-            results, x, y, {"metric": of, "resamples": resamples, "confidence": confidence, "seed": seed}
-        )
+        return _METHODS[by](results, x, y, {"metric": of, **drawn, "confidence": confidence, "seed": seed})
 
     y, keep, failures = _by_policy(results, output, policy, _UNITS[layout])
     result = indices(blocks[keep], y, metric, method)
@@ -111,29 +114,29 @@ def _by_policy(
     )
 
 
-def _sobol(results: ResultsSource, x: Array, y: Array, options: dict[str, object]) -> Sensitivity:
+def _sobol(results: ResultsSource, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.sobol import sobol_indices
 
     names, groups = _ranked(results)
-    return sobol_indices(y, names, groups=groups, seeds=results.study.design.seeds, **options)  # type: ignore[arg-type]
+    return sobol_indices(y, names, groups=groups, seeds=results.study.design.seeds, **options)
 
 
-def _morris(results: ResultsSource, x: Array, y: Array, options: dict[str, object]) -> Sensitivity:
+def _morris(results: ResultsSource, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.morris import morris_effects
 
     names = [factor.name for factor in results.study.factors]
     groups = _ranked(results)[1]
-    return morris_effects(_scaled(results, x), y, names, groups=groups, seeds=results.study.design.seeds, **options)  # type: ignore[arg-type]
+    return morris_effects(_scaled(results, x), y, names, groups=groups, seeds=results.study.design.seeds, **options)
 
 
-def _shapley(results: ResultsSource, x: Array, y: Array, options: dict[str, object]) -> Sensitivity:
+def _shapley(results: ResultsSource, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.shapley import shapley_effects
 
     names = [factor.name for factor in results.study.factors]
-    return shapley_effects(x, y, names, seeds=results.study.design.seeds, **options)  # type: ignore[arg-type]
+    return shapley_effects(x, y, names, seeds=results.study.design.seeds, **options)
 
 
-def _given(results: ResultsSource, x: Array, y: Array, options: dict[str, object], method: str) -> Sensitivity:
+def _given(method: str, results: ResultsSource, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.delta import delta_indices
     from vcm_sweep.analysis.hdmr import hdmr_indices
     from vcm_sweep.analysis.pawn import pawn_indices
@@ -151,7 +154,7 @@ def _given(results: ResultsSource, x: Array, y: Array, options: dict[str, object
         [factor.name for factor in results.study.factors],
         blocks=block,
         seeds=results.study.design.seeds,
-        **options,  # type: ignore[arg-type]
+        **options,
     )
 
 
@@ -174,9 +177,9 @@ def _ranked(results: ResultsSource) -> tuple[list[str], dict[str, tuple[str, ...
     return [factor.name for factor in results.study.factors], None
 
 
-_METHODS: dict[str, Callable[[ResultsSource, Array, Array, dict[str, object]], Sensitivity]] = {
+_METHODS: dict[str, Callable[[ResultsSource, Array, Array, dict[str, Any]], Sensitivity]] = {
     "sobol": _sobol,
     "morris": _morris,
     "shapley": _shapley,
-    **{name: lambda r, x, y, o, name=name: _given(r, x, y, o, name) for name in GIVEN},  # type: ignore[misc]
+    **{name: partial(_given, name) for name in GIVEN},
 }
