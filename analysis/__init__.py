@@ -5,15 +5,24 @@ from typing import Any
 
 _EXPORTS = {
     "AnalysisError": "errors",
-    "Difference": "result",
+    "Difference": "index",
     "EffectCurve": "effects",
-    "Index": "result",
+    "Failures": "failures",
+    "Index": "index",
+    "LuckSplit": "luck",
     "ResultsSource": "source",
-    "SobolResult": "result",
+    "Sensitivity": "result",
     "analyze": "study",
     "converge": "convergence",
+    "delta_indices": "delta",
     "effect_curves": "effects",
+    "hdmr_indices": "hdmr",
+    "morris_effects": "morris",
+    "pawn_indices": "pawn",
+    "rbd_fast_indices": "rbd_fast",
+    "shapley_effects": "shapley",
     "sobol_indices": "sobol",
+    "split_luck": "luck",
     "write_report": "report",
 }
 

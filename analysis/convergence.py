@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from vcm_sweep.analysis._replicates import MIN_UNITS
 from vcm_sweep.analysis.errors import AnalysisError
-from vcm_sweep.analysis.result import SobolResult
-from vcm_sweep.analysis.sobol import MIN_BASE, sobol_indices
+from vcm_sweep.analysis.result import Sensitivity
+from vcm_sweep.analysis.sobol import sobol_indices
 
 # Parts of the design, all prefixes: a prefix of a Sobol or a random design is such a design itself.
 PARTS = (0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
@@ -21,7 +22,7 @@ def converge(
     resamples: int = 300,
     confidence: float = 0.95,
     seed: int = 1,
-) -> tuple[SobolResult, ...]:
+) -> tuple[Sensitivity, ...]:
     """Results of the first quarter up to all of the base blocks, by increasing number of blocks.
 
     Parts that are too small to analyse are left out; so the tuple may hold the whole design only.
@@ -33,10 +34,10 @@ def converge(
         AnalysisError: the whole design cannot be analysed.
     """
     base = y.shape[0]
-    found: dict[int, SobolResult] = {}
+    found: dict[int, Sensitivity] = {}
     for part in PARTS:
         size = round(part * base)
-        if size in found or (size < MIN_BASE and size < base):
+        if size in found or (size < MIN_UNITS and size < base):
             continue
         try:
             found[size] = sobol_indices(

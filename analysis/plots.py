@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from vcm_sweep.analysis.effects import EffectCurve
-from vcm_sweep.analysis.result import SobolResult
+from vcm_sweep.analysis.result import Sensitivity
 
 # Okabe and Ito, https://jfly.uni-koeln.de/color/: told apart with the common colour-vision deficiencies,
 # and bright enough on white and on near-black. Markers differ too, so colour is never the only difference.
@@ -49,7 +49,7 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def indices_figure(result: SobolResult) -> str:
+def indices_figure(result: Sensitivity) -> str:
     """Total and first index of every factor with their intervals, highest total on top."""
     ranking = result.ranking()
     first = {index.factor: index for index in result.first}
@@ -139,7 +139,7 @@ def training_figure(histories: Sequence[Sequence[float]]) -> str:
         return _svg(figure, f"Accuracy by epoch; median {q50[0]:.3g} after the first, {q50[-1]:.3g} at the end")
 
 
-def convergence_figure(parts: Sequence[SobolResult]) -> str:
+def convergence_figure(parts: Sequence[Sensitivity]) -> str:
     """Total indices against the number of base blocks; the four that rank highest are named."""
     sizes = [part.base_points for part in parts]
     named = [index.factor for index in parts[-1].ranking()[:4]]

@@ -3,14 +3,11 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
@@ -20,7 +17,8 @@ from vcm_sweep.analysis._package import read_template
 from vcm_sweep.analysis.convergence import converge
 from vcm_sweep.analysis.effects import EffectCurve, effect_curves
 from vcm_sweep.analysis.errors import AnalysisError
-from vcm_sweep.analysis.result import Index, SobolResult
+from vcm_sweep.analysis.files import replace_file, write_json, write_parquet
+from vcm_sweep.analysis.result import Sensitivity
 from vcm_sweep.analysis.source import FactorSource, ResultsSource
 from vcm_sweep.analysis.study import analyze
 
@@ -49,19 +47,24 @@ def write_report(results: ResultsSource, directory: str | os.PathLike[str], metr
         AnalysisError: the records cannot be analysed (as `analyze`), or the directory cannot be written.
     """
     result = analyze(results, metric)
+    if result.method != "sobol":
+        raise AnalysisError(
+            f"report: needs a study of [design] method = 'sobol', and this one is {result.method!r}; vcm-sweep analyze "
+            "gives its numbers"
+        )
     page = _render(results, result, metric)
     target = Path(directory)
     try:
         target.mkdir(parents=True, exist_ok=True)
-        _replace(target / "indices.json", lambda path: _write_json(results, result, metric, path))
-        _replace(target / "indices.parquet", lambda path: _write_parquet(results, result, metric, path))
-        _replace(target / "report.html", lambda path: _write_text(path, page))
+        write_json(target / "indices.json", _numbers(results, result))
+        write_parquet(target / "indices.parquet", _lines(results, result), {"study": results.study.name})
+        replace_file(target / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
     except OSError as error:
         raise AnalysisError(f"report: cannot write to {target} ({error.strerror}); name another directory") from error
     return target / "report.html"
 
 
-def _render(results: ResultsSource, result: SobolResult, metric: str) -> str:
+def _render(results: ResultsSource, result: Sensitivity, metric: str) -> str:
     study, table = results.study, results.table()
     blocks = np.asarray(results.blocks(metric), dtype=np.float64)
     means: NDArray[np.float64] = np.nanmean(blocks, axis=2).reshape(-1)
@@ -110,7 +113,7 @@ def _render(results: ResultsSource, result: SobolResult, metric: str) -> str:
     )
 
 
-def _rows(factors: Any, result: SobolResult, curves: tuple[EffectCurve, ...]) -> list[_Row]:
+def _rows(factors: Any, result: Sensitivity, curves: tuple[EffectCurve, ...]) -> list[_Row]:
     place = {name: i for i, name in enumerate(result.factors)}
     rows = []
     for index in result.ranking():
@@ -141,13 +144,13 @@ def _range(factor: FactorSource) -> str:
     return f"{factor.low:g} to {factor.high:g}{unit}, {factor.distribution}"
 
 
-def _luck_words(result: SobolResult, metric: str) -> str:
+def _luck_words(result: Sensitivity, metric: str) -> str:
     if np.isnan(result.luck.value):
         return "no point was trained twice, so the share of the seed is unknown"
     return f"of the variance of {metric} of a single training comes from its seed alone"
 
 
-def _single_words(result: SobolResult, metric: str) -> str:
+def _single_words(result: Sensitivity, metric: str) -> str:
     if np.isnan(result.luck.value):
         shares = "shares of the variance of one training, the effect of its seed included"
     else:
@@ -158,7 +161,7 @@ def _single_words(result: SobolResult, metric: str) -> str:
     )
 
 
-def _rankings_words(result: SobolResult, curves: tuple[EffectCurve, ...], metric: str) -> str:
+def _rankings_words(result: Sensitivity, curves: tuple[EffectCurve, ...], metric: str) -> str:
     """Variance share and change across the range answer different questions; say where they disagree."""
     top = result.ranking()[0].factor
     widest = max(curves, key=lambda curve: curve.span)
@@ -188,53 +191,19 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
 
 
-def _write_json(results: ResultsSource, result: SobolResult, metric: str, path: Path) -> None:
+def _numbers(results: ResultsSource, result: Sensitivity) -> dict[str, Any]:
     ranges = {
         f.name: {"low": f.low, "high": f.high, "distribution": f.distribution, "unit": f.unit}
         for f in results.study.factors
     }
-    content = {"study": results.study.name, "metric": metric, "ranges": ranges, **result.to_dict()}
-    _write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    return {"study": results.study.name, "ranges": ranges, **result.to_dict()}
 
 
-def _write_parquet(results: ResultsSource, result: SobolResult, metric: str, path: Path) -> None:
-    """One line per factor and kind of index, plus one for luck."""
+def _lines(results: ResultsSource, result: Sensitivity) -> list[dict[str, Any]]:
+    """The indices with the ranges they hold for."""
     ranges = {f.name: (f.low, f.high) for f in results.study.factors}
-    kinds: list[tuple[str, tuple[Index, ...]]] = [
-        (kind, getattr(result, kind)) for kind in ("first", "total", "single_first", "single_total")
-    ]
-    lines = [
-        {
-            "metric": metric,
-            "factor": index.factor,
-            "kind": kind,
-            "value": index.value,
-            "low": index.low,
-            "high": index.high,
-            "range_low": ranges.get(index.factor, (None, None))[0],
-            "range_high": ranges.get(index.factor, (None, None))[1],
-            "verdict": result.verdict(index.factor) if kind == "total" else None,
-        }
-        for kind, indices in [*kinds, ("luck", (result.luck,))]
-        for index in indices
-    ]
-    types = dict.fromkeys(("value", "low", "high", "range_low", "range_high"), pa.float64())
-    schema = pa.schema([(name, types.get(name, pa.string())) for name in lines[0]])
-    schema = schema.with_metadata(
-        {"confidence": str(result.confidence), "seeds": result.seeds, "study": results.study.name}
-    )
-    pq.write_table(pa.Table.from_pylist(lines, schema=schema), path)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    """Write beside, then rename."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(beside)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    lines = []
+    for line in result.lines():
+        low, high = ranges.get(line["factor"], (None, None))
+        lines.append(line | {"range_low": low, "range_high": high})
+    return lines

@@ -1,113 +1,117 @@
 """What an analysis concludes: indices with intervals, which factors they separate, verdicts in words."""
 
 import math
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-# A total index whose whole interval lies below this is called small. A convention, not a test.
+from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.failures import Failures
+from vcm_sweep.analysis.files import write_json, write_parquet
+from vcm_sweep.analysis.index import Difference, Index
+from vcm_sweep.analysis.kinds import KINDS
+
+# A share whose whole interval lies below this is called small. A convention, not a test.
 _SMALL = 0.05
 
 
-@dataclass(frozen=True)
-class Index:
-    """A sensitivity index of one factor with its bootstrap interval; never clipped to [0, 1]."""
+@dataclass(frozen=True, kw_only=True)
+class Sensitivity:
+    """The indices of one method for one metric, in one form for all methods.
 
-    factor: str
-    value: float
-    low: float
-    high: float
-
-    @property
-    def includes_zero(self) -> bool:
-        """Whether no effect at all is compatible with the data."""
-        return self.low <= 0.0
-
-    def percent(self) -> str:
-        """The index as people read it.
-
-        >>> Index("r.d2d.sigma", 0.714, 0.66, 0.76).percent()
-        '71 % [66, 76]'
-        """
-        if math.isnan(self.value):
-            return "not measured"
-        numbers = [100 * v for v in (self.value, self.low, self.high)]
-        digits = 1 if max(map(abs, numbers)) < 10.0 else 0
-        # Adding 0.0 turns a rounded -0.0 into 0.0.
-        value, low, high = (f"{round(v, digits) + 0.0:.{digits}f}" for v in numbers)
-        return f"{value} % [{low}, {high}]"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; what was not measured is None."""
-        values = {"value": self.value, "low": self.low, "high": self.high}
-        return {"factor": self.factor, **{k: None if math.isnan(v) else v for k, v in values.items()}}
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Total index of ``larger`` minus that of ``smaller``, with the bootstrap interval of the difference.
-
-    The two totals share their A rows, so their intervals may overlap although the difference is certain, and
-    the other way round: only this interval says whether the order is known.
-    """
-
-    larger: str
-    smaller: str
-    value: float
-    low: float
-    high: float
-
-    @property
-    def separated(self) -> bool:
-        """Whether the data know which of the two is larger."""
-        return not self.low <= 0.0 <= self.high
-
-
-@dataclass(frozen=True)
-class SobolResult:
-    """First and total indices of the mean output over the seeds, and of the output of a single training.
-
-    Sobol indices are shares of variance over the stated ranges, not of accuracy lost; totals can sum above 1.
+    Sobol indices and Shapley effects are shares of variance over the stated ranges, not of accuracy lost; total
+    indices can sum above 1.
 
     Args:
-        factors: names, in the order of the design's columns.
-        first, total: indices of the mean over training seeds (with common seeds: per seed, averaged).
-        single_first, single_total: the same as shares of the variance of one training.
-        differences: every pair of totals, each from the higher to the lower estimate.
+        method: ``sobol``, ``morris``, ``shapley``, ``pawn``, ``delta``, ``rbd-fast`` or ``hdmr``.
+        metric: the output that was analysed.
+        factors: what was ranked: factors, or groups of them, in the order of the design's columns.
+        kind: the kind of index that ranks, a key of ``indices``.
+        indices: by kind (`kinds.KINDS`), one per factor, or per pair of factors for ``second``.
+        differences: every pair of ranking indices, each from the higher to the lower estimate.
+        seeds: ``independent`` or ``common``. corrected: whether training noise was subtracted.
+        pooled: whether noise was pooled over rows because not every row has replicates.
+        remarks: what a reader must know of this method and its noise, one sentence each.
         luck: share of the variance of one training that its seed alone makes; NaN when not measured.
         mean, variance: of the output over the ranges; the variance without training noise.
         noise_variance: mean within-row variance of one training; NaN when not measured.
-        base_points, replicated_rows: rows of matrix A, and rows of any kind with two replicates or more.
-        seeds: ``independent`` or ``common``.
-        pooled: whether noise was pooled over rows because not every row has replicates.
-        confidence: of every interval.
-        resamples: bootstrap resamples behind every interval.
+        unit: what the bootstrap draws, for example ``base blocks``. units: how many there are.
+        replicated_rows: rows with two replicates or more.
+        confidence: of every interval. resamples: of the bootstrap behind every interval.
+        groups: the factors of each group, where groups were ranked.
+        failures: trainings that failed, and what was done about them; None where nobody looked.
     """
 
+    method: str
+    metric: str
     factors: tuple[str, ...]
-    first: tuple[Index, ...]
-    total: tuple[Index, ...]
-    single_first: tuple[Index, ...]
-    single_total: tuple[Index, ...]
+    kind: str
+    indices: Mapping[str, tuple[Index, ...]]
     differences: tuple[Difference, ...]
+    seeds: str
+    corrected: bool
+    pooled: bool
+    remarks: tuple[str, ...]
     luck: Index
     mean: float
     variance: float
     noise_variance: float
-    base_points: int
+    unit: str
+    units: int
     replicated_rows: int
-    seeds: str
-    pooled: bool
     confidence: float
     resamples: int
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    failures: Failures | None = None
+
+    def __getitem__(self, kind: str) -> tuple[Index, ...]:
+        """The indices of one kind.
+
+        Raises:
+            AnalysisError: the method does not give that kind.
+        """
+        if kind not in self.indices:
+            raise AnalysisError(f"kind: {kind!r} is not one of {', '.join(self.indices)}, which {self.method} gives")
+        return self.indices[kind]
 
     @property
-    def corrected(self) -> bool:
-        """Whether training noise was subtracted; with common seeds it must not be."""
-        return self.seeds == "independent"
+    def first(self) -> tuple[Index, ...]:
+        """First-order indices of the mean over training seeds (with common seeds: per seed, averaged)."""
+        return self["first"]
+
+    @property
+    def total(self) -> tuple[Index, ...]:
+        """Total indices of the same."""
+        return self["total"]
+
+    @property
+    def second(self) -> tuple[Index, ...]:
+        """Second-order indices, one per pair."""
+        return self["second"]
+
+    @property
+    def single_first(self) -> tuple[Index, ...]:
+        """First-order indices as shares of the variance of one training."""
+        return self["single_first"]
+
+    @property
+    def single_total(self) -> tuple[Index, ...]:
+        """Total indices as shares of the variance of one training."""
+        return self["single_total"]
+
+    @property
+    def base_points(self) -> int:
+        """Units of the bootstrap: rows of matrix A, or trajectories."""
+        return self.units
 
     def ranking(self) -> tuple[Index, ...]:
-        """Total indices, largest first; read it with `not_separated`."""
-        return tuple(sorted(self.total, key=lambda index: -index.value))
+        """The ranking indices, largest first; read it with `not_separated`."""
+        return tuple(sorted(self[self.kind], key=lambda index: -index.value))
+
+    def interactions(self) -> tuple[Index, ...]:
+        """The second-order indices, largest first; empty where the method or design has none."""
+        return tuple(sorted(self.indices.get("second", ()), key=lambda index: -index.value))
 
     def not_separated(self) -> tuple[Difference, ...]:
         """Pairs whose order the data do not tell, those of the highest-ranked factors first."""
@@ -116,78 +120,106 @@ class SobolResult:
         return tuple(sorted(pairs, key=lambda pair: (place[pair.larger], place[pair.smaller])))
 
     def rivals(self, factor: str) -> tuple[str, ...]:
-        """Factors from which the data do not separate this one, highest total first."""
+        """Factors from which the data do not separate this one, highest index first."""
         pairs = self.not_separated()
         close = {name for p in pairs if factor in (p.larger, p.smaller) for name in (p.larger, p.smaller)}
         return tuple(index.factor for index in self.ranking() if index.factor in close - {factor})
 
-    def verdict(self, factor: str) -> str:
-        """What the total index of one factor says, in words.
+    def text(self, index: Index, kind: str = "") -> str:
+        """An index as people read it: per cent for a share, else the bare number, with its interval."""
+        return index.percent() if KINDS[kind or self.kind].share else index.number()
 
-        A wide interval around 0 is not evidence of absence: the words give the share still possible.
+    def verdict(self, factor: str) -> str:
+        """What the ranking index of one factor says, in words.
+
+        A wide interval around 0 is not evidence of absence: the words give the index still possible.
         """
-        index = self.total[self.factors.index(factor)]
-        most = max(0, math.ceil(100 * index.high))
+        return self._verdict(self[self.kind][self.factors.index(factor)], self.kind)
+
+    def _verdict(self, index: Index, kind: str) -> str:
+        share = KINDS[kind].share
+        most = f"{max(0, math.ceil(100 * index.high))} %" if share else f"{max(0.0, index.high):.3g}"
         if index.includes_zero:
-            return f"not distinguishable from no effect (at most {most} %)"
-        if index.high < _SMALL:
-            return f"matters little (at most {most} %)"
+            return f"not distinguishable from no effect (at most {most})"
+        if share and index.high < _SMALL:
+            return f"matters little (at most {most})"
         return "matters"
 
-    def answer(self, metric: str = "accuracy") -> tuple[str, ...]:
+    def answer(self, metric: str = "") -> tuple[str, ...]:
         """The conclusion in one to three sentences, certainty included, the most important one first."""
+        metric = metric or self.metric
         top = self.ranking()[0]
-        per_seed = "" if self.corrected else ", averaged over the seeds"
+        kind = KINDS[self.kind]
         if top.includes_zero:
             return (
                 f"Over the stated ranges, no factor is distinguishable from no effect on {metric}; "
-                f"the largest total index is {top.percent()}, of {top.factor}.",
+                f"the largest {kind.label} is {self.text(top)}, of {top.factor}.",
             )
-        sentences = [
-            f"Over the stated ranges, {top.factor} accounts for {top.percent()} of the variance of {metric} "
-            f"(total index{per_seed})."
-        ]
+        if kind.share:
+            per_seed = "" if self.corrected else ", averaged over the seeds" if self.method == "sobol" else ""
+            claim = f"accounts for {top.percent()} of the variance of {metric} ({kind.label}{per_seed})"
+        else:
+            claim = f"ranks first for {metric}, with a {kind.label} of {top.number()}"
+        sentences = [f"Over the stated ranges, {top.factor} {claim}."]
         rivals = self.rivals(top.factor)
         if rivals:
-            names = _listed(rivals)
-            sentences.append(f"The data do not separate it from {names}: which comes first is open.")
+            sentences.append(f"The data do not separate it from {_listed(rivals)}: which comes first is open.")
         elif len(self.factors) > 1:
             count = len(self.factors) - 1
             others = "the other factor" if count == 1 else f"each of the other {count} factors"
-            sentences.append(f"The data separate its total index from that of {others}.")
+            sentences.append(f"The data separate its {kind.label} from that of {others}.")
         return tuple(sentences)
 
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know about how noise was treated, one sentence each."""
-        if not self.corrected:
-            return (
-                "Seeds are common to the rows of a base block: the indices are those per seed, averaged; "
-                "they contain the interaction of factor and seed, and no training noise was subtracted.",
-            )
-        if self.pooled:
-            return (
-                f"Not every row has replicates: the noise variance is pooled over the {self.replicated_rows} "
-                "rows that do, and subtracted from all.",
-            )
-        return ("The noise variance of every row was measured by its own replicates and subtracted.",)
+        """What a reader must know about how noise and failures were treated, one sentence each."""
+        return self.remarks + (self.failures.sentences() if self.failures else ())
+
+    def lines(self) -> list[dict[str, Any]]:
+        """One plain line per index, with method, metric, verdict and seeds policy; luck is a line of its own."""
+        common = {"method": self.method, "metric": self.metric, "seeds": self.seeds, "confidence": self.confidence}
+        named = [(kind, index) for kind, indices in self.indices.items() for index in indices]
+        return [
+            {
+                **common,
+                "factor": index.factor,
+                "partner": index.partner or None,
+                "kind": kind,
+                "value": index.value,
+                "low": index.low,
+                "high": index.high,
+                "floor": index.floor,
+                "verdict": self._verdict(index, kind) if kind in (self.kind, "second") else None,
+            }
+            for kind, index in [*named, ("luck", self.luck)]
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, with the ranking, the verdicts and the pairs that are not separated."""
-        lists = ("first", "total", "single_first", "single_total")
         scalars = ("mean", "variance", "noise_variance")
-        plain = ("base_points", "replicated_rows", "seeds", "pooled", "corrected", "confidence", "resamples")
+        plain = ("method", "metric", "kind", "unit", "units", "replicated_rows", "seeds", "pooled", "corrected")
         numbers = {name: float(getattr(self, name)) for name in scalars}
         return {
             "factors": list(self.factors),
-            **{name: [index.to_dict() for index in getattr(self, name)] for name in lists},
+            **{kind: [index.to_dict() for index in indices] for kind, indices in self.indices.items()},
             "luck": self.luck.to_dict(),
             "ranking": [index.factor for index in self.ranking()],
             "verdicts": {factor: self.verdict(factor) for factor in self.factors},
             "not_separated": [[pair.larger, pair.smaller] for pair in self.not_separated()],
             **{name: None if math.isnan(number) else number for name, number in numbers.items()},
-            **{name: getattr(self, name) for name in plain},
+            **{name: getattr(self, name) for name in (*plain, "confidence", "resamples")},
+            "groups": {name: list(members) for name, members in self.groups.items()},
+            "failures": self.failures.to_dict() if self.failures else None,
+            "answer": list(self.answer()),
             "notes": list(self.notes()),
         }
+
+    def write_json(self, path: str | os.PathLike[str]) -> None:
+        """`to_dict` as a file."""
+        write_json(path, self.to_dict())
+
+    def write_parquet(self, path: str | os.PathLike[str]) -> None:
+        """`lines` as a file."""
+        write_parquet(path, self.lines(), {"method": self.method, "metric": self.metric})
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -15,10 +15,12 @@ def add_result_commands(command: AddCommand) -> None:
     sub.add_argument("--watch", action="store_true", help="go on showing it until the run is over; --json: one a line")
     sub.add_argument("--interval", type=positive, default=2, metavar="S", help="seconds between two looks (default 2)")
     sub = command("analyze", _analyze, "print the sensitivity indices of a study")
-    sub.add_argument("dir", type=Path, help="results folder")
-    sub.add_argument("--metric", default="accuracy", help="column of the records (default accuracy)")
+    sub.add_argument("dir", help="results folder, path or URI")
+    sub.add_argument("--metric", default="accuracy", help="what varies: accuracy, energy, pulses, p_diverged, ...")
+    sub.add_argument("--method", default="", help="default: the design's; or pawn, delta, rbd-fast, hdmr")
+    sub.add_argument("--policy", default="fail", help="of failed trainings: fail, drop-block or worst-case")
     sub = command("report", _report, "write the report of a study")
-    sub.add_argument("dir", type=Path, help="results folder")
+    sub.add_argument("dir", help="results folder, path or URI")
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -46,7 +48,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
 
     from .tables import index_table
 
-    result = analyze(open_results(arguments.dir), arguments.metric)
+    result = analyze(open_results(arguments.dir), arguments.metric, method=arguments.method, policy=arguments.policy)
     if arguments.json:
         print(json.dumps(result.to_dict()))
     else:
@@ -58,16 +60,22 @@ def _report(arguments: argparse.Namespace) -> int:
     from vcm_sweep.analysis import write_report
     from vcm_sweep.sweep.results import open_results
 
-    show(arguments, {"report": str(write_report(open_results(arguments.dir), arguments.dir))})
+    results = open_results(arguments.dir)
+    show(arguments, {"report": str(write_report(results, _beside(results.folder)))})
     return 0
 
 
-def written_report(results: Any, directory: Path) -> dict[str, str]:
+def _beside(folder: Any) -> Path:
+    """Where a report goes: beside the records, or for those in an object store under ``reports`` here."""
+    return folder.local or Path("reports") / str(folder).rstrip("/").rpartition("/")[2]
+
+
+def written_report(results: Any) -> dict[str, str]:
     """Where the report was written, or the sentence that says why there is none."""
     from vcm_sweep.analysis import write_report
     from vcm_sweep.device.errors import VcmSweepError
 
     try:
-        return {"report": str(write_report(results, directory))}
+        return {"report": str(write_report(results, _beside(results.folder)))}
     except VcmSweepError as error:
         return {"no_report": str(error)}

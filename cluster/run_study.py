@@ -50,6 +50,7 @@ def run_study(
     from vcm_sweep.sweep.running import checkpoint_folder, default_directory, run
     from vcm_sweep.sweep.store import holds_study
 
+    from .result_commands import written_report
     from .watched import watched
 
     study = with_run_options(study, arguments)
@@ -67,7 +68,7 @@ def run_study(
     try:
         with watched(study.name, folder, executor, quiet=arguments.json) as progress:
             results = run(study, executor, out, progress, retry, pack, reuse)
-            report = {} if arguments.no_report else _written_report(results, folder)
+            report = {} if arguments.no_report else written_report(results)
     except KeyboardInterrupt:
         if not holds_study(folder):
             raise
@@ -104,13 +105,6 @@ def _next(folder: Any, study: Any, failed: int) -> dict[str, str]:
 
 def _command(name: str, folder: Any, *options: object) -> str:
     return shlex.join(["vcm-sweep", name, str(folder), *map(str, options)])
-
-
-def _written_report(results: Any, folder: Any) -> dict[str, str]:
-    """Beside the records; of a study in an object store under ``reports`` here."""
-    from .result_commands import written_report
-
-    return written_report(results, folder.local or Path("reports") / str(folder).rstrip("/").rpartition("/")[2])
 
 
 def settings_of(arguments: argparse.Namespace) -> Any:

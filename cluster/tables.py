@@ -1,17 +1,43 @@
 """Tables for the terminal."""
 
-from vcm_sweep.analysis import SobolResult
+import math
+from collections.abc import Sequence
+
+from vcm_sweep.analysis import Index, Sensitivity
+
+# What stands beside the index that ranks, where the method has it.
+_BESIDE = {"sobol": "first", "hdmr": "first", "morris": "sigma"}
+# Interactions that are shown; all of them are in --json.
+_PAIRS = 10
 
 
-def index_table(result: SobolResult) -> str:
-    """Factors by total index, with intervals."""
-    width = max(len("factor"), *(len(name) for name in result.factors))
-    first = {index.factor: index for index in result.first}
-    lines = [f"{'factor':<{width}}  {'total':>6}  {'95 % interval':<16}  {'first':>6}  95 % interval"]
-    for index in sorted(result.total, key=lambda index: -index.value):
-        own = first[index.factor]
-        lines.append(
-            f"{index.factor:<{width}}  {index.value:6.2f}  [{index.low:5.2f}, {index.high:5.2f}]   "
-            f" {own.value:6.2f}  [{own.low:5.2f}, {own.high:5.2f}]"
-        )
-    return "\n".join(lines)
+def index_table(result: Sensitivity) -> str:
+    """Factors by the index that ranks, with intervals and verdicts; luck; and the strongest interactions."""
+    kinds = [result.kind, *([_BESIDE[result.method]] if result.method in _BESIDE else [])]
+    beside = [{index.factor: index for index in result[kind]} for kind in kinds]
+    interval = f"{100 * result.confidence:g} % interval"
+    rows = [["factor", *(word for kind in kinds for word in (kind, interval)), "verdict"]]
+    for index in result.ranking():
+        own = [cell for found in beside for cell in _cells(found[index.factor])]
+        rows.append([index.factor, *own, result.verdict(index.factor)])
+    rows.append(["luck", *_cells(result.luck), *[""] * (len(rows[0]) - 4), "share of the variance of one training"])
+    tables = [_aligned(rows)]
+    if pairs := result.interactions()[:_PAIRS]:
+        lines = [["interaction", "second", interval], *([pair.name, *_cells(pair)] for pair in pairs)]
+        tables.append(_aligned(lines))
+    return "\n\n".join([*tables, "\n".join(result.notes())])
+
+
+def _cells(index: Index) -> list[str]:
+    if math.isnan(index.value):
+        return ["", "not measured"]
+    # Adding 0.0 turns a rounded -0.0 into 0.0.
+    value = f"{index.value:.3g}" if abs(index.value) >= 10 else f"{round(index.value, 2) + 0.0:.2f}"
+    return [value, f"[{index.low:.3g}, {index.high:.3g}]"]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

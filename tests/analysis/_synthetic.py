@@ -1,12 +1,14 @@
 """Synthetic studies with known answers; nothing here was trained."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from SALib.sample import morris as salib_morris
+from SALib.sample import shapley as salib_shapley
 from SALib.sample import sobol as salib_sobol
 
 Array = NDArray[np.float64]
@@ -16,8 +18,11 @@ Array = NDArray[np.float64]
 ISHIGAMI_VARIANCE = 7**2 / 8 + 0.1 * np.pi**4 / 5 + 0.1**2 * np.pi**8 / 18 + 0.5
 _V1 = 0.5 * (1 + 0.1 * np.pi**4 / 5) ** 2
 _V13 = 0.1**2 * np.pi**8 * (1 / 18 - 1 / 50)
+ISHIGAMI_13 = _V13 / ISHIGAMI_VARIANCE
 ISHIGAMI_FIRST = np.array([_V1, 7**2 / 8, 0.0, 0.0]) / ISHIGAMI_VARIANCE
 ISHIGAMI_TOTAL = np.array([_V1 + _V13, 7**2 / 8, _V13, 0.0]) / ISHIGAMI_VARIANCE
+ISHIGAMI_SECOND = np.array([0.0, ISHIGAMI_13, 0.0, 0.0, 0.0, 0.0])
+ISHIGAMI_SHAPLEY = (ISHIGAMI_FIRST + ISHIGAMI_TOTAL) / 2
 NAMES = ("x1", "x2", "x3", "dummy")
 
 
@@ -27,22 +32,57 @@ def ishigami(u: Array) -> Array:
     return np.asarray(np.sin(x[..., 0]) + 7 * np.sin(x[..., 1]) ** 2 + 0.1 * x[..., 2] ** 4 * np.sin(x[..., 0]))
 
 
-def saltelli_random(rng: np.random.Generator, base: int, d: int) -> Array:
-    """Independent random rows A, AB_1 .. AB_D, B in [0, 1]: (base, D + 2, D)."""
+def g_function(u: Array, a: Array) -> Array:
+    """Sobol's G function: the product of (|4 u_j - 2| + a_j) / (1 + a_j); u: (..., D) -> (...)."""
+    return np.asarray(np.prod((np.abs(4 * u - 2) + a) / (1 + a), axis=-1))
+
+
+def g_indices(a: Array, groups: list[list[int]]) -> tuple[Array, Array, Array]:
+    """First, total and second-order indices of groups of columns of the G function, in closed form."""
+    part = np.array([np.prod(1 + 1 / (3 * (1 + a[group]) ** 2)) for group in groups]) - 1
+    variance = np.prod(1 + part) - 1
+    second = [part[i] * part[j] for i in range(len(part)) for j in range(i + 1, len(part))]
+    return part / variance, part * np.prod(1 + part) / (1 + part) / variance, np.array(second) / variance
+
+
+def saltelli_random(rng: np.random.Generator, base: int, d: int, *, second: bool = False) -> Array:
+    """Independent random rows A, AB_1 .. AB_D, B in [0, 1], with BA_1 .. BA_D before B if ``second``."""
     a, b = rng.random((2, base, d))
     rows = [a]
-    for j in range(d):
-        ab = a.copy()
-        ab[:, j] = b[:, j]
-        rows.append(ab)
+    for start, other in ((a, b), (b, a))[: 1 + second]:
+        for j in range(d):
+            mixed = start.copy()
+            mixed[:, j] = other[:, j]
+            rows.append(mixed)
     return np.stack([*rows, b], axis=1)
 
 
-def saltelli_sobol(base: int, d: int, seed: int) -> Array:
-    """SALib's own scrambled Sobol rows: (base, D + 2, D)."""
+def saltelli_sobol(base: int, d: int, seed: int, *, second: bool = False, groups: Sequence[str] | None = None) -> Array:
+    """SALib's own scrambled Sobol rows: (base, rows, D); groups: the group of each column."""
     problem = {"num_vars": d, "names": [f"x{i}" for i in range(d)], "bounds": [[0.0, 1.0]] * d}
-    rows = salib_sobol.sample(problem, base, calc_second_order=False, scramble=True, seed=seed)
-    return np.asarray(rows).reshape(base, d + 2, d)
+    if groups:
+        problem["groups"] = list(groups)
+    rows = salib_sobol.sample(problem, base, calc_second_order=second, scramble=True, seed=seed)
+    return np.asarray(rows).reshape(base, -1, d)
+
+
+def morris_trajectories(count: int, d: int, seed: int, *, groups: Sequence[str] | None = None) -> Array:
+    """SALib's trajectories on four levels: (count, D + 1 or groups + 1, D)."""
+    problem = {"num_vars": d, "names": [f"x{i}" for i in range(d)], "bounds": [[0.0, 1.0]] * d}
+    if groups:
+        problem["groups"] = list(groups)
+    return np.asarray(salib_morris.sample(problem, count, num_levels=4, seed=seed)).reshape(count, -1, d)
+
+
+def shapley_trajectories(count: int, d: int, seed: int) -> Array:
+    """SALib's trajectories from one random point to another: (count, D + 1, D)."""
+    problem = {"num_vars": d, "names": [f"x{i}" for i in range(d)], "bounds": [[0.0, 1.0]] * d}
+    return np.asarray(salib_shapley.sample(problem, count, seed=seed)).reshape(count, d + 1, d)
+
+
+def growing_noise(mean: Array, sd: float) -> Array:
+    """A noise that grows with the output, of about the given size."""
+    return 0.5 * sd + 0.35 * np.abs(mean)
 
 
 def with_noise(rng: np.random.Generator, mean: Array, replicates: int, sd: float | Array) -> Array:
@@ -62,6 +102,8 @@ class SyntheticFactor:
 @dataclass(frozen=True)
 class SyntheticDesign:
     seeds: str = "independent"
+    method: str = "sobol"
+    groups: Mapping[str, Sequence[str]] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,128 @@
+"""Row means of a design with what their replicates say of training noise; and which outputs are refused."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm_sweep.analysis.errors import AnalysisError
+
+Array = NDArray[np.float64]
+
+# Below this a percentile interval over units means nothing (8 units have 6435 distinct resamples).
+MIN_UNITS = 8
+
+
+@dataclass(frozen=True)
+class Replicated:
+    """Rows of a design in units that the bootstrap draws.
+
+    Args:
+        mean: (units, rows) mean over the replicates.
+        noise: (units, rows) noise variance of that mean; relative to the pooled variance of one training when
+            ``pooled``, which it is unless every row has two replicates or more.
+        s2_sum, s2_count: (units,) sum and number of the within-row variances.
+    """
+
+    mean: Array
+    noise: Array
+    s2_sum: Array
+    s2_count: Array
+    pooled: bool
+    replicated_rows: int
+
+    def noise_variance(self, weights: Array) -> Array:
+        """Variance of one training at fixed factors under each row of weights, NaN without replicates: (K,)."""
+        count = weights @ self.s2_count
+        # A resample may hold no replicated row when few units have one: its noise is then unknown, and a NaN
+        # drops it with the resamples whose variance is not positive.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(count > 0.0, (weights @ self.s2_sum) / count, np.nan)
+
+    def scale(self, noise_variance: Array) -> Array:
+        """What ``noise`` is multiplied with: (K,)."""
+        return noise_variance if self.pooled else np.ones_like(noise_variance)
+
+
+def replicated(y: Array) -> Replicated:
+    """Means and noise; y: (units, rows, R), NaN where a replicate was not run."""
+    count = np.isfinite(y).sum(axis=2)
+    s2 = within_variance(y, count)
+    pooled = bool((count < 2).any())
+    return Replicated(
+        mean=np.nanmean(y, axis=2),
+        noise=1.0 / count if pooled else s2 / count,
+        s2_sum=np.nansum(s2, axis=1),
+        s2_count=(count >= 2).sum(axis=1).astype(np.float64),
+        pooled=pooled,
+        replicated_rows=int((count >= 2).sum()),
+    )
+
+
+def within_variance(y: Array, count: NDArray[np.int64]) -> Array:
+    """Sample variance over the replicates of each row, NaN where there is one; y: (units, rows, R)."""
+    centred = y - np.nanmean(y, axis=2, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        s2: Array = np.where(count >= 2, np.nansum(centred**2, axis=2) / (count - 1), np.nan)
+    return s2
+
+
+def check_output(y: Array, metric: str, *, unit: str = "base rows", seeds: str = "independent") -> None:
+    """Refuse an output that carries no conclusion; y: (units, rows, R), NaN where a replicate was not run.
+
+    Raises:
+        AnalysisError: fewer than 8 units, missing or infinite values, no replicated row (independent seeds), or a
+            constant output.
+    """
+    if y.shape[0] < MIN_UNITS:
+        raise AnalysisError(
+            f"n: {y.shape[0]} {unit} are too few for an interval; {MIN_UNITS} or more are needed, and some "
+            "hundred for a ranking (vcm-sweep extend)"
+        )
+    infinite = int(np.isinf(y).sum())
+    if infinite:
+        raise AnalysisError(
+            f"{metric}: {infinite} of {y.size} values are infinite; run those again (vcm-sweep run --retry)"
+        )
+    missing = int(np.isnan(y[:, :, 0]).sum())
+    if missing:
+        raise AnalysisError(
+            f"{metric}: {missing} of {y[:, :, 0].size} rows have no finite first replicate; finish them with "
+            "vcm-sweep run, with --retry where they failed"
+        )
+    if seeds == "independent" and not np.isfinite(y[:, :, 1:]).any():
+        raise AnalysisError(
+            "replicates: no row was trained twice, so training noise cannot be told from the factors; set "
+            "replicates = 2 or more in [design] and run again (finished trainings are kept)"
+        )
+    low, high = float(np.nanmin(y)), float(np.nanmax(y))
+    if high - low <= 1e-12 * max(abs(low), abs(high)):
+        raise AnalysisError(
+            f"{metric}: all trainings gave {high:g}, so there is no variance to share out; widen the ranges, "
+            "or look at whether the network trains at all"
+        )
+
+
+def noise_sentence(metric: str, variance: float, *, corrected: bool) -> str:
+    """Why no share of a variance that is not positive can be given."""
+    if not corrected:
+        return f"{metric}: does not vary within any base block; widen the ranges of the factors"
+    return (
+        f"{metric} varies no more than training noise: after subtraction the variance over the ranges is "
+        f"{variance:.3g}; widen the ranges, or add replicates and base rows (vcm-sweep extend)"
+    )
+
+
+def noise_remark(rows: Replicated, *, corrected: bool, unit: str = "base block") -> str:
+    """How the noise was treated, where what is subtracted is the noise variance of row means."""
+    if not corrected:
+        return (
+            f"Seeds are common to the rows of a {unit}: the indices are those per seed, averaged; "
+            "they contain the interaction of factor and seed, and no training noise was subtracted."
+        )
+    if rows.pooled:
+        return (
+            f"Not every row has replicates: the noise variance is pooled over the {rows.replicated_rows} "
+            "rows that do, and subtracted from all."
+        )
+    return "The noise variance of every row was measured by its own replicates and subtracted."

@@ -1,0 +1,91 @@
+"""One number of an analysis with its interval, and the difference of two."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Index:
+    """A sensitivity index of one factor, or pair, with its bootstrap interval; never clipped to [0, 1].
+
+    Args:
+        factor: its factor or group; ``partner`` is the other one of a pair, else "".
+        value, low, high: the estimate and its interval.
+        floor: what a factor without any effect stays below in 97.5 % of studies like this one, where training
+            noise or the number of rows lifts the estimate above 0; 0 for an index that is not lifted.
+    """
+
+    factor: str
+    value: float
+    low: float
+    high: float
+    partner: str = ""
+    floor: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The factor, or both of a pair."""
+        return f"{self.factor} × {self.partner}" if self.partner else self.factor
+
+    @property
+    def includes_zero(self) -> bool:
+        """Whether no effect at all is compatible with the data."""
+        return self.low <= 0.0 or self.value <= self.floor
+
+    def percent(self) -> str:
+        """The index as people read a share.
+
+        >>> Index("r.d2d.sigma", 0.714, 0.66, 0.76).percent()
+        '71 % [66, 76]'
+        """
+        if math.isnan(self.value):
+            return "not measured"
+        numbers = [100 * v for v in (self.value, self.low, self.high)]
+        digits = 1 if max(map(abs, numbers)) < 10.0 else 0
+        # Adding 0.0 turns a rounded -0.0 into 0.0.
+        value, low, high = (f"{round(v, digits) + 0.0:.{digits}f}" for v in numbers)
+        return f"{value} % [{low}, {high}]"
+
+    def number(self) -> str:
+        """The index as a bare number, as many decimals as its interval carries.
+
+        >>> Index("r.d2d.sigma", 0.31234, 0.2876, 0.3399).number()
+        '0.312 [0.288, 0.340]'
+        """
+        if math.isnan(self.value):
+            return "not measured"
+        # Two digits of the half-width, and no more than five of the value where the interval is a point.
+        finest = max((self.high - self.low) / 2.0, 1e-3 * abs(self.value), 1e-12)
+        digits = min(12, max(0, 1 - math.floor(math.log10(finest)))) if math.isfinite(finest) else 3
+        value, low, high = (f"{round(v, digits) + 0.0:.{digits}f}" for v in (self.value, self.low, self.high))
+        return f"{value} [{low}, {high}]"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; what was not measured is None."""
+        values = {"value": self.value, "low": self.low, "high": self.high}
+        plain: dict[str, Any] = {"factor": self.factor}
+        if self.partner:
+            plain["partner"] = self.partner
+        plain |= {k: None if math.isnan(v) else v for k, v in values.items()}
+        return plain | ({"floor": self.floor} if self.floor else {})
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Ranking index of ``larger`` minus that of ``smaller``, with the bootstrap interval of the difference.
+
+    Two indices share rows, so their intervals may overlap although the difference is certain, and the other way
+    round: only this interval says whether the order is known.
+    """
+
+    larger: str
+    smaller: str
+    value: float
+    low: float
+    high: float
+
+    @property
+    def separated(self) -> bool:
+        """Whether the data know which of the two is larger."""
+        return not self.low <= 0.0 <= self.high

@@ -1,0 +1,35 @@
+"""The kinds of index that the methods give: what each is called, and whether it is a share of variance."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind of index is read.
+
+    Args:
+        label: in a sentence, without article.
+        share: whether it is a share of a variance, read in per cent; effects are in the metric's own unit, and
+            distances bare numbers.
+    """
+
+    label: str
+    share: bool
+
+
+KINDS: dict[str, Kind] = {
+    "total": Kind("total index", True),
+    "first": Kind("first-order index", True),
+    "second": Kind("second-order index", True),
+    "single_total": Kind("total index of a single training", True),
+    "single_first": Kind("first-order index of a single training", True),
+    "shapley": Kind("Shapley effect", True),
+    "mu_star": Kind("mean absolute effect across its range", False),
+    "mu": Kind("mean effect across its range", False),
+    "rms": Kind("root mean square effect, noise taken out", False),
+    "sigma": Kind("spread of the effect, noise taken out", False),
+    "pawn": Kind("PAWN index", False),
+    "delta": Kind("delta index", False),
+    "raw": Kind("estimate before its bias is taken out", False),
+    "unexplained": Kind("share that no term of the model explains", True),
+}

@@ -1,0 +1,85 @@
+"""Luck split in two: which array was drawn, and which training was done on it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm_sweep.analysis._bootstrap import make_indices, resampling_weights
+from vcm_sweep.analysis._replicates import MIN_UNITS
+from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.index import Index
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LuckSplit:
+    """Variance at fixed factors, by its two sources; shares of their sum, which is the luck of one training.
+
+    Args:
+        array, training: shares of the noise variance, with intervals. noise_variance: of one training.
+        points: that were run in nested replicates.
+    """
+
+    array: Index
+    training: Index
+    noise_variance: float
+    points: int
+
+    def sentences(self) -> tuple[str, ...]:
+        """The split in words."""
+        return (
+            f"Of the luck of a training, {self.array.percent()} lies in which array it got and "
+            f"{self.training.percent()} in the training itself ({self.points} points).",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "array": self.array.to_dict(),
+            "training": self.training.to_dict(),
+            "noise_variance": self.noise_variance,
+            "points": self.points,
+        }
+
+
+def split_luck(y: Array, *, resamples: int = 1000, confidence: float = 0.95, seed: int = 1) -> LuckSplit:
+    """How much of the noise comes from the array and how much from the training, by nested replicates.
+
+    The design it needs: at each of some points of the ranges, A >= 2 arrays (device seeds), and on each array
+    B >= 2 trainings (seeds of pulses, noise and data order). With mean squares within and between arrays,
+    training variance = MS_within and array variance = (MS_between - MS_within) / B: the nested analysis of
+    variance. Both are unbiased, and the array's may come out negative. Intervals: bootstrap over points.
+
+    Args:
+        y: (points, A, B) float64, finite; 8 points or more, anywhere in the ranges.
+
+    Raises:
+        AnalysisError: another shape, values that are not finite, or no noise at all.
+
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.normal(0, 3, (200, 4, 1)) + rng.normal(0, 1, (200, 4, 2))
+    >>> split_luck(y).sentences()[0][:37]
+    'Of the luck of a training, 89 % [88, '
+    """
+    y = np.asarray(y, dtype=np.float64)
+    if y.ndim != 3 or min(y.shape[1:]) < 2 or y.shape[0] < MIN_UNITS:
+        raise AnalysisError(
+            f"y: shape {y.shape} must be (points, arrays, trainings), with {MIN_UNITS} points or more, two arrays "
+            "and two trainings on each; repeat points with the device seed held and with it changed"
+        )
+    if not np.isfinite(y).all():
+        raise AnalysisError(f"y: {int((~np.isfinite(y)).sum())} of {y.size} values are not finite; run those again")
+    trainings = y.shape[2]
+    within = y.var(axis=2, ddof=1).mean(axis=1)
+    between = trainings * y.mean(axis=2).var(axis=1, ddof=1)
+    parts = np.column_stack([(between - within) / trainings, within])
+    sums = parts.mean(axis=0)
+    if not sums.sum() > 0.0:
+        raise AnalysisError("y: trainings at the same point do not differ, so there is no luck to split")
+    drawn = resampling_weights(len(y), resamples, seed) @ parts
+    draws = drawn / drawn.sum(axis=1, keepdims=True)
+    array, training = make_indices(["array", "training"], sums / sums.sum(), draws, confidence)
+    return LuckSplit(array, training, float(sums.sum()), len(y))

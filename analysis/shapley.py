@@ -1,0 +1,115 @@
+"""Shapley effects of a noisy simulator: shares of variance that add up to one, interactions divided evenly.
+
+Goda, Reliab. Eng. Syst. Saf. 213 (2021) 107702, as in SALib 1.6; the noise that is subtracted: docs/statistics.md.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm_sweep.analysis._bootstrap import (
+    check_arguments,
+    make_differences,
+    make_indices,
+    resampling_weights,
+    usable,
+)
+from vcm_sweep.analysis._replicates import check_output, noise_remark, noise_sentence, replicated
+from vcm_sweep.analysis._trajectories import at, read_steps
+from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.result import Sensitivity
+
+Array = NDArray[np.float64]
+
+
+def shapley_effects(
+    x: Array,
+    y: Array,
+    factors: Sequence[str],
+    *,
+    seeds: str = "independent",
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 1,
+    metric: str = "accuracy",
+) -> Sensitivity:
+    """Shapley effects, as shares of the variance of the mean output, with intervals over trajectories.
+
+    A step from row k - 1 to row k of a trajectory adds (y_0 - (y_k-1 + y_k) / 2) (y_k-1 - y_k) to its factor.
+    Noise adds half the variance of row k, minus half that of row k - 1 (plus, in the first step, where it is
+    row 0); that is subtracted, so a factor that comes first by chance is not taken for an important one.
+    Factors must be independent.
+
+    Args:
+        x: (T, D + 1, D) float64 trajectories of SALib.sample.shapley. y: (T, D + 1, R) outputs, NaN where a
+            replicate was not run, never in replicate 0.
+        seeds: ``independent``, or ``common`` to a trajectory: nothing is subtracted then, and effects are per seed.
+
+    Raises:
+        AnalysisError: as `sobol_indices`, or trajectories that do not change each factor once.
+    """
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    names = tuple(factors)
+    check_arguments(names, seeds, resamples, confidence)
+    _, before, _ = read_steps(x, names, None)
+    if y.ndim != 3 or y.shape[:2] != x.shape[:2]:
+        raise AnalysisError(f"y: shape {y.shape} must be (trajectories, {len(names) + 1}, replicates) like x {x.shape}")
+    check_output(y, metric, unit="trajectories", seeds=seeds)
+    origin = float(y[:, :, 0].mean())
+    rows = replicated(y - origin)
+    corrected = seeds == "independent"
+    if corrected:
+        parts = _contributions(rows.mean, before)
+        first = np.where(before == 0, 1.0, -1.0)
+        noise = (at(rows.noise, before + 1) + first * at(rows.noise, before)) / 2.0
+    else:
+        whole = np.where(np.isfinite(y - origin).all(axis=1, keepdims=True), y - origin, np.nan)
+        seeds_apart = [_contributions(whole[..., r], before) for r in range(y.shape[2])]
+        parts, noise = np.nanmean(seeds_apart, axis=0), np.zeros_like(before, dtype=np.float64)
+
+    def estimate(weights: Array) -> tuple[Array, Array, Array]:
+        s2 = rows.noise_variance(weights)
+        one = rows.scale(s2) if corrected else np.ones_like(s2)
+        effects = weights @ parts - one[:, None] * (weights @ noise)
+        return effects, effects.sum(axis=1), s2
+
+    everyone = np.full((1, len(y)), 1.0 / len(y))
+    effects, variance, s2 = estimate(everyone)
+    if not variance[0] > 0.0:
+        raise AnalysisError(noise_sentence(metric, float(variance[0]), corrected=corrected))
+    drawn, drawn_variance, drawn_s2 = estimate(resampling_weights(len(y), resamples, seed))
+    keep = usable(drawn_variance, confidence, metric)
+    draws = drawn[keep] / drawn_variance[keep, None]
+    value = effects[0] / variance[0]
+    luck_draws = drawn_s2[keep] / (drawn_variance[keep] + drawn_s2[keep])
+    return Sensitivity(
+        method="shapley",
+        metric=metric,
+        factors=names,
+        kind="shapley",
+        indices={"shapley": make_indices(names, value, draws, confidence)},
+        differences=make_differences(names, value, draws, confidence),
+        seeds=seeds,
+        corrected=corrected,
+        pooled=corrected and rows.pooled,
+        remarks=(
+            noise_remark(rows, corrected=corrected, unit="trajectory"),
+            "Shapley effects add up to 100 %: each interaction is divided evenly among its factors.",
+        ),
+        luck=make_indices(["luck"], s2 / (variance + s2), luck_draws[:, None], confidence)[0],
+        mean=float(rows.mean.mean()) + origin,
+        variance=float(variance[0]),
+        noise_variance=float(s2[0]),
+        unit="trajectories",
+        units=len(y),
+        replicated_rows=rows.replicated_rows,
+        confidence=confidence,
+        resamples=resamples,
+    )
+
+
+def _contributions(y: Array, before: NDArray[np.int64]) -> Array:
+    """Of each factor in each trajectory; y: (T, D + 1), before: (T, D)."""
+    start, end = at(y, before), at(y, before + 1)
+    return (y[:, :1] - (start + end) / 2.0) * (start - end)
