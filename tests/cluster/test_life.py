@@ -139,17 +139,19 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(study: Path) -> None:
         assert "Traceback" not in errors
 
 
-def test_a_study_of_trajectories_runs_and_says_that_it_cannot_be_analysed_yet(study: Path) -> None:
+def test_a_study_of_trajectories_runs_and_is_analysed(study: Path) -> None:
     study.write_text(STUDY.replace("n = 8", 'method = "morris"\nn = 8'))
     out = study.parent / "out"
     done = said("run", study, "--out", out, "--in-process")
     assert done["ok"] == 8 * 3 + 8
-    assert "no_report" in done
-    for name in ("analyze", "report"):
-        refused = call(name, out)
-        assert refused.returncode == 5
-        assert "morris" in refused.stderr
-        assert refused.stderr.count("\n") == 1
+    # The report is of Sobol designs so far, and says so.
+    assert "morris" in done["no_report"]
+    found = json.loads(call("analyze", out, "--metric", "frac_at_bound", "--json").stdout)
+    assert found["method"] == "morris"
+    refused = call("analyze", out, "--method", "sobol")
+    assert refused.returncode == 5
+    assert "morris" in refused.stderr
+    assert refused.stderr.count("\n") == 1
 
 
 # A driver that is forked from a process which has loaded and compiled everything: it is killed within its first
