@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from vcm_sweep.sweep import SobolDesign, Store, Study, TrialRecord
-from vcm_sweep.sweep.schema import encode
+from vcm_sweep.sweep.store.schema import encode
 
 _STUDY = """
 [study]

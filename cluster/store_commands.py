@@ -35,7 +35,7 @@ def _compact(arguments: argparse.Namespace) -> int:
 
 
 def _merge(arguments: argparse.Namespace) -> int:
-    from vcm_sweep.sweep.merging import merge
+    from vcm_sweep.sweep.store.merging import merge
 
     taken = merge(arguments.dirs, arguments.into)
     show(arguments, {"folder": arguments.into, **{f"from {name}": count for name, count in taken.items()}})

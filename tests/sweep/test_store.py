@@ -168,7 +168,7 @@ def test_a_record_is_durable_within_a_second_and_on_durable_hears_of_it(
 def test_flush_returns_when_all_is_durable_and_brings_what_on_durable_raised(
     study: Study, tmp_path: Path, records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vcm_sweep.sweep.committer._GATHER_S", 10.0)
+    monkeypatch.setattr("vcm_sweep.sweep.store.committer._GATHER_S", 10.0)
     with Store.create(study, tmp_path / "r") as store:
         for record in records(study):
             store.append([record])

@@ -219,7 +219,7 @@ def test_a_full_disk_makes_a_run_wait_and_go_on_when_there_is_room(
     tiny: Callable[..., Study], records: Records, small_disk: Path, caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("vcm_sweep.sweep.committer._RETRY_S", 0.1)
+    monkeypatch.setattr("vcm_sweep.sweep.store.committer._RETRY_S", 0.1)
     study = tiny()
     some = records(study)
     durable: list[str] = []
@@ -245,7 +245,7 @@ def test_a_full_disk_makes_a_run_wait_and_go_on_when_there_is_room(
 def test_a_disk_that_stays_full_leaves_the_records_elsewhere_and_says_how_to_take_them_over(
     tiny: Callable[..., Study], records: Records, small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vcm_sweep.sweep.committer._RETRY_S", 0.1)
+    monkeypatch.setattr("vcm_sweep.sweep.store.committer._RETRY_S", 0.1)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
     (tmp_path / "elsewhere").mkdir()
     study = tiny()
@@ -277,8 +277,8 @@ def test_a_disk_that_stays_full_leaves_the_records_elsewhere_and_says_how_to_tak
 def test_a_store_that_cannot_write_makes_whoever_appends_wait(
     tiny: Callable[..., Study], records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vcm_sweep.sweep.committer._RETRY_S", 0.05)
-    monkeypatch.setattr("vcm_sweep.sweep.committer._BOUND", 8)
+    monkeypatch.setattr("vcm_sweep.sweep.store.committer._RETRY_S", 0.05)
+    monkeypatch.setattr("vcm_sweep.sweep.store.committer._BOUND", 8)
     broken = threading.Event()
     write = Folder.write
 
@@ -316,7 +316,7 @@ def test_an_object_store_that_fails_for_a_while_loses_and_doubles_nothing(
     tiny: Callable[..., Study], records: Records, failing_s3: tuple[str, Any], mode: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("vcm_sweep.sweep.committer._RETRY_S", 0.1)
+    monkeypatch.setattr("vcm_sweep.sweep.store.committer._RETRY_S", 0.1)
     uri, server = failing_s3
     study = tiny()
     some = records(study)
@@ -341,7 +341,7 @@ def test_an_object_store_that_stays_away_leaves_the_records_on_the_disk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("vcm_sweep.sweep.folder._ATTEMPTS", 2)
-    monkeypatch.setattr("vcm_sweep.sweep.committer._RETRY_S", 0.1)
+    monkeypatch.setattr("vcm_sweep.sweep.store.committer._RETRY_S", 0.1)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     uri, server = failing_s3
     study = tiny()

@@ -23,7 +23,7 @@ _COLUMNS = ["key", "status", "accuracy", "history"]
 _WRITER = """
 import sys, time
 from vcm_sweep.sweep import SobolDesign, Store, TrialRecord
-import vcm_sweep.sweep.committer as committer
+from vcm_sweep.sweep.store import committer
 committer._GATHER_S = 0.02
 with Store.open(sys.argv[1]) as store:
     for t in SobolDesign(store.study).trials():

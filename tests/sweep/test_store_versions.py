@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from vcm_sweep.sweep import SobolDesign, Store, Trial, TrialRecord, open_results
-from vcm_sweep.sweep.schema import SCHEMA_VERSION, schema
+from vcm_sweep.sweep.store.schema import SCHEMA_VERSION, schema
 from vcm_sweep.sweep.trial import MODEL_VERSION
 
 _KEPT = sorted((Path(__file__).parent / "data").glob("store-v*"))

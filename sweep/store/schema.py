@@ -10,9 +10,9 @@ from operator import attrgetter
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .errors import StoreError
-from .study import Study
-from .trial import TrialRecord
+from ..errors import StoreError
+from ..study import Study
+from ..trial import TrialRecord
 
 SCHEMA_VERSION = 3
 """1 had no figures of the arrays (asymmetry, levels, temperature, validity); 2 no node and no attempts."""

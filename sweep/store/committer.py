@@ -9,9 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from .errors import StoreError
-from .folder import in_words
-from .trial import TrialRecord
+from ..errors import StoreError
+from ..folder import in_words
+from ..trial import TrialRecord
 
 # A record waits so long for others before it is written; a second is promised, and the disk needs its part of it.
 _GATHER_S = 0.4

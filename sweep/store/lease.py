@@ -14,8 +14,8 @@ import logging
 import threading
 import time
 
-from .errors import StoreError
-from .folder import Folder
+from ..errors import StoreError
+from ..folder import Folder
 
 _FILE = "lease.json"
 _SETTLE_S = 1.0

@@ -9,10 +9,10 @@ import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
+from ..errors import StoreError, StudyError
+from ..folder import Folder, in_words
+from ..study import Study
 from .difference import difference
-from .errors import StoreError, StudyError
-from .folder import Folder, in_words
-from .study import Study
 
 STUDY, NOTED, LINEAGE = "study.toml", "frozen.json", "lineage.json"
 

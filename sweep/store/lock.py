@@ -6,8 +6,8 @@ import socket
 from pathlib import Path
 from typing import IO, Protocol
 
-from .errors import StoreError
-from .folder import Folder
+from ..errors import StoreError
+from ..folder import Folder
 from .lease import Lease, in_use
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..errors import StoreError
+from ..folder import Folder
 from .difference import difference
-from .errors import StoreError
-from .folder import Folder
 from .store import Store, holds_study
 
 

@@ -17,20 +17,20 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..errors import StoreError
+from ..folder import Folder
+from ..study import Study
+from ..trial import Trial, TrialRecord
 from .committer import Committer
 from .compaction import Compaction, compact, delete_replaced
 from .difference import difference
-from .errors import StoreError
-from .folder import Folder
 from .frozen import LINEAGE, NOTED, STUDY, read_frozen, replace_frozen, reported, write_frozen
 from .lock import Lock, take_lock
 from .manifest import PARTS, Listing, part_name
 from .parts import PartReader
 from .rescue import rescue
 from .schema import encode, schema, to_table
-from .study import Study
 from .taking import LeftBehind, in_place, wanted
-from .trial import Trial, TrialRecord
 
 _log = logging.getLogger("vcm_sweep")
 
@@ -275,7 +275,7 @@ class Store:
         source = other if isinstance(other, Store | LeftBehind) else open_source(other)
         digest = source.study.digest if isinstance(source, Store) else source.digest
         if not isinstance(keys, Mapping) and digest not in self.digests:
-            from .design import build_design
+            from ..design import build_design
 
             trials = {trial.key: trial for trial in build_design(self.study).trials()}
             keys = {key: trials[key] for key in (trials if keys is None else keys) if key in trials}

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from .errors import StoreError
-from .folder import Folder
+from ..errors import StoreError
+from ..folder import Folder
 from .manifest import PARTS, Listing, Manifest, Part, part_name
 from .schema import encode
 

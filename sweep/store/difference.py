@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from .study import Study
+from ..study import Study
 
 
 def difference(there: Study, here: Study) -> str:

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import NativeFile
 
+from ..errors import StoreError
+from ..folder import Folder
 from .duplicates import chosen
-from .errors import StoreError
-from .folder import Folder
 from .manifest import MISSING, PARTS, Listing, Part
 from .schema import SCHEMA_VERSION, STUDY_NOTE, VERSION_NOTE, conform
 

@@ -4,11 +4,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import StoreError
-from .folder import write_durably
+from ..errors import StoreError
+from ..folder import write_durably
+from ..study import Study
+from ..trial import TrialRecord
 from .schema import encode, schema, to_table
-from .study import Study
-from .trial import TrialRecord
 
 
 def rescue(study: Study, name: str, records: Sequence[TrialRecord]) -> str:

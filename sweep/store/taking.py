@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ..errors import StoreError
+from ..trial import Trial
 from .duplicates import chosen
-from .errors import StoreError
 from .schema import FACTOR, STUDY_NOTE, conform
-from .trial import Trial
 
 
 class LeftBehind:

@@ -1,0 +1,5 @@
+"""The results folder of a study: records in immutable Parquet parts, one driver at a time."""
+
+from .store import Store, holds_study, open_source
+
+__all__ = ["Store", "holds_study", "open_source"]
