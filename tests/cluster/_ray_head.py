@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ class Head:
     gcs: str
     home: Path
     process: subprocess.Popen[bytes]
+    scratch: str
 
     @classmethod
     def start(cls, home: Path, variables: dict[str, str] | None = None) -> "Head":
@@ -43,7 +45,7 @@ class Head:
                    *(f"--{name}={port}" for name, port in ports.items())]  # fmt: skip
         with open(home / "head.log", "ab") as log:
             process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-        head = cls(f"http://127.0.0.1:{ports['dashboard-port']}", f"127.0.0.1:{ports['port']}", home, process)
+        head = cls(f"http://127.0.0.1:{ports['dashboard-port']}", f"127.0.0.1:{ports['port']}", home, process, scratch)
         head.wait()
         return head
 
@@ -71,6 +73,7 @@ class Head:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 def environment_of(home: Path) -> dict[str, str]:
