@@ -22,10 +22,17 @@ class Nodes:
         needs: of a pack.
         ask: gives Ray's list of nodes, ``ray.nodes``.
         patience_s: how long no node may be able to run a pack before that is an error.
+        wait_s: the same at the start. With 0 it is an error at once, but where no node has a core: that is a head
+            alone, whose workers are still to come.
+
+    Raises:
+        ExecutorError: no node can run a pack.
     """
 
-    def __init__(self, needs: PackNeeds, ask: Callable[[], list[dict[str, Any]]], patience_s: float) -> None:
-        self._needs, self._ask, self._patience_s = needs, ask, patience_s
+    def __init__(
+        self, needs: PackNeeds, ask: Callable[[], list[dict[str, Any]]], patience_s: float, wait_s: float = 0.0
+    ) -> None:
+        self._needs, self._ask, self._patience_s = needs, ask, wait_s or patience_s
         self._known: dict[str, dict[str, Any]] = {}
         self._alive: set[str] = set()
         self._asked = self._capable = time.monotonic()
@@ -33,7 +40,8 @@ class Nodes:
         self.lost: set[str] = set()
         self.slots = 0
         self._take_in(first=True)
-        check_feasible(needs, self._resources())
+        if not wait_s and any(resources.get("CPU") for _, resources in self._resources()):
+            check_feasible(needs, self._resources())
 
     def refresh(self) -> None:
         """Look again, if the last look is a second old.

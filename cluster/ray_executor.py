@@ -58,6 +58,7 @@ class RayExecutor(Executor):
         retries: further attempts after a trial's own error.
         hard_grace_s: a pack is killed after 1.5 times the sum of its deadlines and this, which covers loading.
         patience_s: how long to wait when no node is left that can run a pack.
+        wait_s: how long to wait for the first one, as where an autoscaler brings it; 0: see :class:`.nodes.Nodes`.
 
     At most two packs per place are in flight, so a long study costs the driver constant memory. Ray itself retries
     nothing: each loss is seen here, with its cause, and judged by :mod:`vcm_sweep.sweep.recovery`. Nodes may join and
@@ -67,10 +68,11 @@ class RayExecutor(Executor):
     def __init__(
         self, task: Task, address: str | None = None, cpus: int | None = None, needs: PackNeeds | None = None,
         retries: int = 1, hard_grace_s: float = _HARD_GRACE_S, patience_s: float = _PATIENCE_S,
+        wait_s: float = 0.0,
     ) -> None:  # fmt: skip
         self.task, self.address, self.cpus = task, address, cpus
         self.needs, self.retries = needs or PackNeeds(), retries
-        self.hard_grace_s, self.patience_s = hard_grace_s, patience_s
+        self.hard_grace_s, self.patience_s, self.wait_s = hard_grace_s, patience_s, wait_s
         self._flights: list[_Flight] = []
         self._again: deque[Job] = deque()
         self._connection: Connection | None = None
@@ -137,7 +139,7 @@ class RayExecutor(Executor):
 
     def _open(self) -> None:
         self._connection = Connection(self.address, self.cpus)
-        self._nodes = Nodes(self.needs, self._ray.nodes, self.patience_s)
+        self._nodes = Nodes(self.needs, self._ray.nodes, self.patience_s, self.wait_s)
         self._remote = self._ray.remote(max_retries=0, num_returns="streaming", **self.needs.options())(run_pack)
         self._shared_task = self._ray.put(self.task)
 

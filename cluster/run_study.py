@@ -18,6 +18,10 @@ def add_place_options(sub: argparse.ArgumentParser) -> None:
     """Where trials are trained: of ``plan`` and of all that runs."""
     sub.add_argument("--data-dir", type=Path, help="folder that holds MNIST (torchvision root)")
     sub.add_argument("--address", help="of a running Ray cluster; default: start one on this machine")
+    sub.add_argument(
+        "--wait-for-nodes", type=positive, default=0, metavar="S",
+        help="seconds to wait for the first node that can run a pack, as where an autoscaler brings it",
+    )  # fmt: skip
     sub.add_argument("--cpus", type=positive, help="cores to use on this machine; default all")
     sub.add_argument("--in-process", action="store_true", help="run in this process, without Ray")
     sub.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train")
@@ -167,4 +171,5 @@ def executor_of(arguments: argparse.Namespace, study: Any, settings: Any, task: 
     # Nodes need no data folder: they are sent what this one has.
     task = functools.partial(task or functools.partial(train_from, settings), data=SharedData(data))
     needs = PackNeeds.of(study.run, settings.device)
-    return RayExecutor(task, arguments.address, arguments.cpus, needs, study.run.retries)
+    wait_s = float(arguments.wait_for_nodes)
+    return RayExecutor(task, arguments.address, arguments.cpus, needs, study.run.retries, wait_s=wait_s)

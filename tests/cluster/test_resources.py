@@ -1,5 +1,7 @@
 """What fits where, said before anything starts."""
 
+import time
+
 import pytest
 
 from vcm_sweep.cluster.nodes import Nodes
@@ -100,3 +102,32 @@ def test_when_every_capable_node_has_left_there_is_a_wait_and_then_an_error(monk
     now[0] = 102.0
     nodes.refresh()
     assert nodes.slots == 4
+
+
+def seen(*resources: dict[str, float]) -> list[dict[str, object]]:
+    return [
+        {"NodeID": f"n{k}", "Alive": True, "Resources": has, "NodeManagerHostname": f"host{k}"}
+        for k, has in enumerate(resources)
+    ]
+
+
+def test_workers_that_are_still_to_come_are_waited_for() -> None:
+    """A head without cores has nothing to run on; one with cores that lack a GPU is asked at once, unless told."""
+    head_alone = Nodes(PackNeeds(), lambda: seen({"CPU": 0.0, "memory": 1.0}), patience_s=1.0)
+    assert head_alone.slots == 0
+    with pytest.raises(ExecutorError, match="no node can run a pack"):
+        Nodes(PackNeeds(gpus=1), lambda: seen({"CPU": 4.0}), patience_s=1.0)
+    nodes = seen({"CPU": 4.0})
+    waiting = Nodes(PackNeeds(gpus=1), lambda: nodes, patience_s=1.0, wait_s=60.0)
+    assert waiting.slots == 0
+    nodes.append(seen({}, {"CPU": 4.0, "GPU": 2.0})[1])
+    time.sleep(1.1)
+    waiting.refresh()
+    assert waiting.slots == 2
+
+
+def test_what_never_comes_is_an_error_after_the_wait() -> None:
+    waiting = Nodes(PackNeeds(gpus=1), lambda: seen({"CPU": 4.0}), patience_s=600.0, wait_s=1.0)
+    time.sleep(1.1)
+    with pytest.raises(ExecutorError, match="host0 has 4 CPU, 0 GPU"):
+        waiting.refresh()
