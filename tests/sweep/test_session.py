@@ -283,6 +283,26 @@ def test_a_folder_that_takes_nothing_more_does_not_end_the_run(tmp_path: Path) -
     assert session.figures.done == 2
 
 
+def test_a_request_to_stop_that_comes_at_the_very_end_does_not_cut_the_end_short(tmp_path: Path) -> None:
+    session = Session(tmp_path)
+    held = threading.Event()
+
+    def ask() -> None:
+        with session._lock:
+            held.set()
+            time.sleep(0.3)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            time.sleep(0.1)
+
+    asking = threading.Thread(target=ask)
+    with session:
+        session(8, 8, [])
+        asking.start()
+        held.wait()
+    asking.join()
+    assert [state.state for state in read_sessions(Folder(tmp_path))] == ["done"]
+
+
 def test_the_rate_follows_the_recent_trials_and_is_unknown_at_the_start() -> None:
     now = 0.0
     tally = Tally(lambda: now)
