@@ -203,6 +203,19 @@ def test_a_run_that_takes_over_closes_what_was_killed(tmp_path: Path) -> None:
     assert latest_session(folder) == done
 
 
+def test_a_killed_run_whose_clock_was_ahead_is_closed_too(tmp_path: Path) -> None:
+    """Otherwise status, logs and stop would speak of that one for as long as its clock was ahead."""
+    folder = Folder(tmp_path)
+    write_state(folder, SessionState("29991231-235959-ffff", state="running"))
+    write_state(folder, SessionState("29991231-235959-fffe", state="submitted"))
+    with Session(folder) as session:
+        session(0, 8, [])
+        latest = latest_session(folder)
+        assert latest is not None
+        assert latest.id == session.state.id
+    assert [state.state for state in read_sessions(folder)] == ["done", "submitted", "interrupted"]
+
+
 def test_a_failure_before_the_run_is_noted_once(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     write_state(folder, SessionState("one", state="submitted"))
