@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.interrupts import deferred_interrupts
 from vcm_sweep.sweep.session import Session
 from vcm_sweep.sweep.session_log import SessionLog, read_log
 from vcm_sweep.sweep.session_state import (
@@ -214,6 +215,16 @@ def test_a_killed_run_whose_clock_was_ahead_is_closed_too(tmp_path: Path) -> Non
         assert latest is not None
         assert latest.id == session.state.id
     assert [state.state for state in read_sessions(folder)] == ["done", "submitted", "interrupted"]
+
+
+def test_sigterm_waits_for_the_end_of_a_batch_as_ctrl_c_does(tmp_path: Path) -> None:
+    """Batch systems end a run with it; a training in this process saves its state first."""
+    with Session(tmp_path):
+        with deferred_interrupts() as interrupted:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_a_failure_before_the_run_is_noted_once(tmp_path: Path) -> None:
