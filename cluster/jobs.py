@@ -64,7 +64,7 @@ def submit(
         or a run is under way. ExecutorError: the cluster.
     """
     study = Study.from_toml(study_file)
-    where = out or f"{str(root).rstrip('/')}/{study.name}-{study.digest[:8]}"
+    where = out or str(Folder(str(root)) / f"{study.name}-{study.digest[:8]}")
     if "://" not in where:
         where = str(Path(where).resolve())
     folder = Folder(where)

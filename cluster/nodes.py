@@ -32,7 +32,8 @@ class Nodes:
     def __init__(
         self, needs: PackNeeds, ask: Callable[[], list[dict[str, Any]]], patience_s: float, wait_s: float = 0.0
     ) -> None:
-        self._needs, self._ask, self._patience_s = needs, ask, wait_s or patience_s
+        self._needs, self._ask = needs, ask
+        self._patience_s, self._patience_later_s = wait_s or patience_s, patience_s
         self._known: dict[str, dict[str, Any]] = {}
         self._alive: set[str] = set()
         self._asked = self._capable = time.monotonic()
@@ -56,6 +57,7 @@ class Nodes:
         self._take_in()
         if self.slots:
             self._capable, self._waiting = now, False
+            self._patience_s = self._patience_later_s
             return
         if not self._waiting:
             self._waiting = True

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -88,7 +89,7 @@ class LiveView:
     def _happened(self, text: str) -> None:
         self._event = text
         if not isinstance(self._shown, _Terminal | _Notebook):
-            print(f"{self._name}: {text}", file=self._stream, flush=True)
+            _say(f"{self._name}: {text}", self._stream)
 
 
 class _Events(logging.Handler):
@@ -173,7 +174,13 @@ class _Lines:
 
     def _print(self) -> None:
         self._last = self._line()
-        print(self._last, file=self._stream, flush=True)
+        _say(self._last, self._stream)
+
+
+def _say(line: str, stream: TextIO) -> None:
+    """A line, where it can be written: a log on a full disk, or a terminal that is gone, must not end a run."""
+    with suppress(OSError, ValueError):
+        print(line, file=stream, flush=True)
 
 
 def _in_notebook() -> bool:

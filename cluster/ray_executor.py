@@ -44,6 +44,8 @@ class _Flight:
     started: float = 0.0
     killed: float = 0.0
     by_pid: bool = False
+    answer: Any = None
+    """The message that is being fetched: an interrupt meanwhile does not lose it."""
 
 
 class RayExecutor(Executor):
@@ -184,10 +186,13 @@ class RayExecutor(Executor):
         message = self._message(flight)
         if isinstance(message, Started):
             flight.node, flight.pid, flight.started = message.node, message.pid, time.monotonic()
+            flight.answer = None
             return []
-        self._flights.remove(flight)
         if isinstance(message, list):
-            return stamped(message, self._nodes.host(flight.node), flight.job.attempts)
+            records = stamped(message, self._nodes.host(flight.node), flight.job.attempts)
+            self._flights.remove(flight)
+            return records
+        self._flights.remove(flight)
         if not again:
             return []
         if isinstance(message, Mistake):
@@ -201,7 +206,9 @@ class RayExecutor(Executor):
         """What a worker says, or what Ray says about it."""
         errors = self._ray.exceptions
         try:
-            message: Message = self._ray.get(next(flight.stream))
+            if flight.answer is None:
+                flight.answer = next(flight.stream)
+            message: Message = self._ray.get(flight.answer)
             return message
         except StopIteration:
             failure = Failure(Cause.WORKER, "the task ended without an answer")

@@ -73,7 +73,8 @@ class Folder:
             raise StoreError(
                 f"{where} cannot be used ({first}): give a path, or a URI such as s3://bucket/name"
             ) from None
-        self.path, self.uri = path.rstrip("/"), where.rstrip("/")
+        before, mark, query = where.partition("?")
+        self.path, self.uri = path.rstrip("/"), f"{before.rstrip('/')}{mark}{query}"
 
     def __str__(self) -> str:
         """Path or URI, as it was given."""
@@ -83,7 +84,12 @@ class Folder:
         """A folder in this one."""
         made = Folder(self)
         made.path, made.uri = f"{self.path}/{name}", f"{self.uri}/{name}"
-        made.local = self.local / name if self.local is not None else None
+        if self.local is not None:
+            made.local = self.local / name
+        else:
+            # A region or an endpoint after a question mark is no part of the path.
+            before, mark, query = self.uri.partition("?")
+            made.uri = f"{before}/{name}{mark}{query}"
         return made
 
     def write(self, name: str, content: "bytes | memoryview") -> None:

@@ -33,8 +33,12 @@ def deferred_interrupts() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread() or not callable(usual):
         yield lambda: False
         return
-    signal.signal(signal.SIGINT, note)
+    # SIGTERM too, where it is to do the same as Ctrl-C (see Session): that is how batch systems end a run.
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) == usual]
+    for number in numbers:
+        signal.signal(number, note)
     try:
         yield lambda: came
     finally:
-        signal.signal(signal.SIGINT, usual)
+        for number in numbers:
+            signal.signal(number, usual)

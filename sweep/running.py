@@ -1,6 +1,7 @@
 """Running a study: what is not in the store yet goes to the executor, and its records into the store."""
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -120,7 +121,7 @@ class _Run:
 
     def until_done(self, grace_s: float) -> None:
         """Run what is left."""
-        tidy_checkpoints(str(self.checkpoints))
+        self._tidy(("ok",))
         self.store.on_durable = self._discard
         self._tell([])
         records_of_packs = self.executor.run(self.order.packs())
@@ -138,7 +139,7 @@ class _Run:
             close = getattr(records_of_packs, "close", None)
             if close:
                 close()
-        tidy_checkpoints(str(self.checkpoints))
+        self._tidy(RESULTS)
 
     def _take(self, records: list[TrialRecord]) -> None:
         # An interrupt may come between the lines: what has arrived is appended then, at worst twice under its key.
@@ -156,5 +157,16 @@ class _Run:
     def _discard(self, records: Sequence[TrialRecord]) -> None:
         """Remove the states of trials whose result is durable; one look at the folder tells which have one."""
         done = {record.key for record in records if record.status in RESULTS}
-        saved = {name.partition(".")[0] for name in self.checkpoints.names()}
-        discard_checkpoints(str(self.checkpoints), done & saved)
+        discard_checkpoints(str(self.checkpoints), done & self._saved())
+
+    def _tidy(self, statuses: Collection[str]) -> None:
+        """Remove what a driver that was killed left: states of trials with such a record, and half files."""
+        if saved := self._saved():
+            discard_checkpoints(str(self.checkpoints), saved & self.store.keys(statuses))
+        tidy_checkpoints(str(self.checkpoints))
+
+    def _saved(self) -> set[str]:
+        """Keys of the trials that have a state; none where the system does not say, which must not end a run."""
+        with suppress(OSError):
+            return {name.partition(".")[0] for name in self.checkpoints.names()}
+        return set()

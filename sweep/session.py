@@ -110,6 +110,9 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # A request to stop that comes now comes too late, and must not cut short what follows.
+        for number in self._signals:
+            signal.signal(number, lambda *_: None)
         with self._lock:
             self._over.set()
         for number, handler in self._signals.items():

@@ -90,9 +90,12 @@ def latest_session(folder: Folder) -> SessionState | None:
 
 
 def close_dead_runs(folder: Folder, successor: str) -> None:
-    """Note of runs that say they are under way that they are not: ``successor`` has the folder to itself now."""
+    """Note of runs that say they are under way that they are not: ``successor`` has the folder to itself now.
+
+    One that runs is closed whatever the clock gave it for an id; one that was submitted may be yet to come.
+    """
     for other in read_sessions(folder):
-        if other.open and other.id < successor:
+        if other.id != successor and (other.state == "running" or (other.open and other.id < successor)):
             reason = f"it was not heard of any more when {successor} took over"
             write_state(folder, dataclasses.replace(other, state="interrupted", reason=reason))
 

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from ..errors import StoreError
 from ..folder import in_words
@@ -100,6 +101,10 @@ class Committer:
             with self._changed:
                 self._closed = True
                 self._changed.notify_all()
+            # An interrupt right after the lock was taken, before the block that gives it back, left it with us.
+            with suppress(RuntimeError):
+                while True:
+                    self._changed.release()
             self._thread.join()
 
     def _run(self) -> None:
@@ -110,8 +115,8 @@ class Committer:
                 self._give_up(batch, str(error))
                 return
             except Exception as error:
-                _log.exception("the store's thread failed")
                 self._give_up(batch, f"{self._where} cannot be written ({error!r})")
+                _log.exception("the store's thread failed")
                 return
             with self._changed:
                 self._durable += len(batch)
@@ -163,7 +168,12 @@ class Committer:
     def _give_up(self, batch: Sequence[TrialRecord], reason: str) -> None:
         with self._changed:
             left, self._waiting = [*batch, *self._waiting], []
-            self._failure = f"{reason}; {self._rescue(left)}"
+            try:
+                where = self._rescue(left)
+            except Exception as error:
+                # Whatever happens, those who wait hear of it.
+                where = f"{len(left)} records are lost ({error!r})"
+            self._failure = f"{reason}; {where}"
             self._changed.notify_all()
         _log.error("%s", self._failure, extra={"event": "store_failed", "reason": reason})
 

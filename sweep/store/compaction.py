@@ -59,8 +59,9 @@ def compact(
     aside = tuple(name for name in bad if name in before)
     for name in aside:
         folder.write(f"{_ASIDE}/{name}", folder.read(f"{PARTS}/{name}"))
-    replaced = frozenset(before) - parts.keys()
-    Manifest(parts, first, replaced, frozenset(parts)).write(folder)
+    # Not whatever is there: on an object store another driver may have taken the lease and written meanwhile.
+    replaced = listing.sizes.keys() | (listing.manifest.replaced & before.keys())
+    Manifest(parts, first, frozenset(replaced), frozenset(parts)).write(folder)
     delete_replaced(folder)
     return Compaction(
         table.num_rows, len(before), len(parts), sum(before.values()), sum(p.bytes for p in parts.values()), aside

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -60,15 +60,22 @@ class PartReader:
         table = table.select(list(names))
         return (table if rows is None else table.take(rows)), listing, bad
 
-    def note(self) -> None:
-        """Write the manifest of all that is there; what it misses already stays missing. The caller holds the lock."""
+    def note(self, written: Mapping[str, Part]) -> None:
+        """Write the manifest of all that is there; what it misses already stays missing. The caller holds the lock.
+
+        Args:
+            written: parts that the caller wrote, which are not looked into again: there may be thousands.
+        """
+
+        def part(name: str) -> Part | None:
+            with suppress(BadPart):
+                return written.get(name) or Part(self.rows(name), listing.sizes[name])
+            return None
+
         listing = Listing.of(self.folder)
         known = listing.manifest.parts
-        found = {}
-        for name in listing.names:
-            if name not in known:
-                with suppress(BadPart):
-                    found[name] = Part(self.rows(name), listing.sizes[name])
+        new = [name for name in listing.names if name not in known]
+        found = {name: made for name, made in zip(new, self._threads(part, new), strict=True) if made is not None}
         if found:
             replace(listing.manifest, parts=known | found).write(self.folder)
 

@@ -1,7 +1,7 @@
 """Where records go when their folder can no longer be written."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import StoreError
@@ -17,13 +17,16 @@ def rescue(study: Study, name: str, records: Sequence[TrialRecord]) -> str:
         content = encode(to_table(records, schema(study)))
     except StoreError as error:
         return f"{len(records)} records are lost ({error})"
-    places = [Path(tempfile.gettempdir()), Path("~").expanduser()]
+    # On a full disk there may be no folder for temporary files, in a container no home: each is asked for in its turn.
+    places: tuple[Callable[[], str | Path], ...] = (tempfile.gettempdir, Path.home)
     for place in places:
-        file = place / f"{name}.parquet"
         try:
+            file = Path(place()) / f"{name}.parquet"
             write_durably(file, content)
-        except OSError:
+        except (OSError, RuntimeError):
             continue
         return f"{len(records)} records are in {file} instead: make room, and run again with --reuse {file}"
-    tried = " and ".join(map(str, places))
-    return f"{len(records)} records are lost, since {tried} cannot be written either: make room and run again"
+    return (
+        f"{len(records)} records are lost, since neither the folder for temporary files nor the home can be written: "
+        "make room and run again"
+    )

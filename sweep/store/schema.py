@@ -83,6 +83,9 @@ def to_table(records: Sequence[TrialRecord], columns: pa.Schema) -> pa.Table:
             values = list(map(attrgetter(field.name), records))
         try:
             arrays.append(pa.array(values, field.type))
+        except UnicodeEncodeError:
+            # The text of an error may hold bytes of a file's name that are no text.
+            arrays.append(pa.array([str(value).encode(errors="replace").decode() for value in values], field.type))
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
             raise StoreError(
                 f"a record's {field.name} does not fit into {field.type} ({error}): this is a bug"

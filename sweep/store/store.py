@@ -26,7 +26,7 @@ from .compaction import Compaction, compact, delete_replaced
 from .difference import difference
 from .frozen import LINEAGE, NOTED, STUDY, read_frozen, replace_frozen, reported, write_frozen
 from .lock import Lock, take_lock
-from .manifest import PARTS, Listing, part_name
+from .manifest import PARTS, Listing, Part, part_name
 from .parts import PartReader
 from .rescue import rescue
 from .schema import encode, schema, to_table
@@ -90,6 +90,7 @@ class Store:
         self._committer: Committer | None = None
         self._session, self._next = "", 1
         self._one_part = threading.Lock()
+        self._written: dict[str, Part] = {}
 
     @classmethod
     def create(cls, study: Study, where: str | Path | Folder, lineage: Collection[str] = ()) -> "Store":
@@ -165,7 +166,7 @@ class Store:
                 self._committer = None
                 committer.close()
             if not lock.lost:
-                self._reader.note()
+                self._reader.note(self._written)
         except OSError as error:
             _log.warning("%s: no list of its parts was written (%s); they are all there", self.folder, error)
         finally:
@@ -321,8 +322,10 @@ class Store:
             if lost:
                 raise StoreError(lost)
             # The number is used up by success alone, so that there is no gap.
-            self.folder.write(f"{PARTS}/{part_name(self._next, self._session)}", content)
+            name = part_name(self._next, self._session)
+            self.folder.write(f"{PARTS}/{name}", content)
             self._next += 1
+            self._written[name] = Part(table.num_rows, content.size)
 
     def _told(self, records: Sequence[TrialRecord]) -> None:
         if self.on_durable is not None:

@@ -1,12 +1,16 @@
 """What fits where, said before anything starts."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from vcm_sweep.cluster import RayExecutor
 from vcm_sweep.cluster.nodes import Nodes
+from vcm_sweep.cluster.ray_executor import _Flight
 from vcm_sweep.cluster.resources import PackNeeds, check_feasible
-from vcm_sweep.sweep import ExecutorError, Study, StudyError
+from vcm_sweep.sweep import ExecutorError, Study, StudyError, Trial, TrialRecord
+from vcm_sweep.sweep.recovery import whole
 from vcm_sweep.sweep.specs import RunSpec
 
 
@@ -131,3 +135,41 @@ def test_what_never_comes_is_an_error_after_the_wait() -> None:
     time.sleep(1.1)
     with pytest.raises(ExecutorError, match="host0 has 4 CPU, 0 GPU"):
         waiting.refresh()
+
+
+def test_a_short_wait_for_the_first_node_is_no_short_patience_with_the_next() -> None:
+    nodes = seen({"CPU": 4.0})
+    waiting = Nodes(PackNeeds(), lambda: nodes, patience_s=600.0, wait_s=1.0)
+    time.sleep(1.1)
+    waiting.refresh()
+    nodes.clear()
+    time.sleep(1.1)
+    waiting.refresh()
+    assert waiting.slots == 0
+    time.sleep(1.1)
+    waiting.refresh()
+
+
+def test_an_interrupt_while_records_are_fetched_does_not_lose_them() -> None:
+    """What was fetched once is no longer in the stream: the finishing after Ctrl-C asks for it again."""
+    from ray import exceptions
+
+    trial = Trial(0, 0, {}, {}, 1)
+    records = [TrialRecord(trial.key, 0, 0, {}, 1, "ok")]
+    interrupts = [KeyboardInterrupt()]
+
+    def get(_: object) -> list[TrialRecord]:
+        if interrupts:
+            raise interrupts.pop()
+        return records
+
+    executor = RayExecutor(lambda _: [])
+    ray = SimpleNamespace(get=get, exceptions=exceptions)
+    executor._connection = SimpleNamespace(ray=ray)  # type: ignore[assignment]
+    executor._nodes = Nodes(PackNeeds(), lambda: seen({"CPU": 4.0}), patience_s=1.0)
+    flight = _Flight(whole([trial]), iter(["the only reference"]), 1.0, node="n0")
+    executor._flights = [flight]
+    with pytest.raises(KeyboardInterrupt):
+        executor._heard(flight)
+    assert [record.key for record in executor._heard(flight, again=False)] == [trial.key]
+    assert executor._flights == []

@@ -1,6 +1,8 @@
 """What a run shows: in place on a terminal, a line a minute in a file, and in a notebook."""
 
+import io
 import json
+import logging
 import os
 import pty
 import re
@@ -11,6 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from vcm_sweep.cluster.progress import LiveView
 
 RUN = """
 import logging, sys, time
@@ -109,3 +113,19 @@ def test_a_notebook_gets_one_output_that_is_updated(tmp_path: Path, monkeypatch:
     assert updates[-1].startswith("demo  8/8 trials")
     assert "last: a worker was lost" in updates[-1]
     assert [text for kind, text in outputs if kind in ("error", "stream")] == ["the result\n"]
+
+
+class FullDisk(io.StringIO):
+    """A log file on a disk that is full."""
+
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_log_on_a_full_disk_does_not_end_a_run() -> None:
+    """The store warns of the same full disk: an error out of that warning would end the store's thread."""
+    with LiveView("demo", stream=FullDisk(), line_every_s=0.05) as view:
+        view(0, 8, [])
+        logging.getLogger("vcm_sweep").warning("the store cannot be written")
+        time.sleep(0.2)
+        view(8, 8, [])

@@ -81,3 +81,11 @@ def test_a_file_on_its_way_is_not_listed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         Folder(tmp_path).read("a")
     assert time.monotonic() - start < 1
+
+
+def test_a_folder_in_one_with_an_endpoint_has_that_endpoint() -> None:
+    there = "s3://bucket/study?region=us-east-1&endpoint_override=http%3A%2F%2Flocalhost%3A9000"
+    inside = Folder(there) / "checkpoints"
+    assert str(inside) == there.replace("study", "study/checkpoints")
+    assert Folder(str(inside)).path == inside.path == "bucket/study/checkpoints"
+    assert str(Folder("a?b") / "c") == "a?b/c"

@@ -18,6 +18,7 @@ from vcm_sweep.sweep import (
     plan,
     run,
 )
+from vcm_sweep.sweep.folder import Folder
 
 TEXT = """
 [study]
@@ -197,3 +198,30 @@ def test_records_of_another_model_version_are_not_gone_on_with(tmp_path: Path) -
     (tmp_path / "out" / "frozen.json").write_text('{"model_version": 2}')
     with pytest.raises(StoreError, match=r"was made by model version 2, and this is \d+: its results stay readable"):
         run(Store.open(tmp_path / "out").study, InProcessExecutor(Noting()), tmp_path / "out")
+
+
+def test_states_that_a_killed_driver_left_beside_their_records_go(tmp_path: Path) -> None:
+    """Killed between the record and its state: nobody would look at that state again. A late trial keeps its own."""
+    study = Study.from_text(TEXT)
+    late = lambda trial: "timeout" if trial.point == 3 else "ok"  # noqa: E731
+    run(study, InProcessExecutor(Noting(late)), tmp_path / "out")
+    states = tmp_path / "out" / "checkpoints"
+    states.mkdir()
+    keys = {row["point"]: row["key"] for row in open_results(tmp_path / "out").table().to_pylist()}
+    for point in (2, 3):
+        (states / f"{keys[point]}.safetensors").write_bytes(b"state")
+    run(study, InProcessExecutor(Noting()), tmp_path / "out")
+    assert [path.name for path in states.iterdir()] == [f"{keys[3]}.safetensors"]
+
+
+def test_states_that_cannot_be_listed_do_not_end_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object store may be away just then; the store itself would have waited for it."""
+    names = Folder.names
+
+    def refuse(folder: Folder, under: str = "", suffix: str = "") -> list[str]:
+        if folder.path.endswith("checkpoints"):
+            raise OSError(5, "Input/output error")
+        return names(folder, under, suffix)
+
+    monkeypatch.setattr(Folder, "names", refuse)
+    assert run(Study.from_text(TEXT), InProcessExecutor(Noting()), tmp_path / "out").counts() == {"ok": 64}

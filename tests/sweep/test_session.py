@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.interrupts import deferred_interrupts
 from vcm_sweep.sweep.session import Session
 from vcm_sweep.sweep.session_log import SessionLog, read_log
 from vcm_sweep.sweep.session_state import (
@@ -203,6 +204,29 @@ def test_a_run_that_takes_over_closes_what_was_killed(tmp_path: Path) -> None:
     assert latest_session(folder) == done
 
 
+def test_a_killed_run_whose_clock_was_ahead_is_closed_too(tmp_path: Path) -> None:
+    """Otherwise status, logs and stop would speak of that one for as long as its clock was ahead."""
+    folder = Folder(tmp_path)
+    write_state(folder, SessionState("29991231-235959-ffff", state="running"))
+    write_state(folder, SessionState("29991231-235959-fffe", state="submitted"))
+    with Session(folder) as session:
+        session(0, 8, [])
+        latest = latest_session(folder)
+        assert latest is not None
+        assert latest.id == session.state.id
+    assert [state.state for state in read_sessions(folder)] == ["done", "submitted", "interrupted"]
+
+
+def test_sigterm_waits_for_the_end_of_a_batch_as_ctrl_c_does(tmp_path: Path) -> None:
+    """Batch systems end a run with it; a training in this process saves its state first."""
+    with Session(tmp_path):
+        with deferred_interrupts() as interrupted:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
 def test_a_failure_before_the_run_is_noted_once(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     write_state(folder, SessionState("one", state="submitted"))
@@ -281,6 +305,26 @@ def test_a_folder_that_takes_nothing_more_does_not_end_the_run(tmp_path: Path) -
         session(1, 2, [record(1)])
         session(2, 2, [record(2)])
     assert session.figures.done == 2
+
+
+def test_a_request_to_stop_that_comes_at_the_very_end_does_not_cut_the_end_short(tmp_path: Path) -> None:
+    session = Session(tmp_path)
+    held = threading.Event()
+
+    def ask() -> None:
+        with session._lock:
+            held.set()
+            time.sleep(0.3)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            time.sleep(0.1)
+
+    asking = threading.Thread(target=ask)
+    with session:
+        session(8, 8, [])
+        asking.start()
+        held.wait()
+    asking.join()
+    assert [state.state for state in read_sessions(Folder(tmp_path))] == ["done"]
 
 
 def test_the_rate_follows_the_recent_trials_and_is_unknown_at_the_start() -> None:

@@ -439,3 +439,102 @@ def test_interrupting_a_run_whose_disk_is_full_a_second_time_ends_it_at_once(
     with pytest.raises(StoreError, match=r"16 records are in"), Store.create(study, tmp_path / "r") as store:
         store.append(records(study))
     assert time.monotonic() - start < 30
+
+
+@pytest.mark.parametrize("elsewhere", ["no folder for temporary files", "no home either", "a bug"])
+def test_whoever_waits_hears_of_it_when_records_cannot_even_be_left_elsewhere(
+    tiny: Callable[..., Study], records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: str
+) -> None:
+    """gettempdir raises on a full disk, Path.home for a user without one: neither may end the store's thread."""
+
+    def refuse(*_: object) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    def full(*_: object) -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    def fail(_folder: Folder, name: str, _content: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.gettempdir", full)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if elsewhere == "no home either":
+        monkeypatch.setattr("pathlib.Path.home", refuse)
+    elif elsewhere == "a bug":
+        monkeypatch.setattr("vcm_sweep.sweep.store.rescue.encode", refuse)
+    monkeypatch.setattr("vcm_sweep.sweep.store.committer._RETRY_S", 0.05)
+    study = tiny()
+    where = "16 records are in" if elsewhere.startswith("no folder") else "16 records are lost"
+    store = Store.create(study, tmp_path / "r")
+    store.patience_s = 0.1
+    with pytest.raises(StoreError, match=where), store:  # noqa: PT012
+        monkeypatch.setattr(Folder, "write", fail)
+        store.append(records(study))
+
+
+def test_a_reason_that_is_no_text_does_not_cost_the_records_beside_it(
+    tiny: Callable[..., Study], records: Records, tmp_path: Path
+) -> None:
+    """As where an error names a file whose name is not UTF-8."""
+    study = tiny()
+    with Store.create(study, tmp_path / "r") as store:
+        store.append([*records(study)[:15], *records(study, "error", reason="no file a\udcff.txt")[15:]])
+    assert Store.open(tmp_path / "r").counts() == {"ok": 15, "error": 1}
+    assert "no file a?.txt" in Store.open(tmp_path / "r").table()["reason"].to_pylist()
+
+
+def test_a_lock_that_an_interrupt_left_held_does_not_hold_up_the_end(
+    tiny: Callable[..., Study], records: Records, tmp_path: Path
+) -> None:
+    """Between taking a lock and the block that gives it back there is a moment that an interrupt may hit."""
+    study = tiny()
+    with Store.create(study, tmp_path / "r") as store:
+        store.append(records(study))
+        assert store._committer is not None
+        store._committer._changed.acquire()
+    assert Store.open(tmp_path / "r").counts() == {"ok": 16}
+
+
+def test_compaction_deletes_only_what_it_has_read(tiny: Callable[..., Study], records: Records, tmp_path: Path) -> None:
+    """On an object store a driver that was cut off may compact while another has taken the lease, and writes."""
+    study = tiny()
+    some = records(study)
+    with Store.create(study, tmp_path / "other") as other:
+        other.append(some[8:])
+    late = next((tmp_path / "other" / "parts").iterdir())
+    with Store.create(study, tmp_path / "r") as store:
+        store.append(some[:8])
+        store.flush()
+        latest = store._reader.latest
+
+        def reading(*arguments: Any) -> Any:
+            read = latest(*arguments)
+            (tmp_path / "r" / "parts" / "00000002-0123abcd.parquet").write_bytes(late.read_bytes())
+            return read
+
+        store._reader.latest = reading  # type: ignore[method-assign]
+        assert store.compact().rows == 8
+    assert Store.open(tmp_path / "r").counts() == {"ok": 16}
+    assert Store.open(tmp_path / "r").problems() == []
+
+
+def test_the_end_of_a_run_looks_into_no_part_that_it_wrote(
+    tiny: Callable[..., Study], records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an object store, with thousands of parts, that would take a quarter of an hour."""
+    opened: list[str] = []
+    read = Folder.open
+
+    def noting(folder: Folder, name: str, use: Callable[..., Any]) -> Any:
+        opened.append(name)
+        return read(folder, name, use)
+
+    monkeypatch.setattr(Folder, "open", noting)
+    study = tiny()
+    with Store.create(study, tmp_path / "r") as store:
+        for start in range(0, 16, 4):
+            store.append(records(study)[start : start + 4])
+            store.flush()
+    assert opened == []
+    assert Store.open(tmp_path / "r").problems() == []
+    assert len(opened) == 4
