@@ -63,7 +63,7 @@ def in_words(seconds: float | None) -> str:
 def _pace(figures: Figures) -> str:
     rate = "-" if figures.rate_per_h is None else f"{figures.rate_per_h:,.0f}"
     return (
-        f"{figures.failed:,} failed, {figures.running:,} packs running, {rate} trials/h, "
+        f"{figures.failed:,} failed, {_counted(figures.running, 'pack')} running, {rate} trials/h, "
         f"time left {in_words(figures.eta_s)}"
     )
 
@@ -82,6 +82,13 @@ def _causes(figures: Figures) -> str:
 
 def _nodes(figures: Figures) -> str:
     busiest = sorted(figures.nodes.items(), key=lambda item: (-item[1]["packs"], -item[1]["trials"], item[0]))
-    words = [f"{name} {use['packs']} packs, {use['trials']:,} trials" for name, use in busiest[:_MOST_NODES]]
+    words = [
+        f"{name} {_counted(use['packs'], 'pack')}, {_counted(use['trials'], 'trial')}"
+        for name, use in busiest[:_MOST_NODES]
+    ]
     more = len(busiest) - _MOST_NODES
     return "; ".join(words + ([f"{more} more"] if more > 0 else []))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")

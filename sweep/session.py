@@ -156,6 +156,8 @@ class Session:
             with suppress(OSError):
                 self._log.flush()
                 self._write("running")
+            # On its own: a full disk takes no state, and still tells of a request.
+            with suppress(OSError):
                 if not self._asked and self.folder.exists(f"{SESSIONS}/{self.state.id}.stop"):
                     self._asked = True
                     self._log.write("stop asked for")
