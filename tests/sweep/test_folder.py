@@ -81,3 +81,9 @@ def test_a_file_on_its_way_is_not_listed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         Folder(tmp_path).read("a")
     assert time.monotonic() - start < 1
+
+
+@pytest.mark.parametrize("where", ["", "s3://", "s3:///"])
+def test_what_names_no_place_is_one_line(where: str) -> None:
+    with pytest.raises(StoreError, match="give a path, or a URI such as s3://bucket/name"):
+        Folder(where)
