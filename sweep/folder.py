@@ -203,8 +203,8 @@ def _patiently[T](ask: Callable[[], T]) -> T:
             return ask()
         except _FINAL:
             raise
-        except OSError:
-            if attempt == _ATTEMPTS:
+        except OSError as error:
+            if attempt == _ATTEMPTS or "NO_SUCH_BUCKET" in str(error):
                 raise
             time.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT_S)
