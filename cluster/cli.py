@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from .commands import EXIT_CODES, EXIT_FAILED_TRIALS, EXIT_INTERRUPTED
 from .device_commands import add_device_commands
@@ -41,8 +41,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with an option in one line, as all that is wrong is said."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"vcm-sweep: {message}: see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="vcm-sweep",
         description="Which nonideality of a memristive (VCM) cell costs a neural network the most accuracy?",
         epilog=EXIT_CODES,

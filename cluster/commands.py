@@ -23,9 +23,12 @@ class AddCommand(Protocol):
 
 def positive(text: str) -> int:
     """An argument that is a whole number of at least 1."""
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 1")
     return value
 
 

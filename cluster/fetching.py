@@ -16,6 +16,10 @@ _LEFT_OUT = ("checkpoints", "lock", "lease")
 _ATTEMPTS = 5
 
 
+class _Gone(Exception):
+    """What was listed is not there any more."""
+
+
 @dataclass(frozen=True)
 class Copied:
     """Files copied, files that were there, megabytes copied."""
@@ -39,7 +43,7 @@ def fetch(source: Folder, local: Path, quiet: bool = False) -> Copied:
     for _ in range(_ATTEMPTS):
         try:
             return _copy_all(source, target, quiet)
-        except FileNotFoundError:
+        except _Gone:
             # Compacted meanwhile: what was listed is in another file now.
             continue
         except OSError as error:
@@ -94,7 +98,10 @@ def _copy_all(source: Folder, target: Folder, quiet: bool) -> Copied:
         if name.endswith(".parquet") and there.is_file() and there.stat().st_size == listed[name]:
             kept += 1
             continue
-        content = source.read(name)
+        try:
+            content = source.read(name)
+        except FileNotFoundError:
+            raise _Gone from None
         if name.endswith(".parquet") and len(content) != listed[name]:
             raise StoreError(f"{source}/{name} came with {len(content)} of {listed[name]} bytes: run it again to go on")
         target.write(name, content)

@@ -38,6 +38,9 @@ def job_list(root: str) -> list[ListedJob]:
     """The results folders in a folder, or the folder itself if it is one; StoreError where it cannot be read."""
     folder = Folder(root)
     try:
+        # An object store has no folders of its own: there, nothing is found.
+        if folder.local is not None and not folder.exists():
+            raise StoreError(f"{root} is not there: give the folder that holds results folders")
         candidates = [folder] if folder.exists("study.toml") else [folder / name for name in folder.folders()]
         # Side by side: an object store takes some hundredths of a second for each question.
         with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:

@@ -5,6 +5,7 @@ import dataclasses
 from typing import Any
 
 from vcm_sweep.sweep.costs import CostModel
+from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.order import MIN_PILOT
 from vcm_sweep.sweep.planning import Plan, check_failure_rate, plan
 from vcm_sweep.sweep.running import default_directory
@@ -21,6 +22,8 @@ def planned(arguments: argparse.Namespace, study: Study) -> tuple[dict[str, Any]
     from vcm_sweep.sweep.corners import rates_in_words
 
     rate = check_failure_rate(arguments.failure_rate)
+    if not arguments.pilot_s > 0:
+        raise StudyError(f"--pilot-s {arguments.pilot_s:g} must be more than 0: seconds")
     study = with_run_options(study, arguments)
     directory = arguments.out or default_directory(study)
     settings = settings_of(arguments)

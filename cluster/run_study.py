@@ -114,14 +114,15 @@ def _command(name: str, folder: Any, *options: object) -> str:
 def settings_of(arguments: argparse.Namespace) -> Any:
     """What workers are told."""
     from vcm_sweep.sweep.data import DATA_VARIABLE
+    from vcm_sweep.sweep.errors import StudyError
 
     from .tasks import TrainSettings
 
+    if arguments.in_process and arguments.address:
+        raise StudyError(f"--in-process trains here, and --address {arguments.address} elsewhere: leave one out")
     # On a cluster this machine needs no GPU: the executor looks for a node that has one.
     if arguments.device == "cuda" and arguments.in_process:
         import torch
-
-        from vcm_sweep.sweep.errors import StudyError
 
         if not torch.cuda.is_available():
             raise StudyError("--device cuda: torch sees no CUDA device here: leave the option out to train on the CPU")

@@ -39,6 +39,7 @@ def extend(
                 f"{MODEL_VERSION}: its results stay as they are; run a longer study file, which makes a new folder"
             )
         after = extended(before, to, replicates, replicate_rows)
+        store.table(["key"])  # what is wrong with the folder is said before it is changed
         store.become(after)
         return before, after
 

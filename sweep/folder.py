@@ -54,6 +54,8 @@ class Folder:
         if isinstance(where, Folder):
             self.filesystem, self.path, self.uri, self.local = where.filesystem, where.path, where.uri, where.local
             return
+        if where == "":
+            raise StoreError("'' is no results folder: give a path, or a URI such as s3://bucket/name")
         if isinstance(where, Path) or "://" not in where:
             self.local = Path(where)
             self.uri = str(where)
@@ -73,6 +75,8 @@ class Folder:
             raise StoreError(
                 f"{where} cannot be used ({first}): give a path, or a URI such as s3://bucket/name"
             ) from None
+        if not path.strip("/"):
+            raise StoreError(f"{where} names no bucket: give a path, or a URI such as s3://bucket/name")
         before, mark, query = where.partition("?")
         self.path, self.uri = path.rstrip("/"), f"{before.rstrip('/')}{mark}{query}"
 
@@ -205,8 +209,8 @@ def _patiently[T](ask: Callable[[], T]) -> T:
             return ask()
         except _FINAL:
             raise
-        except OSError:
-            if attempt == _ATTEMPTS:
+        except OSError as error:
+            if attempt == _ATTEMPTS or "NO_SUCH_BUCKET" in str(error):
                 raise
             time.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT_S)

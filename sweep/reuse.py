@@ -12,7 +12,7 @@ from vcm_sweep.device.errors import VcmSweepError
 
 from .design import Design, Indices
 from .folder import Folder
-from .store import Store, holds_study
+from .store import LeftBehind, Store, holds_study
 from .trial import Trial
 
 RESULTS = ("ok", "diverged")
@@ -42,7 +42,7 @@ def siblings(folder: Folder, name: str) -> list[Folder]:
 
 
 def take_over_equal(
-    store: Store, design: Design, sources: Iterable[str | Path | Folder], lenient: bool = False
+    store: Store, design: Design, sources: Iterable[str | Path | Folder | Store | LeftBehind], lenient: bool = False
 ) -> dict[str, int]:
     """How many records were taken over from each source that had some.
 
@@ -57,19 +57,20 @@ def take_over_equal(
     taken: dict[str, int] = {}
     trials = None
     for source in sources:
+        where = str(source.folder if isinstance(source, Store) else source)
         trials = trials or _TrialsByKey(design, missing(store, design))
         try:
             count = store.take_over(source, trials, RESULTS)
         except VcmSweepError as error:
             if not lenient:
                 raise
-            _log.warning("nothing was taken over from %s (%s)", source, error)
+            _log.warning("nothing was taken over from %s (%s)", where, error)
             continue
         if count:
-            taken[str(source)] = count
+            taken[where] = count
             _log.info(
-                "%d finished trials taken over from %s", count, source,
-                extra={"event": "reused", "source": str(source), "count": count},
+                "%d finished trials taken over from %s", count, where,
+                extra={"event": "reused", "source": where, "count": count},
             )  # fmt: skip
     return taken
 

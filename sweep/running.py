@@ -15,7 +15,7 @@ from .folder import Folder
 from .order import MOST_LEARNED, Order
 from .results import Results
 from .reuse import RESULTS, missing, siblings, take_over_equal
-from .store import Store, holds_study
+from .store import Store, holds_study, open_source
 from .study import Study
 from .trial import MODEL_VERSION, STATUSES, TrialRecord
 
@@ -75,6 +75,8 @@ def run(
             f"{folder} was made by model version {study.frozen['model_version']}, and this is {MODEL_VERSION}: its "
             "results stay readable, further ones would not fit them; run the study file, which makes a new folder"
         )
+    # All that is named is looked at before a folder is made.
+    sources = [open_source(source) for source in reuse]
     fresh = not holds_study(folder)
     if not fresh:
         _refuse_shorter(study, folder)
@@ -85,7 +87,7 @@ def run(
             progress(len(design) - len(missing(store, design)), len(design), [])
         if directory is None and fresh:
             take_over_equal(store, design, siblings(folder, study.name), lenient=True)
-        take_over_equal(store, design, reuse)
+        take_over_equal(store, design, sources)
         left = missing(store, design, FAILURES if retry is True else retry or ())
         order = Order(design, left, pack or study.run.pack or PACK)
         order.learn(*known_costs(store))

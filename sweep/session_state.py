@@ -16,6 +16,7 @@ from .tally import Figures
 
 SESSIONS = "sessions"
 _FRESH_S = 20.0
+_LONGEST_TICK_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,23 @@ class SessionState:
             raise ValueError("no session")
         known = _known(cls, plain)
         figures = known.pop("figures", {})
-        return cls(**known, figures=Figures(**_known(Figures, figures if isinstance(figures, dict) else {})))
+        state = cls(**known, figures=Figures(**_known(Figures, figures if isinstance(figures, dict) else {})))
+        _check_kinds(state, cls(""))
+        _check_kinds(state.figures, Figures())
+        # It is waited for some of these; and the id names files.
+        if not 0 < state.tick_s <= _LONGEST_TICK_S or "/" in state.id:
+            raise ValueError("no session")
+        return state
+
+
+def _check_kinds(given: Any, usual: Any) -> None:
+    """ValueError for fields of another kind than usual: numbers, text, tables; null where there is none yet."""
+    for name, value in vars(given).items():
+        default = getattr(usual, name)
+        kind = float if default is None else type(default)
+        right = isinstance(value, int | float if kind is float else kind) or (value is None and default is None)
+        if not right or isinstance(value, bool):
+            raise ValueError(f"{name} = {value!r}")
 
 
 def _known(kind: Any, plain: dict[str, Any]) -> dict[str, Any]:

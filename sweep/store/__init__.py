@@ -1,5 +1,6 @@
 """The results folder of a study: records in immutable Parquet parts, one driver at a time."""
 
 from .store import Store, holds_study, open_source
+from .taking import LeftBehind
 
-__all__ = ["Store", "holds_study", "open_source"]
+__all__ = ["LeftBehind", "Store", "holds_study", "open_source"]

@@ -29,6 +29,10 @@ def read_frozen(folder: Folder) -> tuple[Study, list[str]]:
         # The first version noted nothing.
         known = _small(folder, NOTED, {"model_version": 1})
         lineage: list[str] = _small(folder, LINEAGE, [])
+        if type(version := known.get("model_version")) is not int:
+            raise _unusable(folder, NOTED, f"model_version is {version!r} and no whole number")
+        if not all(isinstance(digest, str) for digest in lineage):
+            raise _unusable(folder, LINEAGE, "no list of digests")
         text = folder.read(STUDY)
     try:
         return Study.from_text(text.decode(), known), lineage
@@ -84,4 +88,8 @@ def _small[T](folder: Folder, name: str, default: T) -> T:
     except FileNotFoundError:
         return default
     except (OSError, ValueError) as error:
-        raise StoreError(f"{folder}/{name} cannot be read ({error}): restore it, or start a new folder") from None
+        raise _unusable(folder, name, error) from None
+
+
+def _unusable(folder: Folder, name: str, why: object) -> StoreError:
+    return StoreError(f"{folder}/{name} cannot be read ({why}): restore it, or start a new folder")

@@ -46,14 +46,14 @@ class Manifest:
         try:
             plain = json.loads(folder.read(_MANIFEST))
             return cls(
-                {name: Part(int(rows), int(size)) for name, rows, size in plain["parts"]},
+                {_file(name): Part(int(rows), int(size)) for name, rows, size in plain["parts"]},
                 int(plain["first"]),
-                frozenset(plain["replaced"]),
-                frozenset(plain["unique"]),
+                frozenset(map(_file, plain["replaced"])),
+                frozenset(map(_file, plain["unique"])),
             )
         except FileNotFoundError:
             return cls()
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise StoreError(
                 f"{folder}/{_MANIFEST} cannot be read ({error}): restore it, or delete it if all of {PARTS}/ is there"
             ) from None
@@ -119,6 +119,13 @@ class Listing:
 def part_name(sequence: int, session: str) -> str:
     """Name of a part: its number, and 8 hex digits of who wrote it."""
     return f"{sequence:08d}-{session}.parquet"
+
+
+def _file(name: object) -> str:
+    """A file's name, if it is one: what is replaced is deleted, and nothing outside ``parts/`` ever is."""
+    if not isinstance(name, str) or not re.fullmatch(r"[^./\\][^/\\]*\.parquet", name):
+        raise ValueError(f"{name!r} is no name of a part")
+    return name
 
 
 def number(name: str) -> int:

@@ -19,6 +19,7 @@ from .manifest import MISSING, PARTS, Listing, Part
 from .schema import SCHEMA_VERSION, STUDY_NOTE, VERSION_NOTE, conform
 
 # While a driver writes or compacts, a listing may be a moment old: it is made again before anything is called missing.
+_FOREIGN = "belongs to another study"
 _LOOKS, _LOOK_AGAIN_S = 5, 0.1
 # An object store takes its time for each file.
 _LOCAL_THREADS, _REMOTE_THREADS = 4, 16
@@ -93,6 +94,11 @@ class PartReader:
                 break
             time.sleep(_LOOK_AGAIN_S)
         if bad and not skip_bad:
+            if set(listing.names) <= {name for name, reason in bad.items() if reason == _FOREIGN} and listing.names:
+                raise StoreError(
+                    f"none of the records in {self.folder}/{PARTS} is of {self.folder}/study.toml: if that or "
+                    "frozen.json was edited, put it back as it was, and run the edited study from a file of its own"
+                )
             name, reason = next(iter(bad.items()))
             more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
             raise StoreError(
@@ -155,7 +161,7 @@ class PartReader:
             known = file.schema_arrow  # made anew at each look
             notes = known.metadata or {}
             if notes.get(STUDY_NOTE, b"").decode() not in self.digests:
-                raise BadPart("belongs to another study")
+                raise BadPart(_FOREIGN)
             version = int(notes.get(VERSION_NOTE, b"0"))
             if version > SCHEMA_VERSION:
                 raise StoreError(

@@ -24,6 +24,7 @@ class LeftBehind:
     """
 
     def __init__(self, where: str | Path) -> None:
+        self.where = where
         try:
             table = pq.read_table(where, page_checksum_verification=True)
         except (OSError, pa.ArrowException) as error:
@@ -34,6 +35,10 @@ class LeftBehind:
             raise StoreError(f"{where} holds no records: give a results folder, or the file that a message named")
         rows = chosen(table["key"], table["status"])
         self._table = table if rows is None else table.take(rows)
+
+    def __str__(self) -> str:
+        """Path of the file."""
+        return str(self.where)
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """One row per key, with these columns."""

@@ -1,6 +1,7 @@
 """``vcm-sweep compact`` and ``merge``, as a user calls them."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,37 @@ def test_merge_refuses_another_study_with_the_difference(tmp_path: Path, capsys:
     assert main(["merge", str(one), str(two), "--into", str(tmp_path / "both")]) == 3
     assert "network.lr is 0.02 there and 0.03 here" in capsys.readouterr().err
     assert not (tmp_path / "both").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "study.toml", "--in-process", "--pack", "0"], 2, "argument --pack: '0' must be a whole number of at"),
+        (["run", "study.toml", "--in-process", "--address", "a:1"], 2, "--in-process trains here, and --address a:1"),
+        (["run", "study.toml", "--in-process", "--reuse", "no", "--out", "new"], 3, "no is no results folder"),
+        (["plan", "study.toml", "--in-process", "--pilot-s", "nan"], 2, "--pilot-s nan must be more than 0"),
+        (["jobs", "no"], 3, "no is not there"),
+        (["status", "s3://"], 3, "s3:// names no bucket"),
+        (["fetch", "a", "/proc/here"], 3, "a cannot be copied to /proc/here"),
+        (["extend", "torn", "--to", "8", "--no-run"], 3, "torn/parts/00000001-.*compact torn --skip-bad"),
+    ],
+)
+def test_a_mistake_is_one_line_and_makes_nothing(
+    arguments: list[str], code: int, words: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("study.toml").write_text(TEXT)
+    filled(Path("a"), Study.from_text(TEXT), range(2))
+    filled(Path("torn"), Study.from_text(TEXT), range(2))
+    next(Path("torn/parts").iterdir()).write_bytes(b"torn")
+    try:
+        given = main(arguments)
+    except SystemExit as end:
+        given = end.code
+    said = capsys.readouterr().err
+    assert given == code
+    assert re.search(words, said)
+    assert said.count("\n") == 1
+    assert {p.name for p in Path().iterdir()} == {"study.toml", "a", "torn"}
+    assert Path("torn/study.toml").read_text() == TEXT

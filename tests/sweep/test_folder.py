@@ -89,3 +89,16 @@ def test_a_folder_in_one_with_an_endpoint_has_that_endpoint() -> None:
     assert str(inside) == there.replace("study", "study/checkpoints")
     assert Folder(str(inside)).path == inside.path == "bucket/study/checkpoints"
     assert str(Folder("a?b") / "c") == "a?b/c"
+
+
+def test_a_bucket_that_is_not_there_is_not_waited_for(s3: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(OSError, match="bucket does not exist"):
+        Folder("s3://no-such-bucket/f").write("a.txt", b"a")
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("where", ["", "s3://", "s3:///"])
+def test_what_names_no_place_is_one_line(where: str) -> None:
+    with pytest.raises(StoreError, match="give a path, or a URI such as s3://bucket/name"):
+        Folder(where)

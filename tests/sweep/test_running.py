@@ -85,7 +85,8 @@ def test_a_folder_of_ones_own_takes_over_what_is_named(tmp_path: Path) -> None:
     assert len(task.keys) == 64 + 2
     assert results.counts() == {"ok": 128}
     with pytest.raises(StoreError, match="no results folder"):
-        run(renamed, InProcessExecutor(task), tmp_path / "b", reuse=[tmp_path / "nothing"])
+        run(renamed, InProcessExecutor(task), tmp_path / "c", reuse=[tmp_path / "nothing"])
+    assert not (tmp_path / "c").exists()
 
 
 def test_a_sibling_that_cannot_be_read_is_one_warning(

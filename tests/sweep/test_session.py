@@ -355,3 +355,14 @@ def test_causes_stay_few() -> None:
     assert len(figures.failures) == 21
     assert sum(figures.failures.values()) == figures.failed == 100
     assert json.dumps(figures.failures)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"state": 5}, {"seen": 3}, {"tick_s": "a"}, {"tick_s": 1e9}, {"job": 5}, {"id": "../x"},
+              {"figures": {"failures": 5}}]
+)  # fmt: skip
+def test_a_state_that_makes_no_sense_is_left_out(wrong: dict[str, object], tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    write_state(folder, SessionState("20260101-000000-aaaa", state="done"))
+    folder.write("sessions/20260101-000001-bbbb.json", json.dumps({"id": "20260101-000001-bbbb"} | wrong).encode())
+    assert [s.id for s in read_sessions(folder)] == ["20260101-000000-aaaa"]

@@ -368,3 +368,34 @@ def test_a_folder_without_rights_is_one_line(study: Study, tmp_path: Path, recor
         assert open_results(folder).counts() == {"ok": len(records(study))}
         with pytest.raises(StoreError, match=r"done cannot be written \(Permission denied"), Store.open(folder):
             pass
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("frozen.json", "{}"),
+        ("frozen.json", '{"model_version": "3"}'),
+        ("lineage.json", "[[1]]"),
+        ("manifest.json", '{"parts": [[5, 1, 1]], "first": 1, "replaced": [], "unique": []}'),
+        ("manifest.json", '{"parts": [], "first": 1e400, "replaced": [], "unique": []}'),
+        ("manifest.json", '{"parts": [], "first": 1, "replaced": ["../study.toml"], "unique": []}'),
+    ],
+)
+def test_a_small_file_that_makes_no_sense_is_one_line_and_deletes_nothing(
+    name: str, content: str, study: Study, tmp_path: Path
+) -> None:
+    with Store.create(study, tmp_path / "out"):
+        pass
+    (tmp_path / "out" / name).write_text(content)
+    words = rf"out/{name} cannot be read \(.*\): restore it, or"
+    with pytest.raises(StoreError, match=words), Store.open(tmp_path / "out") as store:
+        store.counts()
+    assert (tmp_path / "out" / "study.toml").read_text() == study.text
+
+
+def test_an_edited_study_file_in_the_folder_is_named(study: Study, tmp_path: Path, records: Records) -> None:
+    with Store.create(study, tmp_path / "out") as store:
+        store.append(records(study))
+    (tmp_path / "out" / "study.toml").write_text(study.text.replace("lr = 0.02", "lr = 0.03"))
+    with pytest.raises(StoreError, match=r"none of the records .* is of .*out/study\.toml: .* put it back as it was"):
+        Store.open(tmp_path / "out").counts()
