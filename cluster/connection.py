@@ -2,10 +2,13 @@
 
 import logging
 import os
+import socket
 import tempfile
 from typing import Any
 
 from vcm_sweep.sweep.errors import ExecutorError
+
+_ANSWER_S = 10.0
 
 
 class Connection:
@@ -32,6 +35,8 @@ class Connection:
         self._empty: tempfile.TemporaryDirectory[str] | None = None
         if ray.is_initialized():
             return
+        if address is not None:
+            _check_answers(address)
         self._empty = tempfile.TemporaryDirectory(prefix="vcm-sweep-empty-")
         options: dict[str, Any] = {
             "runtime_env": {"working_dir": self._empty.name},
@@ -54,3 +59,17 @@ class Connection:
             self.ray.shutdown()
             self._empty.cleanup()
             self._empty = None
+
+
+def _check_answers(address: str) -> None:
+    """ExecutorError where nobody listens: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "://" in address:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
+    except OSError as error:
+        raise ExecutorError(
+            f"the Ray cluster at {address} does not answer ({error.strerror or error}): give the address of its "
+            "head, HOST:6379, or start it"
+        ) from None

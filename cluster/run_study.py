@@ -80,7 +80,7 @@ def run_study(
         return EXIT_INTERRUPTED
     counts = results.counts()
     failed = sum(counts.values()) - counts["ok"]
-    show(arguments, {"folder": str(folder), **counts, **report, **_next(folder, study, failed)})
+    show(arguments, {"folder": str(folder), **counts, **report, **_next(folder, study, failed, report)})
     return EXIT_FAILED_TRIALS if failed else 0
 
 
@@ -99,12 +99,14 @@ def _say_how_to_go_on(arguments: argparse.Namespace, folder: Any) -> None:
     )
 
 
-def _next(folder: Any, study: Any, failed: int) -> dict[str, str]:
+def _next(folder: Any, study: Any, failed: int, report: dict[str, str]) -> dict[str, str]:
     """Commands that may come next."""
     if failed:
         return {"next": f"{_command('retry', folder)} (the trials that failed, once more)"}
-    longer = _command("extend", folder, "--to", 2 * study.design.n)
-    return {"next": _command("analyze", folder), "or": f"{longer} (twice the points)"}
+    longer = f"{_command('extend', folder, '--to', 2 * study.design.n)} (twice the points)"
+    if "no_report" in report and study.design.method == "sobol":
+        return {"next": longer}
+    return {"next": _command("analyze", folder), "or": longer}
 
 
 def _command(name: str, folder: Any, *options: object) -> str:

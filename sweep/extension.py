@@ -6,12 +6,12 @@ import tomllib
 from pathlib import Path
 
 from .design import Design, build_design
-from .errors import StoreError, StudyError
+from .errors import StudyError
 from .folder import Folder
+from .running import check_model
 from .specs import DesignSpec
 from .store import Store
 from .study import Study
-from .trial import MODEL_VERSION
 
 
 def extend(
@@ -33,11 +33,7 @@ def extend(
     """
     with Store.open(directory) as store:
         before = store.study
-        if before.frozen["model_version"] != MODEL_VERSION:
-            raise StoreError(
-                f"{store.folder} was made by model version {before.frozen['model_version']}, and this is "
-                f"{MODEL_VERSION}: its results stay as they are; run a longer study file, which makes a new folder"
-            )
+        check_model(store.folder, before)
         after = extended(before, to, replicates, replicate_rows)
         store.table(["key"])  # what is wrong with the folder is said before it is changed
         store.become(after)

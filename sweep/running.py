@@ -70,11 +70,7 @@ def run(
         StoreError: the folder holds another study, or cannot be used. ExecutorError: nothing can be run there.
     """
     folder = Folder(default_directory(study) if directory is None else directory)
-    if study.frozen["model_version"] != MODEL_VERSION:
-        raise StoreError(
-            f"{folder} was made by model version {study.frozen['model_version']}, and this is {MODEL_VERSION}: its "
-            "results stay readable, further ones would not fit them; run the study file, which makes a new folder"
-        )
+    check_model(folder, study)
     # All that is named is looked at before a folder is made.
     sources = [open_source(source) for source in reuse]
     fresh = not holds_study(folder)
@@ -93,6 +89,20 @@ def run(
         order.learn(*known_costs(store))
         _Run(store, executor, order, progress, len(design)).until_done(grace_s)
         return Results(store)
+
+
+def check_model(folder: Folder, study: Study) -> None:
+    """StoreError where another version of the model made the study's folder: further results would not fit."""
+    made_by = study.frozen["model_version"]
+    if made_by > MODEL_VERSION:
+        raise StoreError(
+            f"{folder} was made by model version {made_by}, and this is {MODEL_VERSION}: update vcm-sweep to go on"
+        )
+    if made_by < MODEL_VERSION:
+        raise StoreError(
+            f"{folder} was made by model version {made_by}, and this is {MODEL_VERSION}: its results stay readable, "
+            "further ones would not fit them; run the study file, which makes a new folder"
+        )
 
 
 def _refuse_shorter(study: Study, folder: Folder) -> None:

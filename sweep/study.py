@@ -66,6 +66,10 @@ class Study:
         """
         try:
             text = Path(path).read_text(encoding="utf-8")
+        except IsADirectoryError:
+            raise StudyError(
+                f"{path} is a folder: give a study file, or go on with results by vcm-sweep resume"
+            ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise StudyError(
                 f"{path}: cannot be read ({error.__class__.__name__}): give the path of a study file"

@@ -1,5 +1,6 @@
 """What fits where, said before anything starts."""
 
+import socket
 import time
 from types import SimpleNamespace
 
@@ -173,3 +174,12 @@ def test_an_interrupt_while_records_are_fetched_does_not_lose_them() -> None:
         executor._heard(flight)
     assert [record.key for record in executor._heard(flight, again=False)] == [trial.key]
     assert executor._flights == []
+
+
+def test_a_head_that_does_not_answer_is_one_line_at_once() -> None:
+    with socket.socket() as taken:
+        # A port that is bound and not listened at refuses.
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ExecutorError, match=f"the Ray cluster at {address} does not answer"):
+            next(RayExecutor(len, address).run([[]]))  # type: ignore[arg-type]
