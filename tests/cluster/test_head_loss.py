@@ -156,5 +156,6 @@ def test_a_run_with_its_own_ray_ends_too_and_leaves_no_process(tmp_path: Path, s
     seconds, last = ended(running, tmp_path / "out", 2)
     assert "the Ray cluster on this machine is gone" in last
     assert seconds < 60
-    _, alive = psutil.wait_procs(family, timeout=20)
+    # Ray's agents notice by themselves that their raylet is gone.
+    _, alive = psutil.wait_procs(family, timeout=60)
     assert not alive
