@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -14,6 +14,7 @@ from vcm_sweep.sweep.recovery import Cause, Failure, Job, judge, stamped, whole
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 from .connection import Connection
+from .head import Head, say_goodbye
 from .nodes import Nodes
 from .resources import PackNeeds
 from .tasks import Message, Mistake, Started, Stopped, kill_process, run_pack
@@ -29,6 +30,8 @@ _PATIENCE_S = 600.0
 # After a soft stop a batch ends and a checkpoint is written; after a hard one the process is gone at once.
 _SAVE_S = 30.0
 _KILL_S = 10.0
+# A process that even its system cannot kill (it waits for a disk or a GPU) is left behind.
+_LEAVE_S = 60.0
 _LOOK_EVERY_S = 0.5
 
 
@@ -43,7 +46,7 @@ class _Flight:
     pid: int = 0
     started: float = 0.0
     killed: float = 0.0
-    by_pid: bool = False
+    by_pid: float = 0.0
     answer: Any = None
     """The message that is being fetched: an interrupt meanwhile does not lose it."""
 
@@ -65,6 +68,10 @@ class RayExecutor(Executor):
     At most two packs per place are in flight, so a long study costs the driver constant memory. Ray itself retries
     nothing: each loss is seen here, with its cause, and judged by :mod:`vcm_sweep.sweep.recovery`. Nodes may join and
     leave. What happens to packs and nodes is logged, with its event in the fields of the log record.
+
+    Attributes:
+        on_stuck: is told, on another thread, why the run cannot go on, where Ray waits for a cluster that is gone and
+            does not let go of the thread that runs. It ends the process: see :class:`.head.Head`.
     """
 
     def __init__(
@@ -75,11 +82,13 @@ class RayExecutor(Executor):
         self.task, self.address, self.cpus = task, address, cpus
         self.needs, self.retries = needs or PackNeeds(), retries
         self.hard_grace_s, self.patience_s, self.wait_s = hard_grace_s, patience_s, wait_s
+        self.on_stuck: Callable[[str], None] | None = None
         self._flights: list[_Flight] = []
         self._again: deque[Job] = deque()
         self._connection: Connection | None = None
         self._looked = 0.0
         self._nodes: Nodes
+        self._head: Head | None = None
 
     def run(self, packs: Iterable[Sequence[Trial]]) -> Iterator[list[TrialRecord]]:
         """Yield the records of each pack as its task ends.
@@ -93,7 +102,10 @@ class RayExecutor(Executor):
             return
         try:
             self._open()
-            yield from self._loop(map(whole, chain([first], waiting)))
+            for records in self._loop(map(whole, chain([first], waiting))):
+                self._inside_ray(False)
+                yield records
+                self._inside_ray(True)
         except KeyboardInterrupt:
             # What is running is left to finish().
             raise
@@ -104,15 +116,14 @@ class RayExecutor(Executor):
 
     def finish(self, grace_s: float) -> Iterator[list[TrialRecord]]:
         """Yield what ends within ``grace_s`` seconds; let the rest save a checkpoint, and stop it."""
+        self._inside_ray(False)
         self._again.clear()
         try:
-            for flight in self._flights:
-                if not flight.started:
-                    self._ray.cancel(flight.stream)
+            self._cancel(flight for flight in self._flights if not flight.started)
             yield from self._drain(grace_s)
-            for flight in self._flights:
-                self._ray.cancel(flight.stream)
-            yield from self._drain(_SAVE_S)
+            self._cancel(self._flights)
+            if not self._silent():
+                yield from self._drain(_SAVE_S)
         finally:
             self.close()
 
@@ -126,13 +137,19 @@ class RayExecutor(Executor):
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        silent = self._silent()
+        if self._head is not None:
+            self._head.close()
         try:
-            for flight in self._flights:
+            for flight in () if silent else self._flights:
                 connection.ray.cancel(flight.stream, force=True)
         finally:
             self._flights.clear()
             self._again.clear()
-            connection.close()
+            if silent:
+                say_goodbye(connection.close)
+            else:
+                connection.close()
 
     @property
     def _ray(self) -> Any:
@@ -141,29 +158,65 @@ class RayExecutor(Executor):
 
     def _open(self) -> None:
         self._connection = Connection(self.address, self.cpus)
-        self._nodes = Nodes(self.needs, self._ray.nodes, self.patience_s, self.wait_s)
+        try:
+            self._prepare()
+        except self._ray.exceptions.RayError as error:
+            raise ExecutorError(
+                f"{self._cluster} does not take what its workers need ({_first_line(error)}): is its object store full?"
+            ) from None
+
+    def _silent(self) -> bool:
+        return self._head is not None and self._head.silent()
+
+    def _inside_ray(self, inside: bool) -> None:
+        if self._head is not None:
+            self._head.inside = inside
+
+    @property
+    def _cluster(self) -> str:
+        return f"the Ray cluster at {self.address}" if self.address else "the Ray cluster on this machine"
+
+    def _prepare(self) -> None:
+        head = self._head = Head(self._ray.get_runtime_context().gcs_address, self._cluster, self.on_stuck)
+        self._nodes = Nodes(self.needs, lambda: head.asked(self._ray.nodes), self.patience_s, self.wait_s)
         self._remote = self._ray.remote(max_retries=0, num_returns="streaming", **self.needs.options())(run_pack)
         self._shared_task = self._ray.put(self.task)
 
     def _loop(self, packs: Iterator[Job]) -> Iterator[list[TrialRecord]]:
+        head = self._head
+        assert head is not None
         while True:
-            self._nodes.refresh()
-            window = max(1, _IN_FLIGHT_PER_SLOT * self._nodes.slots)
+            head.check()
+            silent = head.silent()
+            if not silent:
+                self._nodes.refresh()
+            # Without a head nothing new begins, and what ends is heard.
+            window = 0 if silent else max(1, _IN_FLIGHT_PER_SLOT * self._nodes.slots)
             while len(self._flights) < window and (job := self._next(packs)):
                 stream = self._remote.remote(self._shared_task, job.trials, self.needs.cpus)
                 hard_s = _HARD_FACTOR * sum(trial.deadline_s for trial in job.trials) + self.hard_grace_s
                 self._flights.append(_Flight(job, stream, hard_s))
             if not self._flights:
-                return
+                job = self._next(packs) if silent else None
+                if job is None:
+                    return
+                self._again.appendleft(job)
             flight = self._first_ready(1.0)
             if flight is not None:
                 records = self._heard(flight)
                 if records:
                     yield records
-            self._kill_overdue()
+            if not silent:
+                yield from self._kill_overdue()
 
     def _next(self, packs: Iterator[Job]) -> Job | None:
         return self._again.popleft() if self._again else next(packs, None)
+
+    def _cancel(self, flights: Iterable[_Flight]) -> None:
+        """Ask packs to stop, where the head is there to pass it on."""
+        if not self._silent():
+            for flight in flights:
+                self._ray.cancel(flight.stream)
 
     def _drain(self, seconds: float) -> Iterator[list[TrialRecord]]:
         """Records of what ends within some seconds; what fails now is left to the next run."""
@@ -178,6 +231,9 @@ class RayExecutor(Executor):
     def _first_ready(self, seconds: float) -> _Flight | None:
         """A flight that has something to tell. A short wait keeps Ctrl-C prompt."""
         by_stream = {flight.stream: flight for flight in self._flights}
+        if not by_stream:
+            time.sleep(seconds)
+            return None
         ready, _ = self._ray.wait(list(by_stream), num_returns=1, timeout=seconds)
         return by_stream[ready[0]] if ready else None
 
@@ -228,12 +284,7 @@ class RayExecutor(Executor):
                 ) from None
             cause = Cause.NODE if self._nodes.is_lost(flight.node) else Cause.WORKER
             failure = Failure(cause, f"its worker was killed or crashed ({_name(error)})")
-        if flight.killed:
-            deadline = sum(trial.deadline_s for trial in flight.job.trials)
-            failure = Failure(
-                Cause.DEADLINE, f"not done within deadline_s, {deadline:g} s in all, and did not stop: killed"
-            )
-        return failure
+        return _overdue(flight) if flight.killed else failure
 
     def _after(self, flight: _Flight, failure: Failure) -> list[TrialRecord]:
         """Put a failed job where it goes on; the records of what is given up."""
@@ -252,13 +303,16 @@ class RayExecutor(Executor):
         )  # fmt: skip
         return stamped(verdict.records, host, job.attempts)
 
-    def _kill_overdue(self) -> None:
-        """Kill packs beyond their hard deadline; by the process's number where Ray does not get through to it."""
+    def _kill_overdue(self) -> Iterator[list[TrialRecord]]:
+        """Kill packs beyond their hard deadline; by the process's number where Ray does not get through to it.
+
+        One that outlives this too is heard no more, whatever it may still say: the records of what is given up.
+        """
         now = time.monotonic()
         if now - self._looked < _LOOK_EVERY_S:
             return
         self._looked = now
-        for flight in self._flights:
+        for flight in list(self._flights):
             if not flight.started:
                 continue
             if not flight.killed and now - flight.started > flight.hard_s:
@@ -269,10 +323,25 @@ class RayExecutor(Executor):
                 )  # fmt: skip
                 self._ray.cancel(flight.stream, force=True)
             elif flight.killed and not flight.by_pid and now - flight.killed > _KILL_S:
-                flight.by_pid = True
+                flight.by_pid = now
                 there = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(flight.node, soft=False)
                 kill = self._ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(kill_process)
                 kill.remote(flight.pid)
+            elif flight.by_pid and now - flight.by_pid > _LEAVE_S:
+                self._flights.remove(flight)
+                _log.warning(
+                    "a pack of %d on %s cannot be killed: process %d is left behind, and holds its place",
+                    len(flight.job.trials), self._nodes.name(flight.node), flight.pid,
+                    extra={"event": "left_behind", "node": self._nodes.name(flight.node)},
+                )  # fmt: skip
+                records = self._after(flight, replace(_overdue(flight), node=flight.node))
+                if records:
+                    yield records
+
+
+def _overdue(flight: _Flight) -> Failure:
+    deadline = sum(trial.deadline_s for trial in flight.job.trials)
+    return Failure(Cause.DEADLINE, f"not done within deadline_s, {deadline:g} s in all, and did not stop: killed")
 
 
 def _name(error: Exception) -> str:

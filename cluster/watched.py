@@ -5,8 +5,10 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+from vcm_sweep.sweep.errors import ExecutorError
 from vcm_sweep.sweep.executor import Executor
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.session import Session
@@ -34,9 +36,18 @@ def watched(
         LiveView(name, activity, quiet) as view,
         Session(directory, command, os.environ.get(SESSION_VARIABLE), activity) as session,
     ):
+        if hasattr(executor, "on_stuck"):
+            executor.on_stuck = partial(_end_now, session)
 
         def progress(done: int, total: int, records: list[TrialRecord]) -> None:
             session(done, total, records)
             view(done, total, records)
 
         yield progress
+
+
+def _end_now(session: Session, reason: str) -> None:
+    """End the process without its main thread, which Ray holds. What was appended to the store is durable by then."""
+    session.fail(reason)
+    print(f"vcm-sweep: {reason}", file=sys.stderr, flush=True)
+    os._exit(ExecutorError.exit_code)

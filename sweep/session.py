@@ -133,6 +133,18 @@ class Session:
         except OSError as failure:
             logger.warning("%s does not take the last state of this run: %s", self.folder, one_line(failure))
 
+    def fail(self, reason: str) -> None:
+        """End as failed, from any thread: for a process that is about to end without leaving the ``with``."""
+        with self._lock:
+            self._over.set()
+        if self._thread is None:
+            return
+        self._thread.join(self.state.tick_s)
+        self._log.write("failed", "warning", reason=reason)
+        with suppress(OSError):
+            self._log.close()
+            self._write("failed", reason)
+
     def _take_up(self) -> None:
         """Keep what the submitter noted: when, and which job of which cluster it is."""
         with suppress(OSError):

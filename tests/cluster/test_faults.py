@@ -129,6 +129,46 @@ def test_a_trial_that_hangs_in_c_is_killed_and_recorded(cluster: Any) -> None:
 
 
 @pytest.mark.slow
+def test_a_process_that_cannot_be_killed_is_left_behind_and_heard_no_more(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """A frozen process that nothing ends, as in an uninterruptible sleep; later it wakes up, and answers."""
+    import ray
+
+    for name, seconds in (("_KILL_S", 1.0), ("_LEAVE_S", 2.0)):
+        monkeypatch.setattr(module, name, seconds)
+    monkeypatch.setattr(module, "kill_process", lambda pid: None)
+    monkeypatch.setattr(ray, "cancel", lambda *_, **__: None)
+    # The first attempt freezes; meanwhile, and after it has woken up, the other node works on.
+    packs = [trials(1, deadline_s=0.2), *in_packs(trials(13, deadline_s=60.0)[1:], 1)]
+    records: list[TrialRecord] = []
+    left: list[int] = []
+    with caplog.at_level(logging.INFO):
+        for part in RayExecutor(task({0: "freeze"}, tmp_path, 1.0), hard_grace_s=2.0).run(packs):
+            records += part
+            if not left:
+                told = [entry for entry in caplog.records if getattr(entry, "event", "") == "left_behind"]
+                left = [entry.args[2] for entry in told if isinstance(entry.args, tuple)]  # type: ignore[misc]
+                for pid in left:
+                    os.kill(pid, signal.SIGCONT)
+    assert Counter((record.point, record.status) for record in records) == {(k, "ok"): 1 for k in range(13)}
+    assert {record.point: record.attempts for record in records} == {0: 2} | dict.fromkeys(range(1, 13), 1)
+    assert len(left) == events(caplog).count("left_behind") == 1
+
+
+def test_a_task_that_the_object_store_does_not_take_is_one_line(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    def full(_value: object) -> None:
+        raise ray.exceptions.ObjectStoreFullError("no room\nfor it")
+
+    monkeypatch.setattr(ray, "put", full)
+    with pytest.raises(ExecutorError, match="does not take what its workers need") as error:
+        list(RayExecutor(task({})).run([trials(1)]))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow
 def test_a_process_that_answers_nobody_is_killed_by_its_number(
     cluster: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
