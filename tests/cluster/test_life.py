@@ -105,12 +105,14 @@ def test_plan_says_what_it_will_cost_and_makes_nothing(study: Path) -> None:
 
 
 def test_what_plan_extrapolates_is_what_training_takes(study: Path) -> None:
-    """Within a factor of two on a busy machine: CPU time of a beginning, and of the whole."""
+    """Within a factor of two on a busy machine: CPU time of a beginning, and of the whole.
+
+    The median is of ten packs, since the first one pays for loading what has been compiled.
+    """
     long = STUDY.replace("epochs = 1", "epochs = 40")
     study.write_text(long)
     part = said("plan", study, "--in-process", "--pilot-s", 1, cwd=study.parent)
     assert "extrapolated" in str(part["cost_from"])
-    study.write_text(long.replace("n = 8 ", "n = 2 ").replace("replicate_rows = 8", ""))
     done = said("run", study, "--in-process", "--no-report", cwd=study.parent)
     spent = [float(str(row["cpu_s"])) for row in rows(study.parent / str(done["folder"]))]
     assert 0.5 < float(str(part["trial_s_median"])) / sorted(spent)[len(spent) // 2] < 2
