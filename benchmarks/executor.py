@@ -134,7 +134,7 @@ def main() -> None:
     timed(RayExecutor(nothing), [[Trial(0, 0, {}, {}, seed=k)] for k in range(20)])
     print(json.dumps({"cores": os.cpu_count(), "load": os.getloadavg()[0]}))
     overhead(arguments.rounds)
-    scaling(arguments.rounds, 8)
+    scaling(arguments.rounds, 40)
     training(arguments.rounds, arguments.data_dir)
     ray.shutdown()
 
