@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.errors import StoreError, StudyError
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.session_log import utc_now
 from vcm_sweep.sweep.session_state import (
@@ -63,6 +63,8 @@ def submit(
         StudyError: a mistake in the study, or files that cannot be sent. StoreError: the folder holds another study,
         or a run is under way. ExecutorError: the cluster.
     """
+    if not (out or root):
+        raise StudyError("--out is empty: give a folder that this machine and the cluster can reach, or --root")
     study = Study.from_toml(study_file)
     where = out or str(Folder(str(root)) / f"{study.name}-{study.digest[:8]}")
     if "://" not in where:

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 import secrets as random_secrets
+import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -134,15 +136,29 @@ def request_stop(folder: Folder, session: str) -> None:
 def silent_sessions(runs: Sequence[tuple[Folder, SessionState]]) -> set[str]:
     """Ids of the runs that say they are running and are not heard of.
 
-    A state that looks fresh is believed. Otherwise, as clocks of two machines may differ and may jump, its beat is
+    A state that looks fresh is believed, unless its process was on this host and is not there. Otherwise, as clocks of two machines may differ and may jump, its beat is
     watched for some of its ticks: this may take a quarter of a minute, for all together.
     """
-    suspect = [(folder, s) for folder, s in runs if s.state == "running" and not 0 <= age_s(s.seen) <= _FRESH_S]
+    running = [(folder, s) for folder, s in runs if s.state == "running"]
+    suspect = [(folder, s) for folder, s in running if _gone(s) or not 0 <= age_s(s.seen) <= _FRESH_S]
     until = time.monotonic() + 3 * max((s.tick_s for _, s in suspect), default=0.0)
     while suspect and time.monotonic() < until:
         time.sleep(0.5)
         suspect = [(folder, s) for folder, s in suspect if not _moved(folder, s)]
     return {s.id for _, s in suspect}
+
+
+def _gone(session: SessionState) -> bool:
+    """Whether a driver of this host is there no more; its beat still has a word where hosts share a name."""
+    if session.host != socket.gethostname() or session.pid <= 0:
+        return False
+    try:
+        os.kill(session.pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False  # somebody else's: it is there
+    return False
 
 
 def _moved(folder: Folder, before: SessionState) -> bool:

@@ -4,11 +4,13 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -190,6 +192,16 @@ def test_a_killed_run_is_silent_and_a_living_one_is_not_whatever_the_clocks_say(
         over.set()
         thread.join()
     assert silent == {"dead-0", "dead-1"}
+
+
+def test_a_run_of_this_host_that_was_killed_is_silent_though_its_state_is_fresh(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    now = datetime.now(UTC).isoformat()
+    for name, pid in (("killed", ended.pid), ("here", os.getpid())):
+        write_state(folder, SessionState(name, socket.gethostname(), pid, seen=now, tick_s=0.2))
+    assert silent_sessions([(folder, state) for state in read_sessions(folder)]) == {"killed"}
 
 
 def test_a_run_that_takes_over_closes_what_was_killed(tmp_path: Path) -> None:
