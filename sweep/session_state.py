@@ -136,8 +136,9 @@ def request_stop(folder: Folder, session: str) -> None:
 def silent_sessions(runs: Sequence[tuple[Folder, SessionState]]) -> set[str]:
     """Ids of the runs that say they are running and are not heard of.
 
-    A state that looks fresh is believed, unless its process was on this host and is not there. Otherwise, as clocks of two machines may differ and may jump, its beat is
-    watched for some of its ticks: this may take a quarter of a minute, for all together.
+    A state that looks fresh is believed, unless its process was on this host and is not there. Otherwise, as clocks of
+    two machines may differ and may jump, its beat is watched for some of its ticks: this may take a quarter of a
+    minute, for all together.
     """
     running = [(folder, s) for folder, s in runs if s.state == "running"]
     suspect = [(folder, s) for folder, s in running if _gone(s) or not 0 <= age_s(s.seen) <= _FRESH_S]
