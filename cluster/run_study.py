@@ -158,13 +158,15 @@ def executor_of(arguments: argparse.Namespace, study: Any, settings: Any, task: 
     """Where the options want the study's trials to run; what runs there is training, or another task."""
     from vcm_sweep.sweep.data import load
 
-    from .tasks import train_from
+    from .tasks import limit_threads, train_from
 
     # Found or downloaded once, here, where a failure is one line.
     data = load(study.network.data, settings.data_dir)
     if arguments.in_process:
         from vcm_sweep.sweep.executor import InProcessExecutor
 
+        # As on a worker: more threads than that spin, and change the last bits.
+        limit_threads(study.run.cpus_per_pack)
         return InProcessExecutor(task or functools.partial(train_from, settings), study.run.retries)
     from vcm_sweep.sweep.shared_data import SharedData
 

@@ -75,7 +75,7 @@ def run_pack(task: "Task", pack: Sequence[Trial], cpus: int) -> Iterator[Message
     """
     import ray
 
-    _limit_threads(cpus)
+    limit_threads(cpus)
     yield Started(ray.get_runtime_context().get_node_id(), os.getpid())
     yield _outcome(task, pack)
 
@@ -100,8 +100,8 @@ def _outcome(task: "Task", pack: Sequence[Trial]) -> Message:
         return classified(error)
 
 
-def _limit_threads(cpus: int) -> None:
-    """As many threads as cores; a worker that serves no torch need not load it."""
+def limit_threads(cpus: int) -> None:
+    """As many threads as cores; a process that serves no torch need not load it."""
     os.environ["OMP_NUM_THREADS"] = str(cpus)
     torch: Any = sys.modules.get("torch")
     if torch is not None:
