@@ -9,7 +9,7 @@ from scipy import stats
 
 from vcm_sweep.analysis._bootstrap import check_arguments, make_indices
 from vcm_sweep.analysis._replicates import Replicated, check_output, replicated
-from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.errors import AnalysisError, TooFewError
 from vcm_sweep.analysis.index import Index
 
 Array = NDArray[np.float64]
@@ -115,7 +115,7 @@ def read_points(
     if x.ndim != 2 or x.shape[1] != len(factors) or y.ndim != 2 or y.shape[0] != x.shape[0]:
         raise AnalysisError(f"x, y: shapes {x.shape}, {y.shape} must be (n, {len(factors)}) and (n, replicates)")
     if len(x) < MIN_POINTS:
-        raise AnalysisError(
+        raise TooFewError(
             f"n: {len(x)} points are too few for this method; {MIN_POINTS} or more are needed (vcm-sweep extend)"
         )
     check_varied(x, factors)

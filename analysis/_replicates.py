@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.errors import AnalysisError, TooFewError
 
 Array = NDArray[np.float64]
 
@@ -124,7 +124,7 @@ def check_output(y: Array, metric: str, *, unit: str = "base rows", seeds: str =
             constant output.
     """
     if y.shape[0] < MIN_UNITS:
-        raise AnalysisError(
+        raise TooFewError(
             f"n: {y.shape[0]} {unit} are too few for an interval; {MIN_UNITS} or more are needed, and some "
             "hundred for a ranking (vcm-sweep extend)"
         )

@@ -15,7 +15,7 @@ from vcm_sweep.analysis._bootstrap import make_differences, make_indices, resamp
 from vcm_sweep.analysis._points import Points, read_points
 from vcm_sweep.analysis._replicates import noise_sentence
 from vcm_sweep.analysis._series import Series, fit_series
-from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.errors import TooFewError
 from vcm_sweep.analysis.rbd_fast import given_remark
 from vcm_sweep.analysis.result import Sensitivity
 
@@ -70,7 +70,7 @@ def hdmr_indices(
     # The variance as the sum of its parts, so that shares add up to one.
     variance, drawn = float(squares.sum()) + rest, resampled.sum(axis=1) + rest_draws
     if not variance > 0.0:
-        raise AnalysisError(noise_sentence(metric, variance, corrected=points.corrected))
+        raise TooFewError(noise_sentence(metric, variance, corrected=points.corrected))
     keep = usable(drawn, confidence, metric)
 
     pairs = list(combinations(range(len(names)), 2)) if pair_degree else []

@@ -13,7 +13,7 @@ from vcm_sweep.analysis._bootstrap import make_differences, make_indices, resamp
 from vcm_sweep.analysis._points import read_points
 from vcm_sweep.analysis._replicates import noise_sentence
 from vcm_sweep.analysis._series import fit_series
-from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.errors import TooFewError
 from vcm_sweep.analysis.result import Sensitivity
 
 Array = NDArray[np.float64]
@@ -57,7 +57,7 @@ def rbd_fast_indices(
     weights = resampling_weights(len(points.y), resamples, seed)
     variance, drawn = points.variance(weights)
     if not variance > 0.0:
-        raise AnalysisError(noise_sentence(metric, variance, corrected=points.corrected))
+        raise TooFewError(noise_sentence(metric, variance, corrected=points.corrected))
     keep = usable(drawn, confidence, metric)
     order = np.pi * np.arange(1, harmonics + 1)
     value, draws = np.empty(len(points.names)), np.empty((int(keep.sum()), len(points.names)))

@@ -17,7 +17,7 @@ from vcm_sweep.analysis._bootstrap import (
 )
 from vcm_sweep.analysis._replicates import check_output, noise_remark, noise_sentence, replicated
 from vcm_sweep.analysis._trajectories import at, read_steps
-from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.errors import AnalysisError, TooFewError
 from vcm_sweep.analysis.result import Sensitivity
 
 Array = NDArray[np.float64]
@@ -79,7 +79,7 @@ def shapley_effects(
     everyone = np.full((1, len(y)), 1.0 / len(y))
     effects, variance, s2 = estimate(everyone)
     if not variance[0] > 0.0:
-        raise AnalysisError(noise_sentence(metric, float(variance[0]), corrected=corrected))
+        raise TooFewError(noise_sentence(metric, float(variance[0]), corrected=corrected))
     drawn, drawn_variance, drawn_s2 = estimate(resampling_weights(len(y), resamples, seed))
     keep = usable(drawn_variance, confidence, metric)
     draws = drawn[keep] / drawn_variance[keep, None]

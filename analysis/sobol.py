@@ -19,7 +19,7 @@ from vcm_sweep.analysis._bootstrap import (
 )
 from vcm_sweep.analysis._moments import Estimate, common_moments, independent_moments
 from vcm_sweep.analysis._replicates import check_output, noise_remark, noise_sentence, replicated
-from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.errors import AnalysisError, TooFewError
 from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.result import Sensitivity
 
@@ -83,7 +83,7 @@ def sobol_indices(
     base = blocks.shape[0]
     point = moments.estimate(np.full((1, base), 1.0 / base))
     if not point.variance[0] > 0.0:
-        raise AnalysisError(noise_sentence(metric, float(point.variance[0]), corrected=corrected))
+        raise TooFewError(noise_sentence(metric, float(point.variance[0]), corrected=corrected))
     drawn = moments.estimate(resampling_weights(base, resamples, seed))
     draws = drawn.where(usable(drawn.variance, confidence, metric))
     indices = _indices(names, point, draws, confidence)
