@@ -141,8 +141,8 @@ def check_output(y: Array, metric: str, *, unit: str = "base rows", seeds: str =
         )
     if seeds == "independent" and not np.isfinite(y[:, :, 1:]).any():
         raise AnalysisError(
-            "replicates: no row was trained twice, so training noise cannot be told from the factors; set "
-            "replicates = 2 or more in [design] and run again (finished trainings are kept)"
+            "replicates: no row was trained twice, so training noise cannot be told from the factors; "
+            "vcm-sweep extend --replicates 2 runs every row once more (what is finished is kept)"
         )
     low, high = float(np.nanmin(y)), float(np.nanmax(y))
     if high - low <= 1e-12 * max(abs(low), abs(high)):

@@ -13,7 +13,7 @@ from vcm_sweep.analysis._replicates import ended_first
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.failures import POLICIES, Failures, count_kinds, drop_blocks, fill_worst
 from vcm_sweep.analysis.luck import LuckSplit, split_luck
-from vcm_sweep.analysis.metrics import Output, read_output
+from vcm_sweep.analysis.metrics import Output, read_output, two_humps
 from vcm_sweep.analysis.result import Sensitivity
 from vcm_sweep.analysis.source import ResultsSource
 
@@ -58,7 +58,7 @@ def analyze(
     options |= {"confidence": confidence, "seed": seed}
     result = prepared.indices(**options)
     split, why = _split(prepared, options)
-    result = replace(result, luck_split=split, remarks=(*result.remarks, *why))
+    result = replace(result, luck_split=split, remarks=(*result.remarks, *why, *two_humps(prepared.output)))
     output, failures = prepared.output, prepared.failures
     if failures.failed and not metric.startswith("p_"):
         try:
