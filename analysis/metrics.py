@@ -96,8 +96,8 @@ def read_output(results: ResultsSource, metric: str) -> Output:
     unfinished = int((~ran[:, :, 0]).sum())
     if unfinished:
         raise AnalysisError(
-            f"{results.study.name}: {unfinished} of {shape[0] * shape[1]} points are not finished; vcm-sweep resume "
-            "continues where it stopped"
+            f"{results.study.name}: {unfinished} of {shape[0] * shape[1]} points are not finished; vcm-sweep run with "
+            "its study file, or vcm-sweep resume, goes on where it stopped"
         )
     at_chance = laid_out("at_chance", False, "bool").astype(bool)
     told, low = ended | (status == "diverged"), (ended & at_chance) | (status == "diverged")

@@ -55,7 +55,7 @@ def test_a_block_that_is_not_finished(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(study, InProcessExecutor(stopping), tmp_path / "out", pack=8)
     said = refused(open_results(tmp_path / "out"))
-    assert "of 96 points are not finished; vcm-sweep resume continues" in said
+    assert "of 96 points are not finished; vcm-sweep run with its study file, or vcm-sweep resume, goes on" in said
     # Longer on paper only.
     finished(tmp_path / "whole")
     extend(tmp_path / "whole", to=32)
