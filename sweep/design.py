@@ -123,7 +123,7 @@ class Design(ABC):
         seed = trial_seed(study.seed, replicate, shared)
         training = replicate % study.design.trainings
         array_seed = trial_seed(study.seed, replicate - training, shared) if training else None
-        return Trial(point, replicate, factors, inputs, seed, study.run.deadline_s, self._start, array_seed)
+        return Trial(point, replicate, factors, inputs, seed, study.run.deadline_s, self._start, array_seed=array_seed)
 
     def trials(self, numbers: Iterable[int] | None = None) -> Iterator[Trial]:
         """Trials by their numbers, made one by one; all of them by default."""
