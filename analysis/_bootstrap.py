@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.errors import AnalysisError, TooFewError
 from vcm_sweep.analysis.index import Difference, Index
 
 Array = NDArray[np.float64]
@@ -83,7 +83,7 @@ def usable(variance: Array, confidence: float, metric: str) -> NDArray[np.bool_]
     """
     keep = np.asarray(variance > 0.0)
     if np.mean(~keep) > (1.0 - confidence) / 2.0:
-        raise AnalysisError(
+        raise TooFewError(
             f"{metric}: in {np.sum(~keep)} of {keep.size} bootstrap resamples the output varies no more "
             f"than training noise, so the indices have no {100 * confidence:g} % interval; add base rows "
             "(vcm-sweep extend) or replicates, or widen the ranges"

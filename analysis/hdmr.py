@@ -15,7 +15,7 @@ from vcm_sweep.analysis._bootstrap import make_differences, make_indices, resamp
 from vcm_sweep.analysis._points import Points, read_points
 from vcm_sweep.analysis._replicates import noise_sentence
 from vcm_sweep.analysis._series import Series, fit_series
-from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.errors import TooFewError
 from vcm_sweep.analysis.rbd_fast import given_remark
 from vcm_sweep.analysis.result import Sensitivity
 
@@ -34,6 +34,7 @@ def hdmr_indices(
     *,
     blocks: NDArray[np.int64] | None = None,
     seeds: str = "independent",
+    trainings: int = 1,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 1,
@@ -57,7 +58,7 @@ def hdmr_indices(
     """
     points = read_points(
         u, y, factors, blocks=blocks, seeds=seeds, resamples=resamples, confidence=confidence, metric=metric,
-        fits_means=True, ranks=False,
+        fits_means=True, ranks=False, trainings=trainings,
     )  # fmt: skip
     names = points.names
     weights = resampling_weights(len(points.y), resamples, seed)
@@ -69,7 +70,7 @@ def hdmr_indices(
     # The variance as the sum of its parts, so that shares add up to one.
     variance, drawn = float(squares.sum()) + rest, resampled.sum(axis=1) + rest_draws
     if not variance > 0.0:
-        raise AnalysisError(noise_sentence(metric, variance, corrected=points.corrected))
+        raise TooFewError(noise_sentence(metric, variance, corrected=points.corrected))
     keep = usable(drawn, confidence, metric)
 
     pairs = list(combinations(range(len(names)), 2)) if pair_degree else []
@@ -111,6 +112,7 @@ def hdmr_indices(
         replicated_rows=points.rows.replicated_rows,
         confidence=confidence,
         resamples=resamples,
+        draws=total_draws,
     )
 
 
@@ -121,7 +123,7 @@ def _rest(points: Points, series: Series, weights: Array) -> tuple[float, Array]
     """
     squares = series.residual**2
     if points.corrected:
-        squares = squares - points.rows.noise * (points.noise()[0] if points.rows.pooled else 1.0)
+        squares = squares - points.row_noise()
     value = float(squares.mean() + series.variance.sum())
     return value, value + (weights * len(squares) - 1.0) @ points.influence(squares)
 

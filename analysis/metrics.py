@@ -39,6 +39,7 @@ MADE = {
     "accuracy_ok": "accuracy of the trainings that ended",
     "accuracy_trained": "accuracy of the trainings that ended above chance level",
 }
+_FEW = 0.02
 METRICS = (*COLUMNS, *SHORT, *MADE)
 
 
@@ -50,6 +51,7 @@ class Output:
         y: (units, rows, R) float64, NaN where there is no value. status: (units, rows, R) of each training, "" where
             there is no record. failed: (units, rows, R) trainings that failed to give a value.
         given: whether the metric is one of those trainings only that have it, so that the others are left out.
+        chance: share of the trainings that diverged or ended at chance level.
     """
 
     metric: str
@@ -57,6 +59,18 @@ class Output:
     status: NDArray[np.str_]
     failed: Marks
     given: bool = False
+    chance: float = 0.0
+
+
+def two_humps(output: Output) -> tuple[str, ...]:
+    """A sentence where accuracy is that of two kinds of trainings, some of which learned nothing; or none."""
+    if output.metric not in ("accuracy", "loss") or not _FEW <= output.chance <= 1.0 - _FEW:
+        return ()
+    return (
+        f"{100 * output.chance:.0f} % of the trainings diverged or ended at chance level, so {output.metric} has two "
+        "humps: analyze --metric p_chance says what makes them fail, and --metric accuracy_trained what costs the "
+        "others accuracy.",
+    )
 
 
 def read_output(results: ResultsSource, metric: str) -> Output:
@@ -83,21 +97,21 @@ def read_output(results: ResultsSource, metric: str) -> Output:
     if unfinished:
         raise AnalysisError(
             f"{results.study.name}: {unfinished} of {shape[0] * shape[1]} points are not finished; vcm-sweep run with "
-            "the same study file continues where it stopped"
+            "its study file, or vcm-sweep resume, goes on where it stopped"
         )
+    at_chance = laid_out("at_chance", False, "bool").astype(bool)
+    told, low = ended | (status == "diverged"), (ended & at_chance) | (status == "diverged")
+    chance = float(low.sum() / max(1, told.sum()))
     if metric in ("p_diverged", "p_failed"):
         event = status == "diverged" if metric == "p_diverged" else ran & ~ended
         return Output(metric, np.where(ran, event, np.nan), status, np.zeros(shape, bool))
     if metric == "p_chance":
-        at_chance = laid_out("at_chance", False, "bool").astype(bool)
-        told = ended | (status == "diverged")
-        y = np.where(told, at_chance | (status == "diverged"), np.nan)
-        return Output(metric, y, status, ran & ~told)
+        return Output(metric, np.where(told, low, np.nan), status, ran & ~told)
     y = _values(results, metric, ended)
     if metric == "accuracy_trained":
-        y = np.where(laid_out("at_chance", False, "bool").astype(bool), np.nan, y)
+        y = np.where(at_chance, np.nan, y)
     given = metric in ("accuracy_ok", "accuracy_trained")
-    return Output(metric, y, status, ran & ~np.isfinite(y), given)
+    return Output(metric, y, status, ran & ~np.isfinite(y), given, chance)
 
 
 def _values(results: ResultsSource, metric: str, ended: Marks) -> Array:

@@ -2,7 +2,7 @@
 
 Exit codes: 0 done; 1 a bug of ours (with traceback); 2 a study, option or device that cannot be used; 3 a results
 folder; 4 the cluster; 5 an analysis that the data does not carry; 6 done, but trials (or doctor's checks) failed;
-130 interrupted.
+7 the budget of run --until ended before its goal was reached; 130 interrupted.
 """
 
 import argparse

@@ -5,12 +5,14 @@ from typing import Any
 
 from .commands import AddCommand, positive, show
 from .run_study import add_run_options, run_study
+from .run_until import add_until_options, goes_on, run_until_known
 
 
 def add_life_commands(command: AddCommand) -> None:
     """What goes on with a results folder."""
     sub = command("resume", _resume, "go on with a study that was stopped")
     _add_common(sub)
+    add_until_options(sub)
     sub = command("retry", _retry, "run trials that failed once more, and what is missing")
     sub.add_argument("--only", metavar="STATUSES", help="of these statuses, with commas: timeout,oom; default all")
     _add_common(sub)
@@ -28,7 +30,8 @@ def _add_common(sub: argparse.ArgumentParser) -> None:
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    return run_study(arguments, _study(arguments.dir), arguments.dir)
+    run = run_until_known if goes_on(arguments) else run_study
+    return run(arguments, _study(arguments.dir), arguments.dir)
 
 
 def _retry(arguments: argparse.Namespace) -> int:

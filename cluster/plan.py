@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 from typing import Any
 
+from vcm_sweep.device.errors import VcmSweepError
 from vcm_sweep.sweep.costs import CostModel
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.order import MIN_PILOT
@@ -54,10 +55,34 @@ def planned(arguments: argparse.Namespace, study: Study) -> tuple[dict[str, Any]
         "blocks_lost": f"{100 * lost:.1f} % of the {unit}, if {100 * rate:g} % of the trainings fail",
     }
     del words["method"]
+    if advice := _advice(study, directory, size.points):
+        values["replicates_advice"] = words["advice"] = advice
     if not arguments.no_pilot and size.order.left:
         costs, where, memory = _costs(arguments, study, settings, pack, size)
         _add_costs(values, words, arguments, size, costs, where, memory)
     return values, words
+
+
+def _advice(study: Study, directory: Any, rows: int) -> str:
+    """On replicates, by the luck of finished trainings: the folder's, or those of an earlier version of the study."""
+    from vcm_sweep.analysis import analyze
+    from vcm_sweep.analysis.allocation import replicates_advice
+    from vcm_sweep.sweep.folder import Folder
+    from vcm_sweep.sweep.results import open_results
+    from vcm_sweep.sweep.reuse import siblings
+    from vcm_sweep.sweep.store import holds_study
+
+    folder = Folder(directory)
+    if study.design.method != "sobol":
+        return ""
+    for earlier in [*([folder] if holds_study(folder) else []), *siblings(folder, study.name)]:
+        try:
+            results = open_results(earlier)
+            if results.study.factors == study.factors and results.study.design.method == study.design.method:
+                return replicates_advice(analyze(results, policy="drop-block", resamples=200), rows)
+        except VcmSweepError:
+            continue
+    return ""
 
 
 def _costs(

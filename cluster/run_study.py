@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .commands import EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, positive, show
 
@@ -51,8 +51,37 @@ def run_study(
 ) -> int:
     """Run a study in its folder, say what came of it and what may come next; the exit code."""
     from vcm_sweep.sweep.folder import Folder
-    from vcm_sweep.sweep.running import checkpoint_folder, default_directory, run
+    from vcm_sweep.sweep.running import default_directory
     from vcm_sweep.sweep.store import holds_study
+
+    folder = Folder(out or default_directory(study))
+    try:
+        done = run_once(arguments, study, out, retry, reuse, report=not arguments.no_report)
+    except KeyboardInterrupt:
+        if not holds_study(folder):
+            raise
+        how_to_go_on(arguments, folder)
+        return EXIT_INTERRUPTED
+    counts = done.results.counts()
+    failed = sum(counts.values()) - counts["ok"]
+    show(arguments, {"folder": str(folder), **counts, **done.report, **_next(folder, study, failed, done.report)})
+    return EXIT_FAILED_TRIALS if failed else 0
+
+
+class Done(NamedTuple):
+    """A run that went through: its results, what is said of the report, and the trials per pack."""
+
+    results: Any
+    report: dict[str, str]
+    pack: int
+
+
+def run_once(
+    arguments: argparse.Namespace, study: Any, out: str | None, retry: Any, reuse: tuple[str, ...], report: bool
+) -> Done:
+    """Run what a study's folder lacks, where and how the options say."""
+    from vcm_sweep.sweep.folder import Folder
+    from vcm_sweep.sweep.running import checkpoint_folder, default_directory, run
 
     from .result_commands import written_report
     from .watched import watched
@@ -69,27 +98,18 @@ def run_study(
         settings = dataclasses.replace(settings, checkpoints=place, checkpoint_s=study.run.checkpoint_s)
     pack = pack_of(study, settings, workers_of(arguments))
     executor = executor_of(arguments, study, settings)
-    try:
-        with watched(study.name, folder, executor, quiet=arguments.json) as progress:
-            results = run(study, executor, out, progress, retry, pack, reuse)
-            report = {} if arguments.no_report else written_report(results)
-    except KeyboardInterrupt:
-        if not holds_study(folder):
-            raise
-        _say_how_to_go_on(arguments, folder)
-        return EXIT_INTERRUPTED
-    counts = results.counts()
-    failed = sum(counts.values()) - counts["ok"]
-    show(arguments, {"folder": str(folder), **counts, **report, **_next(folder, study, failed, report)})
-    return EXIT_FAILED_TRIALS if failed else 0
+    with watched(study.name, folder, executor, quiet=arguments.json) as progress:
+        results = run(study, executor, out, progress, retry, pack, reuse)
+        return Done(results, written_report(results) if report else {}, pack)
 
 
-def _say_how_to_go_on(arguments: argparse.Namespace, folder: Any) -> None:
+def how_to_go_on(arguments: argparse.Namespace, folder: Any, *options: str) -> None:
+    """Say what is kept, and the command that goes on."""
     from vcm_sweep.sweep.results import open_results
 
     counts = open_results(folder).counts()
     total = sum(counts.values())
-    command = _command("resume", folder)
+    command = _command("resume", folder, *options)
     if arguments.json:
         show(arguments, {"folder": str(folder), **counts, "interrupted": True, "next": command})
     print(

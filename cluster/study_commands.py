@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .commands import AddCommand, show
 from .run_study import add_place_options, add_run_options, run_study
+from .run_until import add_until_options, goes_on, run_until_known
 
 
 def add_study_commands(command: AddCommand) -> None:
@@ -24,6 +25,7 @@ def add_study_commands(command: AddCommand) -> None:
     sub.add_argument("--reuse", nargs="+", default=[], metavar="DIR", help="take equal records over from these folders")
     sub.add_argument("--retry", action="store_true", help="run trials that failed once more")
     add_run_options(sub)
+    add_until_options(sub)
 
 
 def _plan(arguments: argparse.Namespace) -> int:
@@ -50,4 +52,5 @@ def _run(arguments: argparse.Namespace) -> int:
     from vcm_sweep.sweep.study import Study
 
     study = Study.from_toml(arguments.study)
-    return run_study(arguments, study, arguments.out, arguments.retry, tuple(arguments.reuse))
+    run = run_until_known if goes_on(arguments) else run_study
+    return run(arguments, study, arguments.out, arguments.retry, tuple(arguments.reuse))

@@ -204,7 +204,7 @@ def _broken(y: Array, value: float, at: tuple[int, int, int]) -> Array:
         (lambda y: _broken(y, np.nan, (3, 2, 0)), "1 of 384 rows have no finite first replicate"),
         (lambda y: _broken(y, np.inf, (3, 2, 1)), "1 of 768 values are infinite"),
         (lambda y: np.full_like(y, 0.1), "all trainings gave 0.1"),
-        (lambda y: y[:, :, :1], "set replicates = 2 or more"),
+        (lambda y: y[:, :, :1], "vcm-sweep extend --replicates 2"),
         (lambda y: y[:7], "7 base rows are too few"),
         (lambda y: y[:, :5], "must be \\(base, 6, replicates\\).*BA_1 .. BA_4 before B"),
         (lambda y: np.random.default_rng(0).normal(size=y.shape), "no more than\\s+training noise"),
