@@ -11,7 +11,8 @@ from .fields import Fields
 from .network import ACTIVATIONS, PRESETS
 
 SEED_POLICIES = ("independent", "common")
-METHODS = ("sobol", "morris")
+METHODS = ("sobol", "morris", "limits")
+ARMS = ("cost", "mediation")
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ class DesignSpec:
     """Which points are run, how often, and how seeds are shared.
 
     Attributes:
-        method: "sobol" or "morris". n: base points, or trajectories. levels: of Morris' grid.
+        method: "sobol", "morris" or "limits". n: base points, trajectories, or pairs (seeds). levels: of Morris' grid.
+        arms: of limits, "cost", or "mediation" for the interventions as well.
         replicates: runs of every point. replicate_rows: points that are run once more.
         seeds: "independent" or "common", see docs/statistics.md.
     """
@@ -124,6 +126,7 @@ class DesignSpec:
     replicate_rows: int
     seeds: str
     levels: int = 4
+    arms: str = "cost"
 
     @classmethod
     def from_table(cls, table: Any) -> "DesignSpec":
@@ -135,8 +138,9 @@ class DesignSpec:
             n=fields.integer("n", 2, 1 << 20),
             replicates=fields.integer("replicates", 1, 1000, 1),
             replicate_rows=fields.integer("replicate_rows", 0, 1 << 30, 0),
-            seeds=fields.choice("seeds", SEED_POLICIES, "independent"),
+            seeds=fields.choice("seeds", SEED_POLICIES, "common" if method == "limits" else "independent"),
             levels=fields.integer("levels", 2, 100, 4) if method == "morris" else 4,
+            arms=fields.choice("arms", ARMS, "cost") if method == "limits" else "cost",
         )
         fields.finish()
         if spec.levels % 2:
@@ -145,13 +149,28 @@ class DesignSpec:
             raise StudyError(
                 f"[design] n = {spec.n} must be a power of 2, as Sobol points need: {1 << spec.n.bit_length()}?"
             )
+        if method == "limits":
+            spec._check_pairs()
         return spec
 
+    def _check_pairs(self) -> None:
+        """A pair is one seed, shared by the nominal device and all that it is compared with."""
+        if self.seeds != "common":
+            raise StudyError(
+                f"[design] seeds = {self.seeds!r} is not for method = 'limits', which compares pairs: leave it out"
+            )
+        for name, value, plain in (("replicates", self.replicates, 1), ("replicate_rows", self.replicate_rows, 0)):
+            if value != plain:
+                raise StudyError(
+                    f"[design] {name} = {value} is not for method = 'limits': each of its n is a seed, raise n"
+                )
+
     def plain(self) -> dict[str, Any]:
-        """The canonical table; levels only where the method has them, since it came later."""
+        """The canonical table; levels and arms only where the method has them, since they came later."""
         table = dict(vars(self))
-        if self.method != "morris":
-            del table["levels"]
+        for name, method in (("levels", "morris"), ("arms", "limits")):
+            if self.method != method:
+                del table[name]
         return table
 
 
