@@ -52,6 +52,11 @@ def analyze(
         AnalysisError: records are missing or failed, a factor never varied, or the method refuses them.
     """
     layout = getattr(results.study.design, "method", "sobol")
+    if layout == "limits":
+        raise AnalysisError(
+            f"{results.study.name}: a limits design gives costs, and no shares of a variance: vcm-sweep analyze prints "
+            "them, vcm_sweep.analysis.limit_costs computes them"
+        )
     method = method or layout
     if method not in METHODS:
         raise AnalysisError(f"method: {method!r} is not one of {', '.join(METHODS)}")

@@ -6,6 +6,7 @@ import functools
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,17 @@ def with_run_options(study: Any, arguments: argparse.Namespace) -> Any:
 
 
 def run_study(
-    arguments: argparse.Namespace, study: Any, out: str | None, retry: Any = False, reuse: tuple[str, ...] = ()
+    arguments: argparse.Namespace,
+    study: Any,
+    out: str | None,
+    retry: Any = False,
+    reuse: tuple[str, ...] = (),
+    conclude: Callable[[Any], dict[str, Any]] | None = None,
 ) -> int:
-    """Run a study in its folder, say what came of it and what may come next; the exit code."""
+    """Run a study in its folder, say what came of it and what may come next; the exit code.
+
+    ``conclude`` makes of the results what is shown in the place of the report.
+    """
     from vcm_sweep.sweep.folder import Folder
     from vcm_sweep.sweep.running import checkpoint_folder, default_directory, run
     from vcm_sweep.sweep.store import holds_study
@@ -72,7 +81,7 @@ def run_study(
     try:
         with watched(study.name, folder, executor, quiet=arguments.json) as progress:
             results = run(study, executor, out, progress, retry, pack, reuse)
-            report = {} if arguments.no_report else written_report(results)
+            report = {} if arguments.no_report else (conclude or written_report)(results)
     except KeyboardInterrupt:
         if not holds_study(folder):
             raise

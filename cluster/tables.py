@@ -21,10 +21,10 @@ def index_table(result: Sensitivity) -> str:
         own = [cell for found in beside for cell in _cells(found[index.factor])]
         rows.append([index.factor, *own, result.verdict(index.factor)])
     rows.append(["luck", *_cells(result.luck), *[""] * (len(rows[0]) - 4), "share of the variance of one training"])
-    tables = [_aligned(rows)]
+    tables = [aligned(rows)]
     if pairs := result.interactions()[:_PAIRS]:
         lines = [["interaction", "second", interval], *([pair.name, *_cells(pair)] for pair in pairs)]
-        tables.append(_aligned(lines))
+        tables.append(aligned(lines))
     return "\n\n".join([*tables, "\n".join(result.notes())])
 
 
@@ -36,7 +36,8 @@ def _cells(index: Index) -> list[str]:
     return [value, f"[{index.low:.3g}, {index.high:.3g}]"]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as lines, every column as wide as its longest cell."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
