@@ -93,10 +93,10 @@ def open_limits(
         if not _same_but_design(held, study) or held.design.method != "limits":
             raise StoreError(f"{folder} holds another study than {directory}: move it out of the way")
         n = held.design.n if n is None else n
-        if held.design.arms == arms or held.design.arms == "mediation":
-            return (held if n == held.design.n else extend(folder, to=n)[1]), folder, ()
         if n < held.design.n:
             raise StudyError(f"--n {n} is less than the {held.design.n} that {folder} has: a design only grows")
+        if held.design.arms == arms or held.design.arms == "mediation":
+            return (held if n == held.design.n else extend(folder, to=n)[1]), folder, ()
         _set_aside(folder, aside)
     made = limits_study(study, PAIRS if n is None else n, arms)
     return made, folder, (aside,) if holds_study(aside) else ()
