@@ -24,7 +24,7 @@ INTERVENED = ("matched", "mismatch_only", "speed_matched", "speed_only")
 """The interventions of a mediation, in the order of their rows; what each does: docs/physics.md."""
 
 # Mechanisms that change the step of a pulse: only their cost can go through the cells' mismatch or speed.
-_OF_STEPS = ("d2d", "c2c", "target", "mismatch", "pulse_error", *CellParameters.names())
+_OF_STEPS = ("d2d", "c2c", "mismatch", "pulse_error", *CellParameters.names())
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,11 @@ def open_limits(
         if held.design.arms == arms or held.design.arms == "mediation":
             return (held if n == held.design.n else extend(folder, to=n)[1]), folder, ()
         _set_aside(folder, aside)
-    made = limits_study(study, PAIRS if n is None else n, arms)
-    return made, folder, (aside,) if holds_study(aside) else ()
+    # Where a run ended before it was begun anew, what was set aside still says how long it is.
+    costs = Store.open(aside) if holds_study(aside) else None
+    least = PAIRS if costs is None else costs.study.design.n
+    made = limits_study(study, least if n is None else n, arms)
+    return made, folder, () if costs is None else (aside,)
 
 
 def _set_aside(folder: Folder, aside: Folder) -> None:
