@@ -8,6 +8,8 @@ _EXPORTS = {
     "ArraySeeds": "seeds",
     "array_figures": "figures",
     "Correlation": "variability",
+    "INTERVENTIONS": "intervention",
+    "Intervention": "intervention",
     "Mismatch": "variability",
     "Periphery": "periphery",
     "PulseError": "variability",

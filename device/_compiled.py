@@ -13,8 +13,8 @@ from typing import Any
 import numba as nb
 
 SOURCES = (
-    "_march", "_physics", "_pulse", "_random", "_reading", "_stencil", "_structures", "_trajectory", "_update",
-    "constants", "tables",
+    "_beside", "_march", "_physics", "_pulse", "_random", "_reading", "_stencil", "_structures", "_trajectory",
+    "_update", "constants", "tables",
 )  # fmt: skip
 """Modules with compiled functions, or with constants of theirs."""
 

@@ -48,7 +48,7 @@ def _log_rate(x, direction, amplitude, physics, count, scratch):
 
 
 @kernel
-def _power(x, direction, amplitude, physics, count, scratch):
+def power_of(x, direction, amplitude, physics, count, scratch):
     """|V I| in W of a located cell."""
     if physics.direct:
         v = amplitude * (physics.v_set if direction > 0 else physics.v_reset)
@@ -224,14 +224,14 @@ def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, c
     if stale:
         # Where pulses differ this is rare: the last of them found the cell at its bound.
         if pulses.alone:
-            cells.weight[cell] = _weight_now(cells, cell, x, physics, scratch)
+            cells.weight[cell] = weight_now(cells, cell, x, physics, scratch)
         else:
             cells.weight[cell] = tabled_weight(x, physics, count, scratch)
     return state
 
 
 @kernel
-def _weight_now(cells, cell, x, physics, scratch):
+def weight_now(cells, cell, x, physics, scratch):
     r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
     return read_weight(x, physics, locate(cells, cell, physics, 1.0, r, length, scratch), scratch)
 
@@ -300,14 +300,39 @@ def pulse_by_strides(state, cells, cell, direction, fired, physics, pulses, scra
         done = together if unused == 0.0 else together - int(together * unused / time)
         counters[counter] += done
         counters[SKIPPED] += together - done
-        counters[ENERGY_J] += _power(0.5 * (before + x), direction, amplitude, physics, count, scratch) * (
+        counters[ENERGY_J] += power_of(0.5 * (before + x), direction, amplitude, physics, count, scratch) * (
             pulses.pulse_s * width * done
         )
         left -= together
         state = _after_pulse(state, cells, cell, before, x, limit, pulses)
-        cells.weight[cell] = _weight_now(cells, cell, x, physics, scratch)
+        cells.weight[cell] = weight_now(cells, cell, x, physics, scratch)
     cells.log_n[cell] = x
     return state
+
+
+@kernel
+def free_pulse(x, direction, cells, cell, physics, pulse_s, amplitude, r, length, scratch):
+    """(ln N after a pulse that no window stops, time left, nodes of the stencil); negative time: outside the model."""
+    count = locate(cells, cell, physics, amplitude, r, length, scratch)
+    bound = math.log(np.float64(of_cell(cells.walked[N_MAX if direction > 0 else N_MIN], cell)))
+    if (bound - x) * direction <= 0.0:
+        return x, 0.0, count
+    rate, boost = np.float64(of_cell(cells.rate, cell)), np.float64(of_cell(cells.boost, cell))
+    time = pulse_s * (rate / boost if direction > 0 else rate * boost)
+    if physics.reference_length > 0.0:
+        time *= physics.reference_length / length
+    if physics.direct:
+        after, unused, _, _ = _stride(
+            x, direction, time, cells, cell, physics, amplitude, r, length, r, length, bound, bound, scratch
+        )
+        return after, unused, count
+    curve = physics.set if direction > 0 else physics.reset
+    kink = at_stencil(curve.kink, scratch.offsets, scratch.weights, count)
+    after, unused = march(
+        x, direction, time, curve.values, curve.x_first, kink, curve.x_last, curve.below,
+        scratch.offsets, scratch.weights, count, bound, bound,
+    )  # fmt: skip
+    return after, unused, count
 
 
 @kernel
@@ -319,25 +344,11 @@ def step_cells(cells, physics, pulses, scratch, x, chosen, out):
     for i in range(chosen.shape[0]):
         cell = chosen[i]
         r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
-        rate, boost = np.float64(of_cell(cells.rate, cell)), np.float64(of_cell(cells.boost, cell))
-        for row in range(3):
+        count = locate(cells, cell, physics, 1.0, r, length, scratch)
+        out[0, i] = read_weight(x[cell], physics, count, scratch)
+        for row in range(1, 3):
             direction = 1 if row == 1 else -1
-            after = x[cell]
-            count = locate(cells, cell, physics, 1.0, r, length, scratch)
-            bound = math.log(np.float64(of_cell(cells.walked[N_MAX if direction > 0 else N_MIN], cell)))
-            if row > 0 and (bound - after) * direction > 0.0:
-                time = pulses.pulse_s * (rate / boost if direction > 0 else rate * boost)
-                if physics.reference_length > 0.0:
-                    time *= physics.reference_length / length
-                if physics.direct:
-                    after, _, _, _ = _stride(
-                        after, direction, time, cells, cell, physics, 1.0, r, length, r, length, bound, bound, scratch
-                    )
-                else:
-                    curve = physics.set if direction > 0 else physics.reset
-                    kink = at_stencil(curve.kink, scratch.offsets, scratch.weights, count)
-                    after, _ = march(
-                        after, direction, time, curve.values, curve.x_first, kink, curve.x_last, curve.below,
-                        scratch.offsets, scratch.weights, count, bound, bound,
-                    )  # fmt: skip
+            after, _, count = free_pulse(
+                x[cell], direction, cells, cell, physics, pulses.pulse_s, 1.0, r, length, scratch
+            )
             out[row, i] = read_weight(after, physics, count, scratch)

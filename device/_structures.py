@@ -98,3 +98,13 @@ class Scratch(NamedTuple):
     def new(cls) -> "Scratch":
         # One node of weight 1, as an array without axes wants it.
         return cls(np.zeros(STENCIL_SIZE, np.int64), np.ones(STENCIL_SIZE), np.zeros(MAX_AXES), np.zeros(22))
+
+
+class Partner(NamedTuple):
+    """The cells beside those that act under an intervention, at the same weights; see intervention.py."""
+
+    cells: Cells
+    physics: Physics
+    pulses: Pulses
+    scratch: Scratch
+    speed: bool  # what is taken of them: their speed, or their mismatch

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._beside import pulse_beside
 from ._compiled import inlined, kernel
 from ._pulse import pulse_by_strides, pulse_cell
 from ._random import bernoulli_mask, popcount
-from ._structures import Cells, Physics, Pulses, Scratch
+from ._structures import Cells, Partner, Physics, Pulses, Scratch
 
 # How trains are made. A cell gets pulses of one sign per sample, so aihwkit's two-pass STOCHASTIC is the same to it.
 STOCHASTIC, DETERMINISTIC_IMPLICIT, MEAN_COUNT = 0, 1, 2
@@ -147,20 +148,21 @@ def update_array(
     train: Train,
     pulses: Pulses,
     counters: np.ndarray,
+    partner: Partner | None = None,
 ) -> None:
     """Pulse one array for a batch.
 
     x: (batch, in) float32, d: (batch, out) float32 gradients, key: of the random stream, counters: (5,) float64,
-    added to. Cell (row, column) of the weight matrix is row * in + column.
+    added to, partner: of an intervention. Cell (row, column) of the weight matrix is row * in + column.
     """
     lines: list[np.ndarray] = []
     for count in (x.shape[1], d.shape[1]):
         lines += [np.empty(count, np.int64), np.empty(count, np.uint64), np.empty(count)]
-    _update(x, d, key, cells, physics, train, pulses, Scratch.new(), counters, tuple(lines))
+    _update(x, d, key, cells, physics, train, pulses, Scratch.new(), counters, tuple(lines), partner)
 
 
 @kernel
-def _update(x, d, key, cells, physics, train, pulses, scratch, counters, lines):
+def _update(x, d, key, cells, physics, train, pulses, scratch, counters, lines, partner):
     inputs = x.shape[1]
     columns, column_masks, column_shares, rows, row_masks, row_shares = lines
     state = np.uint64(key)
@@ -190,7 +192,12 @@ def _update(x, d, key, cells, physics, train, pulses, scratch, counters, lines):
                     up = rising == (x[sample, columns[column]] > 0.0)
                     cell = first + columns[column]
                     direction = 1 if up else -1
-                    if strided:
+                    # Without a partner, which is a matter of its type, this branch is not compiled.
+                    if partner is not None:
+                        state = pulse_beside(
+                            state, cells, cell, direction, fired, physics, pulses, partner, scratch, counters
+                        )
+                    elif strided:
                         state = pulse_by_strides(
                             state, cells, cell, direction, fired, physics, pulses, scratch, counters
                         )

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ._beyond import beyond_window
 from ._kernel import kernel_physics, kernel_pulses
 from ._pulse import step_cells
 from ._random import stream_key
 from ._reading import read_cells, solve_cells
-from ._structures import Cells, Scratch
+from ._structures import Cells, Partner, Scratch
 from ._update import DETERMINISTIC_IMPLICIT, MEAN_COUNT, STOCHASTIC, Train, update_array
 from .errors import DeviceError
+from .intervention import roles
 from .parameters import CellParameters
 from .seeds import ArraySeeds
 from .tables import analytic, is_direct, shared_tables
@@ -43,6 +45,9 @@ class CellArrays(torch.nn.Module):
     (K,) int64, how often weights were written and verified. A last axis of 1 holds for every cell.
 
     A parameter that walks has a ``walked_*`` of its own; otherwise it is the ``base_*`` tensor.
+
+    Where a device has an intervention the cells are those that act; ``partner`` are the others, arrays of their own
+    from the same streams, whose parameters count and whose states do not.
     """
 
     log_n: torch.Tensor
@@ -62,13 +67,29 @@ class CellArrays(torch.nn.Module):
     counters: torch.Tensor
     writes: torch.Tensor
 
+    partner: "CellArrays | None"
+
     def __init__(
-        self, devices: Sequence[VCMDevice], out_size: int, in_size: int, seeds: Sequence[ArraySeeds], index: int
+        self,
+        devices: Sequence[VCMDevice],
+        out_size: int,
+        in_size: int,
+        seeds: Sequence[ArraySeeds],
+        index: int,
+        _beside: Sequence[VCMDevice | None] | None = None,
     ) -> None:
         super().__init__()
-        self.devices = tuple(devices)
+        self.given = tuple(devices)
+        played = [roles(device) for device in self.given]
+        self.devices = tuple(device for device, _ in played)
+        # The devices of each trial's other cells: its partners, or, where these are partners, those that act.
+        self._beside = [partner for _, partner in played] if _beside is None else list(_beside)
+        self._has_partner = _beside is None and any(self._beside)
         self.out_size, self.in_size = out_size, in_size
-        self._tables = [None if is_direct(device) else shared_tables(device) for device in self.devices]
+        self._tables = [
+            None if is_direct(device) else shared_tables(device if other is None else beyond_window(device))
+            for device, other in zip(self.devices, self._beside, strict=True)
+        ]
         self.varied_names = _varied_names(self.devices)
         self._physics = [
             kernel_physics(device, tables, self.varied_names)
@@ -76,7 +97,7 @@ class CellArrays(torch.nn.Module):
         ]
         self._pulses = [kernel_pulses(device) for device in self.devices]
         # What the kernels work on, and the learning rates on the device; made when first needed.
-        self._views: tuple[int, list[Cells], list[np.ndarray]] | None = None
+        self._views: tuple[int, list[Cells], list[np.ndarray], list[Partner | None]] | None = None
         self._on_device: tuple[StackCells, StackTables] | None = None
         self._rates: tuple[tuple[float, ...], torch.Tensor] | None = None
         self.fabricate(seeds, index)
@@ -90,6 +111,7 @@ class CellArrays(torch.nn.Module):
         """Draw new arrays from the trials' device streams, all weights at 0. ``index`` names the layer."""
         cells = self.out_size * self.in_size
         self._seeds, self._index = list(seeds), index
+        self.partner = self._draw_partner(seeds, index)
         self.register_buffer("writes", torch.zeros(self.trials, dtype=torch.int64))
 
         def drawn(stream: int, draw: Callable[[VCMDevice, torch.Generator], torch.Tensor]) -> torch.Tensor:
@@ -137,14 +159,23 @@ class CellArrays(torch.nn.Module):
         self._views = self._on_device = None
         self.program(torch.zeros(self.trials, self.out_size, self.in_size), verify=False)
 
+    def _draw_partner(self, seeds: Sequence[ArraySeeds], index: int) -> "CellArrays | None":
+        """The other cells of the trials with an intervention; those without have copies there that nothing asks."""
+        if not self._has_partner:
+            return None
+        devices = [other or own for own, other in zip(self.devices, self._beside, strict=True)]
+        acting = [own if other else None for own, other in zip(self.devices, self._beside, strict=True)]
+        return CellArrays(devices, self.out_size, self.in_size, seeds, index, acting)
+
     def _draw_parameters(self, seeds: Sequence[ArraySeeds], index: int, cells: int) -> None:
         """Every parameter that spreads: the four that may walk, nu_0 as a factor of the rate, and the others."""
         drawn = [
             draw_spreads(
                 device.variability.d2d, device.variability.correlation, device.parameters, cells,
                 torch.Generator().manual_seed(stream_key(seed.device, index, _SPREAD)),
+                also=() if other is None else other.variability.d2d,
             )
-            for device, seed in zip(self.devices, seeds, strict=True)
+            for device, other, seed in zip(self.devices, self._beside, seeds, strict=True)
         ]  # fmt: skip
 
         def values(name: str) -> torch.Tensor:
@@ -218,7 +249,7 @@ class CellArrays(torch.nn.Module):
         if self.log_n.is_cuda:
             self._on_host(lambda host: host.program(weight.cpu(), verify))
             return
-        cells, _ = self._bound()
+        cells, *_ = self._bound()
         for k, device in enumerate(self.devices):
             target = weight[k].reshape(-1).float()
             if verify and device.variability.write.sigma > 0:
@@ -262,8 +293,11 @@ class CellArrays(torch.nn.Module):
         """ln(|dw_RESET| / |dw_SET|) of the cells of trial k's fresh array at w = 0, one noise-free pulse each.
 
         (cells,) float64 on the CPU, of the cells that reach w = 0 and are not stuck; of evenly chosen ``most`` where
-        there are more.
+        there are more. Under an intervention, the mismatch that the pulses have.
         """
+        intervention = self.given[k].intervention
+        if self.partner is not None and intervention is not None and not intervention.takes_speed:
+            return self.partner.asymmetry(k, most)
         arrays = self._fresh(k)
         total = self.out_size * self.in_size
         chosen = np.arange(0, total, -(-total // most))
@@ -318,6 +352,10 @@ class CellArrays(torch.nn.Module):
             state["telegraph"] = self.telegraph[k]
         if variability.read_noise.flicker > 0:
             state["flicker"] = self.flicker[k]
+        if self.partner is not None and self._beside[k] is not None:
+            # Of the other cells only their walks: they are looked up at the weight of the acting ones.
+            moving = [name for name in VARYING if _moves(self.partner.devices[k], name)]
+            state |= {f"partner.walked_{name}": self.partner.get_buffer(f"walked_{name}")[k] for name in moving}
         return {name: values.detach().cpu().clone() for name, values in state.items()}
 
     def load_state(self, k: int, state: Mapping[str, torch.Tensor]) -> None:
@@ -344,13 +382,14 @@ class CellArrays(torch.nn.Module):
             self.pulse_on_device(x, d, learning_rates, update, keys)
             return
         x_host, d_host = x.detach().contiguous().numpy(), d.detach().contiguous().numpy()
-        cells, counters = self._bound()
+        cells, counters, partners = self._bound()
         for k, device in enumerate(self.devices):
             if learning_rates[k] == 0:
                 continue
             update_array(
                 x_host[k], d_host[k], np.uint64(keys[k]), cells[k], self._physics[k],
                 _train(device, learning_rates[k], update), self._pulses[k], counters[k],
+                partners[k],
             )  # fmt: skip
             if counters[k][-1] and device.on_invalid == "error":
                 raise DeviceError(
@@ -376,7 +415,7 @@ class CellArrays(torch.nn.Module):
 
         device = self.log_n.device
         if self._on_device is None:
-            for own in self.devices:
+            for own in self.given:
                 check_gpu(own)
             cells = StackCells(
                 self.log_n, self.weight, self._four("base"), self._four("walked"), self.varied, self.boost, self.rate,
@@ -420,13 +459,21 @@ class CellArrays(torch.nn.Module):
         """
         self.program(self.weight + torch.nan_to_num(change, 0.0, 0.0, 0.0), verify=False)
 
-    def _bound(self) -> tuple[list[Cells], list[np.ndarray]]:
+    def _bound(self) -> tuple[list[Cells], list[np.ndarray], list[Partner | None]]:
         """What the kernel reads and writes: views of the buffers, made anew when those have moved."""
         where = self.log_n.data_ptr()
         if self._views is None or self._views[0] != where:
             arrays = [self._cells(k) for k in range(self.trials)]
-            self._views = (where, arrays, [self.counters[k].numpy() for k in range(self.trials)])
-        return self._views[1], self._views[2]
+            counters = [self.counters[k].numpy() for k in range(self.trials)]
+            self._views = (where, arrays, counters, [self._partner(k) for k in range(self.trials)])
+        return self._views[1:]
+
+    def _partner(self, k: int) -> Partner | None:
+        """What the kernel is given of trial k's other cells."""
+        intervention, other = self.given[k].intervention, self.partner
+        if intervention is None or other is None:
+            return None
+        return Partner(other._cells(k), other._physics[k], other._pulses[k], Scratch.new(), intervention.takes_speed)
 
     def _cells(self, k: int) -> Cells:
         def four(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

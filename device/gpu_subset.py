@@ -10,15 +10,17 @@ def check_gpu(device: VCMDevice) -> None:
     """Nothing, for a device whose pulses the kernels of a GPU can compute; these read tables, and cells that move.
 
     Raises:
-        DeviceError: what they cannot do: solve the equations, follow targets, draw errors of single pulses, or stop a
-            cell where its own reading leaves the window while its radius or length changes.
+        DeviceError: what they cannot do: intervene, solve the equations, follow targets, draw errors of single pulses,
+            or stop a cell where its own reading leaves the window while its radius or length changes.
 
     Example:
         >>> check_gpu(VCMDevice(model="full"))
     """
     pulses = kernel_pulses(device)
     cpu = "or run on a CPU (leave --device cuda out)"
-    if is_direct(device):
+    if device.intervention is not None:
+        what, fix = "an intervention", "leave it out"
+    elif is_direct(device):
         what, fix = "method = 'direct', or more than three parameters that differ", "use tables, let fewer differ"
     elif pulses.moves:
         what, fix = "targets of r and l", "use c2c walks"

@@ -221,7 +221,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             "calls": list(self.calls),
             "seeds": [tuple(seed) for seed in self.seeds],
             "rate_factors": self.rate_factors,
-            "devices": self.cells.devices,
+            "devices": self.cells.given,
             "buffers": {name: b.detach().cpu().clone() for name, b in self.named_buffers(remove_duplicate=False)},
         }
 
@@ -229,8 +229,8 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         """Restore what :meth:`dump_extra` gave; where the cells are of another make, draw them and keep the weights."""
         buffers, own = extra["buffers"], dict(self.named_buffers(remove_duplicate=False))
         seeds = [ArraySeeds(*seed) for seed in extra["seeds"]]
-        saved = extra.get("devices", self.cells.devices)
-        same_make = [_make(device) for device in saved] == [_make(device) for device in self.cells.devices]
+        saved = extra.get("devices", self.cells.given)
+        same_make = [_make(device) for device in saved] == [_make(device) for device in self.cells.given]
         if same_make and all(buffers[name].shape == buffer.shape for name, buffer in own.items()):
             for name, buffer in own.items():
                 buffer.copy_(buffers[name])
@@ -247,7 +247,7 @@ def _make(device: VCMDevice) -> tuple[Any, ...]:
     """What the cells of an array are made by; they stay when they are only pulsed or read otherwise."""
     nominal = tuple(getattr(device.parameters, name) for name in CellParameters.names())
     varied = replace(device.variability, read_noise=ReadNoise())
-    return nominal, varied, device.periphery, device.model, device.reads_cell
+    return nominal, varied, device.periphery, device.model, device.reads_cell, device.intervention
 
 
 class VCMTile(CustomTile):

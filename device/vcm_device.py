@@ -8,6 +8,7 @@ import torch
 
 from .conduction import current_function
 from .errors import DeviceError
+from .intervention import Intervention
 from .parameters import CellParameters
 from .periphery import N_HIGH, N_LOW, Periphery, ReadMap
 from .variability import Variability
@@ -37,9 +38,11 @@ class VCMDevice:
             the nominal one with the explicit model, whose current knows no parameters.
         on_invalid: what becomes of a cell whose state is no longer a number: ``"record"`` counts it, ``"error"``
             raises.
+        intervention: SET/RESET mismatch or speed taken from the cells of another device; None: pulses as they are.
 
     Raises:
-        DeviceError: a value outside its range, or a spread that carries a cell out of the model's range.
+        DeviceError: a value outside its range, a spread that carries a cell out of the model's range, or an
+            intervention that does not fit.
     """
 
     parameters: CellParameters = field(default_factory=CellParameters)
@@ -53,6 +56,7 @@ class VCMDevice:
     method: str = "tabulated"
     read_path: str | None = None
     on_invalid: str = "record"
+    intervention: Intervention | None = None
 
     def __post_init__(self) -> None:
         current_function(self.model)
@@ -69,6 +73,10 @@ class VCMDevice:
         self._check_pulses()
         self._check_spreads()
         self._check_window()
+        if self.intervention is not None:
+            if not isinstance(self.intervention, Intervention):
+                raise DeviceError(f"intervention = {self.intervention!r} must be an Intervention, or None")
+            self.intervention.check(self)
 
     @property
     def reads_cell(self) -> bool:

@@ -17,6 +17,7 @@ from vcm_sweep.device.vcm_device import METHODS, NUMBERS, ON_INVALID, READ_PATHS
 from .aihwkit_device import build_compiled_device, canonical_settings, check_compiled
 from .errors import StudyError
 from .fields import Fields
+from .intervention_table import build_intervention, canonical_intervention
 from .variability_table import build_variability, canonical_variability
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def canonical_device(table: dict[str, Any]) -> dict[str, Any]:
     for direction in ("io", "update"):
         plain[direction] = _aihwkit_fields(fields.table(direction), direction)
     plain |= _mapping(fields.table("mapping"))
+    if "intervention" in fields.given:
+        plain |= {"intervention": canonical_intervention(fields.table("intervention"), plain, canonical_device)}
     fields.finish()
     try:
         check_window(build_device(plain))
@@ -205,6 +208,7 @@ def build_device(plain: dict[str, Any]) -> VCMDevice:
         periphery=Periphery(**plain["periphery"]),
         **{key: plain[key] for key in ("model", *NUMBERS)},
         **{key: plain.get(key, first) for key, first in _FIRST.items()},
+        intervention=build_intervention(plain["intervention"], build_device) if "intervention" in plain else None,
     )
 
 

@@ -44,6 +44,9 @@ ALONE: dict[str, type] = {
 }
 """Mechanisms with one sub-table."""
 
+MECHANISMS = (*NAMED, *ALONE, "stuck", "correlation")
+"""Sub-tables of [device] for all that varies."""
+
 # What the versions that did not know these mechanisms did: left out of a canonical table where it holds, so that
 # their results keep their keys. Never changed.
 _OFF: dict[str, dict[str, Any]] = {

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -97,6 +97,7 @@ def draw_spreads(
     parameters: CellParameters,
     count: int,
     generator: torch.Generator,
+    also: Collection[str] = (),
 ) -> dict[str, torch.Tensor]:
     """The cells' own values of every parameter that spreads, (count,) float64 by name, in CellParameters' order.
 
@@ -108,6 +109,8 @@ def draw_spreads(
         parameters: the nominal cell, floats.
         count: number of cells.
         generator: draws, on its device.
+        also: names that draw their numbers although nothing comes of them, so that two arrays of which these spread in
+            one alone have the same values of all others.
 
     Example:
         >>> spreads = {"l": Spread(0.1), "r": Spread(0.05)}
@@ -116,10 +119,14 @@ def draw_spreads(
         >>> list(drawn), bool((drawn["r"].argsort() == drawn["l"].argsort()).all())
         (['r', 'l'], True)
     """
-    names = [name for name in CellParameters.names() if name in d2d and d2d[name].sigma > 0]
-    uniform = {
-        name: torch.rand(count, generator=generator, dtype=torch.float64, device=generator.device) for name in names
+    spread = {name for name, own in d2d.items() if own.sigma > 0}
+    drawn = {
+        name: torch.rand(count, generator=generator, dtype=torch.float64, device=generator.device)
+        for name in CellParameters.names()
+        if name in spread or name in also
     }
+    names = [name for name in drawn if name in spread]
+    uniform = {name: drawn[name] for name in names}
     if correlation is not None:
         # rand gives 0 now and then: its normal would be infinite, and a weight of it undefined.
         tiny = 2.0**-54
