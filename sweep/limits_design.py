@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.intervention import INTERVENTIONS
 from vcm_sweep.device.parameters import CellParameters
 
 from .aihwkit_device import build_compiled_device
@@ -16,12 +17,10 @@ from .design import Design
 from .device_table import build_device, is_physical
 from .errors import StudyError
 from .factors import Factor
+from .intervention_table import nominal_table
 
 if TYPE_CHECKING:
     from .study import Study
-
-INTERVENED = ("matched", "mismatch_only", "speed_matched", "speed_only")
-"""The interventions of a mediation, in the order of their rows; what each does: docs/physics.md."""
 
 # Mechanisms that change the step of a pulse: only their cost can go through the cells' mismatch or speed.
 _OF_STEPS = ("d2d", "c2c", "mismatch", "pulse_error", *CellParameters.names())
@@ -33,7 +32,7 @@ class LimitsRow:
 
     Attributes:
         factor: name; "" for the nominal device. end: "low" or "high". level: its value there, in its unit.
-        arm: the intervention, one of :data:`INTERVENED`; "" for the device with the factor as it is.
+        arm: the intervention, one of vcm_sweep.device's INTERVENTIONS; "" for the device with the factor as it is.
     """
 
     factor: str = ""
@@ -85,7 +84,7 @@ class LimitsDesign(Design):
     def __init__(self, study: "Study") -> None:
         self.nominal = {factor.name: nominal_value(study, factor) for factor in study.factors}
         self.rows = tuple(_rows(study, self.nominal))
-        self._nominal_device: dict[str, Any] = study.inputs(self.nominal)["device"]
+        self._nominal_device = nominal_table(study.inputs(self.nominal)["device"])
         super().__init__(study)
         if study.design.arms == "mediation":
             self._check_arms()
@@ -148,7 +147,7 @@ def _rows(study: "Study", nominal: dict[str, float]) -> Iterator[LimitsRow]:
             del ends["low"]
         if factor.high <= nominal[factor.name]:
             del ends["high"]
-        arms = INTERVENED if study.design.arms == "mediation" and is_mediated(study, factor) else ()
+        arms = INTERVENTIONS if study.design.arms == "mediation" and is_mediated(study, factor) else ()
         for end, level in ends.items():
             for arm in ("", *arms):
                 yield LimitsRow(factor.name, end, level, arm)

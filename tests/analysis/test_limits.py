@@ -14,7 +14,8 @@ from scipy import stats
 from vcm_sweep.analysis import AnalysisError, limit_costs, variance_mediation
 from vcm_sweep.analysis._paired import Pairs, difference_of_shares, share_of_pairs
 from vcm_sweep.analysis.mediation import Mediation, mediate
-from vcm_sweep.sweep.limits_design import INTERVENED, LimitsRow
+from vcm_sweep.device import INTERVENTIONS
+from vcm_sweep.sweep.limits_design import LimitsRow
 
 from ._synthetic import SyntheticFactor, SyntheticResults, synthetic_results
 
@@ -45,7 +46,7 @@ def pairs(y: Array, rows: tuple[LimitsRow, ...], statuses: dict[int, str] | None
 
 
 PLAIN = (LimitsRow(), *(LimitsRow(*end) for end in ENDS))
-WITH_ARMS = (LimitsRow(), *(LimitsRow(*end, arm) for end in ENDS for arm in ("", *INTERVENED)))
+WITH_ARMS = (LimitsRow(), *(LimitsRow(*end, arm) for end in ENDS for arm in ("", *INTERVENTIONS)))
 
 
 def trained(rng: np.random.Generator, means: list[float], n: int, shared: float = 0.03, own: float = 0.01) -> Array:

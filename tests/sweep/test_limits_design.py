@@ -109,7 +109,8 @@ def test_interventions_follow_the_factors_that_change_a_pulse() -> None:
     assert intervention["kind"] == "mismatch_only"
     # The whole device without the factor, other noise of the study included.
     assert intervention["nominal"]["T_0"] == 293.0
-    assert intervention["nominal"] == made.trial(0, 0).inputs["device"]
+    nominal = made.trial(0, 0).inputs["device"]
+    assert intervention["nominal"] == {name: nominal[name] for name in nominal if name not in ("io", "update")}
     assert intervention["nominal"]["read_noise"]["sigma"] == 0.02
     assert len({trial.key for trial in made.trials()}) == len(made)
 
