@@ -18,7 +18,7 @@ Marks = NDArray[np.bool_]
 
 POLICIES = ("fail", "drop-block", "worst-case")
 # Metrics of which less is worse; of the others (losses, costs) more is.
-_HIGHER_IS_BETTER = ("accuracy", "accuracy_trained", "levels")
+HIGHER_IS_BETTER = ("accuracy", "accuracy_ok", "accuracy_trained", "levels")
 
 
 @dataclass(frozen=True)
@@ -115,5 +115,5 @@ def fill_worst(y: Array, failed: Marks, metric: str) -> tuple[Array, float]:
     seen = y[np.isfinite(y) & ~failed]
     if not seen.size:
         raise AnalysisError(f"{metric}: no training ended, so there is no worst value to stand in for the failed ones")
-    worst = float(seen.min() if metric in _HIGHER_IS_BETTER else seen.max())
+    worst = float(seen.min() if metric in HIGHER_IS_BETTER else seen.max())
     return np.where(failed, worst, y), worst

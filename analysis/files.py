@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_NUMBERS = ("value", "low", "high", "floor", "confidence", "range_low", "range_high")
+_NUMBERS = ("value", "low", "high", "floor", "confidence", "range_low", "range_high", "level")
 
 _OTHERS = {"settled": pa.bool_(), "needs": pa.int64()}
 

@@ -109,6 +109,11 @@ class Prepared:
 def prepare(results: ResultsSource, metric: str, *, method: str = "", policy: str = "fail") -> Prepared:
     """The study's outputs as a method wants them; arguments and errors as for `analyze`."""
     layout = getattr(results.study.design, "method", "sobol")
+    if layout == "limits":
+        raise AnalysisError(
+            f"{results.study.name}: a limits design gives costs, and no shares of a variance: vcm-sweep analyze prints "
+            "them, vcm_sweep.analysis.limit_costs computes them"
+        )
     method = method or layout
     if method not in METHODS:
         raise AnalysisError(f"method: {method!r} is not one of {', '.join(METHODS)}")

@@ -16,6 +16,7 @@ from .commands import EXIT_CODES, EXIT_FAILED_TRIALS, EXIT_INTERRUPTED
 from .device_commands import add_device_commands
 from .job_commands import add_job_commands
 from .life_commands import add_life_commands
+from .limits_commands import add_limits_command
 from .result_commands import add_result_commands
 from .store_commands import add_store_commands
 from .study_commands import add_study_commands
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_study_commands(command)
     add_life_commands(command)
+    add_limits_command(command)
     add_result_commands(command)
     add_job_commands(command)
     add_store_commands(command)

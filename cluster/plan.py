@@ -44,7 +44,7 @@ def planned(arguments: argparse.Namespace, study: Study) -> tuple[dict[str, Any]
         "packs_to_run": size.packs if pack else None,
         "blocks_lost": lost,
     }
-    unit = "base points" if design.method == "sobol" else "trajectories"
+    unit = {"sobol": "base points", "limits": "seeds"}.get(design.method, "trajectories")
     once_more = f", and {len(design.repeated)} of them once more" if len(design.repeated) else ""
     words = values | {
         "study": f"{study.name}: {len(study.factors)} factors, {design.method}, n = {study.design.n}",

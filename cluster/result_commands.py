@@ -48,7 +48,12 @@ def _analyze(arguments: argparse.Namespace) -> int:
 
     from .tables import index_table
 
-    result = analyze(open_results(arguments.dir), arguments.metric, method=arguments.method, policy=arguments.policy)
+    results = open_results(arguments.dir)
+    if results.study.design.method == "limits":
+        from .limits_commands import analyze_limits
+
+        return analyze_limits(arguments, results)
+    result = analyze(results, arguments.metric, method=arguments.method, policy=arguments.policy)
     if arguments.json:
         print(json.dumps(result.to_dict()))
     else:

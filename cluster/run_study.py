@@ -6,6 +6,7 @@ import functools
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,16 +48,24 @@ def with_run_options(study: Any, arguments: argparse.Namespace) -> Any:
 
 
 def run_study(
-    arguments: argparse.Namespace, study: Any, out: str | None, retry: Any = False, reuse: tuple[str, ...] = ()
+    arguments: argparse.Namespace,
+    study: Any,
+    out: str | None,
+    retry: Any = False,
+    reuse: tuple[str, ...] = (),
+    conclude: Callable[[Any], dict[str, Any]] | None = None,
 ) -> int:
-    """Run a study in its folder, say what came of it and what may come next; the exit code."""
+    """Run a study in its folder, say what came of it and what may come next; the exit code.
+
+    ``conclude`` makes of the results what is shown in the place of the report.
+    """
     from vcm_sweep.sweep.folder import Folder
     from vcm_sweep.sweep.running import default_directory
     from vcm_sweep.sweep.store import holds_study
 
     folder = Folder(out or default_directory(study))
     try:
-        done = run_once(arguments, study, out, retry, reuse, report=not arguments.no_report)
+        done = run_once(arguments, study, out, retry, reuse, not arguments.no_report, conclude)
     except KeyboardInterrupt:
         if not holds_study(folder):
             raise
@@ -72,14 +81,20 @@ class Done(NamedTuple):
     """A run that went through: its results, what is said of the report, and the trials per pack."""
 
     results: Any
-    report: dict[str, str]
+    report: dict[str, Any]
     pack: int
 
 
 def run_once(
-    arguments: argparse.Namespace, study: Any, out: str | None, retry: Any, reuse: tuple[str, ...], report: bool
+    arguments: argparse.Namespace,
+    study: Any,
+    out: str | None,
+    retry: Any,
+    reuse: tuple[str, ...],
+    report: bool,
+    conclude: Callable[[Any], dict[str, Any]] | None = None,
 ) -> Done:
-    """Run what a study's folder lacks, where and how the options say."""
+    """Run what a study's folder lacks, where and how the options say; ``conclude`` as in :func:`run_study`."""
     from vcm_sweep.sweep.folder import Folder
     from vcm_sweep.sweep.running import checkpoint_folder, default_directory, run
 
@@ -100,7 +115,7 @@ def run_once(
     executor = executor_of(arguments, study, settings)
     with watched(study.name, folder, executor, quiet=arguments.json) as progress:
         results = run(study, executor, out, progress, retry, pack, reuse)
-        return Done(results, written_report(results) if report else {}, pack)
+        return Done(results, (conclude or written_report)(results) if report else {}, pack)
 
 
 def how_to_go_on(arguments: argparse.Namespace, folder: Any, *options: str) -> None:

@@ -28,10 +28,10 @@ def index_table(result: Sensitivity) -> str:
     if split := result.luck_split:
         rows.append(["  which array", *_cells(split.array), *empty, "share of the luck", ""])
         rows.append(["  which training", *_cells(split.training), *empty, "share of the luck", ""])
-    tables = [_aligned(rows)]
+    tables = [aligned(rows)]
     if pairs := result.interactions()[:_PAIRS]:
         lines = [["interaction", "second", interval], *([pair.name, *_cells(pair)] for pair in pairs)]
-        tables.append(_aligned(lines))
+        tables.append(aligned(lines))
     narrow = f"Known well enough: to +-{_narrow(result)}, half of the interval. {rank_stability(result).words()}"
     return "\n\n".join([*tables, "\n".join([narrow, *result.notes()])])
 
@@ -49,7 +49,8 @@ def _cells(index: Index) -> list[str]:
     return [value, f"[{index.low:.3g}, {index.high:.3g}]"]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as lines, every column as wide as its longest cell."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -10,6 +10,7 @@ _EXPORTS = {
     "ExecutorError": "errors",
     "Factor": "factors",
     "InProcessExecutor": "executor",
+    "LimitsDesign": "limits_design",
     "MorrisDesign": "design",
     "Results": "results",
     "ShapleyDesign": "design",

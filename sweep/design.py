@@ -54,6 +54,10 @@ class Design(ABC):
     def _sample(self) -> NDArray[np.float64]:
         """(rows, D) factor values in their units."""
 
+    def _inputs(self, point: int, factors: dict[str, float]) -> dict[str, Any]:
+        """The inputs of a point's trials."""
+        return self.study.inputs(factors)
+
     def _shared(self, point: int, inputs: dict[str, Any]) -> Any:
         """What the trials of a point share their seeds by: all that have it equal draw the same numbers."""
         return inputs if self.study.design.seeds == "independent" else {"base": point // self.block}
@@ -118,7 +122,7 @@ class Design(ABC):
         """The trial of a point; a replicate beyond those of the design is one that an extended design would have."""
         study = self.study
         factors = {f.name: float(v) for f, v in zip(study.factors, self.points[point], strict=True)}
-        inputs = study.inputs(factors)
+        inputs = self._inputs(point, factors)
         shared = self._shared(point, inputs)
         seed = trial_seed(study.seed, replicate, shared)
         training = replicate % study.design.trainings
@@ -132,11 +136,12 @@ class Design(ABC):
             yield self.trial(int(point), int(replicate))
 
     def scaled(self) -> NDArray[np.float64]:
-        """(rows, D) the points within 0..1, logarithmically where a factor is loguniform."""
+        """(rows, D) the points within 0..1, logarithmically where a factor is loguniform; cut at the ranges' ends."""
         low, high = (np.array([getattr(f, end) for f in self.study.factors]) for end in ("low", "high"))
         log = np.array([f.distribution == "loguniform" for f in self.study.factors])
-        scaled: NDArray[np.float64] = (self.points - low) / (high - low)
-        scaled[:, log] = np.log(self.points[:, log] / low[log]) / np.log(high[log] / low[log])
+        points = np.clip(self.points, low, high)
+        scaled: NDArray[np.float64] = (points - low) / (high - low)
+        scaled[:, log] = np.log(points[:, log] / low[log]) / np.log(high[log] / low[log])
         return scaled
 
     def _problem(self) -> dict[str, Any]:
@@ -268,4 +273,8 @@ def build_design(study: "Study") -> Design:
         >>> len(design), design.points.shape, design.block
         (30, (30, 2), 3)
     """
+    if study.design.method == "limits":
+        from .limits_design import LimitsDesign
+
+        return LimitsDesign(study)
     return _DESIGNS[study.design.method](study)

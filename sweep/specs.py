@@ -12,7 +12,8 @@ from .fields import Fields, brief
 from .network import ACTIVATIONS, PRESETS
 
 SEED_POLICIES = ("independent", "common")
-METHODS = ("sobol", "morris", "shapley")
+METHODS = ("sobol", "morris", "shapley", "limits")
+ARMS = ("cost", "mediation")
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,11 @@ class DesignSpec:
     """Which points are run, how often, and how seeds are shared.
 
     Attributes:
-        method: "sobol", "morris" or "shapley". n: base points, or trajectories. levels: of Morris' grid.
+        method: "sobol", "morris", "shapley" or "limits". n: base points, trajectories, or pairs (seeds).
+        levels: of Morris' grid.
         second_order: whether Sobol's rows tell the interaction of every pair.
         groups: factors by group, where several are to move together; a factor in none is ranked by itself.
+        arms: of limits, "cost", or "mediation" for the interventions as well.
         replicates: runs of every point. replicate_rows: points that are run once more.
         trainings: so many replicates in a row are trainings of one array of cells; 1: each has an array of its own.
         seeds: "independent" or "common", see docs/statistics.md.
@@ -131,6 +134,7 @@ class DesignSpec:
     second_order: bool = False
     trainings: int = 1
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    arms: str = "cost"
 
     @classmethod
     def from_table(cls, table: Any) -> "DesignSpec":
@@ -142,8 +146,9 @@ class DesignSpec:
             n=fields.integer("n", 2, 1 << 20),
             replicates=fields.integer("replicates", 1, 1000, 1),
             replicate_rows=fields.integer("replicate_rows", 0, 1 << 30, 0),
-            seeds=fields.choice("seeds", SEED_POLICIES, "independent"),
+            seeds=fields.choice("seeds", SEED_POLICIES, "common" if method == "limits" else "independent"),
             levels=fields.integer("levels", 2, 100, 4) if method == "morris" else 4,
+            arms=fields.choice("arms", ARMS, "cost") if method == "limits" else "cost",
             second_order=fields.flag("second_order", False),
             trainings=fields.integer("trainings", 1, 1000, 1),
             groups=_groups(fields.table("groups")) if "groups" in fields.given else {},
@@ -164,14 +169,34 @@ class DesignSpec:
             raise StudyError(
                 f"[design] second_order = true is for method = 'sobol', and this is {self.method!r}: leave it out"
             )
-        if self.groups and self.method == "shapley":
-            raise StudyError("[design] groups are for method = 'sobol' or 'morris': a Shapley effect is of one factor")
+        if self.groups and self.method not in ("sobol", "morris"):
+            raise StudyError(
+                f"[design] groups are for method = 'sobol' or 'morris', and this is {self.method!r}: leave them out"
+            )
+        if self.method == "limits":
+            self._check_pairs()
         if self.trainings > 1 and (self.replicates % self.trainings or self.replicates < 2 * self.trainings):
             least = self.trainings * max(2, -(-self.replicates // self.trainings))
             raise StudyError(
                 f"[design] replicates = {self.replicates} must be arrays times trainings = {self.trainings}, with two "
                 f"arrays or more: {least}?"
             )
+
+    def _check_pairs(self) -> None:
+        """A pair is one seed, shared by the nominal device and all that it is compared with."""
+        if self.seeds != "common":
+            raise StudyError(
+                f"[design] seeds = {self.seeds!r} is not for method = 'limits', which compares pairs: leave it out"
+            )
+        for name, value, plain in (
+            ("replicates", self.replicates, 1),
+            ("replicate_rows", self.replicate_rows, 0),
+            ("trainings", self.trainings, 1),
+        ):
+            if value != plain:
+                raise StudyError(
+                    f"[design] {name} = {value} is not for method = 'limits': each of its n is a seed, raise n"
+                )
 
     def grouped(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """What is ranked, with its factors: groups, and by themselves the factors in none; in the order of ``names``.
@@ -205,8 +230,9 @@ class DesignSpec:
     def plain(self) -> dict[str, Any]:
         """The canonical table; what came later only where it is said, so that older studies keep their folders."""
         table = dict(vars(self)) | {"groups": {name: list(members) for name, members in self.groups.items()}}
-        if self.method != "morris":
-            del table["levels"]
+        for name, method in (("levels", "morris"), ("arms", "limits")):
+            if self.method != method:
+                del table[name]
         for name, default in (("second_order", False), ("trainings", 1), ("groups", {})):
             if table[name] == default:
                 del table[name]

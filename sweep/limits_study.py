@@ -1,0 +1,133 @@
+"""The limits study beside a study's results: the same network, device and factors, each factor alone at its ends."""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from .errors import StoreError, StudyError
+from .extension import extend
+from .folder import Folder
+from .store import Store, holds_study
+from .study import Study
+
+PAIRS = 32
+"""Pairs where nobody says: a cost of half its training noise is then known to a third of itself or so."""
+
+LIMITS, COSTS_ONLY = "limits", "limits-cost"
+
+
+def limits_study(study: Study, n: int = PAIRS, arms: str = "cost") -> Study:
+    """The study with a limits design in the place of its own.
+
+    Args:
+        study: any. n: pairs. arms: "cost", or "mediation" for the interventions as well.
+
+    Raises:
+        StudyError: its text gives [design] in a form that cannot be edited, or the pairs or arms are refused.
+
+    Example:
+        >>> study = Study.from_text('''
+        ... [study]
+        ... name = "costs"
+        ... [network]
+        ... hidden = [8]
+        ... data = "digits"
+        ... epochs = 1
+        ... batch = 32
+        ... lr = 0.02
+        ... [[factor]]
+        ... name = "r.d2d.sigma"
+        ... range = [0.0, 0.08]
+        ... [[factor]]
+        ... name = "l.d2d.sigma"
+        ... range = [0.0, 0.1]
+        ... [design]
+        ... n = 64
+        ... replicates = 3
+        ... ''')
+        >>> limits_study(study).design.plain()["n"]
+        32
+    """
+    text = f'{_without_design(study.text)}\n[design]\nmethod = "limits"\nn = {n}\n'
+    if arms != "cost":
+        text += f'arms = "{arms}"\n'
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        made = None
+    else:
+        made = Study.from_text(text, study.frozen)
+    if made is None or not _same_but_design(made, study):
+        raise StudyError(
+            "the study file gives its [design] in a form that cannot be replaced: write a study file with [design] "
+            'method = "limits" yourself, and run it'
+        )
+    return made
+
+
+def open_limits(
+    directory: str | Path | Folder, n: int | None = None, arms: str = "cost"
+) -> tuple[Study, Folder, Sequence[Folder]]:
+    """(study, its folder, folders whose records it takes over) of the limits study in a results folder.
+
+    It is made, or what is there is made longer; nothing is run yet. Where the costs are there and the interventions
+    are asked for, the costs are set aside as ``limits-cost``, and taken over from there.
+
+    Args:
+        directory: results folder of the study, path or URI. n: pairs; None for those that are there, or 32.
+        arms: "mediation" adds the interventions; they stay once they are there.
+
+    Raises:
+        StudyError: the study is a limits study itself, or n is less than there is. StoreError: a folder in the way.
+    """
+    study = Store.open(directory).study
+    if study.design.method == "limits":
+        raise StudyError(
+            f"{directory} holds a limits study itself: vcm-sweep analyze prints its costs, vcm-sweep extend makes it "
+            "longer"
+        )
+    folder, aside = Folder(directory) / LIMITS, Folder(directory) / COSTS_ONLY
+    if holds_study(folder):
+        held = Store.open(folder).study
+        if not _same_but_design(held, study) or held.design.method != "limits":
+            raise StoreError(f"{folder} holds another study than {directory}: move it out of the way")
+        n = held.design.n if n is None else n
+        if n < held.design.n:
+            raise StudyError(f"--n {n} is less than the {held.design.n} that {folder} has: a design only grows")
+        if held.design.arms == arms or held.design.arms == "mediation":
+            return (held if n == held.design.n else extend(folder, to=n)[1]), folder, ()
+        _set_aside(folder, aside)
+    # Where a run ended before it was begun anew, what was set aside still says how long it is.
+    costs = Store.open(aside) if holds_study(aside) else None
+    least = PAIRS if costs is None else costs.study.design.n
+    made = limits_study(study, least if n is None else n, arms)
+    return made, folder, () if costs is None else (aside,)
+
+
+def _set_aside(folder: Folder, aside: Folder) -> None:
+    if folder.local is None or aside.local is None:
+        raise StoreError(
+            f"{folder} holds costs without the interventions, and cannot be set aside in an object store: remove it, "
+            "or fetch the study and go on here"
+        )
+    if aside.local.exists():
+        raise StoreError(f"{aside} is in the way of setting {folder} aside: move one of them")
+    with Store.open(folder):
+        pass  # nobody else runs it
+    folder.local.rename(aside.local)
+
+
+def _same_but_design(one: Study, other: Study) -> bool:
+    return {**one.canonical(), "design": 0} == {**other.canonical(), "design": 0}
+
+
+def _without_design(text: str) -> str:
+    """The text without its [design] table and what belongs to that."""
+    kept, inside = [], False
+    for line in text.splitlines():
+        if head := re.match(r"\s*\[\[?([\w.\"' -]+)\]\]?\s*(#|$)", line):
+            inside = head.group(1).split(".")[0].strip() == "design"
+        if not inside:
+            kept.append(line)
+    return "\n".join(kept).rstrip() + "\n"
