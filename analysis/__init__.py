@@ -5,6 +5,7 @@ from typing import Any
 
 _EXPORTS = {
     "AnalysisError": "errors",
+    "Comparison": "compare",
     "Difference": "index",
     "EffectCurve": "effects",
     "Failures": "failures",
@@ -13,6 +14,7 @@ _EXPORTS = {
     "ResultsSource": "source",
     "Sensitivity": "result",
     "analyze": "study",
+    "compare_studies": "compare",
     "converge": "convergence",
     "delta_indices": "delta",
     "effect_curves": "effects",
@@ -23,6 +25,7 @@ _EXPORTS = {
     "shapley_effects": "shapley",
     "sobol_indices": "sobol",
     "split_luck": "luck",
+    "write_comparison": "report.side_by_side",
     "write_report": "report",
 }
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from vcm_sweep.analysis import Index, Sensitivity
+from vcm_sweep.analysis import Comparison, Index, Sensitivity
 
 # What stands beside the index that ranks, where the method has it.
 _BESIDE = {"sobol": "first", "hdmr": "first", "morris": "sigma"}
@@ -26,6 +26,18 @@ def index_table(result: Sensitivity) -> str:
         lines = [["interaction", "second", interval], *([pair.name, *_cells(pair)] for pair in pairs)]
         tables.append(_aligned(lines))
     return "\n\n".join([*tables, "\n".join(result.notes())])
+
+
+def comparison_table(found: Comparison) -> str:
+    """Common factors with the index in both studies and whether the difference is real; then what to know."""
+    one, other = found.names
+    rows = [["factor", one, other, "difference", "is it real?"]]
+    for shift in found.shifts:
+        told = "yes" if shift.real else "open"
+        note = "" if shift.same_range else ", other range"
+        cells = (found.text(index) for index in (shift.one, shift.other, shift.difference))
+        rows.append([shift.factor, *cells, told + note])
+    return "\n\n".join([_aligned(rows), "\n".join(found.remarks)]).rstrip()
 
 
 def _cells(index: Index) -> list[str]:

@@ -1,11 +1,11 @@
 """One look for all pictures: ink of the page, colours that colour-blind eyes tell apart, no frame."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
 
 type Spec = dict[str, Any]
-type Chart = alt.Chart | alt.LayerChart
 
 # The page's own ink, in light and dark alike; an SVG or PNG on its own takes black.
 INK = "currentColor"
@@ -20,10 +20,11 @@ WIDE, SMALL = 460, 250
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
-def finished(chart: Chart, width: int, height: int) -> Spec:
-    """The specification of a chart in the common look."""
+def finished(layers: Sequence[alt.Chart], width: int, height: int) -> Spec:
+    """The specification of a chart in the common look; layers from the lowest to the highest."""
     styled = (
-        chart.properties(width=width, height=height, background="transparent")
+        alt.LayerChart(layer=list(layers))
+        .properties(width=width, height=height, background="transparent")
         .configure(font=_FONT, padding=4, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
         .configure_view(stroke=None)
         .configure_axis(
@@ -46,5 +47,5 @@ def data(rows: list[dict[str, Any]]) -> alt.InlineData:
 
 
 def number_format(*, share: bool) -> str:
-    """Of an axis: per cent, or three digits."""
-    return ".0%" if share else "~g"
+    """Of an axis: per cent, or a few digits."""
+    return ".0%" if share else ".4~g"

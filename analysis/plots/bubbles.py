@@ -1,6 +1,7 @@
 """The interaction map: a disc per pair of factors, its area the share, a ring for the upper end of the interval."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 
@@ -15,7 +16,7 @@ def bubbles(pairs: Sequence[Index], order: Sequence[str]) -> Spec:
         pairs: second-order indices. order: factors by rank.
     """
     place = {factor: i for i, factor in enumerate(order, 1)}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for pair in pairs:
         one, two = sorted((pair.factor, pair.partner), key=lambda name: place[name])
         rows.append(
@@ -48,4 +49,4 @@ def bubbles(pairs: Sequence[Index], order: Sequence[str]) -> Spec:
     disc = base.mark_point(shape="circle", filled=True, opacity=0.95).encode(
         size=alt.Size("value:Q", scale=scale, legend=None), color=told
     )
-    return finished(alt.layer(ring, disc), WIDE, side * max(1, len(names)))
+    return finished([ring, disc], WIDE, side * max(1, len(names)))

@@ -16,7 +16,7 @@ def curve(found: EffectCurve, unit: str, metric: str, domain: tuple[float, float
         )
     ]  # fmt: skip
     title = found.factor + (f" ({unit})" if unit else "")
-    x = alt.X("x:Q", title=title, scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=4, format="~g"))
+    x = alt.X("x:Q", title=title, scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=4, format=".4~g"))
     scale = alt.Scale(domain=list(domain), nice=False)
     axis = alt.Axis(tickCount=5, format=number_format(share=share))
     tooltip = [
@@ -32,4 +32,4 @@ def curve(found: EffectCurve, unit: str, metric: str, domain: tuple[float, float
     dots = base.mark_point(color=BLUE, filled=True, size=55, opacity=1).encode(
         y=alt.Y("mean:Q", title=None, scale=scale, axis=axis), tooltip=tooltip
     )
-    return finished(alt.layer(band, line, dots), SMALL, 150)
+    return finished([band, line, dots], SMALL, 150)

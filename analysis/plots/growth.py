@@ -33,9 +33,9 @@ def growth(parts: Sequence[Sensitivity], axis: str, *, share: bool) -> Spec:
     )  # fmt: skip
     colour = alt.Color(
         "factor:N", scale=alt.Scale(domain=named, range=list(COLOURS[: len(named)])),
-        legend=alt.Legend(symbolType="circle"),
+        legend=alt.Legend(),
     )  # fmt: skip
-    shape = alt.Shape("factor:N", scale=alt.Scale(domain=named, range=list(SHAPES[: len(named)])), legend=None)
+    shape = alt.Shape("factor:N", scale=alt.Scale(domain=named, range=list(SHAPES[: len(named)])), legend=alt.Legend())
     y = alt.Y("value:Q", title=axis, axis=alt.Axis(format=format_, tickCount=6))
     tooltip = [
         alt.Tooltip("factor:N"),
@@ -52,4 +52,4 @@ def growth(parts: Sequence[Sensitivity], axis: str, *, share: bool) -> Spec:
         top.mark_line(strokeWidth=2).encode(y=y),
         top.mark_point(filled=True, size=60, opacity=1).encode(y=y, shape=shape, tooltip=tooltip),
     ]
-    return finished(alt.layer(*layers), WIDE, 230)
+    return finished(layers, WIDE, 230)

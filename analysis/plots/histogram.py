@@ -21,8 +21,8 @@ def histogram(values: NDArray[np.float64], metric: str, *, share: bool) -> Spec:
         .encode(
             x=alt.X("low:Q", bin="binned", title=metric, axis=alt.Axis(format=number_format(share=share), tickCount=6)),
             x2="high:Q",
-            y=alt.Y("count:Q", title="trainings", axis=alt.Axis(tickCount=5, format="~g")),
+            y=alt.Y("count:Q", title="trainings", axis=alt.Axis(tickCount=5, format=".4~g")),
             tooltip=[alt.Tooltip("words:N", title=metric), alt.Tooltip("count:Q", title="trainings")],
         )
     )
-    return finished(bars, WIDE, 210)
+    return finished([bars], WIDE, 210)

@@ -47,12 +47,16 @@ def intervals(rows: Sequence[Interval], axis: str, *, share: bool, tooltip: str 
         for r in rows
         if r.value == r.value  # a number that was not measured has no dot
     ]
-    lane = 15 * len(series) + 9
+    # A pair takes two lines, and a name may be cut only where one line is too short for it.
+    pairs = any(" × " in name for name in order)
+    split = alt.Axis(labelExpr="split(datum.label, ' × ')", labelLineHeight=13) if pairs else alt.Axis()
+    names = alt.Axis(**{**split.to_dict(), "domain": False, "ticks": False, "grid": True})
+    lane = max(15 * len(series) + 9, 34 if pairs else 0)
     colours, shapes = list(COLOURS[: len(series)]), list(SHAPES[: len(series)])
     legend = alt.Legend() if len(series) > 1 else None
     shown = [alt.Tooltip("factor:N"), alt.Tooltip("series:N", title="which"), alt.Tooltip("words:N", title=tooltip)]
     base = alt.Chart(data(values)).encode(
-        y=alt.Y("factor:N", sort=order, title=None, axis=alt.Axis(domain=False, ticks=False, grid=True)),
+        y=alt.Y("factor:N", sort=order, title=None, axis=names),
         color=alt.Color("series:N", scale=alt.Scale(domain=series, range=colours), legend=legend),
         tooltip=shown,
     )
@@ -66,4 +70,4 @@ def intervals(rows: Sequence[Interval], axis: str, *, share: bool, tooltip: str 
     dots = base.mark_point(filled=True, size=75, opacity=1).encode(
         x=x, shape=alt.Shape("series:N", scale=alt.Scale(domain=series, range=shapes), legend=legend)
     )
-    return finished(alt.layer(zero, lines, dots), WIDE, lane * max(1, len(order)))
+    return finished([zero, lines, dots], WIDE, lane * max(1, len(order)))

@@ -24,8 +24,10 @@ def lines(
     legend = alt.Legend() if len(names) > 1 else None
     y_scale = alt.Scale(type="log") if log else alt.Scale(zero=False)
     base = alt.Chart(data(rows)).encode(
-        x=alt.X("x:Q", title=x_axis, scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=6, format="~g")),
-        y=alt.Y("y:Q", title=y_axis, scale=y_scale, axis=alt.Axis(tickCount=6, format="~e" if log else "~g")),
+        x=alt.X(
+            "x:Q", title=x_axis, scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=6, format=".4~g")
+        ),
+        y=alt.Y("y:Q", title=y_axis, scale=y_scale, axis=alt.Axis(tickCount=6, format=".1~e" if log else ".4~g")),
         color=alt.Color("name:N", scale=alt.Scale(domain=names, range=list(COLOURS[: len(names)])), legend=legend),
     )
     tooltip = [
@@ -35,6 +37,6 @@ def lines(
     ]
     line = base.mark_line(strokeWidth=2).encode(order="order:Q")
     # Points that are seen only by the pointer where there are many.
-    shape = alt.Shape("name:N", scale=alt.Scale(domain=names, range=list(SHAPES[: len(names)])), legend=None)
+    shape = alt.Shape("name:N", scale=alt.Scale(domain=names, range=list(SHAPES[: len(names)])), legend=legend)
     hover = base.mark_point(filled=True, size=60, opacity=1 if dots else 0).encode(tooltip=tooltip, shape=shape)
-    return finished(alt.layer(line, hover), WIDE, 220)
+    return finished([line, hover], WIDE, 220)

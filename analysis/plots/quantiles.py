@@ -37,4 +37,4 @@ def quantile_band(quantiles: NDArray[np.float64], time: str, quantity: str, *, s
         base.mark_line(color=GREEN, strokeWidth=2).encode(y=y("c")),
         base.mark_point(color=GREEN, filled=True, size=55, opacity=1).encode(y=y("c"), tooltip=tooltip),
     ]
-    return finished(alt.layer(*layers), WIDE, 210)
+    return finished(layers, WIDE, 210)

@@ -1,6 +1,7 @@
 """One bar cut into shares of a whole."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 
@@ -9,7 +10,8 @@ from vcm_sweep.analysis.plots._theme import COLOURS, WIDE, Spec, data, finished
 
 def stacked_bar(parts: Sequence[tuple[str, float, str]], axis: str) -> Spec:
     """Name, share and words of every part, from left to right; negative shares have no width."""
-    rows, at = [], 0.0
+    rows: list[dict[str, Any]] = []
+    at = 0.0
     for name, share, words in parts:
         end = at + max(0.0, share)
         rows.append({"part": name, "from": at, "to": end, "words": words})
@@ -19,10 +21,15 @@ def stacked_bar(parts: Sequence[tuple[str, float, str]], axis: str) -> Spec:
         alt.Chart(data(rows))
         .mark_bar(height=34, stroke="currentColor", strokeOpacity=0.35)
         .encode(
-            x=alt.X("from:Q", title=axis, scale=alt.Scale(domain=[0, max(1.0, at)]), axis=alt.Axis(format=".0%")),
+            x=alt.X(
+                "from:Q",
+                title=axis,
+                scale=alt.Scale(domain=[0, max(1.0, at)]),
+                axis=alt.Axis(format=".0%", tickCount=5),
+            ),
             x2="to:Q",
             color=alt.Color("part:N", scale=alt.Scale(domain=names, range=list(COLOURS[: len(names)]))),
             tooltip=[alt.Tooltip("part:N"), alt.Tooltip("words:N", title="share")],
         )
     )
-    return finished(bars, WIDE, 44)
+    return finished([bars], WIDE, 44)

@@ -12,6 +12,7 @@
     spec.width = "container";
     // Names of factors may take two fifths of a narrow picture.
     spec.config.axisY = { labelLimit: Math.min(190, 0.4 * box.clientWidth) };
+    if (box.clientWidth < 420) spec.config.legend.columns = 1;
     const theme = dark.matches ? "dark" : "light";
     const options = { mode: "vega-lite", renderer: "svg", actions: false, tooltip: { theme } };
     await window.vegaEmbed(box.querySelector(".live"), spec, options);

@@ -28,7 +28,7 @@ def failures(material: Material) -> Section | None:
         words = "; ".join(f"{index.factor} {own.text(index)}" for index in ranked)
         spec = intervals(
             interval_rows(ranked, kind.label, share=kind.share),
-            "share of the variance of P(failed)" if kind.share else kind.label,
+            "share of variance" if kind.share else kind.label,
             share=kind.share,
         )
         columns = ("factor", kind.label, "verdict")

@@ -1,6 +1,5 @@
 """Accuracy has two humps, chance and trained: what decides between them, and what moves the trained ones."""
 
-import numpy as np
 import pyarrow.compute as pc
 
 from vcm_sweep.analysis.kinds import KINDS
@@ -35,7 +34,7 @@ def humps(material: Material) -> Section | None:
             "trained."
         )
     ]
-    charts, rows = [], []
+    charts, columns = [], {}
     for metric in metrics:
         found = material.again(metric)
         label = Quantity(metric).label
@@ -43,23 +42,24 @@ def humps(material: Material) -> Section | None:
             parts.append(Text(f"{label}: {found}."))
             continue
         parts.append(Text(" ".join(found.answer(label))))
-        rows.extend([label, i.factor, found.text(i), found.verdict(i.factor)] for i in found.ranking())
+        columns[label] = {index.factor: found.text(index) for index in found[found.kind]}
         charts.append(_chart(metric, label, found))
-    if rows:
-        columns = ("output", "factor", "index", "verdict")
-        parts += [Charts(charts), Table("humps", "Indices of both humps", columns, rows, frozenset({"index"}))]
+    if columns:
+        order = [index.factor for index in material.result.ranking()]
+        rows = [[name, *(column.get(name, "") for column in columns.values())] for name in order]
+        title = "Indices of both humps"
+        parts += [Charts(charts), Table("humps", title, ("factor", *columns), rows, frozenset(columns))]
     return Section("Chance or trained", "humps", parts)
 
 
 def _chart(metric: str, label: str, found: Sensitivity) -> Chart:
     kind = KINDS[found.kind]
     ranked = found.ranking()
-    axis = f"share of the variance of {label}" if kind.share else kind.label
+    axis = "share of variance" if kind.share else kind.label
     words = "; ".join(f"{index.factor} {found.text(index)}" for index in ranked)
-    spread = f"mean {found.mean:.3g}" if np.isfinite(found.mean) else ""
     return Chart(
         metric.replace("_", "-"),
         intervals(interval_rows(ranked, kind.label, share=kind.share), axis, share=kind.share),
         f"{label}, {kind.label}: {words}",
-        f"{label}, {spread}.",
+        f"{label[:1].upper()}{label[1:]}; its mean is {Quantity(metric).value(found.mean)}.",
     )

@@ -1,5 +1,6 @@
-"""How much of each imperfection can be tolerated, from the tolerance study beside the results."""
+"""How much of each imperfection can be tolerated, from the tolerance studies beside the results."""
 
+import math
 from typing import Any
 
 from vcm_sweep.analysis.plots.intervals import Interval, intervals
@@ -11,98 +12,85 @@ from vcm_sweep.analysis.report.quantity import Quantity
 _QUESTIONS = {
     "one": "One imperfection at a time",
     "joint": "All imperfections at once",
-    "trade-off": "What more tolerance costs",
+    "trade-off": "The trade-off",
 }
 
 
 def tolerances(material: Material) -> Section | None:
-    """A table per question that was asked; None where none was."""
+    """What was asked and found, a table per question; None where nothing was asked."""
     if not material.tolerances:
         return None
     parts: list[Part] = []
-    for number, answer in enumerate(material.tolerances, 1):
-        parts += _answer(number, answer)
+    for answer in material.tolerances:
+        parts += [Text(sentence) for sentence in answer.answer() if sentence]
+        charts = []
+        if answer.rows:
+            parts.append(_table(answer))
+            charts += _shares(answer)
+        charts += _front(answer)
+        parts += [Charts(charts)] if charts else []
+        parts += [Text(remark, soft=True) for remark in answer.remarks]
     return Section("What can be tolerated", "tolerances", parts)
 
 
-def _answer(number: int, answer: Any) -> list[Part]:
+def _table(answer: Any) -> Table:
     quantity = Quantity(answer.metric)
-    asked = _QUESTIONS.get(answer.question, answer.question)
-    target = (
-        f" keeping {quantity.label} at {quantity.value(answer.target)} or more" if answer.target is not None else ""
-    )
-    parts: list[Part] = [Text(f"{asked},{target} with {100 * answer.confidence:g} % confidence.")]
-    if answer.confirmed:
-        parts.append(Text(answer.confirmed))
-    charts = []
-    if answer.rows:
-        columns = ("factor", "unit", "tolerance", "interval", "limited by", quantity.label)
-        rows = [
-            [
-                row.factor,
-                row.unit,
-                f"{row.value:.3g}",
-                f"[{row.low:.3g}, {row.high:.3g}]",
-                row.limited_by,
-                row.accuracy.percent() if quantity.share else row.accuracy.number(),
-            ]
-            for row in answer.rows
+    columns = ("factor", "unit", "tolerance", "limited by", quantity.label)
+    rows = [
+        [
+            f"{row.factor}, {row.end} end",
+            row.unit,
+            row.text,
+            row.limited_by,
+            row.accuracy.percent() if quantity.share else row.accuracy.number(),
         ]
-        parts.append(
-            Table(f"tolerances-{number}", asked, columns, rows, frozenset({"tolerance", "interval", quantity.label}))
-        )
-        marks = _relative(answer, quantity)
-        words = "; ".join(f"{row[0]} {row[2]} {row[3]} {row[1]}" for row in rows)
-        charts.append(
-            Chart(
-                f"tolerances-{number}",
-                intervals(marks, "tolerance, in parts of the largest", share=False, tooltip="tolerance"),
-                f"Tolerances: {words}",
-                "Each tolerance in parts of the largest upper end that its interval has.",
-            )
-        )
-    charts += _front(number, answer)
-    if charts:
-        parts.append(Charts(charts))
-    parts += [Text(remark, soft=True) for remark in answer.remarks]
-    return parts
+        for row in answer.rows
+    ]
+    title = _QUESTIONS.get(answer.question, answer.question)
+    return Table(f"tolerances-{answer.question}", title, columns, rows, frozenset({"tolerance", quantity.label}))
 
 
-def _relative(answer: Any, quantity: Quantity) -> list[Interval]:
-    """Tolerances have different units, so that each is drawn in parts of its own upper end."""
+def _shares(answer: Any) -> list[Chart]:
+    """Tolerances have different units, so each is drawn as its part of the way from nominal to the end."""
     marks = []
     for row in answer.rows:
-        whole = max(abs(row.value), abs(row.high)) or 1.0
-        words = f"{row.value:.3g} [{row.low:.3g}, {row.high:.3g}] {row.unit}".rstrip()
-        marks.append(Interval(row.factor, "tolerance", row.value / whole, row.low / whole, row.high / whole, words))
-    return marks
+        way = row.value - row.nominal
+        if not way or math.isnan(row.share) or math.isnan(way):
+            continue
+        per_unit = row.share / way
+        ends = [row.share if math.isnan(end) else per_unit * (end - row.nominal) for end in (row.low, row.high)]
+        marks.append(Interval(f"{row.factor}, {row.end} end", "tolerance", row.share, min(ends), max(ends), row.text))
+    if not marks:
+        return []
+    title = _QUESTIONS.get(answer.question, answer.question)
+    spec = intervals(marks, "part of the way to the end of the range", share=True, tooltip="tolerance")
+    words = "; ".join(f"{mark.factor} {mark.words}" for mark in marks)
+    return [Chart(f"tolerances-{answer.question}", spec, f"{title}: {words}", f"{title}.")]
 
 
-def _front(number: int, answer: Any) -> list[Chart]:
+def _front(answer: Any) -> list[Chart]:
     charts = []
-    objectives = list(answer.front[0].objectives) if answer.front else []
-    if len(objectives) >= 2:
-        across, up = objectives[:2]
-        points = sorted(answer.front, key=lambda point: point.objectives[across].value)
-        xs = [point.objectives[across].value for point in points]
-        ys = [point.objectives[up].value for point in points]
+    if answer.front and len(answer.front[0].objectives) > 1:
+        up, across = (objective.factor for objective in answer.front[0].objectives[:2])
+        points = sorted(answer.front, key=lambda point: point.objectives[1].value)
+        ys, xs = ([point.objectives[k].value for point in points] for k in (0, 1))
         charts.append(
             Chart(
-                f"front-{number}",
+                "front",
                 lines({"best found": (xs, ys)}, across, up, dots=True),
-                f"Front of {len(points)} points, {up} from {min(ys):.3g} to {max(ys):.3g} against {across} from "
-                f"{xs[0]:.3g} to {xs[-1]:.3g}",
+                f"Front of {len(points)} points: {up} from {min(ys):.3g} to {max(ys):.3g}, {across} from {xs[0]:.3g} "
+                f"to {xs[-1]:.3g}",
                 "None of these can be bettered in one without losing in the other.",
             )
         )
     if len(answer.hypervolume) > 1:
-        trials, volume = zip(*answer.hypervolume, strict=True)
+        trainings, volume = zip(*answer.hypervolume, strict=True)
         charts.append(
             Chart(
-                f"hypervolume-{number}",
-                lines({"hypervolume": (trials, volume)}, "trials", "hypervolume of the front"),
+                "hypervolume",
+                lines({"hypervolume": (trainings, volume)}, "trainings", "hypervolume of the front"),
                 f"Hypervolume of the front over the search: {volume[0]:.3g} at first, {volume[-1]:.3g} at the end",
-                "Where it still grows, more trials would better the front.",
+                "Where it still grows, more trainings would better the front.",
             )
         )
     return charts
