@@ -88,7 +88,7 @@ class Moments:
             variance = weights @ of.half_gap
             whole = spread
         else:
-            scale = self.rows.scale(noise)
+            scale = self.rows.scale(weights)
             variance = spread - scale * (weights @ self.noise_ab)
             total = total - scale[:, None] * (weights @ self.noise_step)
             whole = variance + noise

@@ -45,8 +45,12 @@ class Points:
     def noise(self) -> tuple[float, float]:
         """Variance of one training at fixed factors, and mean noise variance of a row's mean; NaN unmeasured."""
         everyone = np.full((1, len(self.y)), 1.0 / len(self.y))
-        s2 = self.rows.noise_variance(everyone)
-        return float(s2[0]), float(self.rows.scale(s2)[0] * self.rows.noise.mean())
+        return float(self.rows.noise_variance(everyone)[0]), float(self.row_noise().mean())
+
+    def row_noise(self) -> Array:
+        """(B, m) noise variance of each row's mean."""
+        everyone = np.full((1, len(self.y)), 1.0 / len(self.y))
+        return np.asarray(self.rows.scale(everyone)[0] * self.rows.noise)
 
     def influence(self, values: Array) -> Array:
         """What each block adds to the mean of ``values`` (B, m, ...) over all points: (B, ...)."""
@@ -58,8 +62,7 @@ class Points:
         centred = mean - mean.mean()
         spread, moved = centred**2, weights * blocks - 1.0
         if self.corrected:
-            s2, _ = self.noise()
-            spread = spread - self.rows.noise * (s2 if self.rows.pooled else 1.0)
+            spread = spread - self.row_noise()
         # The mean of a clustered sample has a variance of its own, by which the spread about it is too small.
         pull = self.influence(mean)
         own = float(np.sum(pull**2)) * blocks / (blocks - 1)
@@ -90,6 +93,7 @@ def read_points(
     confidence: float,
     metric: str,
     fits_means: bool,
+    trainings: int = 1,
     ranks: bool = True,
 ) -> Points:
     """The points, when they can be analysed.
@@ -99,6 +103,7 @@ def read_points(
         blocks: (n,) the base block of each row, all of one size; None for independent points.
         fits_means: whether the method does so: a study with independent seeds must then have replicated
             rows, and factors more than a few values.
+        trainings: so many replicates in a row share an array of cells.
         ranks: whether only the order of a factor's values matters; else x is scaled to [0, 1] by its distribution.
 
     Raises:
@@ -139,7 +144,7 @@ def read_points(
         names=tuple(factors),
         u=u[order].reshape(*shape, -1),
         y=y - origin,
-        rows=replicated(y - origin),
+        rows=replicated(y - origin, trainings),
         origin=origin,
         corrected=known,
     )

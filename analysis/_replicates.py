@@ -21,7 +21,10 @@ class Replicated:
         mean: (units, rows) mean over the replicates.
         noise: (units, rows) noise variance of that mean; relative to the pooled variance of one training when
             ``pooled``, which it is unless every row has two replicates or more.
-        s2_sum, s2_count: (units,) sum and number of the within-row variances.
+        s2_sum, s2_count: (units,) sum and number of the within-row variances: of single trainings, or of the means
+            over the trainings of an array where these are nested.
+        inner_sum, inner_count: (units,) what single trainings vary more than such means, and of how many rows;
+            0 where trainings are not nested.
     """
 
     mean: Array
@@ -30,24 +33,43 @@ class Replicated:
     s2_count: Array
     pooled: bool
     replicated_rows: int
+    inner_sum: Array
+    inner_count: Array
 
     def noise_variance(self, weights: Array) -> Array:
         """Variance of one training at fixed factors under each row of weights, NaN without replicates: (K,)."""
-        count = weights @ self.s2_count
+        return self._between(weights) + _ratio(weights @ self.inner_sum, weights @ self.inner_count, 0.0)
+
+    def _between(self, weights: Array) -> Array:
         # A resample may hold no replicated row when few units have one: its noise is then unknown, and a NaN
         # drops it with the resamples whose variance is not positive.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(count > 0.0, (weights @ self.s2_sum) / count, np.nan)
+        return _ratio(weights @ self.s2_sum, weights @ self.s2_count, np.nan)
 
-    def scale(self, noise_variance: Array) -> Array:
-        """What ``noise`` is multiplied with: (K,)."""
-        return noise_variance if self.pooled else np.ones_like(noise_variance)
+    def scale(self, weights: Array) -> Array:
+        """What ``noise`` is multiplied with under each row of weights: (K,)."""
+        return self._between(weights) if self.pooled else np.ones(len(weights))
 
 
-def replicated(y: Array) -> Replicated:
-    """Means and noise; y: (units, rows, R), NaN where a replicate was not run."""
+def _ratio(above: Array, below: Array, without: float) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(below > 0.0, above / below, without)
+
+
+def replicated(y: Array, trainings: int = 1) -> Replicated:
+    """Means and noise; y: (units, rows, R), NaN where a replicate was not run.
+
+    Where so many ``trainings`` in a row share an array of cells, they are not independent of each other. Arrays are:
+    the mean over an array's trainings is then what is replicated.
+    """
+    inner_sum, inner_count = np.zeros(len(y)), np.zeros(len(y))
+    if trainings > 1:
+        nested = by_array(y, trainings)
+        inner = within_variance(nested.reshape(len(y), -1, trainings))
+        inner_sum = np.nansum(inner, axis=1) * (1.0 - 1.0 / trainings)
+        inner_count = np.isfinite(inner).sum(axis=1).astype(np.float64)
+        y = array_means(y, trainings)
     count = np.isfinite(y).sum(axis=2)
-    s2 = within_variance(y, count)
+    s2 = within_variance(y)
     pooled = bool((count < 2).any())
     return Replicated(
         mean=np.nanmean(y, axis=2),
@@ -56,12 +78,39 @@ def replicated(y: Array) -> Replicated:
         s2_count=(count >= 2).sum(axis=1).astype(np.float64),
         pooled=pooled,
         replicated_rows=int((count >= 2).sum()),
+        inner_sum=inner_sum,
+        inner_count=inner_count,
     )
 
 
-def within_variance(y: Array, count: NDArray[np.int64]) -> Array:
-    """Sample variance over the replicates of each row, NaN where there is one; y: (units, rows, R)."""
-    centred = y - np.nanmean(y, axis=2, keepdims=True)
+def by_array(y: Array, trainings: int) -> Array:
+    """(units, rows, R) -> (units, rows, arrays, trainings), NaN where the last array has fewer."""
+    missing = -y.shape[2] % trainings
+    return np.pad(y, ((0, 0), (0, 0), (0, missing)), constant_values=np.nan).reshape(*y.shape[:2], -1, trainings)
+
+
+def array_means(y: Array, trainings: int) -> Array:
+    """Means over the trainings of each array, NaN where there is none: (units, rows, R) -> (units, rows, arrays)."""
+    if trainings == 1:
+        return y
+    nested = by_array(y, trainings)
+    return _ratio(np.nansum(nested, axis=3), np.isfinite(nested).sum(axis=3), np.nan)
+
+
+def ended_first(y: Array, trainings: int) -> Array:
+    """The outputs with what has a value before what has none, arrays kept together; y: (units, rows, R)."""
+    nested = by_array(y, trainings)
+    nested = np.take_along_axis(nested, np.argsort(np.isnan(nested), axis=3, kind="stable"), axis=3)
+    empty = np.isnan(nested).sum(axis=3)
+    nested = np.take_along_axis(nested, np.argsort(empty, axis=2, kind="stable")[..., None], axis=2)
+    return nested.reshape(*y.shape[:2], -1)
+
+
+def within_variance(y: Array) -> Array:
+    """Sample variance over the replicates of each row, NaN where there are none; y: (units, rows, R)."""
+    count = np.isfinite(y).sum(axis=2)
+    mean = _ratio(np.nansum(y, axis=2), count, np.nan)
+    centred = y - mean[:, :, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         s2: Array = np.where(count >= 2, np.nansum(centred**2, axis=2) / (count - 1), np.nan)
     return s2

@@ -98,6 +98,7 @@ def distance_indices(
         replicated_rows=points.rows.replicated_rows,
         confidence=confidence,
         resamples=resamples,
+        draws=mirrored,
     )
 
 

@@ -26,6 +26,7 @@ def delta_indices(
     *,
     blocks: NDArray[np.int64] | None = None,
     seeds: str = "independent",
+    trainings: int = 1,
     resamples: int = 300,
     confidence: float = 0.95,
     seed: int = 1,
@@ -46,7 +47,7 @@ def delta_indices(
     """
     points = read_points(
         x, y, factors, blocks=blocks, seeds=seeds, resamples=resamples, confidence=confidence, metric=metric,
-        fits_means=False,
+        fits_means=False, trainings=trainings,
     )  # fmt: skip
     known = np.isfinite(points.y)
     grid = np.linspace(points.y[known].min(), points.y[known].max(), _CELLS)

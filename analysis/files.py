@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 
 _NUMBERS = ("value", "low", "high", "floor", "confidence", "range_low", "range_high")
 
+_OTHERS = {"settled": pa.bool_(), "needs": pa.int64()}
+
 
 def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
     """Plain values; NaN is refused, since it is no JSON."""
@@ -21,8 +23,8 @@ def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None
 def write_parquet(
     path: str | os.PathLike[str], lines: Sequence[Mapping[str, Any]], metadata: Mapping[str, str]
 ) -> None:
-    """One row per line; numbers as float64, all else as text."""
-    kinds = [(name, pa.float64() if name in _NUMBERS else pa.string()) for name in lines[0]]
+    """One row per line; numbers as float64, all else as text but what is a count or a flag."""
+    kinds = [(name, pa.float64() if name in _NUMBERS else _OTHERS.get(name, pa.string())) for name in lines[0]]
     table = pa.Table.from_pylist(list(lines), schema=pa.schema(kinds).with_metadata(dict(metadata)))
     replace_file(Path(path), lambda beside: pq.write_table(table, beside))
 

@@ -34,6 +34,7 @@ def hdmr_indices(
     *,
     blocks: NDArray[np.int64] | None = None,
     seeds: str = "independent",
+    trainings: int = 1,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 1,
@@ -57,7 +58,7 @@ def hdmr_indices(
     """
     points = read_points(
         u, y, factors, blocks=blocks, seeds=seeds, resamples=resamples, confidence=confidence, metric=metric,
-        fits_means=True, ranks=False,
+        fits_means=True, ranks=False, trainings=trainings,
     )  # fmt: skip
     names = points.names
     weights = resampling_weights(len(points.y), resamples, seed)
@@ -111,6 +112,7 @@ def hdmr_indices(
         replicated_rows=points.rows.replicated_rows,
         confidence=confidence,
         resamples=resamples,
+        draws=total_draws,
     )
 
 
@@ -121,7 +123,7 @@ def _rest(points: Points, series: Series, weights: Array) -> tuple[float, Array]
     """
     squares = series.residual**2
     if points.corrected:
-        squares = squares - points.rows.noise * (points.noise()[0] if points.rows.pooled else 1.0)
+        squares = squares - points.row_noise()
     value = float(squares.mean() + series.variance.sum())
     return value, value + (weights * len(squares) - 1.0) @ points.influence(squares)
 

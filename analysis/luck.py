@@ -19,8 +19,9 @@ class LuckSplit:
     """Variance at fixed factors, by its two sources; shares of their sum, which is the luck of one training.
 
     Args:
-        array, training: shares of the noise variance, with intervals. noise_variance: of one training.
-        points: that were run in nested replicates.
+        array: what lies in which cells were made, as a share of the noise variance with its interval.
+        training: what lies in first weights, order of samples, pulses and reading noise.
+        noise_variance: of one training. points: that were run in nested replicates.
     """
 
     array: Index
@@ -45,16 +46,20 @@ class LuckSplit:
         }
 
 
-def split_luck(y: Array, *, resamples: int = 1000, confidence: float = 0.95, seed: int = 1) -> LuckSplit:
+def split_luck(
+    y: Array, *, block: int = 1, resamples: int = 1000, confidence: float = 0.95, seed: int = 1
+) -> LuckSplit:
     """How much of the noise comes from the array and how much from the training, by nested replicates.
 
     The design it needs: at each of some points of the ranges, A >= 2 arrays (device seeds), and on each array
     B >= 2 trainings (seeds of pulses, noise and data order). With mean squares within and between arrays,
     training variance = MS_within and array variance = (MS_between - MS_within) / B: the nested analysis of
-    variance. Both are unbiased, and the array's may come out negative. Intervals: bootstrap over points.
+    variance. Both are unbiased, and the array's may come out negative. Intervals: bootstrap over blocks of points.
+    A study has such replicates with ``trainings = B`` and ``replicates = A B`` in its [design].
 
     Args:
-        y: (points, A, B) float64, finite; 8 points or more, anywhere in the ranges.
+        y: (points, A, B) float64, finite; 8 blocks or more, anywhere in the ranges.
+        block: points in a row that belong together.
 
     Raises:
         AnalysisError: another shape, values that are not finite, or no noise at all.
@@ -65,7 +70,7 @@ def split_luck(y: Array, *, resamples: int = 1000, confidence: float = 0.95, see
     'Of the luck of a training, 89 % [88, '
     """
     y = np.asarray(y, dtype=np.float64)
-    if y.ndim != 3 or min(y.shape[1:]) < 2 or y.shape[0] < MIN_UNITS:
+    if y.ndim != 3 or min(y.shape[1:]) < 2 or y.shape[0] < MIN_UNITS * block:
         raise AnalysisError(
             f"y: shape {y.shape} must be (points, arrays, trainings), with {MIN_UNITS} points or more, two arrays "
             "and two trainings on each; repeat points with the device seed held and with it changed"
@@ -79,7 +84,8 @@ def split_luck(y: Array, *, resamples: int = 1000, confidence: float = 0.95, see
     sums = parts.mean(axis=0)
     if not sums.sum() > 0.0:
         raise AnalysisError("y: trainings at the same point do not differ, so there is no luck to split")
-    drawn = resampling_weights(len(y), resamples, seed) @ parts
+    blocks = parts.reshape(-1, block, 2).mean(axis=1)
+    drawn = resampling_weights(len(blocks), resamples, seed) @ blocks
     draws = drawn / drawn.sum(axis=1, keepdims=True)
     array, training = make_indices(["array", "training"], sums / sums.sum(), draws, confidence)
     return LuckSplit(array, training, float(sums.sum()), len(y))

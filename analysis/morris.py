@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from vcm_sweep.analysis._bootstrap import check_arguments, make_differences, make_indices, resampling_weights
-from vcm_sweep.analysis._replicates import Replicated, check_output, noise_remark, replicated, within_variance
+from vcm_sweep.analysis._replicates import (
+    Replicated,
+    array_means,
+    check_output,
+    noise_remark,
+    replicated,
+    within_variance,
+)
 from vcm_sweep.analysis._trajectories import at, read_steps
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.index import Index
@@ -27,6 +34,7 @@ def morris_effects(
     *,
     groups: Mapping[str, Sequence[str]] | None = None,
     seeds: str = "independent",
+    trainings: int = 1,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 1,
@@ -45,6 +53,7 @@ def morris_effects(
         u: (T, G + 1, D) float64 trajectories as SALib makes them, factors scaled to [0, 1] by their
             distribution. y: (T, G + 1, R) outputs, NaN where a replicate was not run, never in replicate 0.
         factors: D names. groups: factors by group, where a group's factors stepped together; G of them, else D.
+        trainings: so many replicates in a row share an array of cells.
         seeds: ``independent`` or ``common`` to a trajectory: nothing is subtracted then and there is no floor.
 
     Raises:
@@ -62,17 +71,17 @@ def morris_effects(
         raise AnalysisError(f"y: shape {y.shape} must be (trajectories, {len(names) + 1}, replicates) like u {u.shape}")
     check_output(y, metric, unit="trajectories", seeds=seeds)
     origin = float(y[:, :, 0].mean())
-    rows = replicated(y - origin)
+    rows = replicated(y - origin, trainings)
     corrected = seeds == "independent"
     effect = (at(rows.mean, before + 1) - at(rows.mean, before)) / step
     noise = (at(rows.noise, before + 1) + at(rows.noise, before)) / step**2 if corrected else np.zeros_like(effect)
 
-    level = _noise_by_level(y - origin, rows) if corrected else np.zeros_like(rows.mean)
+    level = _noise_by_level(array_means(y - origin, trainings), rows) if corrected else np.zeros_like(rows.mean)
     alike = (at(level, before + 1) + at(level, before)) / step**2
 
     def estimate(weights: Array) -> dict[str, Array]:
         squares, mu = weights @ effect**2, weights @ effect
-        one = rows.scale(rows.noise_variance(weights)) if corrected else np.ones(len(weights))
+        one = rows.scale(weights) if corrected else np.ones(len(weights))
         added = one[:, None] * (weights @ noise)
         spread = (squares - mu**2) * len(y) / (len(y) - 1)
         plain = weights @ np.abs(effect)
@@ -125,6 +134,7 @@ def morris_effects(
         replicated_rows=rows.replicated_rows,
         confidence=confidence,
         resamples=resamples,
+        draws=draws["mu_star"][known],
         groups={k: tuple(v) for k, v in (groups or {}).items()},
     )
 
@@ -163,7 +173,7 @@ def _noise_by_level(y: Array, rows: Replicated) -> Array:
     noise grows with the output. Fifths of the replicated rows, or fewer parts of at least 20, are between the two.
     """
     count = np.isfinite(y).sum(axis=2)
-    own = within_variance(y, count)
+    own = within_variance(y)
     known = np.isfinite(own)
     parts = max(1, min(5, int(known.sum()) // 20))
     edges = np.quantile(rows.mean[known], np.linspace(0.0, 1.0, parts + 1)[1:-1])
@@ -180,7 +190,7 @@ def _spread(rows: Replicated, weights: Array, corrected: bool) -> Array:
     spread = weights @ (rows.mean**2).sum(axis=1) / m - (weights @ rows.mean.sum(axis=1) / m) ** 2
     if not corrected:
         return np.asarray(spread)
-    return np.asarray(spread - rows.scale(rows.noise_variance(weights)) * (weights @ rows.noise.mean(axis=1)))
+    return np.asarray(spread - rows.scale(weights) * (weights @ rows.noise.mean(axis=1)))
 
 
 def _root(square: Array) -> Array:

@@ -28,6 +28,7 @@ def pawn_indices(
     blocks: NDArray[np.int64] | None = None,
     slices: int = 10,
     seeds: str = "independent",
+    trainings: int = 1,
     resamples: int = 300,
     confidence: float = 0.95,
     seed: int = 1,
@@ -50,7 +51,7 @@ def pawn_indices(
     """
     points = read_points(
         x, y, factors, blocks=blocks, seeds=seeds, resamples=resamples, confidence=confidence, metric=metric,
-        fits_means=False,
+        fits_means=False, trainings=trainings,
     )  # fmt: skip
     seen = np.unique(points.y[np.isfinite(points.y)])
     if seen.size > _CELLS:

@@ -27,6 +27,7 @@ def rbd_fast_indices(
     blocks: NDArray[np.int64] | None = None,
     harmonics: int = 10,
     seeds: str = "independent",
+    trainings: int = 1,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 1,
@@ -42,6 +43,7 @@ def rbd_fast_indices(
         x: (n, D) float64 factor values, any continuous distributions, independent of each other.
         y: (n, R) outputs, NaN where a replicate was not run, never in replicate 0.
         blocks: (n,) the base block of each row, all of one size; None for independent points.
+        trainings: so many replicates in a row share an array of cells.
         harmonics: of the series, M; shapes finer than that are missed.
         seeds: with ``common`` no noise is subtracted: shares of the variance of a row's mean, seeds included.
 
@@ -50,7 +52,7 @@ def rbd_fast_indices(
     """
     points = read_points(
         x, y, factors, blocks=blocks, seeds=seeds, resamples=resamples, confidence=confidence, metric=metric,
-        fits_means=True,
+        fits_means=True, trainings=trainings,
     )  # fmt: skip
     weights = resampling_weights(len(points.y), resamples, seed)
     variance, drawn = points.variance(weights)
@@ -83,6 +85,7 @@ def rbd_fast_indices(
         replicated_rows=points.rows.replicated_rows,
         confidence=confidence,
         resamples=resamples,
+        draws=draws,
     )
 
 

@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm_sweep.analysis.enough import HALF_WIDTH, enough, rank_stability
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.failures import Failures
 from vcm_sweep.analysis.files import write_json, write_parquet
 from vcm_sweep.analysis.index import Difference, Index
 from vcm_sweep.analysis.kinds import KINDS
+from vcm_sweep.analysis.luck import LuckSplit
+
+Array = NDArray[np.float64]
 
 # A share whose whole interval lies below this is called small. A convention, not a test.
 _SMALL = 0.05
@@ -39,6 +46,8 @@ class Sensitivity:
         unit: what the bootstrap draws, for example ``base blocks``. units: how many there are.
         replicated_rows: rows with two replicates or more.
         confidence: of every interval. resamples: of the bootstrap behind every interval.
+        draws: (K, D) the ranking indices of the resamples, which tell how stable their order is.
+        luck_split: how much of the luck lies in which array, where trainings were nested; else None.
         groups: the factors of each group, where groups were ranked.
         failures: trainings that failed, and what was done about them; None where nobody looked.
     """
@@ -62,6 +71,8 @@ class Sensitivity:
     replicated_rows: int
     confidence: float
     resamples: int
+    draws: Array = field(repr=False, compare=False)
+    luck_split: LuckSplit | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     failures: Failures | None = None
 
@@ -172,10 +183,19 @@ class Sensitivity:
 
     def notes(self) -> tuple[str, ...]:
         """What a reader must know about how noise and failures were treated, one sentence each."""
-        return self.remarks + (self.failures.sentences() if self.failures else ())
+        split = self.luck_split.sentences() if self.luck_split else ()
+        return self.remarks + split + (self.failures.sentences() if self.failures else ())
 
     def lines(self) -> list[dict[str, Any]]:
-        """One plain line per index, with method, metric, verdict and seeds policy; luck is a line of its own."""
+        """One plain line per index, with method, metric, verdict and seeds policy; luck is a line of its own.
+
+        Where luck is split, ``luck_array`` and ``luck_training`` are shares of it. ``settled`` and ``needs`` are those
+        of `enough`, for the indices that rank.
+        """
+        settled = {verdict.factor: verdict for verdict in enough(self)}
+        lucky = [("luck", self.luck)]
+        if self.luck_split:
+            lucky += [("luck_array", self.luck_split.array), ("luck_training", self.luck_split.training)]
         common = {"method": self.method, "metric": self.metric, "seeds": self.seeds, "confidence": self.confidence}
         named = [(kind, index) for kind, indices in self.indices.items() for index in indices]
         return [
@@ -189,8 +209,10 @@ class Sensitivity:
                 "high": index.high,
                 "floor": index.floor,
                 "verdict": self._verdict(index, kind) if kind in (self.kind, "second") else None,
+                "settled": settled[index.factor].settled if kind == self.kind else None,
+                "needs": settled[index.factor].needs if kind == self.kind else None,
             }
-            for kind, index in [*named, ("luck", self.luck)]
+            for kind, index in [*named, *lucky]
         ]
 
     def to_dict(self) -> dict[str, Any]:
@@ -202,6 +224,10 @@ class Sensitivity:
             "factors": list(self.factors),
             **{kind: [index.to_dict() for index in indices] for kind, indices in self.indices.items()},
             "luck": self.luck.to_dict(),
+            "luck_split": self.luck_split.to_dict() if self.luck_split else None,
+            "half_width": HALF_WIDTH,
+            "enough": {verdict.factor: verdict.to_dict() for verdict in enough(self)},
+            "rank_stability": rank_stability(self).to_dict(),
             "ranking": [index.factor for index in self.ranking()],
             "verdicts": {factor: self.verdict(factor) for factor in self.factors},
             "not_separated": [[pair.larger, pair.smaller] for pair in self.not_separated()],

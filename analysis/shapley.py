@@ -29,6 +29,7 @@ def shapley_effects(
     factors: Sequence[str],
     *,
     seeds: str = "independent",
+    trainings: int = 1,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 1,
@@ -44,6 +45,7 @@ def shapley_effects(
     Args:
         x: (T, D + 1, D) float64 trajectories of SALib.sample.shapley. y: (T, D + 1, R) outputs, NaN where a
             replicate was not run, never in replicate 0.
+        trainings: so many replicates in a row share an array of cells.
         seeds: ``independent``, or ``common`` to a trajectory: nothing is subtracted then, and effects are per seed.
 
     Raises:
@@ -57,7 +59,7 @@ def shapley_effects(
         raise AnalysisError(f"y: shape {y.shape} must be (trajectories, {len(names) + 1}, replicates) like x {x.shape}")
     check_output(y, metric, unit="trajectories", seeds=seeds)
     origin = float(y[:, :, 0].mean())
-    rows = replicated(y - origin)
+    rows = replicated(y - origin, trainings)
     corrected = seeds == "independent"
     if corrected:
         parts = _contributions(rows.mean, before)
@@ -70,7 +72,7 @@ def shapley_effects(
 
     def estimate(weights: Array) -> tuple[Array, Array, Array]:
         s2 = rows.noise_variance(weights)
-        one = rows.scale(s2) if corrected else np.ones_like(s2)
+        one = rows.scale(weights) if corrected else np.ones_like(s2)
         effects = weights @ parts - one[:, None] * (weights @ noise)
         return effects, effects.sum(axis=1), s2
 
@@ -106,6 +108,7 @@ def shapley_effects(
         replicated_rows=rows.replicated_rows,
         confidence=confidence,
         resamples=resamples,
+        draws=draws,
     )
 
 

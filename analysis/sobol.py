@@ -31,6 +31,7 @@ def sobol_indices(
     factors: Sequence[str],
     *,
     seeds: str = "independent",
+    trainings: int = 1,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 1,
@@ -52,6 +53,7 @@ def sobol_indices(
             where a replicate was not run, never in replicate 0.
         factors: D names, of groups where AB_i exchanged a whole group's columns.
         seeds: ``independent`` or ``common``, as the study ran.
+        trainings: so many replicates in a row share an array of cells (`LuckSplit`).
         resamples: of the bootstrap. confidence: of the intervals. seed: of the bootstrap's own draws.
         metric: what ``y`` is, for messages. groups: the factors in each group, for the reader.
 
@@ -74,7 +76,7 @@ def sobol_indices(
     check_output(blocks, metric, seeds=seeds)
     # The estimators do not depend on the origin; a common one keeps the sums of squares accurate.
     origin = float(blocks[:, :, 0].mean())
-    rows = replicated(blocks - origin)
+    rows = replicated(blocks - origin, trainings)
     corrected = seeds == "independent"
     moments = (independent_moments if corrected else common_moments)(blocks - origin, rows, len(names))
 
@@ -82,8 +84,8 @@ def sobol_indices(
     point = moments.estimate(np.full((1, base), 1.0 / base))
     if not point.variance[0] > 0.0:
         raise AnalysisError(noise_sentence(metric, float(point.variance[0]), corrected=corrected))
-    draws = moments.estimate(resampling_weights(base, resamples, seed))
-    draws = draws.where(usable(draws.variance, confidence, metric))
+    drawn = moments.estimate(resampling_weights(base, resamples, seed))
+    draws = drawn.where(usable(drawn.variance, confidence, metric))
     indices = _indices(names, point, draws, confidence)
     return Sensitivity(
         method="sobol",
@@ -105,6 +107,7 @@ def sobol_indices(
         replicated_rows=rows.replicated_rows,
         confidence=confidence,
         resamples=resamples,
+        draws=draws.total,
         groups={name: tuple(members) for name, members in (groups or {}).items()},
     )
 

@@ -1,7 +1,7 @@
 """A study's records analysed by a method, or the one sentence that says what is missing."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm_sweep.analysis._points import check_varied
+from vcm_sweep.analysis._replicates import ended_first
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.failures import POLICIES, Failures, count_kinds, drop_blocks, fill_worst
+from vcm_sweep.analysis.luck import LuckSplit, split_luck
 from vcm_sweep.analysis.metrics import Output, read_output
 from vcm_sweep.analysis.result import Sensitivity
 from vcm_sweep.analysis.source import ResultsSource
@@ -51,6 +53,61 @@ def analyze(
     Raises:
         AnalysisError: records are missing or failed, a factor never varied, or the method refuses them.
     """
+    prepared = prepare(results, metric, method=method, policy=policy)
+    options: dict[str, Any] = {} if resamples is None else {"resamples": resamples}
+    options |= {"confidence": confidence, "seed": seed}
+    result = prepared.indices(**options)
+    split, why = _split(prepared, options)
+    result = replace(result, luck_split=split, remarks=(*result.remarks, *why))
+    output, failures = prepared.output, prepared.failures
+    if failures.failed and not metric.startswith("p_"):
+        try:
+            failed = np.where(output.status == "", np.nan, output.status != "ok").astype(np.float64)
+            of = replace(prepared, metric="p_failed", y=failed, method=prepared.layout, x=prepared.everywhere)
+            failures = replace(failures, sensitivity=of.indices(**options))
+        except AnalysisError as error:
+            failures = replace(failures, why=str(error))
+    return replace(result, failures=failures)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study's outputs, ready for a method.
+
+    Args:
+        method: what analyses them. layout: the design that laid them out.
+        x: (units, rows, D) points of the units that are kept; ``everywhere``: of all.
+        y: (units, rows, R) their outputs by the policy.
+    """
+
+    results: ResultsSource
+    metric: str
+    method: str
+    layout: str
+    x: Array
+    everywhere: Array
+    y: Array
+    output: Output
+    failures: Failures
+
+    @property
+    def units(self) -> int:
+        """Base blocks or trajectories."""
+        return len(self.y)
+
+    @property
+    def trainings(self) -> int:
+        """Replicates in a row that share an array."""
+        return _trainings(self.results)
+
+    def indices(self, first: int | None = None, **options: Any) -> Sensitivity:
+        """The indices from the first so many units, or all."""
+        given = {"metric": self.metric, "trainings": self.trainings, **options}
+        return _METHODS[self.method](self.results, self.x[:first], self.y[:first], given)
+
+
+def prepare(results: ResultsSource, metric: str, *, method: str = "", policy: str = "fail") -> Prepared:
+    """The study's outputs as a method wants them; arguments and errors as for `analyze`."""
     layout = getattr(results.study.design, "method", "sobol")
     method = method or layout
     if method not in METHODS:
@@ -66,21 +123,24 @@ def analyze(
     points = np.asarray(results.points(), dtype=np.float64)
     check_varied(points, [factor.name for factor in results.study.factors])
     blocks = points.reshape(*output.y.shape[:2], -1)
-
-    drawn = {} if resamples is None else {"resamples": resamples}
-
-    def indices(x: Array, y: Array, of: str, by: str) -> Sensitivity:
-        return _METHODS[by](results, x, y, {"metric": of, **drawn, "confidence": confidence, "seed": seed})
-
     y, keep, failures = _by_policy(results, output, policy, _UNITS[layout])
-    result = indices(blocks[keep], y, metric, method)
-    if failures.failed and not metric.startswith("p_"):
-        try:
-            failed = np.where(output.status == "", np.nan, output.status != "ok").astype(np.float64)
-            failures = replace(failures, sensitivity=indices(blocks, failed, "p_failed", layout))
-        except AnalysisError as error:
-            failures = replace(failures, why=str(error))
-    return replace(result, failures=failures)
+    return Prepared(results, metric, method, layout, blocks[keep], blocks, y, output, failures)
+
+
+def _split(prepared: Prepared, options: dict[str, Any]) -> tuple[LuckSplit | None, tuple[str, ...]]:
+    """Luck by its two sources where trainings are nested; or why that is not known."""
+    trainings = prepared.trainings
+    if trainings == 1:
+        return None, ()
+    # An extra run of some rows is no array with two trainings.
+    arrays = prepared.y.shape[2] // trainings
+    whole = prepared.y[:, :, : arrays * trainings]
+    whole = whole[np.isfinite(whole).all(axis=(1, 2))]
+    try:
+        nested = whole.reshape(-1, arrays, trainings)
+        return split_luck(nested, block=prepared.y.shape[1], **options), ()
+    except AnalysisError as error:
+        return None, (f"Luck is not split into array and training ({error}).",)
 
 
 def _by_policy(
@@ -99,6 +159,8 @@ def _by_policy(
         return output.y, everyone, failures
     if output.given or policy == "drop-block":
         y, keep = drop_blocks(output.y)
+        if _trainings(results) > 1:
+            y = ended_first(output.y[keep], _trainings(results))
         if not keep.any():
             raise AnalysisError(
                 f"{output.metric}: every one of {len(keep)} {unit} holds a point without a value, so drop-block leaves "
@@ -169,12 +231,18 @@ def _scaled(results: ResultsSource, x: Array) -> Array:
     return u
 
 
+def _trainings(results: ResultsSource) -> int:
+    return int(getattr(results.study.design, "trainings", 1))
+
+
 def _ranked(results: ResultsSource) -> tuple[list[str], dict[str, tuple[str, ...]] | None]:
     """Names of what the design exchanges at a time, and the groups where it has any."""
-    groups = getattr(results.study.design, "groups", None)
-    if groups:
-        return list(groups), {name: tuple(members) for name, members in groups.items()}
-    return [factor.name for factor in results.study.factors], None
+    names = [factor.name for factor in results.study.factors]
+    design: Any = results.study.design
+    if getattr(design, "groups", None):
+        groups: dict[str, tuple[str, ...]] = design.grouped(names)
+        return list(groups), groups
+    return names, None
 
 
 _METHODS: dict[str, Callable[[ResultsSource, Array, Array, dict[str, Any]], Sensitivity]] = {

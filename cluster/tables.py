@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 
 from vcm_sweep.analysis import Comparison, Index, Sensitivity
+from vcm_sweep.analysis.enough import enough, rank_stability
+from vcm_sweep.analysis.kinds import KINDS
 
 # What stands beside the index that ranks, where the method has it.
 _BESIDE = {"sobol": "first", "hdmr": "first", "morris": "sigma"}
@@ -16,16 +18,27 @@ def index_table(result: Sensitivity) -> str:
     kinds = [result.kind, *([_BESIDE[result.method]] if result.method in _BESIDE else [])]
     beside = [{index.factor: index for index in result[kind]} for kind in kinds]
     interval = f"{100 * result.confidence:g} % interval"
-    rows = [["factor", *(word for kind in kinds for word in (kind, interval)), "verdict"]]
+    settled = {verdict.factor: verdict.words() for verdict in enough(result)}
+    rows = [["factor", *(word for kind in kinds for word in (kind, interval)), "verdict", "known well enough?"]]
     for index in result.ranking():
         own = [cell for found in beside for cell in _cells(found[index.factor])]
-        rows.append([index.factor, *own, result.verdict(index.factor)])
-    rows.append(["luck", *_cells(result.luck), *[""] * (len(rows[0]) - 4), "share of the variance of one training"])
+        rows.append([index.factor, *own, result.verdict(index.factor), settled[index.factor]])
+    empty = [""] * (len(rows[0]) - 5)
+    rows.append(["luck", *_cells(result.luck), *empty, "share of the variance of one training", ""])
+    if split := result.luck_split:
+        rows.append(["  which array", *_cells(split.array), *empty, "share of the luck", ""])
+        rows.append(["  which training", *_cells(split.training), *empty, "share of the luck", ""])
     tables = [_aligned(rows)]
     if pairs := result.interactions()[:_PAIRS]:
         lines = [["interaction", "second", interval], *([pair.name, *_cells(pair)] for pair in pairs)]
         tables.append(_aligned(lines))
-    return "\n\n".join([*tables, "\n".join(result.notes())])
+    narrow = f"Known well enough: to +-{_narrow(result)}, half of the interval. {rank_stability(result).words()}"
+    return "\n\n".join([*tables, "\n".join([narrow, *result.notes()])])
+
+
+def _narrow(result: Sensitivity) -> str:
+    goal = enough(result)[0].goal
+    return f"{100 * goal:g} points" if KINDS[result.kind].share else f"{goal:.2g}"
 
 
 def comparison_table(found: Comparison) -> str:

@@ -12,6 +12,7 @@ _EXPORTS = {
     "InProcessExecutor": "executor",
     "MorrisDesign": "design",
     "Results": "results",
+    "ShapleyDesign": "design",
     "SobolDesign": "design",
     "Store": "store",
     "StoreError": "errors",

@@ -30,6 +30,7 @@ class Design(ABC):
     Attributes:
         method: name in the study file.
         study: whose design it is.
+        groups: what is ranked, with its factors: G groups, or each of the D factors by itself.
         points: (rows, D) float64, values of the factors in their units.
         block: rows that belong together; an analysis loses them all where one is missing.
     """
@@ -39,6 +40,7 @@ class Design(ABC):
     def __init__(self, study: "Study") -> None:
         self.study = study
         self.dimension = len(study.factors)
+        self.groups = study.design.grouped([factor.name for factor in study.factors])
         self.points = self._sample()
         # Workers run in another folder.
         self._start = str(Path(study.network.start).resolve()) if study.network.start else ""
@@ -117,8 +119,11 @@ class Design(ABC):
         study = self.study
         factors = {f.name: float(v) for f, v in zip(study.factors, self.points[point], strict=True)}
         inputs = study.inputs(factors)
-        seed = trial_seed(study.seed, replicate, self._shared(point, inputs))
-        return Trial(point, replicate, factors, inputs, seed, study.run.deadline_s, self._start)
+        shared = self._shared(point, inputs)
+        seed = trial_seed(study.seed, replicate, shared)
+        training = replicate % study.design.trainings
+        array_seed = trial_seed(study.seed, replicate - training, shared) if training else None
+        return Trial(point, replicate, factors, inputs, seed, study.run.deadline_s, self._start, array_seed)
 
     def trials(self, numbers: Iterable[int] | None = None) -> Iterator[Trial]:
         """Trials by their numbers, made one by one; all of them by default."""
@@ -137,7 +142,9 @@ class Design(ABC):
     def _problem(self) -> dict[str, Any]:
         """The factors as SALib wants them."""
         factors = self.study.factors
-        return {
+        of = {name: group for group, members in self.groups.items() for name in members}
+        grouped = {"groups": [of[factor.name] for factor in factors]} if self.study.design.groups else {}
+        return grouped | {
             "num_vars": len(factors),
             "names": [factor.name for factor in factors],
             "bounds": [[factor.low, factor.high] for factor in factors],
@@ -146,31 +153,43 @@ class Design(ABC):
 
 
 class SobolDesign(Design):
-    """Saltelli's A, B, AB_i rows on scrambled Sobol points, first and total order.
+    """Saltelli's A, B, AB_g rows on scrambled Sobol points; for second order the BA_g rows too.
 
-    Base block b has the rows b (D + 2) + k: k = 0 is A, 1..D are AB_1..AB_D, D + 1 is B.
+    With G factors or groups, base block b has the rows b (G + 2) + k: k = 0 is A, 1..G are AB_1..AB_G, G + 1 is B.
+    For second order they are b (2 G + 2) + k: B is the last one, and G + 1..2 G are BA_1..BA_G.
     """
 
     method = "sobol"
 
     @property
     def block(self) -> int:
-        """D + 2."""
-        return self.dimension + 2
+        """G + 2, or 2 G + 2."""
+        return (2 if self.study.design.second_order else 1) * len(self.groups) + 2
 
     def _sample(self) -> NDArray[np.float64]:
         from SALib.sample import sobol
 
+        spec = self.study.design
         # SALib treats a seed of 0 as none.
         seed = self.study.seed + 1
-        sample = sobol.sample(self._problem(), self.study.design.n, calc_second_order=False, scramble=True, seed=seed)
+        sample = sobol.sample(
+            self._problem(), spec.n, calc_second_order=spec.second_order, scramble=True, seed=seed
+        )  # fmt: skip
         return np.asarray(sample, dtype=np.float64)
+
+    def _shared(self, point: int, inputs: dict[str, Any]) -> Any:
+        exchanged = len(self.groups) < point % self.block < self.block - 1
+        # Of two groups, B with the first one's columns from A is A with the second one's from B. These are two rows:
+        # with one record the other would be missing for ever, and their noise is to be independent.
+        if exchanged and len(self.groups) == 2 and self.study.design.seeds == "independent":
+            return {"inputs": inputs, "row": "BA"}
+        return super()._shared(point, inputs)
 
 
 class MorrisDesign(Design):
-    """Morris' trajectories on a grid of levels; each row changes one factor of the row before it.
+    """Morris' trajectories on a grid of levels; each row changes one factor, or group, of the row before it.
 
-    Trajectory t has the rows t (D + 1) + k. On a coarse grid two trajectories may meet in a point: those are two
+    Trajectory t has the rows t (G + 1) + k. On a coarse grid two trajectories may meet in a point: those are two
     trainings, with seeds of their own, since each step of a trajectory is to have luck of its own.
     """
 
@@ -178,8 +197,8 @@ class MorrisDesign(Design):
 
     @property
     def block(self) -> int:
-        """D + 1."""
-        return self.dimension + 1
+        """G + 1."""
+        return len(self.groups) + 1
 
     def _sample(self) -> NDArray[np.float64]:
         from SALib.sample import morris
@@ -196,7 +215,29 @@ class MorrisDesign(Design):
         return super()._shared(point, inputs)
 
 
-_DESIGNS: dict[str, type[Design]] = {made.method: made for made in (SobolDesign, MorrisDesign)}
+class ShapleyDesign(Design):
+    """Goda's trajectories from one random point to another, one factor at a time in random order.
+
+    Trajectory t has the rows t (D + 1) + k.
+    """
+
+    method = "shapley"
+
+    @property
+    def block(self) -> int:
+        """D + 1."""
+        return self.dimension + 1
+
+    def _sample(self) -> NDArray[np.float64]:
+        from SALib.sample import shapley
+
+        # Drawn one by one: n at a time do not begin with fewer of them.
+        rng, problem = np.random.default_rng(self.study.seed + 1), self._problem()
+        drawn = [shapley.sample(problem, 1, seed=rng) for _ in range(self.study.design.n)]
+        return np.concatenate(drawn).astype(np.float64)
+
+
+_DESIGNS: dict[str, type[Design]] = {made.method: made for made in (SobolDesign, MorrisDesign, ShapleyDesign)}
 
 
 def build_design(study: "Study") -> Design:

@@ -2,16 +2,17 @@
 
 import dataclasses
 import difflib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from .data import DATA_SETS, is_own
 from .errors import StudyError
-from .fields import Fields
+from .fields import Fields, brief
 from .network import ACTIVATIONS, PRESETS
 
 SEED_POLICIES = ("independent", "common")
-METHODS = ("sobol", "morris")
+METHODS = ("sobol", "morris", "shapley")
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,10 @@ class NetworkSpec:
     def plain(self) -> dict[str, Any]:
         """The canonical table, plain JSON types."""
         table: dict[str, Any] = {}
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.default is dataclasses.MISSING or value != field.default:
-                table[field.name] = list(value) if isinstance(value, tuple) else value
+        for own in dataclasses.fields(self):
+            value = getattr(self, own.name)
+            if own.default is dataclasses.MISSING or value != own.default:
+                table[own.name] = list(value) if isinstance(value, tuple) else value
         return table
 
 
@@ -113,8 +114,11 @@ class DesignSpec:
     """Which points are run, how often, and how seeds are shared.
 
     Attributes:
-        method: "sobol" or "morris". n: base points, or trajectories. levels: of Morris' grid.
+        method: "sobol", "morris" or "shapley". n: base points, or trajectories. levels: of Morris' grid.
+        second_order: whether Sobol's rows tell the interaction of every pair.
+        groups: factors by group, where several are to move together; a factor in none is ranked by itself.
         replicates: runs of every point. replicate_rows: points that are run once more.
+        trainings: so many replicates in a row are trainings of one array of cells; 1: each has an array of its own.
         seeds: "independent" or "common", see docs/statistics.md.
     """
 
@@ -124,6 +128,9 @@ class DesignSpec:
     replicate_rows: int
     seeds: str
     levels: int = 4
+    second_order: bool = False
+    trainings: int = 1
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def from_table(cls, table: Any) -> "DesignSpec":
@@ -137,22 +144,86 @@ class DesignSpec:
             replicate_rows=fields.integer("replicate_rows", 0, 1 << 30, 0),
             seeds=fields.choice("seeds", SEED_POLICIES, "independent"),
             levels=fields.integer("levels", 2, 100, 4) if method == "morris" else 4,
+            second_order=fields.flag("second_order", False),
+            trainings=fields.integer("trainings", 1, 1000, 1),
+            groups=_groups(fields.table("groups")) if "groups" in fields.given else {},
         )
         fields.finish()
-        if spec.levels % 2:
-            raise StudyError(f"[design] levels = {spec.levels} must be even: {spec.levels + 1}?")
-        if method == "sobol" and spec.n & (spec.n - 1):
-            raise StudyError(
-                f"[design] n = {spec.n} must be a power of 2, as Sobol points need: {1 << spec.n.bit_length()}?"
-            )
+        spec._check()
         return spec
 
+    def _check(self) -> None:
+        """Fields against each other."""
+        if self.levels % 2:
+            raise StudyError(f"[design] levels = {self.levels} must be even: {self.levels + 1}?")
+        if self.method == "sobol" and self.n & (self.n - 1):
+            raise StudyError(
+                f"[design] n = {self.n} must be a power of 2, as Sobol points need: {1 << self.n.bit_length()}?"
+            )
+        if self.second_order and self.method != "sobol":
+            raise StudyError(
+                f"[design] second_order = true is for method = 'sobol', and this is {self.method!r}: leave it out"
+            )
+        if self.groups and self.method == "shapley":
+            raise StudyError("[design] groups are for method = 'sobol' or 'morris': a Shapley effect is of one factor")
+        if self.trainings > 1 and (self.replicates % self.trainings or self.replicates < 2 * self.trainings):
+            least = self.trainings * max(2, -(-self.replicates // self.trainings))
+            raise StudyError(
+                f"[design] replicates = {self.replicates} must be arrays times trainings = {self.trainings}, with two "
+                f"arrays or more: {least}?"
+            )
+
+    def grouped(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """What is ranked, with its factors: groups, and by themselves the factors in none; in the order of ``names``.
+
+        Raises:
+            StudyError: a group names what is no factor, or there is nothing to compare.
+
+        >>> DesignSpec("sobol", 8, 1, 0, "independent", groups={"size": ("r", "l")}).grouped(["l", "T_0", "r"])
+        {'size': ('l', 'r'), 'T_0': ('T_0',)}
+        """
+        of = {name: group for group, members in self.groups.items() for name in members}
+        for name, group in of.items():
+            if name not in names:
+                near = difflib.get_close_matches(name, names, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"factors: {', '.join(names)}"
+                raise StudyError(f"[design.groups] {group} = {name!r} is no factor of the study; {hint}")
+        found: dict[str, tuple[str, ...]] = {}
+        for name in names:
+            group = of.get(name, name)
+            if name not in of and name in self.groups:
+                raise StudyError(
+                    f"[design.groups] {name} is the name of a factor that is in no group: rename the group"
+                )
+            found[group] = (*found.get(group, ()), name)
+        if len(found) < 2:
+            raise StudyError(
+                f"[design.groups] {next(iter(found))} holds every factor: leave one out, or make two groups to compare"
+            )
+        return found
+
     def plain(self) -> dict[str, Any]:
-        """The canonical table; levels only where the method has them, since it came later."""
-        table = dict(vars(self))
+        """The canonical table; what came later only where it is said, so that older studies keep their folders."""
+        table = dict(vars(self)) | {"groups": {name: list(members) for name, members in self.groups.items()}}
         if self.method != "morris":
             del table["levels"]
+        for name, default in (("second_order", False), ("trainings", 1), ("groups", {})):
+            if table[name] == default:
+                del table[name]
         return table
+
+
+def _groups(table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Factors by group, none in two."""
+    seen: dict[str, str] = {}
+    for group, members in table.items():
+        if not isinstance(members, list) or not members or not all(isinstance(name, str) for name in members):
+            raise StudyError(f"[design.groups] {group} = {brief(members)} must be a list of factor names")
+        for name in members:
+            if name in seen:
+                raise StudyError(f"[design.groups] {name!r} is in {seen[name]} and in {group}: keep one")
+            seen[name] = group
+    return {group: tuple(members) for group, members in table.items()}
 
 
 @dataclass(frozen=True)

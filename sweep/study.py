@@ -103,6 +103,7 @@ class Study:
         _check_kinds(device, factors)
         device = _written_out(device, factors)
         design = DesignSpec.from_table(fields.table("design"))
+        design.grouped([factor.name for factor in factors])
         run = RunSpec.from_table(fields.table("run"))
         fields.finish(also=("factor",))
         study = cls(name, seed, network, device, factors, design, run, text, frozen)

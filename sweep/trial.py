@@ -24,6 +24,7 @@ class Trial:
         seed: 63 bits; the named streams are its children.
         deadline_s: wall time that the trial may take, as its share of its pack's; no part of the key.
         start: absolute path of the first weights, "" without; the key holds their digest, not their place.
+        array_seed: seed of the trial whose array of cells is trained once more; None for an array of its own.
     """
 
     point: int
@@ -33,17 +34,21 @@ class Trial:
     seed: int
     deadline_s: float = 3600.0
     start: str = ""
+    array_seed: int | None = None
 
     @property
     def key(self) -> str:
         """32 hex digits: equal keys are equal work with equal results."""
         content = {"inputs": self.inputs, "seed": self.seed, "model_version": MODEL_VERSION}
+        if self.array_seed is not None:
+            content["array_seed"] = self.array_seed
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
     @property
     def seeds(self) -> TrialSeeds:
         """The named random streams."""
-        return children(self.seed)
+        own = children(self.seed)
+        return own if self.array_seed is None else own._replace(device=children(self.array_seed).device)
 
 
 @dataclass(frozen=True)

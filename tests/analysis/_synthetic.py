@@ -104,6 +104,10 @@ class SyntheticDesign:
     seeds: str = "independent"
     method: str = "sobol"
     groups: Mapping[str, Sequence[str]] | None = None
+    trainings: int = 1
+
+    def grouped(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        return {name: tuple(members) for name, members in (self.groups or {}).items()}
 
 
 @dataclass(frozen=True)

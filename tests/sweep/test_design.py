@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vcm_sweep.sweep import Design, SobolDesign, Study, StudyError, build_design
+from vcm_sweep.sweep import Design, SobolDesign, Study, StudyError, build_design, train
 
 TEXT = """
 [study]
@@ -121,7 +121,7 @@ def test_levels_are_for_morris_and_even() -> None:
     for design, words in (
         ('method = "morris"\nlevels = 5\nn = 16', "levels = 5 must be even: 6"),
         ("levels = 4\nn = 16", "unknown key 'levels'"),
-        ('method = "moris"\nn = 16', "'moris' must be one of 'sobol', 'morris'"),
+        ('method = "moris"\nn = 16', "'moris' must be one of 'sobol', 'morris', 'shapley'"),
     ):
         with pytest.raises(StudyError, match=words):
             any_design(("n = 16", design))
@@ -133,7 +133,144 @@ def test_a_sobol_study_is_what_it_was_before_there_were_others() -> None:
     assert spec == {"method": "sobol", "n": 16, "replicates": 1, "replicate_rows": 0, "seeds": "independent"}
 
 
-@pytest.mark.parametrize("more", [("n = 16", "n = 16\nreplicates = 2\nreplicate_rows = 20"), MORRIS])
+SHAPLEY = ("n = 16", 'n = 16\nmethod = "shapley"')
+GROUPS = '[design.groups]\nspread = ["read.noise.sigma", "r.d2d.sigma"]\n'
+KINDS = {
+    "sobol": "",
+    "second order": "second_order = true\n",
+    "groups": GROUPS,
+    "second order of groups": f"second_order = true\n{GROUPS}",
+    "morris": 'method = "morris"\n',
+    "morris of groups": f'method = "morris"\n{GROUPS}',
+    "shapley": 'method = "shapley"\n',
+    "nested": "trainings = 2\n",
+}
+ROWS = {"sobol": 5, "second order": 8, "groups": 4, "second order of groups": 6, "morris": 4, "morris of groups": 3}
+
+
+def of_kind(kind: str, n: int = 16, replicates: int = 4, rows: int = 0) -> Design:
+    said = f"n = {n}\nreplicates = {replicates}\nreplicate_rows = {rows}\n{KINDS[kind]}"
+    return any_design(("n = 16\n", said))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_longer_design_of_any_kind_begins_with_the_shorter_one(kind: str) -> None:
+    small, large = of_kind(kind), of_kind(kind, n=64, replicates=6)
+    assert small.block == ROWS.get(kind, 4 if kind == "shapley" else 5)
+    assert np.array_equal(large.points[: len(small.points)], small.points)
+    held = {(t.point, t.replicate): t.key for t in large.trials()}
+    assert len(set(held.values())) == len(held) == len(large) == 64 * small.block * 6
+    assert {(t.point, t.replicate): t.key for t in small.trials()}.items() <= held.items()
+    # What is repeated once more is the next replicate of a design with more of them.
+    once_more = {(t.point, t.replicate): t.key for t in of_kind(kind, rows=24).trials()}
+    assert len(once_more) == len(small) + 24
+    assert once_more.items() <= held.items()
+
+
+@pytest.mark.parametrize("kind", ["second order", "groups", "second order of groups"])
+def test_each_row_exchanges_the_columns_that_its_place_says(kind: str) -> None:
+    d = of_kind(kind)
+    columns = [[0, 2], [1]] if "groups" in kind else [[0], [1], [2]]
+    assert list(d.groups) == (
+        ["spread", "mismatch.global.mean"] if "groups" in kind else [f.name for f in d.study.factors]
+    )
+    blocks = d.points.reshape(16, -1, 3)
+    a, b = blocks[:, 0], blocks[:, -1]
+    rows = [(a, b, group) for group in columns]
+    rows += [(b, a, group) for group in columns] if "second" in kind else []
+    assert blocks.shape[1] == len(rows) + 2
+    for row, (start, other, group) in enumerate(rows, 1):
+        expected = start.copy()
+        expected[:, group] = other[:, group]
+        assert np.array_equal(blocks[:, row], expected), row
+
+
+def test_two_rows_of_two_groups_that_meet_are_two_trainings() -> None:
+    d = of_kind("second order of groups", replicates=1)
+    blocks = d.points.reshape(16, 6, 3)
+    # AB of the first group is BA of the second.
+    assert np.array_equal(blocks[:, 1], blocks[:, 4])
+    assert len({t.key for t in d.trials()}) == len(d)
+
+
+def test_second_order_takes_over_what_a_first_order_study_has_done() -> None:
+    first, second = ({t.key for t in of_kind(kind, replicates=1).trials()} for kind in ("sobol", "second order"))
+    assert first < second
+
+
+def test_shapley_trajectories_lead_from_one_point_to_another() -> None:
+    d = any_design(SHAPLEY)
+    scaled = d.scaled().reshape(16, 4, 3)
+    assert scaled.min() >= 0.0
+    assert scaled.max() <= 1.0
+    assert np.array_equal((np.diff(scaled, axis=1) != 0).sum(axis=2), np.ones((16, 3)))
+    orders = {tuple(np.argmax(np.diff(one, axis=0) != 0, axis=1)) for one in scaled}
+    assert len(orders) > 3, "factors change in random order"
+    assert abs(np.log10(d.points[:, 2]).mean() + 2) < 0.3
+
+
+def test_trainings_of_one_array_share_its_seed_and_nothing_else() -> None:
+    d = of_kind("nested", rows=20)
+    of_point = [d.trial(7, replicate).seeds for replicate in range(5)]
+    assert [of_point[0].device == seeds.device for seeds in of_point] == [True, True, False, False, False]
+    assert of_point[2].device == of_point[3].device != of_point[4].device
+    for name in ("pulses", "io", "init", "data_order"):
+        assert len({getattr(seeds, name) for seeds in of_point}) == 5, name
+    # The first training of each array is what it was without nesting: its record is taken over.
+    plain = {t.key for t in of_kind("sobol", rows=20).trials()}
+    nested = list(d.trials())
+    assert {t.key for t in nested if t.replicate % 2 == 0} < plain
+    assert not {t.key for t in nested if t.replicate % 2} & plain
+
+
+def test_trainings_of_one_array_are_made_of_the_same_cells() -> None:
+    """Real trainings: the asymmetry is that of the cells as they were made."""
+    text = TEXT.replace("n = 16\n", "n = 2\nreplicates = 4\ntrainings = 2\n").replace(
+        "epochs = 1\n", "epochs = 1\ntrain_samples = 64\ntest_samples = 32\n"
+    )
+    d = build_design(Study.from_text(text))
+    records = train([d.trial(1, replicate) for replicate in range(4)])
+    assert [record.status for record in records] == ["ok"] * 4
+    made = [record.asymmetry_sd for record in records]
+    assert made[0] == made[1]
+    assert made[2] == made[3] != made[0]
+    assert len({record.loss for record in records}) == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ('method = "morris"\nsecond_order = true', "second_order = true is for method = 'sobol', and this is 'morris'"),
+        ("second_order = 1", "second_order = 1 must be true or false"),
+        ("[design.groups]\na = []", r"\[design.groups\] a = \[\] must be a list of factor names"),
+        ('[design.groups]\na = ["r.d2d.sigm"]', "'r.d2d.sigm' is no factor of the study; did you mean 'r.d2d.sigma'"),
+        (
+            '[design.groups]\na = ["r.d2d.sigma"]\nb = ["r.d2d.sigma"]',
+            "'r.d2d.sigma' is in a and in b: keep one",
+        ),
+        (
+            '[design.groups]\na = ["r.d2d.sigma", "mismatch.global.mean", "read.noise.sigma"]',
+            "a holds every factor: leave one out, or make two groups",
+        ),
+        (
+            '[design.groups]\n"r.d2d.sigma" = ["read.noise.sigma"]',
+            "r.d2d.sigma is the name of a factor that is in no group: rename the group",
+        ),
+        ('method = "shapley"\n[design.groups]\na = ["r.d2d.sigma"]', "groups are for method = 'sobol' or 'morris'"),
+        ("replicates = 2\ntrainings = 2", "replicates = 2 must be arrays times trainings = 2, with two arrays .*: 4"),
+        ("replicates = 5\ntrainings = 2", "replicates = 5 must be arrays times trainings = 2, .*: 6"),
+    ],
+)
+def test_a_design_that_cannot_be_is_one_line(said: str, words: str) -> None:
+    with pytest.raises(StudyError, match=words) as refusal:
+        any_design(("n = 16\n", f"n = 16\n{said}\n"))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [("n = 16", "n = 16\nreplicates = 2\nreplicate_rows = 20"), MORRIS, SHAPLEY, ("n = 16", "n = 16\n" + GROUPS)],
+)
 def test_numbers_and_places_of_trials_tell_each_other(more: tuple[str, str]) -> None:
     d = any_design(more)
     numbers = np.arange(len(d))

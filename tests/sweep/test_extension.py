@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vcm_sweep.sweep import (
@@ -41,6 +42,13 @@ replicate_rows = 5
 pack = 4
 """
 MORRIS = TEXT.replace("[design]  # ours\n", '[design]  # ours\nmethod = "morris"\n')
+SHAPLEY = MORRIS.replace("morris", "shapley")
+SECOND = TEXT.replace("[design]  # ours\n", "[design]  # ours\nsecond_order = true\n")
+NESTED = TEXT.replace("replicate_rows = 5\n", "replicates = 4\ntrainings = 2\n")
+GROUPS = TEXT.replace(
+    "[run]", '[design.groups]\n"cells, n = 2" = ["r.d2d.sigma", "mismatch.global.mean"]\n[run]'
+).replace("[design] ", '[[factor]]\nname = "mismatch.global.mean"\nrange = [-0.5, 0.5]\n[design] ')
+ALL = {"sobol": TEXT, "morris": MORRIS, "shapley": SHAPLEY, "second": SECOND, "nested": NESTED, "groups": GROUPS}
 
 
 def fast(pack: Sequence[Trial]) -> list[TrialRecord]:
@@ -55,7 +63,7 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "parts").glob("*.parquet")}
 
 
-@pytest.mark.parametrize("text", [TEXT, MORRIS], ids=["sobol", "morris"])
+@pytest.mark.parametrize("text", ALL.values(), ids=ALL)
 def test_every_finished_point_is_reused_exactly(text: str, tmp_path: Path) -> None:
     study, out = Study.from_text(text), tmp_path / "out"
     run(study, InProcessExecutor(fast), out)
@@ -75,8 +83,27 @@ def test_every_finished_point_is_reused_exactly(text: str, tmp_path: Path) -> No
     assert results.counts() == {"ok": len(after)}
     assert bytes_of(out).items() >= parts.items()
     assert open_results(out).blocks().shape[0] == 32
-    # Again after a new start, from what the folder says alone.
+    # Again after a new start, from what the folder says alone; and elsewhere by --reuse.
     run(Store.open(out).study, InProcessExecutor(refused), out)
+    run(longer, InProcessExecutor(refused), tmp_path / "other", reuse=[out])
+
+
+@pytest.mark.parametrize("text", ALL.values(), ids=ALL)
+def test_what_failed_is_run_once_more_and_nothing_else(text: str, tmp_path: Path) -> None:
+    study, out, again = Study.from_text(text), tmp_path / "out", list[str]()
+
+    def failing(pack: Sequence[Trial]) -> list[TrialRecord]:
+        return [TrialRecord.failed(t, "timeout", "late") if t.point % 7 == 3 else fast([t])[0] for t in pack]
+
+    def noting(pack: Sequence[Trial]) -> list[TrialRecord]:
+        again.extend(trial.key for trial in pack)
+        return fast(pack)
+
+    run(study, InProcessExecutor(failing), out)
+    results = run(study, InProcessExecutor(noting), out, retry=True)
+    assert sorted(again) == sorted(t.key for t in build_design(study).trials() if t.point % 7 == 3)
+    assert results.counts() == {"ok": len(build_design(study))}
+    assert not np.isnan(results.blocks()[:, :, 0]).any()
 
 
 def test_only_the_designs_lines_change() -> None:
