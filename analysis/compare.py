@@ -289,7 +289,7 @@ def _remarks(
             f"Ranges differ for {', '.join(other)}: an index is a share over its ranges, so these and all others may "
             "differ for that reason alone."
         )
-    for name, result, mate in ((names[0], *results), (names[1], *reversed(results))):
+    for name, result, mate in ((names[0], results[0], results[1]), (names[1], results[1], results[0])):
         alone = [factor for factor in result.factors if factor not in mate.factors]
         if alone:
             said.append(f"Only {name} varies {', '.join(alone)}, which takes its part of the variance there.")

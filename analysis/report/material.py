@@ -93,7 +93,7 @@ class Material:
 
     def text(self, low: float, high: float, unit: str, distribution: str = "uniform") -> str:
         """A range as people read it."""
-        words = f"{low:g} to {high:g}" + (f" {unit}" if unit else "")
+        words = f"{low:g} to {high:g}" + (f" {unit}" if unit not in ("", "relative", "1") else "")
         return words if distribution == "uniform" else f"{words}, {distribution}"
 
     def range(self, name: str) -> str:

@@ -28,7 +28,7 @@ def luck(material: Material) -> Section:
                 f"are those of {material.quantity.label} averaged over seeds."
             )
         )
-        split = getattr(result, "luck_split", None)
+        split = result.luck_split
         pieces = [("imperfections", 1.0 - result.luck.value, _rest(result.luck).percent())]
         if split is not None:
             parts.extend(Text(sentence) for sentence in split.sentences())

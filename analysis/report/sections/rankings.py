@@ -20,6 +20,11 @@ def worst_costs(material: Material) -> dict[str, Any]:
     return dict(sorted(found.items(), key=lambda item: -item[1].cost.value))
 
 
+def level(cost: Any) -> str:
+    """Where a cost was measured, with its unit; bare where it is relative."""
+    return f"{cost.level:.4g}" + (f" {cost.unit}" if cost.unit not in ("relative", "1", "ln", "") else "")
+
+
 def rankings(material: Material) -> Section:
     """The table that answers, with its picture."""
     result, quantity = material.result, material.quantity
@@ -102,7 +107,7 @@ def _table(material: Material) -> Table:
         row += [result.text(result[beside][i], beside)] if beside else []
         if costs:
             found = costs.get(index.factor)
-            end = f" at {found.level:g}" if found else ""
+            end = f" at {level(found)}" if found else ""
             row += [quantity.cost(found.cost) + end if found else "", str(place.get(index.factor, ""))]
         else:
             row.append(curves[index.factor].shape() if index.factor in curves else "")

@@ -1,48 +1,81 @@
-"""Whether the study is large enough: widths of the intervals, and indices from growing parts of the design."""
+"""Whether the study is large enough: what each factor lacks, how stable the order is, and how the indices grew."""
 
-from vcm_sweep.analysis.convergence import converge
+from vcm_sweep.analysis.convergence import converge_results
+from vcm_sweep.analysis.enough import HALF_WIDTH, Enough, enough, rank_stability
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.kinds import KINDS
 from vcm_sweep.analysis.plots.growth import growth
 from vcm_sweep.analysis.report.material import Material
-from vcm_sweep.analysis.report.parts import Chart, Charts, Fact, Part, Section, Text
-
-# Half-width of a total index below which it is called settled.
-SETTLED = 0.05
+from vcm_sweep.analysis.report.parts import Chart, Charts, Fact, Part, Section, Table, Text
 
 
 def settled_fact(material: Material) -> Fact:
-    """How wide the widest interval of the ranking index is."""
-    result = material.result
-    widest = max(result[result.kind], key=lambda index: index.high - index.low)
-    half = (widest.high - widest.low) / 2.0
-    share = KINDS[result.kind].share
-    value = f"±{100 * half:.1f} %" if share else f"±{half:.2g}"
-    if not share:
-        return Fact("Widest interval", value, f"of {widest.factor}")
-    words = "settled" if half <= SETTLED else "not settled"
-    return Fact("Widest interval", value, f"{words} at ±{100 * SETTLED:g} %; it is that of {widest.factor}")
+    """For how many factors the ranking index is known well enough, and which is known worst."""
+    verdicts = enough(material.result)
+    done = [verdict for verdict in verdicts if verdict.settled]
+    worst = max(verdicts, key=lambda verdict: verdict.half_width)
+    goal = f"to ±{_width(material, worst.goal)}"
+    value = "yes" if len(done) == len(verdicts) else f"{len(done)} of {len(verdicts)} factors"
+    if len(done) == len(verdicts):
+        return Fact("Settled", value, f"{goal}; the widest interval is that of {worst.factor}")
+    return Fact("Settled", value, f"{goal}; {worst.factor} is known to ±{_width(material, worst.half_width)}")
 
 
-def settled(material: Material) -> Section | None:
-    """The indices of growing parts of the design."""
+def settled(material: Material) -> Section:
+    """Verdicts, the stability of the ranking, and the index from growing parts of the design."""
     result = material.result
-    if result.method != "sobol" or material.output.failed.any():
-        return None
+    label, verdicts = KINDS[result.kind].label, {verdict.factor: verdict for verdict in enough(result)}
+    stability = rank_stability(result)
+    places = dict(stability.places)
+    columns = ("factor", f"{label} known to", "verdict", "keeps its place in")
+    rows = [
+        [
+            index.factor,
+            f"±{_width(material, verdicts[index.factor].half_width)}",
+            verdicts[index.factor].words(),
+            f"{100 * places[index.factor]:.0f} % of resamples",
+        ]
+        for index in result.ranking()
+    ]
+    parts: list[Part] = [
+        Text(f"{stability.words()} {_needed(material, tuple(verdicts.values()))}"),
+        Table("settled", "Is it enough?", columns, rows, frozenset({columns[1]})),
+    ]
     try:
-        parts = converge(material.y, result.factors, seeds=result.seeds, confidence=result.confidence)
+        grown = converge_results(
+            material.results, material.metric, method=result.method, policy=material.policy,
+            confidence=result.confidence,
+        )  # fmt: skip
     except AnalysisError:
-        return None
-    label = KINDS[result.kind].label
-    last = "; ".join(f"{index.factor} {result.text(index)}" for index in result.ranking()[:4])
-    chart = Chart(
-        "convergence",
-        growth(parts, label, share=KINDS[result.kind].share),
-        f"{label} against {result.unit}, {parts[0].units} to {parts[-1].units}. At the end: {last}",
-        f"The {label} from growing parts of the design, with intervals for the highest "
-        f"{min(4, len(result.factors))}; where a line still moves, more {result.unit} are needed.",
+        grown = ()
+    if len(grown) > 1:
+        last = "; ".join(f"{index.factor} {result.text(index)}" for index in result.ranking()[:4])
+        parts.append(
+            Charts(
+                [
+                    Chart(
+                        "convergence",
+                        growth(grown, label, share=KINDS[result.kind].share),
+                        f"{label} against {result.unit}, {grown[0].units} to {grown[-1].units}. At the end: {last}",
+                        f"The {label} from growing parts of the design, with intervals for the highest "
+                        f"{min(4, len(result.factors))}; where a line still moves, more {result.unit} are needed.",
+                    )
+                ]
+            )
+        )
+    return Section("Is it enough?", "settled", parts)
+
+
+def _needed(material: Material, verdicts: tuple[Enough, ...]) -> str:
+    lacking = max(verdicts, key=lambda verdict: verdict.needs)
+    goal = _width(material, lacking.goal)
+    if not lacking.needs:
+        return f"Every index is known to ±{goal} or better."
+    return (
+        f"For all of them to ±{goal} the design lacks about {lacking.needs} {lacking.unit}: vcm-sweep run with "
+        f"--until {HALF_WIDTH:g} adds them."
     )
-    said: list[Part] = [Charts([chart])]
-    fact = settled_fact(material)
-    said.insert(0, Text(f"The widest interval is {fact.value}, that of the {label}: {fact.meaning}."))
-    return Section("Is it enough?", "settled", said)
+
+
+def _width(material: Material, half: float) -> str:
+    return f"{100 * half:.2g} points" if KINDS[material.result.kind].share else f"{half:.2g}"
