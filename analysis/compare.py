@@ -114,20 +114,18 @@ class Comparison:
         return tuple(said)
 
     def lines(self) -> list[dict[str, Any]]:
-        """One plain line per factor."""
+        """Three plain lines per factor: its index in either study, and the difference."""
         return [
             {
                 "factor": shift.factor,
-                "first": self.names[0],
-                "second": self.names[1],
-                "first_value": shift.one.value,
-                "second_value": shift.other.value,
-                "value": shift.difference.value,
-                "low": shift.difference.low,
-                "high": shift.difference.high,
-                "real": "yes" if shift.real else "no",
+                "of": of,
+                "value": index.value,
+                "low": index.low,
+                "high": index.high,
+                "real": ("yes" if shift.real else "open") if of == "difference" else None,
             }
             for shift in self.shifts
+            for of, index in (*zip(self.names, (shift.one, shift.other), strict=True), ("difference", shift.difference))
         ]
 
     def to_dict(self) -> dict[str, Any]:
