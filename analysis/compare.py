@@ -78,8 +78,12 @@ class Comparison:
         return KINDS[self.results[0].kind].share
 
     def text(self, index: Index) -> str:
-        """An index, or a difference of two, as people read it."""
+        """An index as people read it."""
         return self.results[0].text(index)
+
+    def difference(self, shift: Shift) -> str:
+        """A difference as people read it: in points of a share, as many decimals as its interval carries."""
+        return f"{shift.difference.scaled(100).number()} points" if self.share else shift.difference.number()
 
     def answer(self) -> tuple[str, ...]:
         """The conclusion in sentences, certainty included."""

@@ -48,7 +48,7 @@ def comparison_table(found: Comparison) -> str:
     for shift in found.shifts:
         told = "yes" if shift.real else "open"
         note = "" if shift.same_range else ", other range"
-        cells = (found.text(index) for index in (shift.one, shift.other, shift.difference))
+        cells = (found.text(shift.one), found.text(shift.other), found.difference(shift))
         rows.append([shift.factor, *cells, told + note])
     return "\n\n".join([_aligned(rows), "\n".join(found.remarks)]).rstrip()
 

@@ -43,11 +43,12 @@ def growth(parts: Sequence[Sensitivity], axis: str, *, share: bool) -> Spec:
         alt.Tooltip("words:N", title="index"),
     ]
     top = alt.Chart(data([row for row in rows if row["factor"] in named])).encode(x=x, color=colour)
-    others = alt.Chart(data([row for row in rows if row["factor"] not in named])).encode(x=x)
+    rest = [row for row in rows if row["factor"] not in named]
+    thin = alt.Chart(data(rest)).mark_line(color=GREY, strokeWidth=1, opacity=0.7)
     zero = alt.Chart(data([{"zero": 0}])).mark_rule(color=INK, opacity=0.6).encode(y="zero:Q")
     layers = [
         zero,
-        others.mark_line(color=GREY, strokeWidth=1, opacity=0.7).encode(y=y, detail="factor:N", tooltip=tooltip),
+        *([thin.encode(x=x, y=y, detail="factor:N", tooltip=tooltip)] if rest else []),
         top.mark_area(opacity=0.14).encode(y=alt.Y("low:Q", title=axis, axis=alt.Axis(format=format_)), y2="high:Q"),
         top.mark_line(strokeWidth=2).encode(y=y),
         top.mark_point(filled=True, size=60, opacity=1).encode(y=y, shape=shape, tooltip=tooltip),

@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,5 +122,5 @@ def _script_json(value: Any) -> Markup:
 
 
 def _breakable(name: str) -> Markup:
-    """The escaped name, which may break after each dot: a browser takes a dotted name for one word."""
-    return Markup(".<wbr>").join(name.split("."))
+    """The escaped text, whose names may break after each dot: a browser takes a dotted name for one word."""
+    return Markup(".<wbr>").join(re.split(r"\.(?=[A-Za-z_])", name))

@@ -88,7 +88,7 @@ def _differences(comparison: Comparison) -> Section:
     marks = [
         Interval(
             shift.factor, name, shift.difference.value, shift.difference.low, shift.difference.high,
-            comparison.text(shift.difference),
+            comparison.difference(shift),
         )
         for shift in comparison.shifts
     ]  # fmt: skip
@@ -96,7 +96,7 @@ def _differences(comparison: Comparison) -> Section:
     spec = intervals(marks, f"{label}, {name}", share=comparison.share, tooltip="difference")
     columns = ("factor", name, "is it real?")
     rows = [
-        [s.factor, comparison.text(s.difference), "yes" if s.real else "open: the interval holds 0"]
+        [s.factor, comparison.difference(s), "yes" if s.real else "open: the interval holds 0"]
         for s in comparison.shifts
     ]
     confidence = f"{100 * comparison.results[0].confidence:g} %"

@@ -1,4 +1,4 @@
-"""The study's nominal cell in pictures: its loop, and what a pulse does to a weight."""
+"""The study's nominal cell in pictures: its current, and what a pulse does to a weight."""
 
 from typing import Any
 
@@ -9,8 +9,7 @@ from vcm_sweep.analysis.report.material import Material
 from vcm_sweep.analysis.report.parts import Chart, Charts, Section, Text
 from vcm_sweep.device.errors import VcmSweepError
 
-_RAMP_V_PER_S = 1e3
-_POINTS = 60
+_VOLTAGES = 81
 _WEIGHTS = 41
 
 
@@ -23,31 +22,32 @@ def device(material: Material) -> Section | None:
 
     try:
         cell = build_device({key: value for key, value in table.items() if key != "intervention"})
-        charts = [_loop(cell), _steps(cell)]
+        charts = [_current(cell), _steps(cell)]
     except VcmSweepError as error:
         return Section("The device", "device", [Text(f"No picture of the nominal cell: {error}")])
     note = f"The nominal cell, {cell.model} model, before any factor acts."
     return Section("The device", "device", [Text(note, soft=True), Charts(charts)])
 
 
-def _loop(cell: Any) -> Chart:
-    """Current over a triangular sweep that spans the study's pulses."""
-    from vcm_sweep.device import Waveform, respond
+def _current(cell: Any) -> Chart:
+    """Current over voltage at both ends of the window, across the study's pulses."""
+    import torch
 
-    ends = cell.set_voltage_v, cell.reset_voltage_v
-    sweep = Waveform.triangle(1.5 * ends[0], 1.3 * ends[1], ramp_v_per_s=_RAMP_V_PER_S)
-    found = respond(float(np.exp(cell.window[0])), sweep, cell.parameters, cell.model, _POINTS, on_invalid="record")
-    volts, amperes = found.voltage_v.numpy(), np.abs(found.current_a.numpy().reshape(-1))
-    turn = int(np.argmin(volts)), int(np.argmax(volts))
-    zero = turn[0] + int(np.argmin(np.abs(volts[turn[0] : turn[1]])))
-    halves = {"SET half": slice(0, zero + 1), "RESET half": slice(zero, None)}
-    named = {name: (volts[part].tolist(), amperes[part].tolist()) for name, part in halves.items()}
+    from vcm_sweep.device import current
+
+    volts = torch.linspace(cell.set_voltage_v, cell.reset_voltage_v, _VOLTAGES, dtype=torch.float64)
+    named = {}
+    for name, log_n in zip(("low end", "high end"), cell.window, strict=True):
+        n = float(np.exp(log_n))
+        amperes = current(volts, n, cell.parameters, cell.model).abs().tolist()
+        named[f"{name}, N = {n:.3g}"] = (volts.tolist(), amperes)
+    low, high = (amperes[-1] for _, amperes in named.values())
     return Chart(
-        "device-loop",
+        "device-current",
         lines(named, "voltage (V)", "|current| (A)", log=True),
-        f"Current of the nominal cell over a triangular sweep from {volts.min():.2f} V to {volts.max():.2f} V; at most "
-        f"{amperes.max():.3g} A",
-        f"A triangular sweep at {_RAMP_V_PER_S:g} V/s from the low end of the window.",
+        f"Current of the nominal cell from {cell.set_voltage_v:g} V to {cell.reset_voltage_v:g} V; at the latter "
+        f"{low:.3g} A at the low end of the window and {high:.3g} A at the high end",
+        "Current at both ends of the window, from the SET to the RESET voltage; N in 1e26/m3.",
     )
 
 
