@@ -29,7 +29,9 @@ def _section(section: Section, stem: str) -> list[str]:
         elif isinstance(part, Charts):
             lines += [f"![{plain(chart.label)}]({stem}/{chart.name}.png)" for chart in part.charts] + [""]
         elif isinstance(part, Code):
-            lines += [*(f"    {line}" for line in part.text.splitlines()), ""]
+            # A fence that is longer than any run of its marks inside.
+            fence = "`" * max(3, 1 + max(map(len, re.findall("`+", f"`{part.text}"))))
+            lines += [fence, *part.text.splitlines(), fence, ""]
     return lines
 
 

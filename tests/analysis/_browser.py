@@ -50,6 +50,22 @@ def scroll_through(browser: Any) -> None:
         until(lambda box=box: "is-live" in box.get_attribute("class"))  # type: ignore[misc]
 
 
+def hover(browser: Any, mark: Any) -> str:
+    """What is shown where the pointer rests on a mark of a picture."""
+    from selenium.webdriver import ActionChains
+
+    tooltip = lambda: browser.find_element("id", "vg-tooltip-element")  # noqa: E731
+    ActionChains(browser).move_by_offset(0, 0).move_to_element(mark).perform()
+
+    def shown() -> bool:
+        # A single event may come before the picture listens; people's hands never rest.
+        ActionChains(browser).move_to_element_with_offset(mark, 1, 0).move_to_element(mark).perform()
+        return bool(browser.find_elements("id", "vg-tooltip-element")) and bool(tooltip().text)
+
+    until(shown)
+    return str(tooltip().text)
+
+
 def until(true: Any, timeout_s: float = 20.0) -> None:
     """Wait for something of the browser's."""
     end = time.monotonic() + timeout_s

@@ -9,7 +9,7 @@ import pytest
 
 from vcm_sweep.analysis import write_report
 
-from ._browser import chromium, complaints, scroll_through, show, until
+from ._browser import chromium, complaints, hover, scroll_through, show, until
 from ._stored import stored
 from ._synthetic import SyntheticFactor, device_like, synthetic_results
 
@@ -61,24 +61,18 @@ def test_opens_clean_with_all_pictures_and_no_sideways_scroll(
 
 
 def test_hovering_shows_the_numbers(browser: Any, page: Path) -> None:
-    from selenium.webdriver import ActionChains
-
     show(browser, page)
     scroll_through(browser)
     box = browser.find_element("css selector", '[data-chart="indices"]')
     browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", box)
     dot = box.find_elements("css selector", ".live .mark-symbol.role-mark path")[0]
-    ActionChains(browser).move_to_element(dot).perform()
-    until(lambda: "visible" in browser.find_element("id", "vg-tooltip-element").get_attribute("class"))
-    shown = browser.find_element("id", "vg-tooltip-element").text
+    shown = hover(browser, dot)
     assert "mismatch.global" in shown
     assert "%" in shown
     assert "[" in shown
 
 
 def test_a_hostile_name_is_shown_as_it_is_in_pictures_and_tooltips(browser: Any, hostile: Path) -> None:
-    from selenium.webdriver import ActionChains
-
     show(browser, hostile)
     scroll_through(browser)
     headers = [cell.text for cell in browser.find_elements("css selector", "tbody th")]
@@ -86,8 +80,7 @@ def test_a_hostile_name_is_shown_as_it_is_in_pictures_and_tooltips(browser: Any,
     box = browser.find_element("css selector", '[data-chart="indices"]')
     browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", box)
     for dot in box.find_elements("css selector", ".live .mark-symbol.role-mark path")[:4]:
-        ActionChains(browser).move_to_element(dot).perform()
-        until(lambda: browser.find_element("id", "vg-tooltip-element").text)
+        assert any(name in hover(browser, dot) for name in HOSTILE)
     assert browser.find_elements("css selector", "#vg-tooltip-element img, #vg-tooltip-element script") == []
     assert browser.find_elements("css selector", "img") == []
     assert complaints(browser) == []

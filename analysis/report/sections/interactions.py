@@ -24,13 +24,16 @@ def interactions(material: Material) -> Section | None:
         )
     if isinstance(source, str):
         return Section("Interactions", "interactions", [Text(f"Not known: {source}.")])
+    pairs = source.interactions()
+    if not pairs:
+        why = f"{source.units} {source.unit} are too few for a model with pairs of factors"
+        return Section("Interactions", "interactions", [Text(note, soft=True), Text(f"Not known: {why}.")])
     parts: list[Part] = [Text(note, soft=True), Text(_found(source))]
     unexplained = source.indices.get("unexplained", ())
     if unexplained:
         parts.append(
             Text(f"No term of the fitted model explains {unexplained[0].percent()} of the variance.", soft=True)
         )
-    pairs = source.interactions()
     order = [index.factor for index in material.result.ranking() if index.factor in source.factors]
     order += [name for name in source.factors if name not in order]
     top = pairs[:_STRONGEST]
