@@ -94,7 +94,7 @@ def _rows(spec: dict[str, Any]) -> list[list[Any]]:
     """The rows that a picture shows: those of its largest layer."""
     found = [layer["data"]["values"] for layer in (spec, *spec.get("layer", ())) if "values" in layer.get("data", {})]
     found += list(spec.get("datasets", {}).values())
-    rows: list[dict[str, Any]] = max(found, key=len, default=[])
+    rows: list[dict[str, Any]] = max(found, key=lambda rows: (len(rows), len(rows[0]) if rows else 0), default=[])
     columns = list(dict.fromkeys(key for row in rows for key in row))
     return [columns, *([row.get(key, "") for key in columns] for row in rows)]
 
