@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 from vcm_sweep.analysis.kinds import KINDS
 from vcm_sweep.analysis.report.material import Material
 from vcm_sweep.analysis.report.parts import Fact
+from vcm_sweep.analysis.report.sections.costs import worst_costs
 from vcm_sweep.analysis.report.sections.failures import failures_fact
 from vcm_sweep.analysis.report.sections.luck import luck_words
-from vcm_sweep.analysis.report.sections.rankings import worst_costs
 from vcm_sweep.analysis.report.sections.settled import settled_fact
 
 
@@ -19,7 +19,7 @@ def answer(material: Material) -> tuple[str, ...]:
     result, quantity = material.result, material.quantity
     sentences = list(result.answer(quantity.label))
     top = result.ranking()[0]
-    cost = worst_costs(material).get(top.factor)
+    cost = worst_costs(material.limits).get(top.factor)
     if cost is not None and not top.includes_zero:
         sentences[0] = f"{sentences[0].rstrip('.')}, and {_costs(material, cost)}."
     return tuple(sentences)

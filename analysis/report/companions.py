@@ -16,11 +16,15 @@ def read_limits(folder: Any, metric: str, policy: str) -> tuple[Any, str]:
         return None, ""
     from vcm_sweep.sweep.results import open_results
 
-    limits = importlib.import_module("vcm_sweep.analysis.limits")
     try:
-        return limits.limit_costs(open_results(folder / "limits"), metric, policy=policy), ""
+        return costs_of(open_results(folder / "limits"), metric, policy), ""
     except (AnalysisError, StoreError) as error:
         return None, str(error)
+
+
+def costs_of(results: Any, metric: str, policy: str) -> Any:
+    """The costs of a limits study."""
+    return importlib.import_module("vcm_sweep.analysis.limits").limit_costs(results, metric, policy=policy)
 
 
 def read_tolerance_answers(folder: Any) -> tuple[Any, ...]:

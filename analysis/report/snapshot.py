@@ -37,6 +37,11 @@ class Snapshot:
         """Where the records lie; None for records that lie nowhere."""
         return getattr(self._results, "folder", None)
 
+    @property
+    def design(self) -> Any:
+        """Which point is which row; None for records without."""
+        return getattr(self._results, "design", None)
+
     def table(self) -> pa.Table:
         """All records, one per trial."""
         return self._table

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 
 from vcm_sweep.analysis.files import replace_file, write_json, write_parquet
 from vcm_sweep.analysis.report.answer import answer, facts
-from vcm_sweep.analysis.report.companions import read_limits, read_tolerance_answers
+from vcm_sweep.analysis.report.companions import costs_of, read_limits, read_tolerance_answers
 from vcm_sweep.analysis.report.frame import refuse_unwritable, write_page
+from vcm_sweep.analysis.report.limits_page import write_limits_page
 from vcm_sweep.analysis.report.material import Material
 from vcm_sweep.analysis.report.parts import Page, Section
 from vcm_sweep.analysis.report.sections.device import device
@@ -65,6 +66,8 @@ def write_report(
         AnalysisError: the records cannot be analysed (as `analyze`), or the directory cannot be written.
     """
     snapshot = Snapshot(results)
+    if getattr(snapshot.study.design, "method", "") == "limits":
+        return _write_limits(snapshot, Path(directory), metric, policy)
     result = analyze(snapshot, metric, method=method, policy=policy)
     limits, _ = read_limits(snapshot.folder, result.metric, policy)
     material = Material(snapshot, result, policy, limits, read_tolerance_answers(snapshot.folder))
@@ -86,6 +89,16 @@ def write_report(
         write_parquet(target / "indices.parquet", _lines(snapshot, result), {"study": snapshot.study.name})
         _write_trainings(target, snapshot.table())
         return write_page(page, target, "report")
+
+
+def _write_limits(snapshot: Snapshot, target: Path, metric: str, policy: str) -> Path:
+    limits = costs_of(snapshot, metric, policy)
+    with refuse_unwritable(target):
+        target.mkdir(parents=True, exist_ok=True)
+        limits.write_json(target / "indices.json")
+        limits.write_parquet(target / "indices.parquet")
+        _write_trainings(target, snapshot.table())
+        return write_limits_page(snapshot, limits, target, _FILES)
 
 
 def _write_trainings(target: Path, table: pa.Table) -> None:

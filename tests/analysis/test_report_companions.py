@@ -58,6 +58,17 @@ def test_both_rankings_stand_side_by_side_and_their_disagreement_is_said(with_li
     assert (with_limits / "report" / "costs.svg").exists()
 
 
+def test_a_limits_study_has_a_report_of_its_own(with_limits: Path) -> None:
+    from vcm_sweep.sweep import open_results
+
+    page = write_report(open_results(with_limits / "limits"), with_limits / "limits").read_text(encoding="utf-8")
+    assert "r.d2d.sigma at 0.08 costs most accuracy" in page
+    rows = list(csv.DictReader((with_limits / "limits" / "report" / "costs.table.csv").open()))
+    assert [row["factor"] for row in rows][:2] == ["1. r.d2d.sigma", "2. l.d2d.sigma"]
+    assert rows[0]["cost, points"].startswith("1")  # 15 points
+    assert "24" in page
+
+
 def test_mediation_and_tolerances_have_sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from vcm_sweep.analysis.mediation import Mediation
     from vcm_sweep.analysis.report import companions

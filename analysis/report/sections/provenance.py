@@ -1,6 +1,7 @@
 """How it was made: study, seeds, versions, hardware, hours, energy."""
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -8,11 +9,22 @@ import pyarrow.compute as pc
 
 from vcm_sweep.analysis.report.material import Material
 from vcm_sweep.analysis.report.parts import Code, Items, Section
+from vcm_sweep.analysis.source import ResultsSource
 
 
 def provenance(material: Material) -> Section:
     """What another person needs to do it again, and what it cost."""
-    study, table, result = material.results.study, material.results.table(), material.result
+    result = material.result
+    how = (
+        f"Method {result.method} on a {material.method} design, {result.units} {result.unit}, "
+        f"{result.replicated_rows} points trained more than once; {result.resamples} bootstrap resamples."
+    )
+    return made(material.results, (how, *result.notes()))
+
+
+def made(results: ResultsSource, how: Sequence[str]) -> Section:
+    """Seeds, hours, energy, hosts, versions, how it was analysed, and the study file."""
+    study, table = results.study, results.table()
     words = [f"Seeds: {study.design.seeds}.", _cost(table), *_energy(table)]
     if "node" in table.column_names:
         counts = pc.value_counts(table["node"].drop_null()).to_pylist()
@@ -20,12 +32,7 @@ def provenance(material: Material) -> Section:
         words += [f"Trained on {nodes}."] if nodes else []
     words.append(f"Model version {', '.join(sorted({str(v.as_py()) for v in pc.unique(table['model_version'])}))}.")
     words.append(f"{versions(table) or 'No versions recorded'}.")
-    words.append(
-        f"Method {result.method} on a {material.method} design, {result.units} {result.unit}, "
-        f"{result.replicated_rows} points trained more than once; {result.resamples} bootstrap resamples."
-    )
-    words += result.notes()
-    return Section("How it was made", "provenance", [Items(words), Code(study.text, "the study file")])
+    return Section("How it was made", "provenance", [Items([*words, *how]), Code(study.text, "the study file")])
 
 
 def _cost(table: pa.Table) -> str:

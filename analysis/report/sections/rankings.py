@@ -1,28 +1,13 @@
 """Both rankings side by side: the index over the ranges, and the cost at the ends of the ranges."""
 
-from typing import Any
-
 from vcm_sweep.analysis.kinds import KINDS
-from vcm_sweep.analysis.plots.intervals import Interval, interval_rows, intervals
+from vcm_sweep.analysis.plots.intervals import interval_rows, intervals
 from vcm_sweep.analysis.report.material import Material
 from vcm_sweep.analysis.report.parts import Chart, Charts, Part, Section, Table, Text
+from vcm_sweep.analysis.report.sections.costs import cost_chart, level, worst_costs
 
 # What stands beside the index that ranks, where the method has it.
 _BESIDE = {"sobol": "first", "hdmr": "first", "morris": "sigma"}
-
-
-def worst_costs(material: Material) -> dict[str, Any]:
-    """The cost of every factor at the end of its range where it costs more, highest first."""
-    found: dict[str, Any] = {}
-    for cost in material.limits.costs if material.limits else ():
-        if cost.factor not in found or cost.cost.value > found[cost.factor].cost.value:
-            found[cost.factor] = cost
-    return dict(sorted(found.items(), key=lambda item: -item[1].cost.value))
-
-
-def level(cost: Any) -> str:
-    """Where a cost was measured, with its unit; bare where it is relative."""
-    return f"{cost.level:.4g}" + (f" {cost.unit}" if cost.unit not in ("relative", "1", "ln", "") else "")
 
 
 def rankings(material: Material) -> Section:
@@ -48,27 +33,9 @@ def rankings(material: Material) -> Section:
             f"Dots are estimates, lines are {100 * result.confidence:g} % intervals.",
         )
     ]
-    if costs := worst_costs(material):
-        costed = [
-            Interval(name, "cost", *_scaled(c.cost, quantity.scale), quantity.cost(c.cost))
-            for name, c in costs.items()
-        ]  # fmt: skip
-        unit = f" ({quantity.unit})" if quantity.unit else ""
-        charts.append(
-            Chart(
-                "costs",
-                intervals(costed, f"{quantity.label} lost at the worse end of the range{unit}", share=False),
-                f"Loss of {quantity.label} at the worse end of each range against the nominal device. "
-                + "; ".join(f"{row.factor} {row.words}" for row in costed),
-                f"Each factor alone at the worse end of its range, {material.limits.pairs} pairs of trainings with "
-                "the same seeds.",
-            )
-        )
+    if material.limits:
+        charts.append(cost_chart(tuple(worst_costs(material.limits).values()), material.limits.pairs, quantity))
     return Section("Which factor matters", "ranking", [*parts, Charts(charts)])
-
-
-def _scaled(index: Any, scale: float) -> tuple[float, float, float]:
-    return scale * index.value, scale * index.low, scale * index.high
 
 
 def _meaning(material: Material) -> str:
@@ -93,7 +60,7 @@ def _table(material: Material) -> Table:
     label = KINDS[result.kind].label
     beside = _BESIDE.get(result.method)
     curves = {curve.factor: curve for curve in material.curves}
-    costs = worst_costs(material)
+    costs = worst_costs(material.limits)
     place = {name: i for i, name in enumerate(costs, 1)}
     change = f"mean {quantity.label} across the range"
     columns = ["factor", "range", label]
@@ -122,7 +89,7 @@ def _agreement(material: Material) -> str:
     result, quantity = material.result, material.quantity
     order = [index.factor for index in result.ranking()]
     label = KINDS[result.kind].label
-    costs = worst_costs(material)
+    costs = worst_costs(material.limits)
     if not costs:
         return _by_change(material, order[0])
     by_cost = [name for name in costs if name in order]

@@ -1,14 +1,21 @@
 """Why a factor hurts: how much of its cost goes through SET/RESET mismatch, and through speed."""
 
+from typing import Any
+
 from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.plots.intervals import Interval, intervals
 from vcm_sweep.analysis.report.material import Material
 from vcm_sweep.analysis.report.parts import Chart, Charts, Part, Section, Table, Text
+from vcm_sweep.analysis.report.quantity import Quantity
 
 
 def why(material: Material) -> Section | None:
     """Mediation by intervention, where the companion study has those trainings."""
-    limits, quantity = material.limits, material.quantity
+    return mediation(material.limits, material.quantity)
+
+
+def mediation(limits: Any, quantity: Quantity) -> Section | None:
+    """The shares of every cost that go through mismatch and through speed; None where they were not asked for."""
     if limits is None or not limits.mediations:
         return None
     parts: list[Part] = [
