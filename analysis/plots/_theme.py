@@ -48,4 +48,4 @@ def data(rows: list[dict[str, Any]]) -> alt.InlineData:
 
 def number_format(*, share: bool) -> str:
     """Of an axis: per cent, or a few digits."""
-    return ".0%" if share else ".4~g"
+    return "~%" if share else ".4~g"

@@ -60,7 +60,7 @@ def render(page: Page, stem: str, drawn: Mapping[str, str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["breakable"] = _breakable
+    environment.filters |= {"breakable": _breakable, "tied": _tied}
     charts = page.charts()
     return environment.get_template("report.html.j2").render(
         page=page,
@@ -119,6 +119,12 @@ def _script_json(value: Any) -> Markup:
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return Markup(text)
+
+
+def _tied(text: str) -> str:
+    """The text with values and their intervals held on one line."""
+    text = text.replace(" %", "\u00a0%")
+    return re.sub(r"\[(-?[\d.e+-]+), (-?[\d.e+-]+)\]", "[\\1,\u00a0\\2]", text)
 
 
 def _breakable(name: str) -> Markup:

@@ -46,7 +46,7 @@ def device_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_answers_first_and_says_what_indices_are(device_page: Path) -> None:
-    page = device_page.read_text(encoding="utf-8")
+    page = device_page.read_text(encoding="utf-8").replace("\u00a0", " ")
     body = page[page.index("<body>") :]
     answer = body.index("Over the stated ranges, mismatch.global accounts for")
     assert answer < body.index("<table")

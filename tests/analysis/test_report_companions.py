@@ -32,7 +32,7 @@ def with_limits(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_the_answer_says_what_the_winner_costs_at_its_limit(with_limits: Path) -> None:
-    page = (with_limits / "report.html").read_text(encoding="utf-8")
+    page = (with_limits / "report.html").read_text(encoding="utf-8").replace("\u00a0", " ")
     header = page[page.index("<header>") : page.index("</header>")]
     costs = json.loads((with_limits / "indices.json").read_text())["limits"]["costs"]
     top = json.loads((with_limits / "indices.json").read_text())["ranking"][0]
@@ -43,7 +43,7 @@ def test_the_answer_says_what_the_winner_costs_at_its_limit(with_limits: Path) -
 
 
 def test_both_rankings_stand_side_by_side_and_their_disagreement_is_said(with_limits: Path) -> None:
-    page = (with_limits / "report.html").read_text(encoding="utf-8")
+    page = (with_limits / "report.html").read_text(encoding="utf-8").replace("\u00a0", " ")
     rows = list(csv.DictReader((with_limits / "report" / "ranking.table.csv").open()))
     by_cost = {row["factor"].split(". ")[1]: row["place by cost"] for row in rows}
     assert by_cost["r.d2d.sigma"] == "1"  # 15 points against 12
@@ -61,7 +61,11 @@ def test_both_rankings_stand_side_by_side_and_their_disagreement_is_said(with_li
 def test_a_limits_study_has_a_report_of_its_own(with_limits: Path) -> None:
     from vcm_sweep.sweep import open_results
 
-    page = write_report(open_results(with_limits / "limits"), with_limits / "limits").read_text(encoding="utf-8")
+    page = (
+        write_report(open_results(with_limits / "limits"), with_limits / "limits")
+        .read_text(encoding="utf-8")
+        .replace("\u00a0", " ")
+    )
     assert "r.d2d.sigma at 0.08 costs most accuracy" in page
     rows = list(csv.DictReader((with_limits / "limits" / "report" / "costs.table.csv").open()))
     assert [row["factor"] for row in rows][:2] == ["1. r.d2d.sigma", "2. l.d2d.sigma"]
@@ -96,7 +100,7 @@ def test_mediation_and_tolerances_have_sections(tmp_path: Path, monkeypatch: pyt
                         hypervolume=((8, 0.1), (16, 0.3))),
     ):  # fmt: skip
         write_answer(results.folder / "tolerance", answer)
-    page = write_report(results, folder).read_text(encoding="utf-8")
+    page = write_report(results, folder).read_text(encoding="utf-8").replace("\u00a0", " ")
     assert "62 % [51, 73] of that goes through mismatch" in page
     assert "the cost is noise" in page
     assert "293 .. 310 K [308, 315]" in page

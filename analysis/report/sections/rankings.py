@@ -79,7 +79,8 @@ def _table(material: Material) -> Table:
         else:
             row.append(curves[index.factor].shape() if index.factor in curves else "")
         rows.append([*row, result.verdict(index.factor)])
-    numbers = {label, cost, change, *([KINDS[beside].label] if beside else [])}
+    short = all(len(row[1]) < 28 for row in rows)
+    numbers = {label, cost, change, *(["range"] if short else []), *([KINDS[beside].label] if beside else [])}
     title = f"Factors by their {label}"
     return Table("ranking", title, [*columns, "verdict"], rows, frozenset(numbers))
 
@@ -106,7 +107,10 @@ def _agreement(material: Material) -> str:
         for a, b in known
         if a in costs and b in costs and costs[a].cost.high < costs[b].cost.low
     ]
-    moved = [name for name in by_cost if abs(by_cost.index(name) - order.index(name)) > 1]
+    # Places among factors without effect are luck.
+    felt = {i.factor for i in result.ranking() if not i.includes_zero} | {n for n in by_cost if costs[n].cost.low > 0.0}
+    places = [[name for name in ranked if name in felt] for ranked in (order, by_cost)]
+    moved = [name for name in places[1] if places[0].index(name) != places[1].index(name)]
     if against:
         said += f" They contradict each other, beyond their intervals, in that {'; '.join(sorted(against))}."
     elif moved:
