@@ -5,6 +5,7 @@ from typing import Any
 
 _EXPORTS = {
     "AnalysisError": "errors",
+    "Comparison": "compare",
     "Difference": "index",
     "EffectCurve": "effects",
     "Enough": "enough",
@@ -24,6 +25,7 @@ _EXPORTS = {
     "Sensitivity": "result",
     "VarianceMediation": "mediation",
     "analyze": "study",
+    "compare_studies": "compare",
     "converge": "convergence",
     "converge_results": "convergence",
     "delta_indices": "delta",
@@ -38,6 +40,7 @@ _EXPORTS = {
     "sobol_indices": "sobol",
     "split_luck": "luck",
     "variance_mediation": "mediation",
+    "write_comparison": "report.side_by_side",
     "write_report": "report",
 }
 

@@ -1,4 +1,4 @@
-"""``vcm-sweep status``, ``analyze`` and ``report``: what is given a results folder."""
+"""``vcm-sweep status``, ``analyze``, ``report`` and ``compare``: what is given results folders."""
 
 import argparse
 import json
@@ -16,11 +16,23 @@ def add_result_commands(command: AddCommand) -> None:
     sub.add_argument("--interval", type=positive, default=2, metavar="S", help="seconds between two looks (default 2)")
     sub = command("analyze", _analyze, "print the sensitivity indices of a study")
     sub.add_argument("dir", help="results folder, path or URI")
+    _add_analysis(sub)
+    sub = command("report", _report, "write the report of a study: a page, its pictures, the numbers")
+    sub.add_argument("dir", help="results folder, path or URI")
+    _add_analysis(sub)
+    sub.add_argument("--out", metavar="DIR", help="where to (default: the results folder; of a URI reports/<name>)")
+    sub = command("compare", _compare, "put two studies side by side: is the difference real?")
+    sub.add_argument("one", help="results folder, path or URI")
+    sub.add_argument("other", help="results folder, path or URI")
+    _add_analysis(sub)
+    sub.add_argument("--out", metavar="DIR", help="where the page goes (default reports/<one>-against-<other>)")
+
+
+def _add_analysis(sub: argparse.ArgumentParser) -> None:
+    """What is analysed, and how."""
     sub.add_argument("--metric", default="accuracy", help="what varies: accuracy, energy, pulses, p_diverged, ...")
     sub.add_argument("--method", default="", help="default: the design's; or pawn, delta, rbd-fast, hdmr")
     sub.add_argument("--policy", default="fail", help="of failed trainings: fail, drop-block or worst-case")
-    sub = command("report", _report, "write the report of a study")
-    sub.add_argument("dir", help="results folder, path or URI")
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -66,7 +78,27 @@ def _report(arguments: argparse.Namespace) -> int:
     from vcm_sweep.sweep.results import open_results
 
     results = open_results(arguments.dir)
-    show(arguments, {"report": str(write_report(results, _beside(results.folder)))})
+    target = Path(arguments.out) if arguments.out else _beside(results.folder)
+    how = {"method": arguments.method, "policy": arguments.policy}
+    show(arguments, {"report": str(write_report(results, target, arguments.metric, **how))})
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from vcm_sweep.analysis import compare_studies, write_comparison
+    from vcm_sweep.sweep.results import open_results
+
+    from .tables import comparison_table
+
+    studies = [open_results(folder) for folder in (arguments.one, arguments.other)]
+    how = {"method": arguments.method, "policy": arguments.policy}
+    found = compare_studies(*studies, arguments.metric, **how)
+    names = [str(results.folder).rstrip("/").rpartition("/")[2] for results in studies]
+    page = write_comparison(found, arguments.out or Path("reports") / "-against-".join(names))
+    if arguments.json:
+        print(json.dumps(found.to_dict() | {"report": str(page)}))
+    else:
+        print(" ".join(found.answer()), comparison_table(found), f"report  {page}", sep="\n\n")
     return 0
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from vcm_sweep.analysis import Index, Sensitivity
+from vcm_sweep.analysis import Comparison, Index, Sensitivity
 from vcm_sweep.analysis.enough import enough, rank_stability
 from vcm_sweep.analysis.kinds import KINDS
 
@@ -39,6 +39,18 @@ def index_table(result: Sensitivity) -> str:
 def _narrow(result: Sensitivity) -> str:
     goal = enough(result)[0].goal
     return f"{100 * goal:g} points" if KINDS[result.kind].share else f"{goal:.2g}"
+
+
+def comparison_table(found: Comparison) -> str:
+    """Common factors with the index in both studies and whether the difference is real; then what to know."""
+    one, other = found.names
+    rows = [["factor", one, other, "difference", "is it real?"]]
+    for shift in found.shifts:
+        told = "yes" if shift.real else "open"
+        note = "" if shift.same_range else ", other range"
+        cells = (found.text(shift.one), found.text(shift.other), found.difference(shift))
+        rows.append([shift.factor, *cells, told + note])
+    return "\n\n".join([_aligned(rows), "\n".join(found.remarks)]).rstrip()
 
 
 def _cells(index: Index) -> list[str]:

@@ -203,3 +203,13 @@ def device_like(base: int = 128, replicates: int = 2) -> SyntheticResults:
     factors = tuple(SyntheticFactor(n, lo, hi, "uniform", unit) for n, lo, hi, unit in names)
     results = synthetic_results(factors, output, base=base, replicates=replicates, sd=0.035)
     return SyntheticResults(results.study, results.x, np.clip(results.y, 0.08, 1.0))
+
+
+def by_trajectories(method: str, count: int = 200) -> SyntheticResults:
+    """A study of trajectories, Morris' or Shapley's: one strong factor, one weak, one without effect."""
+    factors = (SyntheticFactor("strong", 0.0, 0.08), SyntheticFactor("weak", 0.0, 0.1), SyntheticFactor("inert", 1, 2))
+    u = (morris_trajectories if method == "morris" else shapley_trajectories)(count, 3, 1)
+    mean = np.asarray(0.9 - 0.5 * u[..., 0] - 0.2 * u[..., 1])
+    low, high = (np.array([getattr(f, end) for f in factors]) for end in ("low", "high"))
+    study = SyntheticStudy(factors, design=SyntheticDesign(method=method))
+    return SyntheticResults(study, low + u * (high - low), with_noise(np.random.default_rng(1), mean, 2, 0.02))

@@ -1,8 +1,7 @@
-"""The report in a real browser: it opens clean, shows its pictures, and fits a phone."""
+"""The report in a real browser: it opens clean, is quick, can be hovered, fits a phone and paper, and is accessible."""
 
-import os
-import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,52 +9,173 @@ import pytest
 
 from vcm_sweep.analysis import write_report
 
-from ._synthetic import SyntheticFactor, SyntheticResults, device_like, synthetic_results
+from ._browser import chromium, complaints, hover, scroll_through, show, until
+from ._stored import stored
+from ._synthetic import SyntheticFactor, device_like, synthetic_results
 
 pytestmark = pytest.mark.browser
 
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Any]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not (chromium and driver):
-        reason = "chromium and chromedriver are not on PATH"
-        if os.environ.get("VCM_SWEEP_REQUIRE_BROWSER") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
-        options.add_argument(argument)
-    options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    session = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield session
-    session.quit()
+HOSTILE = (
+    '<script>document.title="broken"</script>.d2d.sigma',
+    "\"'><img src=x onerror=alert(1)>",
+    "a_parameter_with_a_rather_long_name.mechanism.moment",
+    "{{ 7 * 7 }} ${x} $x^2$ \\ </style>",
+)
 
 
-def _long_names() -> SyntheticResults:
-    names = ("a_parameter_with_a_rather_long_name.mechanism.moment", "short", "x" * 60)
-    return synthetic_results(tuple(SyntheticFactor(n) for n in names), lambda u: 0.4 * u[..., 0] + 0.4 * u[..., 1])
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with chromium(tmp_path_factory.mktemp("profile")) as session:
+        yield session
 
 
-@pytest.mark.parametrize("make", [device_like, _long_names], ids=["device-like", "long names"])
-def test_opens_clean_and_fits_a_phone(browser: Any, tmp_path: Path, make: Any) -> None:
-    path = write_report(make(base=32) if make is device_like else make(), tmp_path)
-    # Headless windows have a minimum width; the emulated device has the phone's.
-    for width, height in ((1280, 900), (390, 844)):
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        browser.get(path.as_uri())
-        assert browser.execute_script("return window.innerWidth") == width
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-        pictures = browser.find_elements("css selector", "svg[role=img]")
-        assert len(pictures) >= 6
-        assert all(p.size["width"] > 100 and p.size["height"] > 50 for p in pictures)
-        # What answers the question is on the first screen.
-        answer = browser.find_element("css selector", ".answer")
-        assert answer.rect["y"] + answer.rect["height"] < height
-    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(device_like(base=32), tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    factors = tuple(SyntheticFactor(name) for name in HOSTILE)
+    results = synthetic_results(factors, lambda u: 0.3 + 0.4 * u[..., 0] * u[..., 1] + 0.2 * u[..., 3], base=32)
+    return write_report(results, tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("which", ["page", "hostile"])
+def test_opens_clean_with_all_pictures_and_no_sideways_scroll(
+    browser: Any, which: str, width: int, request: pytest.FixtureRequest
+) -> None:
+    show(browser, request.getfixturevalue(which), width, 800)
+    assert browser.execute_script("return window.innerWidth") == width
+    # What answers the question is on the first screen.
+    answer = browser.find_element("css selector", ".answer")
+    assert answer.rect["y"] + answer.rect["height"] < 800
+    scroll_through(browser)
+    pictures = browser.find_elements("css selector", ".live svg")
+    assert len(pictures) == len(browser.find_elements("css selector", "[data-chart]")) >= 9
+    assert all(p.size["width"] > 100 and p.size["height"] > 40 for p in pictures)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert "broken" not in browser.title
+    assert complaints(browser) == []
+
+
+def test_hovering_shows_the_numbers(browser: Any, page: Path) -> None:
+    show(browser, page)
+    scroll_through(browser)
+    box = browser.find_element("css selector", '[data-chart="indices"]')
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", box)
+    dot = box.find_elements("css selector", ".live .mark-symbol.role-mark path")[0]
+    shown = hover(browser, dot)
+    assert "mismatch.global" in shown
+    assert "%" in shown
+    assert "[" in shown
+
+
+def test_a_hostile_name_is_shown_as_it_is_in_pictures_and_tooltips(browser: Any, hostile: Path) -> None:
+    show(browser, hostile)
+    scroll_through(browser)
+    headers = [cell.text for cell in browser.find_elements("css selector", "tbody th")]
+    assert any(HOSTILE[0] in text for text in headers)
+    box = browser.find_element("css selector", '[data-chart="indices"]')
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", box)
+    for dot in box.find_elements("css selector", ".live .mark-symbol.role-mark path")[:4]:
+        assert any(name in hover(browser, dot) for name in HOSTILE)
+    assert browser.find_elements("css selector", "#vg-tooltip-element img, #vg-tooltip-element script") == []
+    assert browser.find_elements("css selector", "img") == []
+    assert complaints(browser) == []
+
+
+def test_print_shows_every_picture_without_scrolling_to_it(browser: Any, page: Path) -> None:
+    show(browser, page, 800, 1100)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        still = browser.find_elements("css selector", ".still svg")
+        assert still
+        assert all(svg.is_displayed() and svg.size["height"] > 30 for svg in still)
+        assert not any(e.is_displayed() for e in browser.find_elements("css selector", ".files, nav"))
+        pdf = browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"]
+        assert len(pdf) > 50_000
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_without_javascript_the_pictures_stand(browser: Any, page: Path) -> None:
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        show(browser, page)
+        still = browser.find_elements("css selector", ".still svg")
+        assert len(still) >= 9
+        assert all(svg.size["width"] > 100 for svg in still)
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_a_screen_reader_finds_its_way(browser: Any, page: Path) -> None:
+    show(browser, page)
+    count = lambda css: len(browser.find_elements("css selector", css))  # noqa: E731
+    assert count("h1") == 1
+    assert count("header") == count("main") == count("nav[aria-label]") == 1
+    # Headings descend without a gap, and sections are named by theirs.
+    levels = [int(h.tag_name[1]) for h in browser.find_elements("css selector", "h1,h2,h3,h4")]
+    assert all(b - a <= 1 for a, b in pairwise(levels))
+    assert count("main section") == count("main section[aria-labelledby]")
+    for name in browser.execute_script(
+        "return [...document.querySelectorAll('[role=img]')].map(e => e.getAttribute('aria-label'))"
+    ):
+        assert len(name) > 20
+    assert count("svg") == count("[role=img] svg")
+    # Tables have captions, and headers for columns and rows.
+    assert count("table") == count("table > caption")
+    assert count("thead th") == count("thead th[scope=col]")
+    assert count("tbody tr") == count("tbody tr th[scope=row]")
+    assert count("a:not([href])") == 0
+    assert browser.execute_script("return document.documentElement.lang") == "en"
+    assert all(
+        link.get_attribute("aria-label") or link.text for link in browser.find_elements("css selector", "main a")
+    )
+
+
+_CONTRAST = """
+const linear = v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+const light = c => { const [r, g, b] = c.map(v => linear(v / 255));
+  return .2126 * r + .7152 * g + .0722 * b; };
+const parse = s => s.match(/[\\d.]+/g).map(Number);
+const ground = e => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor);
+  if (c.length < 4 || c[3] > 0) return c.slice(0, 3); } return [255, 255, 255]; };
+return [...document.querySelectorAll('h1, h2, p, li, dt, dd, small, th, td, a, figcaption, summary, pre')].map(e => {
+  const [a, b] = [light(parse(getComputedStyle(e).color).slice(0, 3)), light(ground(e))].sort((x, y) => y - x);
+  return [(a + .05) / (b + .05), e.tagName + '.' + e.className]; }).sort((x, y) => x[0] - y[0])[0];
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_contrast(browser: Any, page: Path, scheme: str) -> None:
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    show(browser, page)
+    worst, where = browser.execute_script(_CONTRAST)
+    assert worst >= 4.5, where  # WCAG 2 AA
+
+
+@pytest.mark.parametrize("n", [256, pytest.param(2048, marks=pytest.mark.slow)], ids=["6,656", "53,248"])
+def test_a_large_study_has_a_small_quick_page(browser: Any, tmp_path: Path, n: int) -> None:
+    import time
+
+    results = stored(tmp_path / "runs", n, factors=11)
+    begin = time.monotonic()
+    path = write_report(results, tmp_path / "out")
+    seconds = time.monotonic() - begin
+    assert path.stat().st_size < 8e6
+    histories = path.parent / "histories.parquet"
+    import pyarrow.parquet as pq
+
+    assert pq.read_metadata(histories).num_rows == 26 * n
+    show(browser, path)
+    until(lambda: browser.execute_script("return performance.getEntriesByName('interactive').length"))
+    interactive = browser.execute_script("return performance.getEntriesByName('interactive')[0].startTime") / 1e3
+    print(f"\n{26 * n} trainings: report in {seconds:.1f} s, {path.stat().st_size / 1e6:.2f} MB, "
+          f"interactive after {interactive:.2f} s")  # fmt: skip
+    assert interactive < 2.0
+    assert seconds < 30.0
+    assert complaints(browser) == []

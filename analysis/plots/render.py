@@ -1,0 +1,45 @@
+"""A specification as SVG or PNG, and the script that draws it in a browser; nothing comes from a network."""
+
+import re
+from functools import cache
+
+import vl_convert
+from markupsafe import escape
+
+from vcm_sweep.analysis.plots._theme import Spec
+
+
+def svg(spec: Spec) -> str:
+    """One ``<svg>``; its marks carry no labels of their own, which would be read out mark by mark.
+
+    >>> from vcm_sweep.analysis.plots.stacked import stacked_bar
+    >>> svg(stacked_bar([("imperfections", 0.8, "80 %"), ("luck", 0.2, "20 %")], "share of variance"))[:4]
+    '<svg'
+    """
+    return re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", str(vl_convert.vegalite_to_svg(spec)))
+
+
+def inline(drawn: str) -> str:
+    """An SVG that scales with its box and takes the page's ink; the box says what it shows."""
+    opening, rest = drawn.split(">", 1)
+    return re.sub(r' (?:width|height|class)="[^"]*"', "", opening) + ">" + rest
+
+
+def alone(drawn: str, label: str) -> str:
+    """An SVG as a file of its own, on white, with its content in words."""
+    opening, rest = drawn.split(">", 1)
+    ground = '<rect width="100%" height="100%" fill="white"/>'
+    return f'{opening} role="img" aria-label="{escape(label)}">{ground}{rest}'
+
+
+def png(drawn: str) -> bytes:
+    """A picture for slides and papers, on white, twice the size of the page's."""
+    return bytes(vl_convert.svg_to_png(alone(drawn, ""), scale=2.0))
+
+
+@cache
+def viewer_script() -> str:
+    """Vega, Vega-Lite and Vega-Embed in one script, ready to stand in a page."""
+    script = str(vl_convert.javascript_bundle())  # type: ignore[call-arg]  # its stub asks for a snippet
+    # Inside <script> only these end it, or open a comment.
+    return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")

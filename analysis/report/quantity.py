@@ -1,0 +1,41 @@
+"""How a metric is called and written: shares in per cent and points, all else as bare numbers."""
+
+from vcm_sweep.analysis.index import Index
+
+_SHARES = ("accuracy", "accuracy_ok", "accuracy_trained", "frac_at_bound", "frac_outside_validity")
+_LABELS = {
+    "energy_j": "programming energy (J)",
+    "energy": "programming energy (J)",
+    "p_diverged": "P(diverged)",
+    "p_failed": "P(failed)",
+    "p_chance": "P(chance)",
+    "accuracy_ok": "accuracy of the trainings that ended",
+    "accuracy_trained": "accuracy of the trainings above chance",
+}
+
+
+class Quantity:
+    """A metric's words.
+
+    >>> Quantity("accuracy").change(0.041), Quantity("loss").change(0.041), Quantity("p_diverged").label
+    ('4.1 points', '0.041', 'P(diverged)')
+    """
+
+    def __init__(self, metric: str) -> None:
+        self.metric = metric
+        self.label = _LABELS.get(metric, metric)
+        self.share = metric in _SHARES or metric.startswith("p_")
+        #: What a difference is multiplied by to be read, and its unit.
+        self.scale, self.unit = (100.0, "points") if self.share else (1.0, "")
+
+    def value(self, number: float) -> str:
+        """A value: 71.4 %, or 0.714."""
+        return f"{100 * number:.1f} %" if self.share else f"{number:.4g}"
+
+    def change(self, number: float) -> str:
+        """A difference: 4.1 points, or 0.041."""
+        return f"{100 * number:.1f} points" if self.share else f"{number:.3g}"
+
+    def cost(self, index: Index) -> str:
+        """A difference with its interval: 4.1 [3.6, 4.6]; points for a share."""
+        return index.scaled(self.scale).number()

@@ -1,0 +1,35 @@
+"""Direction and shape of every factor's effect."""
+
+from vcm_sweep.analysis.plots.curves import curve
+from vcm_sweep.analysis.report.material import Material
+from vcm_sweep.analysis.report.parts import Chart, Charts, Section, Text
+
+
+def effects(material: Material) -> Section:
+    """A small picture per factor, highest-ranked first, all with one vertical axis."""
+    quantity, curves = material.quantity, material.curves
+    units = {factor.name: factor.unit for factor in material.factors}
+    low, high = min(min(c.low) for c in curves), max(max(c.high) for c in curves)
+    margin = 0.05 * (high - low) or 0.01
+    domain = (low - margin, high + margin)
+    place = {index.factor: i for i, index in enumerate(material.result.ranking())}
+    ranked = sorted(curves, key=lambda found: place.get(found.factor, 0))
+    charts = [
+        Chart(
+            f"effect-{i}",
+            curve(found, _unit(units[found.factor]), quantity.label, domain, share=quantity.share),
+            f"Mean {quantity.label} against {found.factor}, from {found.centre[0]:.3g} to {found.centre[-1]:.3g}: "
+            f"{found.shape()}",
+        )
+        for i, found in enumerate(ranked, 1)
+    ]
+    note = (
+        f"Mean {quantity.label} in bins of equal counts, everything else averaged over its range; the band is the "
+        f"{100 * material.result.confidence:g} % interval of the mean. All pictures share one vertical axis."
+    )
+    return Section("Direction and shape", "effects", [Text(note, soft=True), Charts(charts, many=True)])
+
+
+def _unit(unit: str) -> str:
+    """Relative spreads are bare numbers to a reader."""
+    return "" if unit == "relative" else unit

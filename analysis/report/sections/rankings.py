@@ -1,0 +1,144 @@
+"""Both rankings side by side: the index over the ranges, and the cost at the ends of the ranges."""
+
+from vcm_sweep.analysis.kinds import KINDS
+from vcm_sweep.analysis.plots.intervals import interval_rows, intervals
+from vcm_sweep.analysis.report.material import Material
+from vcm_sweep.analysis.report.parts import Chart, Charts, Part, Section, Table, Text
+from vcm_sweep.analysis.report.sections.costs import cost_chart, level, worst_costs
+
+# What stands beside the index that ranks, where the method has it.
+_BESIDE = {"sobol": "first", "hdmr": "first", "morris": "sigma"}
+
+
+def rankings(material: Material) -> Section:
+    """The table that answers, with its picture."""
+    result, quantity = material.result, material.quantity
+    kind = KINDS[result.kind]
+    parts: list[Part] = [Text(_meaning(material), soft=True), _table(material), Text(_agreement(material))]
+    ranked = result.ranking()
+    rows = interval_rows(ranked, kind.label, share=kind.share)
+    if (beside := _BESIDE.get(result.method)) and kind.share:
+        first = {index.factor: index for index in result[beside]}
+        other = interval_rows([first[i.factor] for i in ranked], KINDS[beside].label, share=kind.share)
+        rows = [row for pair in zip(rows, other, strict=True) for row in pair]
+    axis = "share of variance" if kind.share else kind.label
+    label = f"{kind.label} with {100 * result.confidence:g} % intervals. " + "; ".join(
+        f"{index.factor} {result.text(index)}" for index in ranked
+    )
+    charts = [
+        Chart(
+            "indices",
+            intervals(rows, axis, share=kind.share),
+            label,
+            f"Dots are estimates, lines are {100 * result.confidence:g} % intervals.",
+        )
+    ]
+    if material.limits:
+        charts.append(cost_chart(tuple(worst_costs(material.limits).values()), material.limits.pairs, quantity))
+    return Section("Which factor matters", "ranking", [*parts, Charts(charts)])
+
+
+def _meaning(material: Material) -> str:
+    result, quantity = material.result, material.quantity
+    kind = KINDS[result.kind]
+    said = (
+        f"These are shares of the variance over the stated ranges, not of {quantity.label} lost; another range gives "
+        "another share. "
+        if kind.share
+        else f"A ranking over the stated ranges by the {kind.label}; another range gives another ranking. "
+    )
+    if result.kind == "total":
+        said += "The total index holds a factor's own effect and all its interactions, so totals can sum above 100 %. "
+    return said + (
+        f"Intervals are {100 * result.confidence:g} % bootstrap intervals over {result.unit}; nothing is clipped, so a "
+        "factor without effect may come out below zero."
+    )
+
+
+def _table(material: Material) -> Table:
+    result, quantity = material.result, material.quantity
+    label = KINDS[result.kind].label
+    beside = _BESIDE.get(result.method)
+    curves = {curve.factor: curve for curve in material.curves}
+    costs = worst_costs(material.limits)
+    place = {name: i for i, name in enumerate(costs, 1)}
+    change = f"mean {quantity.label} across the range"
+    columns = ["factor", "range", label]
+    columns += [KINDS[beside].label] if beside else []
+    cost = f"cost at the worse end{f', {quantity.unit}' if quantity.unit else ''}"
+    columns += [cost, "place by cost"] if costs else [change]
+    rows = []
+    for number, index in enumerate(result.ranking(), 1):
+        i = result.factors.index(index.factor)
+        row = [f"{number}. {index.factor}", material.range(index.factor), result.text(index)]
+        row += [result.text(result[beside][i], beside)] if beside else []
+        if costs:
+            found = costs.get(index.factor)
+            end = f" at {level(found)}" if found else ""
+            row += [quantity.cost(found.cost) + end if found else "", str(place.get(index.factor, ""))]
+        else:
+            row.append(curves[index.factor].shape() if index.factor in curves else "")
+        rows.append([*row, result.verdict(index.factor)])
+    short = all(len(row[1]) < 28 for row in rows)
+    numbers = {label, cost, change, *(["range"] if short else []), *([KINDS[beside].label] if beside else [])}
+    title = f"Factors by their {label}"
+    return Table("ranking", title, [*columns, "verdict"], rows, frozenset(numbers))
+
+
+def _agreement(material: Material) -> str:
+    """Where the two rankings differ, and whether the data tell that they do."""
+    result, quantity = material.result, material.quantity
+    order = [index.factor for index in result.ranking()]
+    label = KINDS[result.kind].label
+    costs = worst_costs(material.limits)
+    if not costs:
+        return _by_change(material, order[0])
+    by_cost = [name for name in costs if name in order]
+    if not by_cost:
+        return "Costs are of single factors and the ranking is of groups, so the two are not compared."
+    said = (
+        f"Both rankings put {order[0]} first."
+        if by_cost[0] == order[0]
+        else f"By {label} {order[0]} comes first; by cost at the worse end of its range it is {by_cost[0]}."
+    )
+    known = {(pair.larger, pair.smaller) for pair in result.differences if pair.separated}
+    against = [
+        f"{a} ranks above {b} by {label} but costs less"
+        for a, b in known
+        if a in costs and b in costs and costs[a].cost.high < costs[b].cost.low
+    ]
+    # Places among factors without effect are luck.
+    felt = {i.factor for i in result.ranking() if not i.includes_zero} | {n for n in by_cost if costs[n].cost.low > 0.0}
+    places = [[name for name in ranked if name in felt] for ranked in (order, by_cost)]
+    moved = [name for name in places[1] if places[0].index(name) != places[1].index(name)]
+    if against:
+        said += f" They contradict each other, beyond their intervals, in that {'; '.join(sorted(against))}."
+    elif moved:
+        have = "has" if len(moved) == 1 else "have"
+        said += f" {_listed(moved)} {have} another place by cost, within what the intervals leave open."
+    else:
+        said += " Nowhere do they contradict each other beyond their intervals."
+    return (
+        f"{said} The index asks what explains the scatter of {quantity.label} where everything varies; the cost, what "
+        "one imperfection alone takes from the nominal device."
+    )
+
+
+def _by_change(material: Material, top: str) -> str:
+    quantity = material.quantity
+    widest = max(material.curves, key=lambda curve: curve.span)
+    change = f"by {quantity.change(widest.span)}, between bin means"
+    agreement = (
+        f"{top} also moves mean {quantity.label} most across its range ({change})."
+        if widest.factor == top
+        else f"By another measure the first place goes to {widest.factor}: it moves mean {quantity.label} most across "
+        f"its range ({change})."
+    )
+    return (
+        f"{agreement} The cost at the ends of the ranges against the nominal device needs trainings of its own: "
+        f"vcm-sweep limits {material.folder}"
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,96 @@
+"""How much of each imperfection can be tolerated, from the tolerance studies beside the results."""
+
+import math
+from typing import Any
+
+from vcm_sweep.analysis.plots.intervals import Interval, intervals
+from vcm_sweep.analysis.plots.lines import lines
+from vcm_sweep.analysis.report.material import Material
+from vcm_sweep.analysis.report.parts import Chart, Charts, Part, Section, Table, Text
+from vcm_sweep.analysis.report.quantity import Quantity
+
+_QUESTIONS = {
+    "one": "One imperfection at a time",
+    "joint": "All imperfections at once",
+    "trade-off": "The trade-off",
+}
+
+
+def tolerances(material: Material) -> Section | None:
+    """What was asked and found, a table per question; None where nothing was asked."""
+    if not material.tolerances:
+        return None
+    parts: list[Part] = []
+    for answer in material.tolerances:
+        parts += [Text(sentence) for sentence in answer.answer() if sentence]
+        charts = []
+        if answer.rows:
+            parts.append(_table(answer))
+            charts += _shares(answer)
+        charts += _front(answer)
+        parts += [Charts(charts)] if charts else []
+        parts += [Text(remark, soft=True) for remark in answer.remarks]
+    return Section("What can be tolerated", "tolerances", parts)
+
+
+def _table(answer: Any) -> Table:
+    quantity = Quantity(answer.metric)
+    columns = ("factor", "unit", "tolerance", "limited by", quantity.label)
+    rows = [
+        [
+            f"{row.factor}, {row.end} end",
+            row.unit,
+            row.text,
+            row.limited_by,
+            row.accuracy.percent() if quantity.share else row.accuracy.number(),
+        ]
+        for row in answer.rows
+    ]
+    title = _QUESTIONS.get(answer.question, answer.question)
+    return Table(f"tolerances-{answer.question}", title, columns, rows, frozenset({"tolerance", quantity.label}))
+
+
+def _shares(answer: Any) -> list[Chart]:
+    """Tolerances have different units, so each is drawn as its part of the way from nominal to the end."""
+    marks = []
+    for row in answer.rows:
+        way = row.value - row.nominal
+        if not way or math.isnan(row.share) or math.isnan(way):
+            continue
+        per_unit = row.share / way
+        ends = [row.share if math.isnan(end) else per_unit * (end - row.nominal) for end in (row.low, row.high)]
+        marks.append(Interval(f"{row.factor}, {row.end} end", "tolerance", row.share, min(ends), max(ends), row.text))
+    if not marks:
+        return []
+    title = _QUESTIONS.get(answer.question, answer.question)
+    spec = intervals(marks, "part of the way to the end of the range", share=True, tooltip="tolerance")
+    words = "; ".join(f"{mark.factor} {mark.words}" for mark in marks)
+    return [Chart(f"tolerances-{answer.question}", spec, f"{title}: {words}", f"{title}.")]
+
+
+def _front(answer: Any) -> list[Chart]:
+    charts = []
+    if answer.front and len(answer.front[0].objectives) > 1:
+        up, across = (objective.factor for objective in answer.front[0].objectives[:2])
+        points = sorted(answer.front, key=lambda point: point.objectives[1].value)
+        ys, xs = ([point.objectives[k].value for point in points] for k in (0, 1))
+        charts.append(
+            Chart(
+                "front",
+                lines({"best found": (xs, ys)}, across, up, dots=True),
+                f"Front of {len(points)} points: {up} from {min(ys):.3g} to {max(ys):.3g}, {across} from {xs[0]:.3g} "
+                f"to {xs[-1]:.3g}",
+                "None of these can be bettered in one without losing in the other.",
+            )
+        )
+    if len(answer.hypervolume) > 1:
+        trainings, volume = zip(*answer.hypervolume, strict=True)
+        charts.append(
+            Chart(
+                "hypervolume",
+                lines({"hypervolume": (trainings, volume)}, "trainings", "hypervolume of the front"),
+                f"Hypervolume of the front over the search: {volume[0]:.3g} at first, {volume[-1]:.3g} at the end",
+                "Where it still grows, more trainings would better the front.",
+            )
+        )
+    return charts

@@ -1,0 +1,130 @@
+"""`write_report`: analyse once, gather the sections, write page and files."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vcm_sweep.analysis.files import replace_file, write_json, write_parquet
+from vcm_sweep.analysis.report.answer import answer, facts
+from vcm_sweep.analysis.report.companions import costs_of, read_limits, read_tolerance_answers
+from vcm_sweep.analysis.report.frame import refuse_unwritable, write_page
+from vcm_sweep.analysis.report.limits_page import write_limits_page
+from vcm_sweep.analysis.report.material import Material
+from vcm_sweep.analysis.report.parts import Page, Section
+from vcm_sweep.analysis.report.sections.device import device
+from vcm_sweep.analysis.report.sections.effects import effects
+from vcm_sweep.analysis.report.sections.failures import failures
+from vcm_sweep.analysis.report.sections.humps import humps
+from vcm_sweep.analysis.report.sections.interactions import interactions
+from vcm_sweep.analysis.report.sections.luck import luck
+from vcm_sweep.analysis.report.sections.order import order
+from vcm_sweep.analysis.report.sections.provenance import provenance
+from vcm_sweep.analysis.report.sections.rankings import rankings
+from vcm_sweep.analysis.report.sections.settled import settled
+from vcm_sweep.analysis.report.sections.tolerances import tolerances
+from vcm_sweep.analysis.report.sections.trainings import trainings
+from vcm_sweep.analysis.report.sections.why import why
+from vcm_sweep.analysis.report.snapshot import Snapshot
+from vcm_sweep.analysis.result import Sensitivity
+from vcm_sweep.analysis.source import ResultsSource
+from vcm_sweep.analysis.study import analyze
+
+SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
+    rankings, order, effects, interactions, why, tolerances, settled, luck, humps, failures, trainings, device,
+    provenance,
+)  # fmt: skip
+_FILES = (
+    ("report.md", "summary in Markdown"),
+    ("indices.json", "all indices, JSON"),
+    ("indices.parquet", "all indices, Parquet"),
+    ("trainings.parquet", "every training with its factors and outputs"),
+    ("histories.parquet", "accuracy of every training after every epoch"),
+)
+
+
+def write_report(
+    results: ResultsSource,
+    directory: str | os.PathLike[str],
+    metric: str = "accuracy",
+    *,
+    method: str = "",
+    policy: str = "fail",
+) -> Path:
+    """The path of ``report.html``; a summary, the numbers and ``report/`` with the pictures are written beside it.
+
+    The page is self-contained: no script, no font, no picture from elsewhere. Files are replaced whole, so a
+    reader never sees half of one.
+
+    Args:
+        metric, method, policy: as `analyze` has them.
+
+    Raises:
+        AnalysisError: the records cannot be analysed (as `analyze`), or the directory cannot be written.
+    """
+    snapshot = Snapshot(results)
+    if getattr(snapshot.study.design, "method", "") == "limits":
+        return _write_limits(snapshot, Path(directory), metric, policy)
+    result = analyze(snapshot, metric, method=method, policy=policy)
+    limits, _ = read_limits(snapshot.folder, result.metric, policy)
+    material = Material(snapshot, result, policy, limits, read_tolerance_answers(snapshot.folder))
+    found = [section(material) for section in SECTIONS]
+    page = Page(
+        title=f"{snapshot.study.name}: what costs {material.quantity.label}",
+        heading=f"{snapshot.study.name} · sensitivity of {material.quantity.label}",
+        answer=answer(material),
+        open=bool(result.rivals(result.ranking()[0].factor)),
+        facts=facts(material),
+        sections=[section for section in found if section is not None],
+        numbers=_numbers(material),
+        files=_FILES,
+    )
+    target = Path(directory)
+    with refuse_unwritable(target):
+        target.mkdir(parents=True, exist_ok=True)
+        write_json(target / "indices.json", page.numbers)
+        write_parquet(target / "indices.parquet", _lines(snapshot, result), {"study": snapshot.study.name})
+        _write_trainings(target, snapshot.table())
+        return write_page(page, target, "report")
+
+
+def _write_limits(snapshot: Snapshot, target: Path, metric: str, policy: str) -> Path:
+    limits = costs_of(snapshot, metric, policy)
+    with refuse_unwritable(target):
+        target.mkdir(parents=True, exist_ok=True)
+        limits.write_json(target / "indices.json")
+        limits.write_parquet(target / "indices.parquet")
+        _write_trainings(target, snapshot.table())
+        return write_limits_page(snapshot, limits, target, _FILES)
+
+
+def _write_trainings(target: Path, table: pa.Table) -> None:
+    """The records, and apart from them the histories, which are most of the bytes."""
+    named = [name for name in ("key", "point", "replicate", "history") if name in table.column_names]
+    replace_file(target / "histories.parquet", lambda path: pq.write_table(table.select(named), path))
+    rest = table.drop_columns(["history"])
+    replace_file(target / "trainings.parquet", lambda path: pq.write_table(rest, path))
+
+
+def _numbers(material: Material) -> dict[str, Any]:
+    ranges = {
+        f.name: {"low": f.low, "high": f.high, "distribution": f.distribution, "unit": f.unit} for f in material.factors
+    }
+    numbers = {"study": material.results.study.name, "ranges": ranges, **material.result.to_dict()}
+    numbers |= {"limits": material.limits.to_dict()} if material.limits else {}
+    if material.tolerances:
+        numbers["tolerances"] = [found.to_dict() for found in material.tolerances]
+    return numbers
+
+
+def _lines(results: ResultsSource, result: Sensitivity) -> list[dict[str, Any]]:
+    """The indices with the ranges they hold for."""
+    ranges = {f.name: (f.low, f.high) for f in results.study.factors}
+    lines = []
+    for line in result.lines():
+        low, high = ranges.get(line["factor"], (None, None))
+        lines.append(line | {"range_low": low, "range_high": high})
+    return lines

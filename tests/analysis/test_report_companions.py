@@ -1,0 +1,112 @@
+"""What lies beside a study enters its report: costs at the limits, mediation, tolerances."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vcm_sweep.analysis import Index, write_report
+
+from ._stored import stored
+from ._synthetic import Array
+
+limit_result = pytest.importorskip("vcm_sweep.analysis.limit_result")
+tolerance = pytest.importorskip("vcm_sweep.analysis.tolerance")
+
+
+def _output(u: Array) -> Array:
+    """The second factor explains more of the variance; a slope and a tent, so the first costs more at its end."""
+    return np.asarray(0.95 - 0.30 * np.clip(u[:, 0] - 0.5, 0, None) - 0.12 * u[:, 1])
+
+
+@pytest.fixture(scope="module")
+def with_limits(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("runs") / "study"
+    results = stored(folder, 256, factors=3, output=_output)
+    stored(folder / "limits", 24, factors=3, output=_output, replicates=1, design='method = "limits"\n')
+    write_report(results, folder)
+    return folder
+
+
+def test_the_answer_says_what_the_winner_costs_at_its_limit(with_limits: Path) -> None:
+    page = (with_limits / "report.html").read_text(encoding="utf-8").replace("\u00a0", " ")
+    header = page[page.index("<header>") : page.index("</header>")]
+    costs = json.loads((with_limits / "indices.json").read_text())["limits"]["costs"]
+    top = json.loads((with_limits / "indices.json").read_text())["ranking"][0]
+    (cost,) = (c["cost"] for c in costs if c["factor"] == top)
+    assert "of the variance of accuracy (total index), and at its upper limit costs" in header
+    assert f"costs {100 * cost['value']:.1f}" in header
+    assert "points against the nominal device" in header
+
+
+def test_both_rankings_stand_side_by_side_and_their_disagreement_is_said(with_limits: Path) -> None:
+    page = (with_limits / "report.html").read_text(encoding="utf-8").replace("\u00a0", " ")
+    rows = list(csv.DictReader((with_limits / "report" / "ranking.table.csv").open()))
+    by_cost = {row["factor"].split(". ")[1]: row["place by cost"] for row in rows}
+    assert by_cost["r.d2d.sigma"] == "1"  # 15 points against 12
+    assert by_cost["l.d2d.sigma"] == "2"
+    assert all(row["range"] for row in rows)
+    first = rows[0]["factor"].split(". ")[1]
+    # A slope of 0.12 has a variance of 0.0012, the tent of 0.30 one of 0.0023/... computed here on a grid.
+    u = (np.arange(100_000) + 0.5) / 100_000
+    shares = {"r.d2d.sigma": np.var(0.30 * np.clip(u - 0.5, 0, None)), "l.d2d.sigma": np.var(0.12 * u)}
+    assert first == max(shares, key=lambda name: shares[name])
+    assert ("Both rankings put" in page) == (first == "r.d2d.sigma")
+    assert (with_limits / "report" / "costs.svg").exists()
+
+
+def test_a_limits_study_has_a_report_of_its_own(with_limits: Path) -> None:
+    from vcm_sweep.sweep import open_results
+
+    page = (
+        write_report(open_results(with_limits / "limits"), with_limits / "limits")
+        .read_text(encoding="utf-8")
+        .replace("\u00a0", " ")
+    )
+    assert "r.d2d.sigma at 0.08 costs most accuracy" in page
+    rows = list(csv.DictReader((with_limits / "limits" / "report" / "costs.table.csv").open()))
+    assert [row["factor"] for row in rows][:2] == ["1. r.d2d.sigma", "2. l.d2d.sigma"]
+    assert rows[0]["cost, points"].startswith("1")  # 15 points
+    assert "24" in page
+
+
+def test_mediation_and_tolerances_have_sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vcm_sweep.analysis.mediation import Mediation
+    from vcm_sweep.analysis.report import companions
+    from vcm_sweep.analysis.tolerance import FrontPoint, Tolerance, ToleranceAnswer
+    from vcm_sweep.analysis.tolerance.answer import write_answer
+
+    folder = tmp_path / "study"
+    results = stored(folder, 64, factors=2)
+    stored(folder / "limits", 16, factors=2, replicates=1, design='method = "limits"\n')
+    limits = companions.read_limits(results.folder, "accuracy", "fail")[0]
+    share = Index("r.d2d.sigma", 0.62, 0.51, 0.73)
+    told = Mediation("r.d2d.sigma", "high", 0.08, "mismatch", limits.costs[0].cost, share, share, share, "")
+    untold = Mediation("l.d2d.sigma", "high", 0.1, "speed", limits.costs[1].cost, None, None, None, "the cost is noise")
+    from dataclasses import replace
+
+    found = replace(limits, mediations=(told, untold))
+    monkeypatch.setattr("vcm_sweep.analysis.report.write.read_limits", lambda *_: (found, ""))
+    row = Tolerance("T_0", "K", 310.0, 308.0, 315.0, "accuracy", Index("T_0", 0.9, 0.89, 0.91), "high", 293.0, 0.57)
+    point = FrontPoint({"T_0": 300.0}, (Index("accuracy", 0.9, 0.8, 0.95), Index("energy_j", 2e-5, 1e-5, 3e-5)))
+    other = FrontPoint({"T_0": 310.0}, (Index("accuracy", 0.8, 0.7, 0.85), Index("energy_j", 1e-5, 1e-5, 2e-5)))
+    nan = float("nan")
+    for answer in (
+        ToleranceAnswer("one", "accuracy", 0.88, 0.95, (row,), "Fresh seeds confirm it."),
+        ToleranceAnswer("trade-off", "accuracy", nan, 0.95, (), "Confirmed.", front=(point, other),
+                        hypervolume=((8, 0.1), (16, 0.3))),
+    ):  # fmt: skip
+        write_answer(results.folder / "tolerance", answer)
+    page = write_report(results, folder).read_text(encoding="utf-8").replace("\u00a0", " ")
+    assert "62 % [51, 73] of that goes through mismatch" in page
+    assert "the cost is noise" in page
+    assert "293 .. 310 K [308, 315]" in page
+    assert "Fresh seeds confirm it." in page
+    names = {path.stem for path in (folder / "report").glob("*.svg")}
+    assert {"mediation", "tolerances-one", "front", "hypervolume"} <= names
+    (drawn,) = csv.DictReader((folder / "report" / "tolerances-one.csv").open())
+    # The interval's ends on the same scale as the value: (308 - 293) / (310 - 293) of 0.57.
+    assert float(drawn["low"]) == pytest.approx(0.57 * 15 / 17)

@@ -1,0 +1,60 @@
+"""report and compare on the command line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vcm_sweep.cluster.cli import main
+
+from ..analysis._stored import stored
+from ..analysis._synthetic import Array
+
+
+def _other(u: Array) -> Array:
+    """The second factor decides."""
+    return np.asarray(0.9 - 0.1 * u[:, 0] - 0.5 * u[:, 1])
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    stored(folder / "explicit", 64, factors=2, name="explicit", diverge=0.95)
+    stored(folder / "full", 64, factors=2, name="full", device='model = "full"', output=_other)
+    return folder
+
+
+def test_a_report_of_any_metric_goes_where_it_is_told(studies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = studies / "elsewhere"
+    command = ["report", str(studies / "explicit"), "--metric", "p_diverged", "--out", str(out), "--json"]
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out) == {"report": str(out / "report.html")}
+    assert "P(diverged)" in (out / "report.md").read_text()
+
+
+def test_what_cannot_be_reported_is_one_line_with_its_way_out(
+    studies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(studies / "explicit")]) == 5
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "drop-block or worst-case" in said
+    assert main(["report", str(studies / "explicit"), "--policy", "worst-case"]) == 0
+
+
+def test_two_studies_side_by_side(
+    studies: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(studies)
+    command = ["compare", "explicit", "full", "--policy", "worst-case"]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "explicit puts r.d2d.sigma first, full puts l.d2d.sigma first." in said
+    assert "is it real?" in said
+    assert (studies / "reports" / "explicit-against-full" / "compare.html").stat().st_size > 900_000
+    assert main([*command, "--json", "--out", "page"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert plain["report"] == "page/compare.html"
+    assert {factor["factor"] for factor in plain["factors"] if factor["real"]} == {"r.d2d.sigma", "l.d2d.sigma"}
+    assert main(["compare", "explicit", "nowhere"]) == 3
