@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from vcm_sweep.analysis import Index, Sensitivity
+from vcm_sweep.analysis.tolerance import ToleranceAnswer
 
 # What stands beside the index that ranks, where the method has it.
 _BESIDE = {"sobol": "first", "hdmr": "first", "morris": "sigma"}
@@ -26,6 +27,24 @@ def index_table(result: Sensitivity) -> str:
         lines = [["interaction", "second", interval], *([pair.name, *_cells(pair)] for pair in pairs)]
         tables.append(_aligned(lines))
     return "\n\n".join([*tables, "\n".join(result.notes())])
+
+
+def tolerance_table(answer: ToleranceAnswer) -> str:
+    """What an engineer puts into a specification; for a trade-off, the front."""
+    if answer.question == "trade-off":
+        names = [index.factor for index in answer.front[0].objectives] if answer.front else []
+        rows = [[*names, "at"]]
+        for point in answer.front:
+            at = ", ".join(f"{name} = {value:.3g}" for name, value in point.values.items())
+            rows.append([*(f"{i.value:.4g} [{i.low:.4g}, {i.high:.4g}]" for i in point.objectives), at])
+        return _aligned(rows)
+    rows = [["factor", "unit", "tolerance", f"{100 * answer.confidence:g} % interval", "limited by", "accuracy there"]]
+    for row in answer.rows:
+        known = not math.isnan(row.value)
+        interval = f"[{row.low:.3g}, {row.high:.3g}]" if known else ""
+        value = f"{row.value:.3g}" if known else "none"
+        rows.append([row.factor, row.unit, value, interval, row.limited_by, row.accuracy.percent()])
+    return _aligned(rows)
 
 
 def _cells(index: Index) -> list[str]:

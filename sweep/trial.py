@@ -24,6 +24,8 @@ class Trial:
         seed: 63 bits; the named streams are its children.
         deadline_s: wall time that the trial may take, as its share of its pack's; no part of the key.
         start: absolute path of the first weights, "" without; the key holds their digest, not their place.
+        pause_after: epochs after which it saves its state and stops, status preempted; 0 never. No part of the key:
+            with another number it goes on from there.
     """
 
     point: int
@@ -33,6 +35,7 @@ class Trial:
     seed: int
     deadline_s: float = 3600.0
     start: str = ""
+    pause_after: int = 0
 
     @property
     def key(self) -> str:
