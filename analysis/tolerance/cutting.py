@@ -36,7 +36,7 @@ class Forecast:
         >>> past = np.linspace(0.1, 0.9, 81)
         >>> mean, best = Forecast(past, past + 0.05).expects(0.5)
         >>> round(mean, 2), round(best, 2)
-        (0.55, 0.69)
+        (0.55, 0.68)
         """
         nearest = np.argsort(np.abs(self.after - accuracy), kind="stable")[:_NEIGHBOURS]
         ends = self.final[nearest]

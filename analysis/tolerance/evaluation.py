@@ -175,8 +175,10 @@ class Evaluator:
 
     def _tell(self, records: list[TrialRecord]) -> None:
         if self._progress:
-            done = sum(key in self._known or key in self._failed for key in self._asked)
-            self._progress(done, max(self._total, len(self._asked)), records)
+            ended = (known.whole if (known := self._known.get(key)) else key in self._failed for key in self._asked)
+            # One that is paused has neither ended nor failed.
+            told = [record for record in records if not _is_paused(record)]
+            self._progress(sum(ended), max(self._total, len(self._asked)), told)
 
     def _note(
         self, key: str, status: str, reason: str, accuracy: float, energy_j: float, history: Sequence[float] | None
@@ -200,6 +202,10 @@ class Evaluator:
             names = [f"x_{factor.name}" for factor in self.study.factors]
             for row in _rows(source, ["point", *names]):
                 self._numbers.setdefault(tuple(row[name] for name in names), row["point"])
+
+
+def _is_paused(record: TrialRecord) -> bool:
+    return record.status == "preempted" and bool(record.history)
 
 
 def _rows(store: Store, columns: list[str]) -> Iterator[dict[str, Any]]:

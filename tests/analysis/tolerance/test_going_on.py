@@ -43,7 +43,7 @@ find_tolerances(made.make_study({factors!r}, {asked!r}), InProcessExecutor(slowl
 """
 
 
-@pytest.mark.parametrize("question", ["one", "joint"])
+@pytest.mark.parametrize("question", ["one", pytest.param("joint", marks=pytest.mark.slow)])
 def test_after_kill_9_nothing_is_lost_or_trained_twice(tmp_path: Path, question: str) -> None:
     out, keys = tmp_path / "out", tmp_path / "keys"
     asked = ASKED.format(question=question, trials=60)
