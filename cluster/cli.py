@@ -20,6 +20,7 @@ from .limits_commands import add_limits_command
 from .result_commands import add_result_commands
 from .store_commands import add_store_commands
 from .study_commands import add_study_commands
+from .tolerance_commands import add_tolerance_commands
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add_life_commands(command)
     add_limits_command(command)
     add_result_commands(command)
+    add_tolerance_commands(command)
     add_job_commands(command)
     add_store_commands(command)
     text = "cells: library, sensitivities, fits to measurements, pictures"

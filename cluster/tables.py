@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from vcm_sweep.analysis import Comparison, Index, Sensitivity
 from vcm_sweep.analysis.enough import enough, rank_stability
 from vcm_sweep.analysis.kinds import KINDS
+from vcm_sweep.analysis.tolerance import ToleranceAnswer
 
 # What stands beside the index that ranks, where the method has it.
 _BESIDE = {"sobol": "first", "hdmr": "first", "morris": "sigma"}
@@ -50,7 +51,25 @@ def comparison_table(found: Comparison) -> str:
         note = "" if shift.same_range else ", other range"
         cells = (found.text(shift.one), found.text(shift.other), found.difference(shift))
         rows.append([shift.factor, *cells, told + note])
-    return "\n\n".join([_aligned(rows), "\n".join(found.remarks)]).rstrip()
+    return "\n\n".join([aligned(rows), "\n".join(found.remarks)]).rstrip()
+
+
+def tolerance_table(answer: ToleranceAnswer) -> str:
+    """What an engineer puts into a specification; for a trade-off, the front."""
+    if answer.question == "trade-off":
+        names = [index.factor for index in answer.front[0].objectives] if answer.front else []
+        rows = [[*names, "at"]]
+        for point in answer.front:
+            at = ", ".join(f"{name} = {value:.3g}" for name, value in point.values.items())
+            rows.append([*(f"{i.value:.4g} [{i.low:.4g}, {i.high:.4g}]" for i in point.objectives), at])
+        return aligned(rows)
+    rows = [["factor", "unit", "tolerance", f"{100 * answer.confidence:g} % interval", "limited by", "accuracy there"]]
+    for row in answer.rows:
+        known = not math.isnan(row.value)
+        interval = f"[{row.low:.3g}, {row.high:.3g}]" if known else ""
+        value = f"{row.value:.3g}" if known else "none"
+        rows.append([row.factor, row.unit, value, interval, row.limited_by, row.accuracy.percent()])
+    return aligned(rows)
 
 
 def _cells(index: Index) -> list[str]:

@@ -107,6 +107,7 @@ class StackedTraining:
                         return
             self._freeze(checkpoints)
             self._end_of_epoch()
+            self._pause(checkpoints)
             if interrupted():
                 self._interrupt(checkpoints)
             # The others are worth a smaller stack.
@@ -206,6 +207,15 @@ class StackedTraining:
             self._stop(k, "timeout", f"not done within its deadline_s = {deadline:g} s")
         return bool(late)
 
+    def _pause(self, checkpoints: str | None) -> None:
+        """Stop trials that are to be looked at after this epoch; without a place for their states they go on."""
+        due = [k for k in self.active if self.trials[k].pause_after == self.epoch < self.spec["epochs"]]
+        if not due or not checkpoints or self.resumable is None:
+            return
+        self._save(checkpoints, due)
+        for k in due:
+            self._stop(k, "preempted", f"paused after epoch {self.epoch}")
+
     def _freeze_broken(self) -> bool:
         """Stop trials whose loss is not finite; whether there were any."""
         broken = [k for k in torch.nonzero(~torch.isfinite(self.total)).flatten().tolist() if k in self.active]
@@ -270,8 +280,8 @@ class StackedTraining:
         return states
 
     def _unended(self) -> list[int]:
-        """Trials whose state is of use: not those that were late, who have theirs of that moment."""
-        return [k for k, progress in enumerate(self.progress) if progress.stopped != "timeout"]
+        """Trials whose state is of use: not those that were late or paused, who have theirs of that moment."""
+        return [k for k, progress in enumerate(self.progress) if progress.stopped not in ("timeout", "preempted")]
 
     def _save(self, folder: str, chosen: Sequence[int], charged: bool = True) -> None:
         for k, state in zip(chosen, self.states(chosen, charged), strict=self.resumable is not None):

@@ -16,6 +16,7 @@ from .factors import Factor, apply_factors
 from .fields import Fields
 from .imports import one_line
 from .specs import DesignSpec, NetworkSpec, RunSpec
+from .tolerance_table import ToleranceSpec
 from .trial import MODEL_VERSION
 
 MAX_SEED = 2**31 - 1
@@ -57,6 +58,7 @@ class Study:
     run: RunSpec
     text: str
     noted: dict[str, Any] | None = None
+    tolerance: ToleranceSpec | None = None
 
     @classmethod
     def from_toml(cls, path: str | Path, frozen: dict[str, Any] | None = None) -> "Study":
@@ -105,8 +107,10 @@ class Study:
         design = DesignSpec.from_table(fields.table("design"))
         design.grouped([factor.name for factor in factors])
         run = RunSpec.from_table(fields.table("run"))
+        asked = fields.table("tolerance")
+        tolerance = ToleranceSpec.from_table(asked, tuple(f.name for f in factors)) if asked else None
         fields.finish(also=("factor",))
-        study = cls(name, seed, network, device, factors, design, run, text, frozen)
+        study = cls(name, seed, network, device, factors, design, run, text, frozen, tolerance)
         check_corners(device, factors)
         # The user's own data, model and weights are looked at now, where what is wrong is one line.
         _ = study.frozen
@@ -140,7 +144,7 @@ class Study:
         return {"model_version": MODEL_VERSION} | digests(self.network)
 
     def canonical(self) -> dict[str, Any]:
-        """All that determines the results of the study; [run] is left out."""
+        """All that determines the results of the study; [run] and [tolerance] are left out."""
         return {
             "study": {"name": self.name, "seed": self.seed},
             "network": self._network(),

@@ -25,6 +25,8 @@ class Trial:
         deadline_s: wall time that the trial may take, as its share of its pack's; no part of the key.
         start: absolute path of the first weights, "" without; the key holds their digest, not their place.
         array_seed: seed of the trial whose array of cells is trained once more; None for an array of its own.
+        pause_after: epochs after which it saves its state and stops, status preempted; 0 never. No part of the key:
+            with another number it goes on from there.
     """
 
     point: int
@@ -35,6 +37,7 @@ class Trial:
     deadline_s: float = 3600.0
     start: str = ""
     array_seed: int | None = None
+    pause_after: int = 0
 
     @property
     def key(self) -> str:

@@ -1,0 +1,269 @@
+"""What is answered about tolerances: a table for a specification, or a front; in words, in JSON and back."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vcm_sweep.analysis.index import Index
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.tolerance_table import QUESTIONS
+
+from ..errors import AnalysisError
+
+FOLDER = "tolerance"
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far one factor may go.
+
+    Attributes:
+        factor, unit: what moves. end: towards which end of its range, "low" or "high". nominal: where it starts.
+        value: the largest tolerated, with the answer's confidence; NaN where not even nominal keeps the target.
+        low, high: interval of the true limit, two-sided.
+        limited_by: what stops it: the accuracy, the end of the range, trainings that diverge.
+        accuracy: mean and interval at ``value``, by fresh seeds that the search did not use.
+        share: the part of the way from nominal to the end of the range, 0 to 1.
+    """
+
+    factor: str
+    unit: str
+    value: float
+    low: float
+    high: float
+    limited_by: str
+    accuracy: Index
+    end: str = "high"
+    nominal: float = 0.0
+    share: float = math.nan
+
+    @property
+    def text(self) -> str:
+        """The tolerance as it goes into a specification.
+
+        >>> Tolerance("T_0", "K", 310.0, 308.0, 315.0, "accuracy", Index("T_0", 0.9, 0.89, 0.91), nominal=293.0).text
+        '293 .. 310 K [308, 315]'
+        """
+        if math.isnan(self.value):
+            return "none"
+        unit = "" if self.unit in ("1", "relative", "") else f" {self.unit}"
+        from_to = f"{self.nominal:.4g} .. {self.value:.3g}" if self.nominal else f"{self.value:.3g}"
+        if self.limited_by == END_OF_RANGE:
+            return f"{from_to}{unit} or more"
+        return f"{from_to}{unit} [{self.low:.3g}, {self.high:.3g}]"
+
+
+END_OF_RANGE = "end of the range"
+ACCURACY = "accuracy"
+DIVERGED = "P(diverged)"
+NOMINAL = "the nominal device"
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """A point that no other beats in both objectives.
+
+    Attributes:
+        values: of the factors, in their units. objectives: accuracy and the other one, by fresh seeds.
+    """
+
+    values: Mapping[str, float]
+    objectives: tuple[Index, ...]
+
+
+@dataclass(frozen=True)
+class ToleranceAnswer:
+    """The answer to one question.
+
+    Attributes:
+        question: "one", "joint" or "trade-off". metric: that is kept. target: what it is kept above.
+        confidence: of every value. rows: the table. confirmed: what fresh seeds say, in a sentence.
+        front, hypervolume: of a trade-off; hypervolume as (trainings so far, share of the box of all points).
+        trainings: that the search looked at.
+    """
+
+    question: str
+    metric: str
+    target: float
+    confidence: float
+    rows: tuple[Tolerance, ...]
+    confirmed: str
+    remarks: tuple[str, ...] = ()
+    front: tuple[FrontPoint, ...] = ()
+    hypervolume: tuple[tuple[int, float], ...] = ()
+    trainings: int = 0
+
+    def answer(self) -> list[str]:
+        """The conclusion in sentences, certainty included."""
+        sure = f"with {100 * self.confidence:.4g} % confidence"
+        if self.question == "trade-off":
+            if not self.front:
+                return ["No point of the trade-off has a result."]
+            first, second = (
+                [point.objectives[k] for point in self.front] for k in range(len(self.front[0].objectives))
+            )
+            return [
+                f"{len(self.front)} points are not beaten in both: {_span('accuracy', first)}, "
+                f"{_span(second[0].factor, second)}.",
+                self.confirmed,
+            ]
+        kept = f"mean accuracy at {100 * self.target:.3g} % or above"
+        if self.question == "joint":
+            named = ", ".join(f"{row.factor} {row.text}" for row in self.rows)
+            return [f"All at once, {sure}, these keep the {kept}: {named}.", self.confirmed]
+        tight = [row for row in self.rows if row.limited_by != END_OF_RANGE and not math.isnan(row.value)]
+        free = [row for row in self.rows if row.limited_by == END_OF_RANGE]
+        said = []
+        if tight:
+            tightest = min(tight, key=lambda row: row.share)
+            said.append(
+                f"One at a time, {sure}, {len(tight)} of {len(self.rows)} tolerances that keep the {kept} end within "
+                f"their ranges; the smallest part of its range has {tightest.factor}: {tightest.text}."
+            )
+        if free:
+            names = ", ".join(dict.fromkeys(row.factor for row in free))
+            said.append(f"Up to the end of the range, {sure}, no tolerance of {names} is reached.")
+        if len(said) == 0:
+            said.append(f"Not even the nominal device keeps the {kept}: lower the target, or train longer.")
+        return [*said, self.confirmed]
+
+    def lines(self) -> list[dict[str, Any]]:
+        """One row per tolerance, or per point of the front."""
+        if self.question == "trade-off":
+            return [
+                {name: value for index in point.objectives for name, value in _flat(index).items()} | dict(point.values)
+                for point in self.front
+            ]
+        return [
+            {
+                "factor": row.factor,
+                "end": row.end,
+                "unit": row.unit,
+                "nominal": row.nominal,
+                "value": row.value,
+                "low": row.low,
+                "high": row.high,
+                "share": row.share,
+                "limited_by": row.limited_by,
+                **_flat(row.accuracy, "accuracy"),
+            }
+            for row in self.rows
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; what was not measured is None."""
+        return {
+            "question": self.question,
+            "metric": self.metric,
+            "target": _plain(self.target),
+            "confidence": self.confidence,
+            "answer": self.answer(),
+            "confirmed": self.confirmed,
+            "remarks": list(self.remarks),
+            "rows": [
+                {name: _plain(value) for name, value in vars(row).items() if name != "accuracy"}
+                | {"accuracy": row.accuracy.to_dict()}
+                for row in self.rows
+            ],
+            "front": [
+                {"values": dict(point.values), "objectives": [index.to_dict() for index in point.objectives]}
+                for point in self.front
+            ],
+            "hypervolume": [list(pair) for pair in self.hypervolume],
+            "trainings": self.trainings,
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "ToleranceAnswer":
+        """The inverse of :meth:`to_dict`; KeyError or TypeError for what it did not write."""
+        return cls(
+            question=str(plain["question"]),
+            metric=str(plain["metric"]),
+            target=_number(plain["target"]),
+            confidence=float(plain["confidence"]),
+            confirmed=str(plain["confirmed"]),
+            remarks=tuple(map(str, plain["remarks"])),
+            rows=tuple(
+                Tolerance(
+                    str(row["factor"]),
+                    str(row["unit"]),
+                    _number(row["value"]),
+                    _number(row["low"]),
+                    _number(row["high"]),
+                    str(row["limited_by"]),
+                    _index(row["accuracy"]),
+                    str(row["end"]),
+                    _number(row["nominal"]),
+                    _number(row["share"]),
+                )
+                for row in plain["rows"]
+            ),
+            front=tuple(
+                FrontPoint(
+                    {str(k): float(v) for k, v in point["values"].items()}, tuple(map(_index, point["objectives"]))
+                )
+                for point in plain["front"]
+            ),
+            hypervolume=tuple((int(n), float(share)) for n, share in plain["hypervolume"]),
+            trainings=int(plain["trainings"]),
+        )  # fmt: skip
+
+
+def write_answer(folder: Folder, answer: ToleranceAnswer) -> None:
+    """Put an answer beside the records that it comes from: ``<question>.json``, and the table as CSV."""
+    content = json.dumps(answer.to_dict(), indent=2, allow_nan=False) + "\n"
+    folder.write(f"{answer.question}.json", content.encode())
+    lines = answer.lines()
+    if lines:
+        import csv
+        import io
+
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
+        folder.write(f"{answer.question}.csv", text.getvalue().encode())
+
+
+def read_tolerances(folder: Folder) -> tuple[ToleranceAnswer, ...]:
+    """All answers in a results folder, in the order one, joint, trade-off; () where nothing was asked.
+
+    Raises:
+        AnalysisError: a file that was not written by this.
+    """
+    found = []
+    place = folder / FOLDER
+    for question in QUESTIONS:
+        try:
+            found.append(ToleranceAnswer.from_dict(json.loads(place.read(f"{question}.json"))))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise AnalysisError(
+                f"{place}/{question}.json cannot be read ({type(error).__name__}): run vcm-sweep tolerance again"
+            ) from None
+    return tuple(found)
+
+
+def _span(name: str, indices: list[Index]) -> str:
+    values = sorted(index.value for index in indices)
+    return f"{name} {values[0]:.3g} to {values[-1]:.3g}"
+
+
+def _flat(index: Index, name: str = "") -> dict[str, float]:
+    name = name or index.factor
+    return {name: index.value, f"{name}_low": index.low, f"{name}_high": index.high}
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _index(plain: Mapping[str, Any]) -> Index:
+    return Index(str(plain["factor"]), _number(plain["value"]), _number(plain["low"]), _number(plain["high"]))

@@ -1,0 +1,134 @@
+"""Rounds of Optuna's proposals: asked in batches, trained together, told; hopeless ones are cut short."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vcm_sweep.sweep.trial import Trial as Training
+
+from .asking import Asked
+from .cutting import Forecast, first_look
+from .evaluation import Evaluator, Outcome
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
+
+type Params = Mapping[str, float]
+MOST_KNOWN = 128
+"""Known points that are entered: a Gaussian process costs the cube of their number."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a point turned out to be.
+
+    Attributes:
+        accuracy, energy_j: means of its trainings. cut: whether they were left before their end, and the accuracy is
+            what such trainings come to.
+    """
+
+    accuracy: float
+    energy_j: float
+    cut: bool = False
+
+
+class Batches:
+    """Asks, trains and tells.
+
+    Args:
+        asked: of Optuna. evaluator: trains. point: of the factors, from Optuna's parameters.
+        objectives: from parameters and what the point turned out to be. below: how far it stays below the target;
+            None where there is none.
+        target: that lets hopeless trainings be cut short; None cuts none. replicates: trainings of a point.
+    """
+
+    def __init__(
+        self, asked: Asked, evaluator: Evaluator, point: Callable[[Params], dict[str, float]],
+        objectives: Callable[[Params, Told], Sequence[float]], *, below: Callable[[Told], float] | None = None,
+        target: float | None = None, replicates: int = 2,
+    ) -> None:  # fmt: skip
+        self.asked, self.evaluator, self._point = asked, evaluator, point
+        self._objectives, self._below, self._target, self.replicates = objectives, below, target, replicates
+        self.cut = 0
+
+    def enter(self, known: Sequence[tuple[Params, Told]], count: Sequence[int]) -> None:
+        """Tell points that are known before anything is asked; once per study of Optuna."""
+        if self.asked.study.user_attrs.get("known points entered"):
+            return
+        for (params, told), trainings in list(zip(known, count, strict=True))[:MOST_KNOWN]:
+            below = None if self._below is None else self._below(told)
+            self.asked.add(params, self._objectives(params, told), {"known from": f"{trainings} trainings"}, below)
+        self.asked.study.set_user_attr("known points entered", len(known))
+
+    def run(self, budget: int, batch: int) -> None:
+        """Ask and train until the evaluator has spent ``budget`` trainings, a batch of trainings at a time."""
+        while True:
+            left = budget - self.evaluator.spent
+            size = min(max(1, batch // self.replicates), left // self.replicates)
+            size = max(size, self.asked.waiting)
+            if size < 1:
+                return
+            before = self.evaluator.spent
+            self._round(self.asked.ask(size))
+            # Proposals that were all known cost nothing; a space of a single point would propose it for ever.
+            if self.evaluator.spent == before and not self.asked.waiting:
+                return
+
+    def _round(self, asked: "Sequence[Trial]") -> None:
+        trainings = [self.evaluator.trials(self._point(trial.params), range(self.replicates)) for trial in asked]
+        hopeless = self._look(trainings)
+        self.evaluator.run([t for k, some in enumerate(trainings) if k not in hopeless for t in some])
+        for k, (trial, some) in enumerate(zip(asked, trainings, strict=True)):
+            told = hopeless.get(k) or self._told(some)
+            if told is None:
+                self.asked.tell(trial, None, {"why": "none of its trainings ended"})
+                continue
+            self.cut += told.cut
+            self._report(trial, some)
+            notes: dict[str, Any] = {"accuracy": told.accuracy, "energy_j": _null(told.energy_j), "cut": told.cut}
+            below = None if self._below is None else self._below(told)
+            # Complete also where it was cut: what a sampler is to learn from it is that it stays below the target.
+            self.asked.tell(trial, list(self._objectives(trial.params, told)), notes, below)
+
+    def _look(self, trainings: Sequence[Sequence[Training]]) -> dict[int, Told]:
+        """Points that are left after the first look, with what they would come to."""
+        epochs = first_look(self.evaluator.study.network.epochs)
+        if self._target is None or not self.evaluator.checkpoints or not epochs:
+            return {}
+        table, final = self.evaluator.histories()
+        forecast = Forecast(table[:, epochs - 1], final)
+        if not forecast.usable:
+            return {}
+        self.evaluator.run([t for some in trainings for t in some], pause_after=epochs)
+        left: dict[int, Told] = {}
+        for k, some in enumerate(trainings):
+            outcomes = [self.evaluator.outcome(training) for training in some]
+            paused = [o for o in outcomes if o is not None and not o.whole]
+            if len(paused) < len(outcomes):
+                continue
+            expected = np.array([forecast.expects(outcome.history[epochs - 1]) for outcome in paused])
+            mean, best = expected.mean(axis=0)
+            if best < self._target:
+                left[k] = Told(float(mean), float("nan"), cut=True)
+                self.evaluator.forget(some)
+        return left
+
+    def _told(self, some: Sequence[Training]) -> Told | None:
+        found = [o for training in some if (o := self.evaluator.outcome(training)) is not None and o.whole]
+        if not found:
+            return None
+        return Told(float(np.mean([o.accuracy for o in found])), float(np.mean([o.energy_j for o in found])))
+
+    def _report(self, trial: "Trial", some: Sequence[Training]) -> None:
+        """The mean accuracy after each epoch, for the dashboard; Optuna takes it of single objectives only."""
+        outcomes: list[Outcome] = [o for training in some if (o := self.evaluator.outcome(training)) is not None]
+        if len(self.asked.study.directions) > 1 or not outcomes:
+            return
+        for epoch in range(min(len(outcome.history) for outcome in outcomes)):
+            trial.report(float(np.mean([outcome.history[epoch] for outcome in outcomes])), epoch + 1)
+
+
+def _null(value: float) -> float | None:
+    return None if np.isnan(value) else value

@@ -1,0 +1,87 @@
+"""Fresh seeds: what is answered is trained again, with seeds that no search has seen, and made smaller if it fails."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from vcm_sweep.analysis.index import Index
+
+from .evaluation import Evaluator
+from .line_search import LineSearch
+from .space import Point
+
+ATTEMPTS = 4
+# A refuted value shrinks by this part of itself at least.
+_SHRINK = 0.04
+
+
+@dataclass
+class Answered:
+    """A place on a ray that is to be confirmed.
+
+    Attributes:
+        place: the present answer. accuracies: by fresh seeds there. refuted: how often it was made smaller.
+        holds: whether the mean of the fresh accuracies keeps the target.
+    """
+
+    place: float
+    accuracies: NDArray[np.float64]
+    refuted: int = 0
+    holds: bool = True
+
+
+def mean_index(name: str, values: NDArray[np.float64], confidence: float) -> Index:
+    """The mean with its interval by Student's t; a point where values do not differ."""
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Index(name, mean, float("nan"), float("nan"))
+    half = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * float(values.std(ddof=1)) / len(values) ** 0.5
+    return Index(name, mean, mean - half, mean + half)
+
+
+def fresh(evaluator: Evaluator, points: Sequence[Point], count: int) -> list[list[float]]:
+    """Accuracies of ``count`` trainings of each point, by seeds of the confirmation."""
+    trials = [evaluator.trials(point, range(count), fresh="confirmation") for point in points]
+    evaluator.run([trial for some in trials for trial in some])
+    return [evaluator.accuracies(some).tolist() for some in trials]
+
+
+def confirm(search: LineSearch, count: int) -> dict[str, Answered]:
+    """The safe place of every ray, trained with fresh seeds and made smaller while they refute it.
+
+    It is refuted when their mean is below the target. Then they count as evidence like any others, and what is safe by
+    all of it, at least 4 % smaller, is trained anew; ``ATTEMPTS`` times at most.
+    """
+    found: dict[str, Answered] = {}
+    pending = {name: search.crossing(name).safe(search.confidence) for name in search.rays}
+    for attempt in range(ATTEMPTS):
+        names = list(pending)
+        points = [search.rays[name].point(pending[name]) for name in names]
+        for name, values in zip(names, fresh(search.evaluator, points, count), strict=True):
+            accuracies = np.array(values)
+            holds = float(accuracies.mean()) >= search.target
+            found[name] = Answered(pending[name], accuracies, attempt, holds)
+            place = pending.pop(name)
+            if holds or place == 0.0:
+                continue
+            search.take_in(name, place, values)
+            pending[name] = min(search.crossing(name).safe(search.confidence), place * (1 - _SHRINK))
+        if not pending:
+            break
+    return found
+
+
+def in_words(found: dict[str, Answered], target: float, count: int) -> str:
+    """What fresh seeds say, in a sentence."""
+    held = sum(answered.holds for answered in found.values())
+    shrunk = sum(answered.refuted > 0 for answered in found.values())
+    sentence = f"With {count} fresh seeds each, {held} of {len(found)} keep a mean of {100 * target:.3g} % or above" + (
+        f"; {shrunk} had to be made smaller for it" if shrunk else ""
+    )
+    failed = [name for name, answered in found.items() if not answered.holds]
+    if failed:
+        sentence += f"; not confirmed: {', '.join(failed)}"
+    return sentence + "."

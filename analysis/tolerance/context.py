@@ -1,0 +1,144 @@
+"""What all questions share: the study, what is asked, what trains, and where Optuna's studies are."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vcm_sweep.sweep.results import Results
+from vcm_sweep.sweep.study import Study
+from vcm_sweep.sweep.tolerance_table import ToleranceSpec
+
+from .asking import FILE, Asked
+from .evaluation import Evaluator
+from .space import nominal_point
+
+if TYPE_CHECKING:
+    from optuna.distributions import FloatDistribution
+    from optuna.samplers import BaseSampler
+
+# The target is relative to nominal, or nominal is where every search starts: it has to be known well.
+_AT_NOMINAL = 8
+_AT_NOMINAL_DROP = 24
+
+
+@dataclass(frozen=True)
+class Context:
+    """One question on its way to an answer.
+
+    Attributes:
+        study, spec: what is asked of what. evaluator: trains. place: local folder of Optuna's file.
+        results: the study's own records, where there are any.
+        batch: trainings of a round.
+    """
+
+    study: Study
+    spec: ToleranceSpec
+    evaluator: Evaluator
+    place: Path
+    results: Results | None = None
+    batch: int = 32
+
+    @cached_property
+    def nominal(self) -> dict[str, float]:
+        """The nominal point."""
+        return nominal_point(self.study)
+
+    @property
+    def at_nominal(self) -> int:
+        """Trainings of the nominal device."""
+        return max(_AT_NOMINAL if self.spec.drop is None else _AT_NOMINAL_DROP, self.spec.replicates)
+
+    def target(self) -> tuple[float, float, list[str]]:
+        """(target, its standard error, remarks)."""
+        if self.spec.drop is None:
+            assert self.spec.target is not None
+            return self.spec.target, 0.0, []
+        trials = self.evaluator.trials(self.nominal, range(self.at_nominal))
+        self.evaluator.run(trials)
+        values = self.evaluator.accuracies(trials)
+        error = float(values.std(ddof=1)) / len(values) ** 0.5
+        return (
+            float(values.mean()) - self.spec.drop,
+            error,
+            [
+                f"The target is {100 * self.spec.drop:.3g} points below the nominal device, whose mean accuracy is "
+                f"{100 * values.mean():.2f} % (standard error {100 * error:.2f}, {len(values)} trainings)."
+            ],
+        )
+
+    def whole_space(self) -> "dict[str, FloatDistribution]":
+        """Every factor over its range, with nominal in it."""
+        from optuna.distributions import FloatDistribution
+
+        return {
+            factor.name: FloatDistribution(
+                min(factor.low, self.nominal[factor.name]), max(factor.high, self.nominal[factor.name])
+            )
+            for factor in self.study.factors
+        }
+
+    def asked(
+        self, name: str, directions: Sequence[str], objectives: Sequence[str],
+        make_sampler: "Callable[[int, int], BaseSampler]", space: "Mapping[str, FloatDistribution]",
+    ) -> Asked:  # fmt: skip
+        """The study of Optuna for this question: another target, or other weights, are another one."""
+        return Asked(
+            self.place / FILE, f"{name} {self._digest(space)}", directions, objectives, make_sampler, space,
+            self.study.seed,
+        )  # fmt: skip
+
+    def _digest(self, space: "Mapping[str, FloatDistribution]") -> str:
+        asked: dict[str, Any] = {
+            name: getattr(self.spec, name) for name in ("target", "drop", "weights", "against", "replicates")
+        }
+        asked["space"] = {name: [d.low, d.high, d.log] for name, d in space.items()}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+
+    def weight(self, factor: str) -> float:
+        """Of a factor's tolerance in the sum."""
+        return self.spec.weights.get(factor, 1.0)
+
+    def known_points(self) -> "list[KnownPoint]":
+        """Points of the study's own design that have results."""
+        if self.results is None:
+            return []
+        accuracy, energy = (self._flat(metric) for metric in ("accuracy", "energy_j"))
+        known = np.flatnonzero(np.isfinite(accuracy).any(axis=1))
+        points = self.results.points()
+        names = [factor.name for factor in self.study.factors]
+        return [
+            KnownPoint(
+                dict(zip(names, map(float, points[k]), strict=True)),
+                float(np.nanmean(accuracy[k])),
+                float(np.nanmean(energy[k])) if np.isfinite(energy[k]).any() else float("nan"),
+                int(np.isfinite(accuracy[k]).sum()),
+            )
+            for k in known
+        ]
+
+    def _flat(self, metric: str) -> Any:
+        assert self.results is not None
+        blocks = self.results.blocks(metric)
+        return blocks.reshape(-1, blocks.shape[-1])
+
+    def remarks(self) -> list[str]:
+        """What a reader must know beside the answer."""
+        if failures := self.evaluator.failures:
+            return [f"{failures} trainings had no result and were left out; the same command tries them again."]
+        return []
+
+
+@dataclass(frozen=True)
+class KnownPoint:
+    """A point that was trained before, with its means over ``count`` trainings."""
+
+    point: dict[str, float]
+    accuracy: float
+    energy_j: float
+    count: int

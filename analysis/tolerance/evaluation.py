@@ -1,0 +1,217 @@
+"""Trainings at any points: what the stores hold is taken from there, all else goes to the executor and is kept."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm_sweep.sweep.checkpoint import discard_checkpoints
+from vcm_sweep.sweep.executor import Executor
+from vcm_sweep.sweep.reuse import RESULTS
+from vcm_sweep.sweep.running import Progress
+from vcm_sweep.sweep.seeds import trial_seed
+from vcm_sweep.sweep.store import Store
+from vcm_sweep.sweep.study import Study
+from vcm_sweep.sweep.trial import Trial, TrialRecord
+
+from ..errors import AnalysisError
+from .space import Point
+
+_FRESH = "confirm"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search looks at of one training.
+
+    Attributes:
+        accuracy: 0 for one that diverged: such a network is of no use. energy_j: NaN where it is not counted.
+        diverged: whether it did. history: accuracy after each epoch; ``whole`` says whether the last is among them.
+    """
+
+    accuracy: float
+    energy_j: float
+    diverged: bool
+    history: tuple[float, ...] = ()
+    whole: bool = True
+
+
+class Evaluator:
+    """Runs trainings for a search, each of them once.
+
+    A training is known by its key: of equal work the record is taken, be it in the store of the search or in another
+    one. Search and confirmation draw their seeds apart, so that no seed of the one is met in the other.
+
+    Args:
+        study: whose device, network and factors. store: of the search, open for writing.
+        executor: where. pack: trainings side by side.
+        known: further stores to look into. progress: is told what comes in. total: trainings that it is told of.
+        checkpoints: folder of the states of trainings that are paused; without one nothing is paused.
+    """
+
+    def __init__(
+        self, study: Study, store: Store, executor: Executor, *, pack: int = 16, known: Sequence[Store] = (),
+        progress: Progress | None = None, total: int = 0, checkpoints: str | None = None, grace_s: float = 5.0,
+    ) -> None:  # fmt: skip
+        self.study, self.store, self.executor, self.pack = study, store, executor, pack
+        self.checkpoints, self.grace_s = checkpoints, grace_s
+        self._progress, self._total = progress, total
+        self._start = str(Path(study.network.start).resolve()) if study.network.start else ""
+        self._known: dict[str, Outcome] = {}
+        self._failed: dict[str, str] = {}
+        self._asked: set[str] = set()
+        self._numbers: dict[tuple[float, ...], int] = {}
+        for source in (*known, store):
+            self._learn(source)
+
+    @property
+    def spent(self) -> int:
+        """Different trainings that were asked for, those that were known already among them."""
+        return len(self._asked)
+
+    def trials(self, point: Point, replicates: Iterable[int], fresh: str = "") -> list[Trial]:
+        """Trainings of a point; ``fresh``: a word that keeps their seeds apart from those of the search."""
+        values = {factor.name: float(point[factor.name]) for factor in self.study.factors}
+        inputs = self.study.inputs(values)
+        shared = {_FRESH: fresh, "inputs": inputs} if fresh else inputs
+        # Below 0, where no design has a row: the records of a search are never taken for those of one.
+        number = self._numbers.setdefault(tuple(values.values()), min(self._numbers.values(), default=0) - 1)
+        return [
+            Trial(
+                number, replicate, values, inputs, trial_seed(self.study.seed, replicate, shared),
+                self.study.run.deadline_s, self._start,
+            )
+            for replicate in replicates
+        ]  # fmt: skip
+
+    def run(self, trials: Sequence[Trial], pause_after: int = 0) -> None:
+        """Train what has no result yet; with ``pause_after`` no further than so many epochs."""
+        unique = {trial.key: trial for trial in trials}
+        self._asked |= unique.keys()
+        left = [trial for key, trial in unique.items() if self._is_left(key, pause_after)]
+        if pause_after and self.checkpoints:
+            left = [replace(trial, pause_after=pause_after) for trial in left]
+        self._tell([])
+        if left:
+            self._run(left)
+
+    def outcome(self, trial: Trial) -> Outcome | None:
+        """What became of a training; None where it has no result."""
+        return self._known.get(trial.key)
+
+    def results(self, trials: Sequence[Trial]) -> list[Outcome]:
+        """Those of the trainings that ended.
+
+        Raises:
+            AnalysisError: none did.
+        """
+        found = [done for trial in trials if (done := self._known.get(trial.key)) and done.whole]
+        if not found:
+            reasons = [self._failed[trial.key] for trial in trials if trial.key in self._failed]
+            raise AnalysisError(
+                f"no training at {_shown(trials[0].factors)} ended ({reasons[0] if reasons else 'not run'}): "
+                "run vcm-sweep tolerance again, with a longer [run] deadline_s, or narrower ranges"
+            )
+        return found
+
+    def accuracies(self, trials: Sequence[Trial]) -> NDArray[np.float64]:
+        """(n,) accuracies of those that ended."""
+        return np.array([outcome.accuracy for outcome in self.results(trials)])
+
+    @property
+    def failures(self) -> int:
+        """Trainings of this search that have no result after all."""
+        return sum(key in self._asked and key not in self._known for key in self._failed)
+
+    def forget(self, trials: Iterable[Trial]) -> None:
+        """Remove the states of trainings that will not go on."""
+        if self.checkpoints:
+            discard_checkpoints(self.checkpoints, [trial.key for trial in trials])
+
+    def histories(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """((n, epochs) accuracy after each epoch, (n,) at the end) of all trainings that are known whole."""
+        epochs = self.study.network.epochs
+        whole = [
+            outcome.history for outcome in self._known.values() if outcome.whole and len(outcome.history) == epochs
+        ]
+        table = np.array(whole, dtype=np.float64).reshape(len(whole), epochs)
+        return table, table[:, -1] if epochs else np.empty(0)
+
+    def _is_left(self, key: str, pause_after: int) -> bool:
+        outcome = self._known.get(key)
+        if outcome is None:
+            # A failure is not tried again in one and the same search.
+            return key not in self._failed
+        return not outcome.whole and not 0 < pause_after <= len(outcome.history)
+
+    def _run(self, trials: Sequence[Trial]) -> None:
+        packs = (trials[start : start + self.pack] for start in range(0, len(trials), self.pack))
+        arriving = self.executor.run(packs)
+        try:
+            for records in arriving:
+                self._take(records)
+            self.store.flush()
+        except KeyboardInterrupt:
+            for records in self.executor.finish(self.grace_s):
+                self._take(records)
+            self.store.flush()
+            raise
+        finally:
+            close = getattr(arriving, "close", None)
+            if close:
+                close()
+        self.forget(trial for trial in trials if (done := self._known.get(trial.key)) and done.whole)
+
+    def _take(self, records: list[TrialRecord]) -> None:
+        self.store.append(records)
+        for record in records:
+            energy = math.nan if record.energy_j is None else record.energy_j
+            self._note(record.key, record.status, record.reason, record.accuracy, energy, record.history)
+        self._tell(records)
+
+    def _tell(self, records: list[TrialRecord]) -> None:
+        if self._progress:
+            ended = (known.whole if (known := self._known.get(key)) else key in self._failed for key in self._asked)
+            # One that is paused has neither ended nor failed.
+            told = [record for record in records if not _is_paused(record)]
+            self._progress(sum(ended), max(self._total, len(self._asked)), told)
+
+    def _note(
+        self, key: str, status: str, reason: str, accuracy: float, energy_j: float, history: Sequence[float] | None
+    ) -> None:
+        past = tuple(history or ())
+        if status in RESULTS:
+            bad = status != "ok"
+            self._known[key] = Outcome(0.0 if bad else accuracy, energy_j, bad, past)
+        elif status == "preempted" and past:
+            self._known.setdefault(key, Outcome(math.nan, energy_j, False, past, whole=False))
+        else:
+            self._failed[key] = f"{status}: {reason}" if reason else status
+
+    def _learn(self, source: Store) -> None:
+        """Take in what a store holds; failures are left out, so that they are tried again."""
+        for row in _rows(source, ["key", "status", "accuracy", "energy_j", "history"]):
+            if row["status"] in (*RESULTS, "preempted"):
+                energy = math.nan if row["energy_j"] is None else row["energy_j"]
+                self._note(row["key"], row["status"], "", row["accuracy"], energy, row["history"])
+        if source is self.store:
+            names = [f"x_{factor.name}" for factor in self.study.factors]
+            for row in _rows(source, ["point", *names]):
+                self._numbers.setdefault(tuple(row[name] for name in names), row["point"])
+
+
+def _is_paused(record: TrialRecord) -> bool:
+    return record.status == "preempted" and bool(record.history)
+
+
+def _rows(store: Store, columns: list[str]) -> Iterator[dict[str, Any]]:
+    for batch in store.table(columns).to_batches(max_chunksize=4096):
+        yield from batch.to_pylist()
+
+
+def _shown(values: Point) -> str:
+    return ", ".join(f"{name} = {value:.4g}" for name, value in values.items())

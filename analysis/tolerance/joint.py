@@ -1,0 +1,188 @@
+"""Question (b): how far may all factors go at once? The largest weighted sum of tolerances that keeps the target.
+
+Optuna looks for the direction, under the constraint; where along it the target is crossed is found like a factor's own
+tolerance, with replicates, since the best of many noisy points looks better than it is.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from optuna.distributions import FloatDistribution
+from optuna.samplers import GPSampler, RandomSampler
+
+from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.index import Index
+
+from .answer import Tolerance, ToleranceAnswer
+from .asking import CONSTRAINT
+from .batches import MOST_KNOWN, Batches, Params, Told
+from .confirmation import Answered, confirm, in_words, mean_index
+from .context import Context
+from .line_search import LineSearch
+from .one import limited_by
+from .space import Ray, Side, sides_of
+
+type Known = tuple[Params, Told, int]
+"""Parameters, what the point turned out to be, and the trainings of it."""
+
+# Of the budget, for the directions; the rest is for the place along the best ones.
+_SEARCH_SHARE = 0.6
+_DIRECTIONS = 3
+# Two directions with a larger cosine are one.
+_ALIKE = 0.995
+_SIDE_REPLICATES = 4
+
+
+def answer_joint(context: Context) -> ToleranceAnswer:
+    """The tolerances of all factors together."""
+    spec = context.spec
+    target, target_sd, remarks = context.target()
+    sides, said = harmful_sides(context)
+    weights = np.array([context.weight(side.factor.name) for side in sides])
+    batches = _search(context, sides, weights, target)
+    directions = _directions(batches, sides)
+    if not directions:
+        raise AnalysisError(
+            f"[tolerance] no point of {context.evaluator.spent} trainings keeps {100 * target:.3g} %: lower target, "
+            "narrow the ranges, or ask question 'one' first"
+        )
+    spent = context.evaluator.spent
+    search = LineSearch(
+        {f"direction {k + 1}": Ray(context.nominal, sides, tuple(far)) for k, (far, _) in enumerate(directions)},
+        context.evaluator,
+        context.asked(
+            "joint, along the best directions", ["maximize"], ["accuracy"], lambda seed, _: RandomSampler(seed=seed),
+            context.whole_space(),
+        ),
+        target=target, target_sd=target_sd, replicates=spec.replicates, precision=spec.precision,
+        budget=spec.trials, confidence=spec.confidence, seed=context.study.seed, at_nominal=context.at_nominal,
+        first={f"direction {k + 1}": _first(place) for k, (_, place) in enumerate(directions)},
+    )  # fmt: skip
+    search.run()
+    best = max(search.rays, key=lambda name: search.crossing(name).safe(spec.confidence) * _sum(search, name, weights))
+    search.rays = {best: search.rays[best]}
+    answered = confirm(search, spec.confirm)[best]
+    rows = _rows(context, search, best, answered)
+    remarks += said
+    if batches.cut:
+        remarks.append(f"{batches.cut} points were left after their first epochs: they could not keep the target.")
+    summed = sum(w * row.share for w, row in zip(weights, rows, strict=True))
+    remarks.append(f"The weighted sum of the parts of the ranges is {summed:.3g} of {weights.sum():.3g}.")
+    return ToleranceAnswer(
+        "joint", "accuracy", target, spec.confidence, rows,
+        in_words({"all at once": answered}, target, spec.confirm), (*remarks, *context.remarks()),
+        trainings=max(spent, context.evaluator.spent - spec.confirm),
+    )  # fmt: skip
+
+
+def harmful_sides(context: Context) -> tuple[tuple[Side, ...], list[str]]:
+    """One way out of nominal per factor, and what is to be said of it.
+
+    Where nominal lies inside a range, it is the end at which accuracy is lower, all other factors being nominal.
+    """
+    chosen: list[Side] = []
+    remarks: list[str] = []
+    by_factor: dict[str, list[Side]] = {}
+    for side in sides_of(context.study):
+        by_factor.setdefault(side.factor.name, []).append(side)
+    both = [side for pair in by_factor.values() if len(pair) > 1 for side in pair]
+    trials = {
+        id(side): context.evaluator.trials(
+            dict(context.nominal) | {side.factor.name: side.limit}, range(_SIDE_REPLICATES)
+        )
+        for side in both
+    }
+    context.evaluator.run([trial for some in trials.values() for trial in some])
+    for name, pair in by_factor.items():
+        if len(pair) == 1:
+            chosen += pair
+            continue
+        worse = min(pair, key=lambda side: float(context.evaluator.accuracies(trials[id(side)]).mean()))
+        chosen.append(worse)
+        remarks.append(f"{name} moves towards {worse.limit:.4g} only, the end that costs more by itself.")
+    return tuple(chosen), remarks
+
+
+def space_of(sides: Sequence[Side]) -> dict[str, FloatDistribution]:
+    """Optuna's parameters: each factor from its start to its limit, in its unit."""
+    return {
+        side.factor.name: FloatDistribution(min(side.start, side.limit), max(side.start, side.limit), log=side.log)
+        for side in sides
+    }
+
+
+def places_of(sides: Sequence[Side], params: Mapping[str, float]) -> np.ndarray:
+    """(sides,) parts of the way from start to limit."""
+    return np.array([side.place(params[side.factor.name]) for side in sides])
+
+
+def known_in(context: Context, sides: Sequence[Side]) -> list[Known]:
+    """Points of the study's own results that lie on these sides."""
+    found: list[Known] = []
+    for known in context.known_points():
+        places = places_of(sides, known.point)
+        if ((places >= 0.0) & (places <= 1.0)).all():
+            found.append((known.point, Told(known.accuracy, known.energy_j), known.count))
+    return found
+
+
+def _search(context: Context, sides: tuple[Side, ...], weights: np.ndarray, target: float) -> Batches:
+    asked = context.asked(
+        "joint", ["maximize"], ["summed tolerance"],
+        lambda seed, _: GPSampler(seed=seed, independent_sampler=RandomSampler(seed=seed)), space_of(sides),
+    )  # fmt: skip
+    batches = Batches(
+        asked, context.evaluator, dict,
+        lambda params, _: [float(weights @ places_of(sides, params))],
+        below=lambda told: target - told.accuracy, target=target, replicates=context.spec.replicates,
+    )  # fmt: skip
+    known = known_in(context, sides)
+    # Near the target, from both sides, is where the constraint is learnt.
+    known.sort(key=lambda entry: abs(entry[1].accuracy - target))
+    batches.enter(
+        [(params, told) for params, told, _ in known[:MOST_KNOWN]], [count for *_, count in known[:MOST_KNOWN]]
+    )
+    batches.run(int(_SEARCH_SHARE * context.spec.trials), context.batch)
+    return batches
+
+
+def _directions(batches: Batches, sides: Sequence[Side]) -> list[tuple[np.ndarray, float]]:
+    """(far end of the ray in places, where on it the point was) of the best points that keep the target."""
+    kept = [t for t in batches.asked.done() if t.constraints.get(CONSTRAINT, 1.0) <= 0.0 and t.values[0] > 0.0]
+    chosen: list[tuple[np.ndarray, float]] = []
+    for trial in sorted(kept, key=lambda trial: -trial.values[0]):
+        places = np.clip(places_of(sides, trial.params), 0.0, 1.0)
+        far = places / places.max()
+        if all(far @ other / np.linalg.norm(far) / np.linalg.norm(other) < _ALIKE for other, _ in chosen):
+            chosen.append((far, float(places.max())))
+        if len(chosen) == _DIRECTIONS:
+            break
+    return chosen
+
+
+def _first(place: float) -> tuple[float, ...]:
+    """Places to begin with on the ray of a point that looked as if it kept the target."""
+    return tuple(dict.fromkeys((0.0, round(0.5 * place, 4), round(0.8 * place, 4), round(place, 4), 1.0)))
+
+
+def _sum(search: LineSearch, name: str, weights: np.ndarray) -> float:
+    return float(weights @ np.array(search.rays[name].far))
+
+
+def _rows(context: Context, search: LineSearch, name: str, answered: Answered) -> tuple[Tolerance, ...]:
+    confidence = context.spec.confidence
+    low, high = search.crossing(name).interval(confidence)
+    ray = search.rays[name]
+    accuracy: Index = mean_index("all at once", answered.accuracies, confidence)
+    stops = limited_by(search, name, answered.place)
+    rows = []
+    for side, far in zip(ray.sides, ray.far, strict=True):
+        ends = sorted(side.value(far * u) for u in (min(low, answered.place), max(high, answered.place)))
+        share = far * answered.place
+        rows.append(
+            Tolerance(
+                side.factor.name, side.factor.unit, side.value(share), ends[0], ends[1],
+                "end of the range" if share >= 1.0 else stops, accuracy, side.end, side.start, share,
+            )
+        )  # fmt: skip
+    return tuple(rows)

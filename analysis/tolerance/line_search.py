@@ -1,0 +1,163 @@
+"""The largest value that keeps the target, on many rays at once: trainings go where the crossing may be."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .asking import Asked
+from .crossing import Crossing, find_crossing
+from .evaluation import Evaluator
+from .space import Ray
+
+_FIRST = (0.0, 0.25, 0.5, 0.75, 1.0)
+# Where in the posterior of the crossing the next trainings go.
+_NEXT = (0.25, 0.75)
+# Places nearer than this are one: further replicates say more there than a place beside.
+_SAME = 0.01
+_SURE = 0.995
+_LEAST_ROUNDS = 2
+
+
+class LineSearch:
+    """Finds where rays cross the target.
+
+    Each round looks at the posterior of every crossing (see :mod:`.crossing`) and adds replicates at its quartiles; a
+    ray is left when its interval is narrow, or when it is sure never, or at once, to be below. All rays of a round are
+    trained together.
+
+    Args:
+        rays: by name. evaluator, asked: what trains, and what is told. target, target_sd: of the mean accuracy.
+        replicates: trainings that a place gets at a time. precision: half-width at which a ray is left.
+        budget: different trainings in all. confidence: of the interval.
+        first: places to begin with, by ray. at_nominal: trainings of the nominal point.
+    """
+
+    def __init__(
+        self, rays: Mapping[str, Ray], evaluator: Evaluator, asked: Asked, *, target: float, target_sd: float = 0.0,
+        replicates: int = 2, precision: float = 0.03, budget: int = 400, confidence: float = 0.95, seed: int = 1,
+        first: Mapping[str, Sequence[float]] | None = None, at_nominal: int = 0,
+    ) -> None:  # fmt: skip
+        self.rays, self.evaluator, self.asked = dict(rays), evaluator, asked
+        self.target, self.target_sd = target, target_sd
+        self.replicates, self.precision, self.budget, self.confidence = replicates, precision, budget, confidence
+        self.seed, self._first, self._at_nominal = seed, dict(first or {}), at_nominal
+        # How many replicates each place of a ray has, and what was told beside them.
+        self.counts: dict[str, dict[float, int]] = {name: {} for name in rays}
+        self._found: dict[str, tuple[int, Crossing]] = {}
+        self._extra: dict[str, dict[float, list[float]]] = {name: {} for name in rays}
+        for trial in asked.done():
+            if (name := trial.user_attrs.get("ray")) in self.counts:
+                self._count(name, trial.user_attrs["place"], trial.user_attrs["last"])
+        evaluator.run(
+            [t for name, places in self.counts.items() for u, n in places.items() for t in self._trials(name, u, n)]
+        )
+
+    def run(self) -> dict[str, Crossing]:
+        """The crossing of every ray, when all are settled or the budget is used up."""
+        while True:
+            if not self.asked.waiting:
+                wanted = self._wanted()
+                if not wanted:
+                    return {name: self.crossing(name) for name in self.rays}
+                for name, place, count in wanted:
+                    first = self.counts[name].get(place, 0)
+                    point = self.rays[name].point(place)
+                    moved = {side.factor.name: point[side.factor.name] for side in self.rays[name].sides}
+                    self.asked.enqueue(moved, ray=name, place=place, first=first, last=first + count)
+            self._round()
+
+    def crossing(self, name: str) -> Crossing:
+        """The posterior of a ray's crossing by all that is known now."""
+        places = sorted(self.counts[name])
+        values = [self.values(name, place) for place in places]
+        number = sum(map(len, values))
+        if self._found.get(name, (0, None))[0] != number:
+            seed = self.seed + number
+            found = find_crossing(np.array(places), values, self.target, target_sd=self.target_sd, seed=seed)
+            self._found[name] = (number, found)
+        return self._found[name][1]
+
+    def values(self, name: str, place: float) -> NDArray[np.float64]:
+        """Accuracies at a place of a ray."""
+        count = self.counts[name][place]
+        known = self.evaluator.accuracies(self._trials(name, place, count)) if count else np.empty(0)
+        return np.concatenate([known, self._extra[name].get(place, [])])
+
+    def diverged(self, name: str, beyond: float) -> tuple[float, float]:
+        """(share that diverged, mean accuracy of the others, NaN without) at the next two places below the target."""
+        places = [place for place, count in sorted(self.counts[name].items()) if place >= beyond and count]
+        below = [place for place in places if self.values(name, place).mean() < self.target][:2]
+        outcomes = [o for u in below for o in self.evaluator.results(self._trials(name, u, self.counts[name][u]))]
+        ended = [outcome.accuracy for outcome in outcomes if not outcome.diverged]
+        share = 1.0 - len(ended) / len(outcomes) if outcomes else 0.0
+        return share, float(np.mean(ended)) if ended else float("nan")
+
+    def take_in(self, name: str, place: float, accuracies: Sequence[float]) -> None:
+        """Let further trainings at a place count, such as those that confirm or refute."""
+        self.counts[name].setdefault(place, 0)
+        self._extra[name].setdefault(place, []).extend(accuracies)
+
+    def _trials(self, name: str, place: float, last: int, first: int = 0) -> list[Any]:
+        return self.evaluator.trials(self.rays[name].point(place), range(first, last))
+
+    def _count(self, name: str, place: float, last: int) -> None:
+        self.counts[name][place] = max(self.counts[name].get(place, 0), last)
+
+    def _wanted(self) -> list[tuple[str, float, int]]:
+        """(ray, place, replicates) of the next round; none when the search is over."""
+        begun = [
+            (name, place, max(self.replicates, self._at_nominal) if place == 0.0 else self.replicates)
+            for name in self.rays
+            for place in self._first.get(name, _FIRST)
+            if place not in self.counts[name]
+        ]
+        if begun:
+            return begun
+        left = self.budget - self.evaluator.spent
+        wanted: list[tuple[str, float, int]] = []
+        # The widest first, where not all can be afforded.
+        open_rays = sorted(
+            ((-self._width(found), name, found) for name, found in self._open()), key=lambda ray: ray[:2]
+        )
+        for _, name, found in open_rays:
+            places = list(dict.fromkeys(self._place(name, found.quantile(q)) for q in _NEXT))
+            cost = self.replicates * len(_NEXT)
+            if left < cost:
+                break
+            left -= cost
+            wanted += [(name, place, cost // len(places)) for place in places]
+        return wanted
+
+    def _open(self) -> list[tuple[str, Crossing]]:
+        found = []
+        for name in self.rays:
+            crossing = self.crossing(name)
+            trained = sum(self.counts[name].values())
+            first = self.replicates * (len(_FIRST) + _LEAST_ROUNDS * len(_NEXT))
+            sure = max(crossing.never, crossing.below_at_start) > _SURE
+            if not sure and (self._width(crossing) > self.precision or trained < first):
+                found.append((name, crossing))
+        return found
+
+    def _width(self, crossing: Crossing) -> float:
+        low, high = crossing.interval(self.confidence)
+        return (high - low) / 2.0
+
+    def _place(self, name: str, u: float) -> float:
+        near = min(self.counts[name], key=lambda place: abs(place - u))
+        return near if abs(near - u) < _SAME else round(u, 4)
+
+    def _round(self) -> None:
+        """Train and tell all that is enqueued."""
+        asked = self.asked.ask(self.asked.waiting)
+        jobs = []
+        for trial in asked:
+            notes = trial.user_attrs
+            jobs.append((trial, notes["ray"], notes["place"], notes["first"], notes["last"]))
+        self.evaluator.run([t for _, name, place, first, last in jobs for t in self._trials(name, place, last, first)])
+        for trial, name, place, first, last in jobs:
+            values = self.evaluator.accuracies(self._trials(name, place, last, first))
+            self.asked.tell(trial, [float(values.mean())], {"accuracies": values.tolist()})
+            self._count(name, place, last)

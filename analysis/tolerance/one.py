@@ -1,0 +1,80 @@
+"""Question (a): how far may each factor go alone?"""
+
+import math
+
+from optuna.samplers import RandomSampler
+
+from .answer import ACCURACY, DIVERGED, END_OF_RANGE, NOMINAL, Tolerance, ToleranceAnswer
+from .confirmation import Answered, confirm, in_words, mean_index
+from .context import Context
+from .crossing import Crossing
+from .line_search import LineSearch
+from .space import Ray, Side, sides_of
+
+# At a place this near to the end of a ray its end is meant.
+_END = 1.0 - 1e-9
+
+
+def answer_one(context: Context) -> ToleranceAnswer:
+    """The largest value of every factor, towards each end of its range, that keeps the target; all others nominal."""
+    spec = context.spec
+    target, target_sd, remarks = context.target()
+    sides = {f"{side.factor.name} to {side.end}": side for side in sides_of(context.study)}
+    search = LineSearch(
+        {name: Ray(context.nominal, (side,), (1.0,)) for name, side in sides.items()},
+        context.evaluator,
+        context.asked("one", ["maximize"], ["accuracy"], lambda seed, _: RandomSampler(seed), context.whole_space()),
+        target=target, target_sd=target_sd, replicates=spec.replicates, precision=spec.precision,
+        budget=spec.trials, confidence=spec.confidence, seed=context.study.seed, at_nominal=context.at_nominal,
+    )  # fmt: skip
+    crossings = search.run()
+    spent = context.evaluator.spent
+    found = confirm(search, spec.confirm)
+    rows = tuple(_row(context, search, name, side, search.crossing(name), found[name]) for name, side in sides.items())
+    wide = [name for name, crossing in crossings.items() if _half_width(crossing, spec.confidence) > spec.precision]
+    if wide:
+        remarks.append(
+            f"The {spec.trials} trainings of the search ended before these were known within "
+            f"{100 * spec.precision:.3g} % of their range: {', '.join(wide)}; "
+            "a larger [tolerance] trials goes on from here."
+        )
+    return ToleranceAnswer(
+        "one", "accuracy", target, spec.confidence, rows, in_words(found, target, spec.confirm),
+        (*remarks, *context.remarks()), trainings=spent,
+    )  # fmt: skip
+
+
+def _half_width(crossing: Crossing, confidence: float) -> float:
+    low, high = crossing.interval(confidence)
+    return (high - low) / 2.0
+
+
+def _row(
+    context: Context, search: LineSearch, name: str, side: Side, crossing: Crossing, answered: Answered
+) -> Tolerance:
+    confidence = context.spec.confidence
+    low, high = crossing.interval(confidence)
+    place = answered.place
+    value, limited = side.value(place), limited_by(search, name, place)
+    if place <= 0.0 and crossing.below_at_start > confidence:
+        value = low = high = math.nan
+    elif place <= 0.0:
+        low, high = side.start, side.value(high)
+    else:
+        low, high = side.value(min(low, place)), side.value(max(high, place))
+    factor = side.factor
+    return Tolerance(
+        factor.name, factor.unit, value, min(low, high), max(low, high), limited,
+        mean_index(factor.name, answered.accuracies, confidence), side.end, side.start, place,
+    )  # fmt: skip
+
+
+def limited_by(search: LineSearch, name: str, place: float) -> str:
+    """What stops a ray at a place."""
+    if place >= _END:
+        return END_OF_RANGE
+    if place <= 0.0:
+        return NOMINAL
+    share, ended = search.diverged(name, place)
+    # What diverged counts as accuracy 0: without it the others would do.
+    return DIVERGED if share > 0.0 and not ended < search.target else ACCURACY

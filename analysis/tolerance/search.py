@@ -1,0 +1,114 @@
+"""``find_tolerances``: one question of a study, asked, answered, confirmed and kept."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.executor import Executor
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.results import Results
+from vcm_sweep.sweep.running import PACK, Progress, check_model, default_directory
+from vcm_sweep.sweep.store import Store, holds_study
+from vcm_sweep.sweep.store.difference import difference
+from vcm_sweep.sweep.study import Study
+from vcm_sweep.sweep.tolerance_table import ToleranceSpec
+
+from .answer import FOLDER, ToleranceAnswer, write_answer
+from .context import Context
+from .evaluation import Evaluator
+
+
+def find_tolerances(
+    study: Study,
+    executor: Executor,
+    directory: str | Path | Folder | None = None,
+    *,
+    spec: ToleranceSpec | None = None,
+    pack: int | None = None,
+    batch: int = 0,
+    progress: Progress | None = None,
+    checkpoints: str | None = None,
+) -> ToleranceAnswer:
+    """The answer to the question of a study's [tolerance] table, confirmed with fresh seeds.
+
+    All that is trained, and Optuna's file, are in the folder ``tolerance`` of the results folder: the same call goes
+    on where it was stopped, and takes what the study's own results have. For results in an object store Optuna's file
+    is in ``tolerance/<name>`` here.
+
+    Args:
+        study: what is trained, and the ranges in which tolerances are looked for.
+        executor: where.
+        directory: results folder of the study, made if it is not there; by default the one ``run`` takes.
+        spec: the question; by default the study's own, or the first one.
+        pack: trainings side by side. batch: trainings of a round, at least a pack.
+        progress: is told what comes in.
+        checkpoints: folder that the executor keeps states in; without one trainings are never cut short.
+
+    Raises:
+        AnalysisError: what was asked has no answer. StoreError: the folder holds another study.
+    """
+    spec = spec or study.tolerance or ToleranceSpec()
+    folder = Folder(default_directory(study) if directory is None else directory)
+    own = _own_results(study, folder)
+    pack = pack or study.run.pack or PACK
+    with _store_of(study, folder / FOLDER) as store:
+        evaluator = Evaluator(
+            study, store, executor, pack=pack, known=[own], progress=progress,
+            total=spec.trials + spec.confirm * len(study.factors), checkpoints=checkpoints,
+        )  # fmt: skip
+        context = Context(study, spec, evaluator, optuna_place(study, folder), Results(own), max(batch, pack))
+        answer = _QUESTIONS[spec.question](context)
+        write_answer(folder / FOLDER, answer)
+        return answer
+
+
+def optuna_place(study: Study, folder: Folder) -> Path:
+    """Local folder of Optuna's file: SQLite needs a disk."""
+    place = folder / FOLDER
+    return place.local if place.local is not None else Path(FOLDER) / f"{study.name}-{study.digest[:8]}"
+
+
+def _one(context: Context) -> ToleranceAnswer:
+    from .one import answer_one
+
+    return answer_one(context)
+
+
+def _joint(context: Context) -> ToleranceAnswer:
+    from .joint import answer_joint
+
+    return answer_joint(context)
+
+
+def _trade_off(context: Context) -> ToleranceAnswer:
+    from .trade_off import answer_trade_off
+
+    return answer_trade_off(context)
+
+
+_QUESTIONS: dict[str, Callable[[Context], ToleranceAnswer]] = {"one": _one, "joint": _joint, "trade-off": _trade_off}
+
+
+def _own_results(study: Study, folder: Folder) -> Store:
+    """The study's results folder, to read from; begun where there is none, so that ``run`` finds it its own."""
+    check_model(folder, study)
+    if not holds_study(folder):
+        return Store.create(study, folder)
+    store = Store.open(folder)
+    # Points and replicates may have grown: tolerances do not ask how many there are.
+    if {**store.study.canonical(), "design": 0} != {**study.canonical(), "design": 0}:
+        raise StoreError(
+            f"{folder} holds another study ({difference(store.study, study)}): choose another --out, or leave it out"
+        )
+    return store
+
+
+def _store_of(study: Study, place: Folder) -> Store:
+    if not holds_study(place):
+        return Store.create(replace(study, tolerance=None), place)
+    store = Store.open(place)
+    if store.study.digest != study.digest:
+        with store:
+            store.become(study)
+    return store

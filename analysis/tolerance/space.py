@@ -1,0 +1,100 @@
+"""The directions in which a study's factors leave their nominal values, and the points on the way."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.sweep.factors import Factor
+from vcm_sweep.sweep.study import Study
+
+type Point = Mapping[str, float]
+"""A value of every factor, in its unit."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One way out of nominal: a factor towards an end of its range.
+
+    Attributes:
+        factor: that moves. end: "low" or "high". start: its nominal value, or the end of the range that is nearest.
+        limit: the end of the range that it moves to.
+    """
+
+    factor: Factor
+    end: str
+    start: float
+    limit: float
+
+    @property
+    def log(self) -> bool:
+        """Whether places are spread by the logarithm."""
+        return self.factor.distribution == "loguniform"
+
+    def value(self, place: float) -> float:
+        """The factor's value at a place from 0 (start) to 1 (limit)."""
+        if place >= 1.0:
+            return self.limit
+        if self.log:
+            return float(self.start * (self.limit / self.start) ** place)
+        return self.start + place * (self.limit - self.start)
+
+    def place(self, value: float) -> float:
+        """Where a value is; the inverse of :meth:`value`."""
+        if self.log:
+            return math.log(value / self.start) / math.log(self.limit / self.start)
+        return (value - self.start) / (self.limit - self.start)
+
+
+def nominal_point(study: Study) -> dict[str, float]:
+    """The value of every factor in the study's device and network before any factor acts.
+
+    Raises:
+        AnalysisError: a field of one of aihwkit's devices that the study does not give.
+    """
+    inputs = study.inputs({})
+    found: dict[str, float] = {}
+    for factor in study.factors:
+        table = inputs
+        for key in factor.path[:-1]:
+            table = table.get(key, {})
+        value = table.get(factor.path[-1])
+        if value is None and factor.path[1] == "settings":
+            raise AnalysisError(
+                f"{factor.name} has no nominal value to start from: give {factor.path[-1]} in the study's device table"
+            )
+        # A table that is not there is a nonideality that is not there.
+        found[factor.name] = 0.0 if value is None else float(value)
+    return found
+
+
+def sides_of(study: Study) -> tuple[Side, ...]:
+    """All ways out of nominal: one for most factors, two where nominal lies inside the range."""
+    nominal = nominal_point(study)
+    sides: list[Side] = []
+    for factor in study.factors:
+        at = min(max(nominal[factor.name], factor.low), factor.high)
+        if at > factor.low:
+            sides.append(Side(factor, "low", at, factor.low))
+        if at < factor.high:
+            sides.append(Side(factor, "high", at, factor.high))
+    return tuple(sides)
+
+
+@dataclass(frozen=True)
+class Ray:
+    """A straight way out of nominal in the places of some sides, all others staying nominal.
+
+    Attributes:
+        origin: the nominal point. sides: that move. far: place of each at the end of the ray.
+    """
+
+    origin: Point
+    sides: tuple[Side, ...]
+    far: tuple[float, ...]
+
+    def point(self, u: float) -> dict[str, float]:
+        """The point at a part u of the ray, from 0 to 1."""
+        return dict(self.origin) | {
+            side.factor.name: side.value(u * far) for side, far in zip(self.sides, self.far, strict=True)
+        }

@@ -1,0 +1,154 @@
+"""Question (c): what does accuracy cost, in energy, or in tolerance? The points that nothing beats in both."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import FloatDistribution
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+
+from vcm_sweep.analysis.errors import AnalysisError
+
+from .answer import FrontPoint, ToleranceAnswer
+from .batches import Batches, Params, Told
+from .confirmation import mean_index
+from .context import Context
+from .evaluation import Outcome
+from .front import front_of, history
+from .joint import Known, harmful_sides, known_in, places_of, space_of
+
+# Points of the front that are trained again; a spec needs no more, and each costs the seeds of a confirmation.
+_MOST_ON_FRONT = 12
+_MOST_KNOWN, _MOST_BY_PROCESSES = 48, 96
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """The two objectives: their name beside accuracy, its direction, and how a point is seen in them.
+
+    Attributes:
+        other: of a point, by parameters and what it turned out to be. sign: 1 where more of it is worse.
+        of: the other objective of one training of a point.
+    """
+
+    name: str
+    sign: float
+    space: dict[str, FloatDistribution]
+    point: Callable[[Params], dict[str, float]]
+    other: Callable[[Params, Told], float]
+    of: Callable[[Params, Outcome], float]
+    known: list[Known]
+    remarks: list[str]
+
+    def losses(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, 2) smaller is better."""
+        return np.asarray(values * np.array([-1.0, self.sign]))
+
+
+def answer_trade_off(context: Context) -> ToleranceAnswer:
+    """The front of accuracy against energy, or against the summed tolerance, confirmed with fresh seeds."""
+    spec = context.spec
+    plane = _energy(context) if spec.against == "energy" else _tolerance(context)
+    batches = _search(context, plane)
+    done = batches.asked.done()
+    if not done:
+        raise AnalysisError("[tolerance] no point of the trade-off ended: see the failures of the search")
+    values = np.array([trial.values for trial in done])
+    counts = np.array([0 if "known from" in trial.user_attrs else spec.replicates for trial in done])
+    spent = context.evaluator.spent
+    on_front = front_of(plane.losses(values))
+    chosen = on_front[
+        np.unique(np.linspace(0, len(on_front) - 1, min(_MOST_ON_FRONT, len(on_front))).round().astype(int))
+    ]
+    front = _confirmed(context, plane, [done[k].params for k in chosen])
+    confirmed = (
+        f"{len(front)} of {len(chosen)} points of the front stay unbeaten with {spec.confirm} fresh seeds each; the "
+        "values are those of the fresh seeds."
+    )
+    return ToleranceAnswer(
+        "trade-off", "accuracy", float("nan"), spec.confidence, (), confirmed,
+        (*plane.remarks, *context.remarks()), front, history(plane.losses(values), counts), spent,
+    )  # fmt: skip
+
+
+def _sampler(seed: int, done: int) -> BaseSampler:
+    """Gaussian processes while they are quick: few points do, and they cost the cube of their number."""
+    if done < _MOST_BY_PROCESSES:
+        return GPSampler(seed=seed, independent_sampler=RandomSampler(seed=seed))
+    return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+
+def _search(context: Context, plane: _Plane) -> Batches:
+    asked = context.asked(
+        f"trade-off with {plane.name}", ["maximize", "minimize" if plane.sign > 0 else "maximize"],
+        ["accuracy", plane.name], _sampler, plane.space,
+    )  # fmt: skip
+    batches = Batches(
+        asked, context.evaluator, plane.point,
+        lambda params, told: [told.accuracy, plane.other(params, told)], replicates=context.spec.replicates,
+    )  # fmt: skip
+    known = [entry for entry in plane.known if np.isfinite(plane.other(entry[0], entry[1]))]
+    if known:
+        values = np.array([[told.accuracy, plane.other(params, told)] for params, told, _ in known])
+        known = [known[k] for k in _layers(plane.losses(values), _MOST_KNOWN)]
+    batches.enter([(params, told) for params, told, _ in known], [count for *_, count in known])
+    batches.run(context.spec.trials, context.batch)
+    return batches
+
+
+def _layers(losses: NDArray[np.float64], most: int) -> list[int]:
+    """The first rows by front, then by the front without it, and so on."""
+    left = np.arange(len(losses))
+    chosen: list[int] = []
+    while len(left) and len(chosen) < most:
+        best = front_of(losses[left])
+        chosen += left[best].tolist()
+        left = np.delete(left, best)
+    return chosen[:most]
+
+
+def _confirmed(context: Context, plane: _Plane, params: Sequence[Params]) -> tuple[FrontPoint, ...]:
+    spec, evaluator = context.spec, context.evaluator
+    trials = [evaluator.trials(plane.point(p), range(spec.confirm), fresh="confirmation") for p in params]
+    evaluator.run([trial for some in trials for trial in some])
+    points = []
+    for p, some in zip(params, trials, strict=True):
+        outcomes = evaluator.results(some)
+        objectives = (
+            mean_index("accuracy", np.array([o.accuracy for o in outcomes]), spec.confidence),
+            mean_index(plane.name, np.array([plane.of(p, o) for o in outcomes]), spec.confidence),
+        )
+        points.append(FrontPoint(plane.point(p), objectives))
+    values = np.array([[index.value for index in point.objectives] for point in points])
+    return tuple(points[k] for k in front_of(plane.losses(values)))
+
+
+def _energy(context: Context) -> _Plane:
+    counted = context.evaluator.trials(context.nominal, range(context.spec.replicates))
+    context.evaluator.run(counted)
+    if any(np.isnan(outcome.energy_j) for outcome in context.evaluator.results(counted)):
+        raise AnalysisError(
+            "[tolerance] against = 'energy': the study's device does not count its energy; ask against = 'tolerance'"
+        )
+    space = {
+        factor.name: FloatDistribution(factor.low, factor.high, log=factor.distribution == "loguniform")
+        for factor in context.study.factors
+    }
+    return _Plane(
+        "energy_j", 1.0, space, dict, lambda _, told: told.energy_j, lambda _, outcome: outcome.energy_j,
+        [(known.point, Told(known.accuracy, known.energy_j), known.count) for known in context.known_points()], [],
+    )  # fmt: skip
+
+
+def _tolerance(context: Context) -> _Plane:
+    sides, remarks = harmful_sides(context)
+    weights = np.array([context.weight(side.factor.name) for side in sides])
+
+    def summed(params: Params) -> float:
+        return float(weights @ places_of(sides, params))
+
+    return _Plane(
+        "tolerance", -1.0, space_of(sides), dict, lambda params, _: summed(params), lambda params, _: summed(params),
+        known_in(context, sides), remarks,
+    )  # fmt: skip
