@@ -42,10 +42,10 @@ class Pairs:
             return filled.sum(axis=0) / there.sum(axis=0), (self.weights @ filled) / (self.weights @ there)
 
     def index(self, name: str, value: float, draws: Array, pairs: int) -> Index:
-        """A number with its interval; draws: (K,); pairs: how many it is the mean of."""
+        """A number with its interval, NaN of fewer than two pairs; draws: (K,); pairs: how many it is the mean of."""
         known = draws[np.isfinite(draws)]
         if pairs < 2 or not known.size or not np.isfinite(value):
-            return Index(name, float(value), float("nan"), float("nan"))
+            return Index(name, float("nan"), float("nan"), float("nan"))
         low, high = interval(known, _expanded(self.confidence, pairs))
         return Index(name, float(value), float(low), float(high))
 

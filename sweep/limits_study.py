@@ -12,7 +12,7 @@ from .store import Store, holds_study
 from .study import Study
 
 PAIRS = 32
-"""Pairs where nobody says: a cost of half its training noise is then known to a third of itself or so."""
+"""Pairs where nobody says: a cost is then known to within half the noise of one training, or better."""
 
 LIMITS, COSTS_ONLY = "limits", "limits-cost"
 

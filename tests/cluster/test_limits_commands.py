@@ -104,6 +104,7 @@ def test_a_limits_study_file_runs_as_any_other(tmp_path: Path, capsys: pytest.Ca
     assert json.loads(said(capsys, "analyze", out, "--json"))["pairs"] == 9
 
 
+@pytest.mark.slow
 def test_interventions_are_added_to_costs_that_are_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What was trained for the costs is taken over: equal keys are equal work."""
     first = json.loads(said(capsys, "limits", folder, "--n", 8, "--in-process", "--json"))
