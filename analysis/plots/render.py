@@ -8,6 +8,8 @@ from markupsafe import escape
 
 from vcm_sweep.analysis.plots._theme import Spec
 
+_SPARE = 24  # pixels
+
 
 def svg(spec: Spec) -> str:
     """One ``<svg>``; its marks carry no labels of their own, which would be read out mark by mark.
@@ -16,7 +18,11 @@ def svg(spec: Spec) -> str:
     >>> svg(stacked_bar([("imperfections", 0.8, "80 %"), ("luck", 0.2, "20 %")], "share of variance"))[:4]
     '<svg'
     """
-    return re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", str(vl_convert.vegalite_to_svg(spec)))
+    drawn = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", str(vl_convert.vegalite_to_svg(spec)))
+    # A reader's font may be wider than the one that was measured here; names stand at the left.
+    width, height = (float(size) for size in re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawn)[0])
+    wide = f'width="{width + _SPARE:g}" height="{height:g}" viewBox="{-_SPARE} 0 {width + _SPARE:g} {height:g}"'
+    return re.sub(r'width="[^"]*" height="[^"]*" viewBox="[^"]*"', wide, drawn, count=1)
 
 
 def inline(drawn: str) -> str:
@@ -28,7 +34,7 @@ def inline(drawn: str) -> str:
 def alone(drawn: str, label: str) -> str:
     """An SVG as a file of its own, on white, with its content in words."""
     opening, rest = drawn.split(">", 1)
-    ground = '<rect width="100%" height="100%" fill="white"/>'
+    ground = f'<rect x="{-_SPARE}" width="100%" height="100%" fill="white"/>'
     return f'{opening} role="img" aria-label="{escape(label)}">{ground}{rest}'
 
 
