@@ -107,6 +107,11 @@ class RateTables:
         return 1.1 * float(np.abs(np.diff(self.read.values, axis=0) / np.diff(self.read.x().numpy(), axis=0)).max())
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of its numbers."""
+        return sum(c.kink.nbytes + c.values.nbytes + c.power.nbytes for c in (self.set, self.reset, self.read))
+
+    @property
     def error(self) -> float:
         """Largest relative error of a rate."""
         return max(self.set.error, self.reset.error)
@@ -423,7 +428,8 @@ def _read_many(table, x_first, kinks, x_last, below, linear, x, axes, values, of
 
 
 _SHARED: dict[tuple[object, ...], RateTables] = {}
-_MOST_SHARED = 64
+# Arrays whose ranges differ share none; a table over three parameters holds 20 MB.
+_MOST_SHARED_BYTES = 256e6
 
 
 def shared_tables(device: VCMDevice) -> RateTables:
@@ -437,7 +443,8 @@ def shared_tables(device: VCMDevice) -> RateTables:
         variability.pulse.limits(AMPLITUDE), *(getattr(p, name) for name in p.names()),
     )  # fmt: skip
     if key not in _SHARED:
-        if len(_SHARED) >= _MOST_SHARED:
+        made = build_tables(device)
+        while _SHARED and sum(table.nbytes for table in _SHARED.values()) + made.nbytes > _MOST_SHARED_BYTES:
             del _SHARED[next(iter(_SHARED))]
-        _SHARED[key] = build_tables(device)
+        _SHARED[key] = made
     return _SHARED[key]
