@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.sweep.checkpoint import discard_checkpoints
+from vcm_sweep.sweep.checkpoint import discard_checkpoints, tidy_checkpoints
 from vcm_sweep.sweep.executor import Executor
 from vcm_sweep.sweep.reuse import RESULTS
 from vcm_sweep.sweep.running import Progress
@@ -131,6 +131,7 @@ class Evaluator:
         """Remove the states of trainings that will not go on."""
         if self.checkpoints:
             discard_checkpoints(self.checkpoints, [trial.key for trial in trials])
+            tidy_checkpoints(self.checkpoints)
 
     def histories(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """((n, epochs) accuracy after each epoch, (n,) at the end) of all trainings that are known whole."""

@@ -1,7 +1,6 @@
 """``find_tolerances``: one question of a study, asked, answered, confirmed and kept."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from vcm_sweep.sweep.errors import StoreError
@@ -106,7 +105,7 @@ def _own_results(study: Study, folder: Folder) -> Store:
 
 def _store_of(study: Study, place: Folder) -> Store:
     if not holds_study(place):
-        return Store.create(replace(study, tolerance=None), place)
+        return Store.create(study, place)
     store = Store.open(place)
     if store.study.digest != study.digest:
         with store:

@@ -157,6 +157,21 @@ def test_the_front_of_accuracy_and_energy_is_the_known_one(tmp_path: Path, trial
     assert read_tolerances(Folder(tmp_path)) == (answer,) or math.isnan(answer.target)
 
 
+def test_accuracy_against_tolerance_falls_along_the_cheapest_factor(tmp_path: Path) -> None:
+    study = _ask("trade-off", 'against = "tolerance"', "trials = 64", "confirm = 4", factors=FACTORS[:2])
+    task = Counted(linear({"r.d2d.sigma": 0.6, "l.d2d.sigma": 0.05}, 0.004))
+    answer = find_tolerances(study, task.executor(), tmp_path, batch=16)
+    # Up to a sum of 1 only l moves, which costs 0.05; then r, which costs 0.6.
+    for point in answer.front:
+        summed = point.objectives[1].value
+        best = NOMINAL - 0.05 * min(summed, 1.0) - 0.6 * max(0.0, summed - 1.0)
+        assert point.objectives[0].value <= best + 0.012
+    sums = [point.objectives[1].value for point in answer.front]
+    assert max(sums) > 1.6
+    # What cannot be had for less is found: half of all tolerance for a tenth of the loss.
+    assert any(point.objectives[0].value > NOMINAL - 0.1 and point.objectives[1].value > 0.8 for point in answer.front)
+
+
 def test_what_the_study_has_trained_is_known_to_optuna_and_not_trained_again(tmp_path: Path) -> None:
     study = make_study(FACTORS, f'question = "joint"\ntarget = {TARGET}\ntrials = 40\nconfirm = 4', n=4)
     task = Counted(linear(SLOPES, 0.005))
