@@ -1,35 +1,33 @@
 """Studies that lie beside the results, in folders of their own: costs at the limits, and tolerances."""
 
-import importlib
-import importlib.util
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.sweep.errors import StoreError
 
+if TYPE_CHECKING:
+    from vcm_sweep.analysis.limit_result import Limits
+    from vcm_sweep.analysis.tolerance import ToleranceAnswer
 
-def read_limits(folder: Any, metric: str, policy: str) -> tuple[Any, str]:
+
+def read_limits(folder: Any, metric: str, policy: str) -> "tuple[Limits | None, str]":
     """The costs at the limits, or None and the sentence that says why; ("" where nobody ran them)."""
     if folder is None or not (folder / "limits").exists("study.toml"):
         return None, ""
-    if importlib.util.find_spec("vcm_sweep.analysis.limits") is None:
-        return None, ""
+    from vcm_sweep.analysis.limits import limit_costs
     from vcm_sweep.sweep.results import open_results
 
     try:
-        return costs_of(open_results(folder / "limits"), metric, policy), ""
+        return limit_costs(open_results(folder / "limits"), metric, policy=policy), ""
     except (AnalysisError, StoreError) as error:
         return None, str(error)
 
 
-def costs_of(results: Any, metric: str, policy: str) -> Any:
-    """The costs of a limits study."""
-    return importlib.import_module("vcm_sweep.analysis.limits").limit_costs(results, metric, policy=policy)
-
-
-def read_tolerance_answers(folder: Any) -> tuple[Any, ...]:
+def read_tolerance_answers(folder: Any) -> "tuple[ToleranceAnswer, ...]":
     """The answers of tolerance studies; none where nobody asked."""
-    if folder is None or importlib.util.find_spec("vcm_sweep.analysis.tolerance") is None:
+    if folder is None:
         return ()
-    answers = importlib.import_module("vcm_sweep.analysis.tolerance").read_tolerances(folder)
-    return tuple(answers)
+    from vcm_sweep.analysis.tolerance import read_tolerances
+
+    found: tuple[ToleranceAnswer, ...] = read_tolerances(folder)
+    return found

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vcm_sweep.analysis.files import replace_file, write_json, write_parquet
+from vcm_sweep.analysis.limits import limit_costs
 from vcm_sweep.analysis.report.answer import answer, facts
-from vcm_sweep.analysis.report.companions import costs_of, read_limits, read_tolerance_answers
+from vcm_sweep.analysis.report.companions import read_limits, read_tolerance_answers
 from vcm_sweep.analysis.report.frame import refuse_unwritable, write_page
 from vcm_sweep.analysis.report.limits_page import write_limits_page
 from vcm_sweep.analysis.report.material import Material
@@ -92,7 +93,7 @@ def write_report(
 
 
 def _write_limits(snapshot: Snapshot, target: Path, metric: str, policy: str) -> Path:
-    limits = costs_of(snapshot, metric, policy)
+    limits = limit_costs(snapshot, metric, policy=policy)
     with refuse_unwritable(target):
         target.mkdir(parents=True, exist_ok=True)
         limits.write_json(target / "indices.json")

@@ -13,9 +13,6 @@ from vcm_sweep.analysis import Index, write_report
 from ._stored import stored
 from ._synthetic import Array
 
-limit_result = pytest.importorskip("vcm_sweep.analysis.limit_result")
-tolerance = pytest.importorskip("vcm_sweep.analysis.tolerance")
-
 
 def _output(u: Array) -> Array:
     """The second factor explains more of the variance; a slope and a tent, so the first costs more at its end."""
