@@ -103,9 +103,8 @@ def test_a_point_that_was_claimed_and_not_begun_is_asked_again(tmp_path: Path) -
     space = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
 
     def asked() -> Asked:
-        return Asked(
-            tmp_path / "optuna.db", "one", ["maximize"], ["y"], lambda seed, _: optuna.samplers.RandomSampler(seed), space
-        )  # fmt: skip
+        random = optuna.samplers.RandomSampler
+        return Asked(tmp_path / "optuna.db", "one", ["maximize"], ["y"], lambda seed, _: random(seed), space)
 
     first = asked()
     first.enqueue({"x": 0.25}, place=0.5)
