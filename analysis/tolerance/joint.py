@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from optuna.distributions import FloatDistribution
-from optuna.samplers import GPSampler, RandomSampler
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.index import Index
@@ -28,6 +28,7 @@ type Known = tuple[Params, Told, int]
 # Of the budget, for the directions; the rest is for the place along the best ones.
 _SEARCH_SHARE = 0.6
 _DIRECTIONS = 3
+_MOST_BY_PROCESSES = 400
 # Where a ray is looked at first, nominal apart.
 _PLACES = 4
 # Two directions with a larger cosine are one.
@@ -129,10 +130,16 @@ def known_in(context: Context, sides: Sequence[Side]) -> list[Known]:
     return found
 
 
+def _sampler(seed: int, done: int) -> BaseSampler:
+    """Gaussian processes as long as a proposal is a matter of a second; both samplers heed constraints."""
+    if done < _MOST_BY_PROCESSES:
+        return GPSampler(seed=seed, independent_sampler=RandomSampler(seed=seed))
+    return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+
 def _search(context: Context, sides: tuple[Side, ...], weights: np.ndarray, target: float) -> Batches:
     asked = context.asked(
-        "joint", ["maximize"], ["summed tolerance"],
-        lambda seed, _: GPSampler(seed=seed, independent_sampler=RandomSampler(seed=seed)), space_of(sides),
+        "joint", ["maximize"], ["summed tolerance"], _sampler, space_of(sides),
     )  # fmt: skip
     batches = Batches(
         asked, context.evaluator, dict,
