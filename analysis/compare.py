@@ -198,7 +198,8 @@ def compare_studies(
         )
     given: dict[str, Any] = {"method": method, "policy": policy, "resamples": resamples, "confidence": confidence}
     first = analyze(one, metric, seed=seed, **given)
-    second = analyze(other, metric, seed=seed if same_points(one, other) else seed + 1, **given)
+    paired = same_points(one, other)
+    second = analyze(other, metric, seed=seed if paired else seed + 1, **given)
     results = first, second
     common = [index.factor for index in results[0].ranking() if index.factor in results[1].factors]
     names = _names(one, other)
@@ -215,7 +216,7 @@ def compare_studies(
         swaps=_swaps(results, common),
         only=tuple(tuple(f for f in result.factors if f not in common) for result in results),  # type: ignore[arg-type]
         ranges=ranges,
-        remarks=_remarks((one, other), names, results, ranges),
+        remarks=(*_about_differences(paired, confidence), *_remarks((one, other), names, results, ranges)),
     )
 
 
@@ -277,6 +278,14 @@ def _range(results: ResultsSource, result: Sensitivity, factor: str) -> str:
         + (f" {found[name].unit}" if found[name].unit not in ("", "relative") else "")
         + ("" if found[name].distribution == "uniform" else f", {found[name].distribution}")
         for name in members
+    )
+
+
+def _about_differences(paired: bool, confidence: float) -> tuple[str, ...]:
+    said = "Both studies ran the same points, and are compared point by point. " if paired else ""
+    return (
+        f"{said}Each interval is of its own factor: of {1.0 / (1.0 - confidence):.3g} differences that are none, about one "
+        "lies beyond it.",
     )
 
 

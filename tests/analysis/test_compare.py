@@ -94,6 +94,7 @@ def test_studies_of_the_same_points_are_compared_point_by_point(edge: float) -> 
         half.append([(shift.difference.high - shift.difference.low) / 2 for shift in found])
     assert (np.mean(held, axis=0) >= 0.9).all(), np.mean(held, axis=0)
     assert (np.mean(held, axis=0) <= 0.99).all(), np.mean(held, axis=0)
+    assert "point by point" in compare_studies(study("a", 0.3, u), study("b", edge, u)).remarks[0]
     if edge == 0.3:
         # Each study's own interval is some 0.15 to either side: nearly all of that is the points'.
         assert np.mean(half) < 0.08
@@ -104,6 +105,7 @@ def test_what_makes_studies_hard_to_compare_is_said() -> None:
     other = _study("wide", 0.5, 0.2, 0.1, factors=(*wide, SyntheticFactor("N_max")))
     found = compare_studies(_study("narrow", 0.5, 0.2, 0.0), other)
     said = " ".join(found.remarks)
+    assert "of 20 differences that are none, about one lies beyond it" in said
     assert "Ranges differ for r.d2d.sigma" in said
     assert "Only wide varies N_max" in said
     assert found.only == ((), ("N_max",))
