@@ -284,8 +284,8 @@ def _range(results: ResultsSource, result: Sensitivity, factor: str) -> str:
 def _about_differences(paired: bool, confidence: float) -> tuple[str, ...]:
     said = "Both studies ran the same points, and are compared point by point. " if paired else ""
     return (
-        f"{said}Each interval is of its own factor: of {1.0 / (1.0 - confidence):.3g} differences that are none, about one "
-        "lies beyond it.",
+        f"{said}Each interval is of its own factor: of {1.0 / (1.0 - confidence):.3g} differences that are none, about "
+        "one lies beyond it.",
     )
 
 

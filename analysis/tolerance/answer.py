@@ -119,8 +119,8 @@ class ToleranceAnswer:
         if tight:
             tightest = min(tight, key=lambda row: row.share)
             said.append(
-                f"One at a time, each {sure}, {len(tight)} of {len(self.rows)} tolerances that keep the {kept} end within "
-                f"their ranges; the smallest part of its range has {tightest.factor}: {tightest.text}."
+                f"One at a time, each {sure}, {len(tight)} of {len(self.rows)} tolerances that keep the {kept} end "
+                f"within their ranges; the smallest part of its range has {tightest.factor}: {tightest.text}."
             )
         if free:
             names = ", ".join(dict.fromkeys(row.factor for row in free))
