@@ -140,15 +140,15 @@ def _two_objectives(factors: dict[str, float], rng: np.random.Generator) -> dict
     return {"accuracy": 0.95 - 0.3 * (1 - u) ** 2 + 0.005 * rng.normal(), "energy_j": energy}
 
 
-@pytest.mark.parametrize(("trials", "share"), [(80, 0.87), pytest.param(160, 0.95, marks=pytest.mark.slow)])
-def test_the_front_of_accuracy_and_energy_is_the_known_one(tmp_path: Path, trials: int, share: float) -> None:
-    study = _ask("trade-off", f"trials = {trials}", "confirm = 4", factors=FACTORS[:2])
+def test_the_front_of_accuracy_and_energy_is_the_known_one(tmp_path: Path) -> None:
+    study = _ask("trade-off", "trials = 64", "confirm = 4", factors=FACTORS[:2])
     answer = find_tolerances(study, Counted(_two_objectives).executor(), tmp_path, batch=16)
     # Between 0.65 and 0.95, 1 and 2 nJ the front encloses the integral of 0.3 - 0.3 (1 - u)^2 over u, 0.2.
     tried = Store.open(tmp_path / "tolerance").table(["x_r.d2d.sigma", "x_l.d2d.sigma"])
     u, other = (np.array(tried[k].to_pylist()) / RANGES[FACTORS[k]][1] for k in range(2))
     true = np.column_stack([-(0.95 - 0.3 * (1 - u) ** 2), 1 + u + 0.5 * other])
-    assert hypervolume(true, np.array([-0.65, 2.0])) >= share * 0.2
+    # 92 to 96 % over three seeds.
+    assert hypervolume(true, np.array([-0.65, 2.0])) >= 0.9 * 0.2
     losses = np.array([[-point.objectives[0].value, 1e9 * point.objectives[1].value] for point in answer.front])
     assert 0.8 * 0.2 <= hypervolume(losses, np.array([-0.65, 2.0])) <= 1.03 * 0.2, "of a few points of it"
     for point in answer.front:
