@@ -15,7 +15,7 @@ from vcm_sweep.analysis.files import write_json, write_parquet
 from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.kinds import KINDS
 from vcm_sweep.analysis.result import Sensitivity
-from vcm_sweep.analysis.source import ResultsSource
+from vcm_sweep.analysis.source import ResultsSource, same_points
 from vcm_sweep.analysis.study import analyze
 
 
@@ -179,8 +179,9 @@ def compare_studies(
 ) -> Comparison:
     """What differs between two studies in the ranking index of the factors that they share.
 
-    Studies are independent samples, so each is resampled by itself and the interval of a difference is that of the
-    differences of the resamples. Where both ran the same points it is wider than it need be, never narrower.
+    The interval of a difference is that of the differences of the resamples. Where both ran the same points, as two
+    models of one device do, both draw the same blocks: what the points do to both indices cancels, or adds up where it
+    moves them opposite ways. Otherwise each is resampled by itself.
 
     Args:
         metric, method, policy, resamples, confidence: as for `analyze`; one method for both, by default that of
@@ -196,7 +197,10 @@ def compare_studies(
             "indices are of different kinds; name a method for any points: --method pawn, delta, rbd-fast or hdmr"
         )
     given: dict[str, Any] = {"method": method, "policy": policy, "resamples": resamples, "confidence": confidence}
-    results = (analyze(one, metric, seed=seed, **given), analyze(other, metric, seed=seed + 1, **given))
+    first = analyze(one, metric, seed=seed, **given)
+    paired = same_points(one, other)
+    second = analyze(other, metric, seed=seed if paired else seed + 1, **given)
+    results = first, second
     common = [index.factor for index in results[0].ranking() if index.factor in results[1].factors]
     names = _names(one, other)
     if not common:
@@ -212,7 +216,7 @@ def compare_studies(
         swaps=_swaps(results, common),
         only=tuple(tuple(f for f in result.factors if f not in common) for result in results),  # type: ignore[arg-type]
         ranges=ranges,
-        remarks=_remarks((one, other), names, results, ranges),
+        remarks=(*_about_differences(paired, confidence), *_remarks((one, other), names, results, ranges)),
     )
 
 
@@ -274,6 +278,14 @@ def _range(results: ResultsSource, result: Sensitivity, factor: str) -> str:
         + (f" {found[name].unit}" if found[name].unit not in ("", "relative") else "")
         + ("" if found[name].distribution == "uniform" else f", {found[name].distribution}")
         for name in members
+    )
+
+
+def _about_differences(paired: bool, confidence: float) -> tuple[str, ...]:
+    said = "Both studies ran the same points, and are compared point by point. " if paired else ""
+    return (
+        f"{said}Each interval is of its own factor: of {1.0 / (1.0 - confidence):.3g} differences that are none, about "
+        "one lies beyond it.",
     )
 
 

@@ -19,7 +19,7 @@ from vcm_sweep.analysis._replicates import check_output, replicated
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.metrics import read_output
-from vcm_sweep.analysis.source import ResultsSource
+from vcm_sweep.analysis.source import ResultsSource, same_points
 
 Array = NDArray[np.float64]
 
@@ -140,9 +140,9 @@ def variance_mediation(
 ) -> tuple[VarianceMediation, ...]:
     """One share per factor, from two Sobol studies that differ by the intervention alone.
 
-    Both variances have the training noise taken out. The two bootstraps are independent, as the trainings are: where
-    the studies share their points the interval is a little too wide. A matched variance that comes out negative keeps
-    its sign, so a share may exceed 1.
+    Both variances have the training noise taken out. Where the studies share their points, as they do when they differ
+    by the intervention alone, resamples draw the same blocks of both, so that what the points do to both cancels. A
+    matched variance that comes out negative keeps its sign, so a share may exceed 1.
 
     Args:
         results: of the study. matched_results: of the same with ``[device.intervention] kind = "matched"``, or
@@ -157,8 +157,8 @@ def variance_mediation(
     names = _same_factors(results, matched_results)
     _check_intervened(results, matched_results, ARMS[through][0])
     plain = _total_variances(results, metric, len(names), resamples, seed)
-    # Another seed: the same one would pair the resamples of two studies whose trainings are not paired.
-    other = _total_variances(matched_results, metric, len(names), resamples, seed + 1)
+    paired = same_points(results, matched_results)
+    other = _total_variances(matched_results, metric, len(names), resamples, seed if paired else seed + 1)
     totals = make_indices(names, plain[0], plain[1], confidence)
     matched = make_indices(names, other[0], other[1], confidence)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -55,3 +55,22 @@ class ResultsSource(Protocol):
     def blocks(self, metric: str) -> NDArray[np.float64]: ...
     def points(self) -> NDArray[np.float64]: ...
     def table(self) -> Any: ...
+
+
+def same_points(one: ResultsSource, other: ResultsSource) -> bool:
+    """Whether both studies lie at the same places of their factors' ranges, point by point, whatever the ranges are."""
+    names = [[factor.name for factor in results.study.factors] for results in (one, other)]
+    if names[0] != names[1]:
+        return False
+    a, b = _places(one), _places(other)
+    return a.shape == b.shape and bool(np.allclose(a, b, rtol=0.0, atol=1e-9))
+
+
+def _places(results: ResultsSource) -> NDArray[np.float64]:
+    """(rows, D) points with each factor's range as 0 to 1."""
+    places = np.array(results.points(), dtype=np.float64)
+    for j, factor in enumerate(results.study.factors):
+        shape = np.log if factor.distribution == "loguniform" else np.asarray
+        low, high = shape(factor.low), shape(factor.high)
+        places[:, j] = (shape(places[:, j]) - low) / (high - low)
+    return places

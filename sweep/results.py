@@ -30,6 +30,10 @@ class Results:
         """All records, one per trial, ordered by replicate and point."""
         return self._store.table().sort_by([("replicate", "ascending"), ("point", "ascending")])
 
+    def records(self, columns: list[str]) -> pa.Table:
+        """Some columns of all records, in no order."""
+        return self._store.table(columns)
+
     def points(self) -> np.ndarray:
         """(rows, D) factor values in their units."""
         return self.design.points

@@ -119,12 +119,12 @@ class ToleranceAnswer:
         if tight:
             tightest = min(tight, key=lambda row: row.share)
             said.append(
-                f"One at a time, {sure}, {len(tight)} of {len(self.rows)} tolerances that keep the {kept} end within "
-                f"their ranges; the smallest part of its range has {tightest.factor}: {tightest.text}."
+                f"One at a time, each {sure}, {len(tight)} of {len(self.rows)} tolerances that keep the {kept} end "
+                f"within their ranges; the smallest part of its range has {tightest.factor}: {tightest.text}."
             )
         if free:
             names = ", ".join(dict.fromkeys(row.factor for row in free))
-            said.append(f"Up to the end of the range, {sure}, no tolerance of {names} is reached.")
+            said.append(f"Up to the end of the range, each {sure}, no tolerance of {names} is reached.")
         if len(said) == 0:
             said.append(f"Not even the nominal device keeps the {kept}: lower the target, or train longer.")
         return [*said, self.confirmed]

@@ -18,6 +18,8 @@ FILE = "optuna.db"
 """Of the studies of a results folder; ``optuna-dashboard sqlite:///<folder>/tolerance/optuna.db`` shows them."""
 
 CONSTRAINT = "below target by"
+KNOWN = "known from"
+"""Note of a trial that was entered with its result, and never asked for."""
 _MOVED = "moved"
 
 
@@ -64,13 +66,22 @@ class Asked:
     def _recover(self) -> None:
         state = _states()
         for trial in self.study.get_trials(deepcopy=False, states=(state.RUNNING,)):
+            # One that was enqueued may have been killed before it took its parameters.
+            params = trial.params or trial.system_attrs.get("fixed_params", {})
+            # In this order: killed in between, it is asked twice, which costs nothing, and never lost.
+            if params:
+                self.study.enqueue_trial(params, user_attrs=dict(trial.user_attrs))
             self.study.tell(trial.number, state=state.FAIL)
-            if trial.params:
-                self.study.enqueue_trial(trial.params, user_attrs=dict(trial.user_attrs))
 
     def done(self) -> "list[FrozenTrial]":
         """Trials with a result, those that were known before among them."""
         return self.study.get_trials(deepcopy=False, states=(_states().COMPLETE,))
+
+    def begun(self) -> "list[FrozenTrial]":
+        """Trials that were asked for, with or without a result; not those that were known before."""
+        ended = (_states().COMPLETE, _states().FAIL)
+        trials = self.study.get_trials(deepcopy=False, states=ended)
+        return [trial for trial in trials if set(trial.params) == set(self._space) and KNOWN not in trial.user_attrs]
 
     @property
     def waiting(self) -> int:

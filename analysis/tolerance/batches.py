@@ -8,7 +8,7 @@ import numpy as np
 
 from vcm_sweep.sweep.trial import Trial as Training
 
-from .asking import Asked
+from .asking import KNOWN, Asked
 from .cutting import Forecast, first_look
 from .evaluation import Evaluator, Outcome
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 type Params = Mapping[str, float]
 MOST_KNOWN = 128
 """Known points that are entered: a Gaussian process costs the cube of their number."""
+
+# What is asked at once is asked without knowing what came of it: all at once would be a random search.
+_LEAST_ROUNDS = 8
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,10 @@ class Batches:
     ) -> None:  # fmt: skip
         self.asked, self.evaluator, self._point = asked, evaluator, point
         self._objectives, self._below, self._target, self.replicates = objectives, below, target, replicates
-        self.cut = 0
+        # What an earlier process asked for is part of the budget.
+        for trial in asked.begun():
+            evaluator.count(evaluator.trials(point(trial.params), range(replicates)))
+        self.cut = sum(bool(trial.user_attrs.get("cut")) for trial in asked.done())
 
     def enter(self, known: Sequence[tuple[Params, Told]], count: Sequence[int]) -> None:
         """Tell points that are known before anything is asked; once per study of Optuna."""
@@ -59,11 +65,22 @@ class Batches:
             return
         for (params, told), trainings in list(zip(known, count, strict=True))[:MOST_KNOWN]:
             below = None if self._below is None else self._below(told)
-            self.asked.add(params, self._objectives(params, told), {"known from": f"{trainings} trainings"}, below)
+            self.asked.add(params, self._objectives(params, told), {KNOWN: f"{trainings} trainings"}, below)
         self.asked.study.set_user_attr("known points entered", len(known))
 
+    def first(self, points: Sequence[Params]) -> None:
+        """Ask for these points before any that the sampler proposes; once per study of Optuna."""
+        if not self.asked.study.user_attrs.get("first points asked"):
+            for params in points:
+                self.asked.enqueue(params)
+            self.asked.study.set_user_attr("first points asked", len(points))
+
     def run(self, budget: int, batch: int) -> None:
-        """Ask and train until the evaluator has spent ``budget`` trainings, a batch of trainings at a time."""
+        """Ask and train until the evaluator has spent ``budget`` trainings, ``batch`` or an eighth of them at a time.
+
+        What earlier processes asked for counts; only what was running when one was killed may go over it.
+        """
+        batch = min(batch, budget // _LEAST_ROUNDS)
         while True:
             left = budget - self.evaluator.spent
             size = min(max(1, batch // self.replicates), left // self.replicates)

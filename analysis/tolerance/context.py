@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vcm_sweep.sweep.results import Results
+from vcm_sweep.sweep.reuse import RESULTS
 from vcm_sweep.sweep.study import Study
 from vcm_sweep.sweep.tolerance_table import ToleranceSpec
 
@@ -108,24 +109,28 @@ class Context:
         """Points of the study's own design that have results."""
         if self.results is None:
             return []
-        accuracy, energy = (self._flat(metric) for metric in ("accuracy", "energy_j"))
-        known = np.flatnonzero(np.isfinite(accuracy).any(axis=1))
+        table = self.results.records(["point", "status", "accuracy", "energy_j"])
+        status, place = np.array(table["status"].to_pylist(), dtype="U16"), table["point"].to_numpy()
+        ended = np.isin(status, RESULTS)
+        # As in the search: one that diverged is of no use, and leaving it out would make its point look good.
+        accuracy = np.where(status == "ok", table["accuracy"].to_numpy().astype(float), 0.0)
+        energy = table["energy_j"].to_numpy().astype(float)
         points = self.results.points()
+
+        def means(values: Any, told: Any) -> tuple[Any, Any]:
+            count = np.bincount(place[told], minlength=len(points))
+            with np.errstate(invalid="ignore"):
+                return np.bincount(place[told], values[told], minlength=len(points)) / count, count
+
+        (accuracies, counts), (energies, _) = means(accuracy, ended), means(energy, ended & np.isfinite(energy))
         names = [factor.name for factor in self.study.factors]
         return [
             KnownPoint(
                 dict(zip(names, map(float, points[k]), strict=True)),
-                float(np.nanmean(accuracy[k])),
-                float(np.nanmean(energy[k])) if np.isfinite(energy[k]).any() else float("nan"),
-                int(np.isfinite(accuracy[k]).sum()),
+                float(accuracies[k]), float(energies[k]), int(counts[k]),
             )
-            for k in known
-        ]
-
-    def _flat(self, metric: str) -> Any:
-        assert self.results is not None
-        blocks = self.results.blocks(metric)
-        return blocks.reshape(-1, blocks.shape[-1])
+            for k in np.flatnonzero(counts)
+        ]  # fmt: skip
 
     def remarks(self) -> list[str]:
         """What a reader must know beside the answer."""

@@ -65,6 +65,7 @@ class Evaluator:
         self._failed: dict[str, str] = {}
         self._asked: set[str] = set()
         self._numbers: dict[tuple[float, ...], int] = {}
+        self._lowest = 0
         for source in (*known, store):
             self._learn(source)
 
@@ -73,13 +74,18 @@ class Evaluator:
         """Different trainings that were asked for, those that were known already among them."""
         return len(self._asked)
 
+    def count(self, trials: Iterable[Trial]) -> None:
+        """Let trainings that an earlier process asked for count as asked for; nothing is run."""
+        self._asked |= {trial.key for trial in trials}
+
     def trials(self, point: Point, replicates: Iterable[int], fresh: str = "") -> list[Trial]:
         """Trainings of a point; ``fresh``: a word that keeps their seeds apart from those of the search."""
         values = {factor.name: float(point[factor.name]) for factor in self.study.factors}
         inputs = self.study.inputs(values)
         shared = {_FRESH: fresh, "inputs": inputs} if fresh else inputs
         # Below 0, where no design has a row: the records of a search are never taken for those of one.
-        number = self._numbers.setdefault(tuple(values.values()), min(self._numbers.values(), default=0) - 1)
+        number = self._numbers.setdefault(tuple(values.values()), self._lowest - 1)
+        self._lowest = min(self._lowest, number)
         return [
             Trial(
                 number, replicate, values, inputs, trial_seed(self.study.seed, replicate, shared),
@@ -203,6 +209,7 @@ class Evaluator:
             names = [f"x_{factor.name}" for factor in self.study.factors]
             for row in _rows(source, ["point", *names]):
                 self._numbers.setdefault(tuple(row[name] for name in names), row["point"])
+                self._lowest = min(self._lowest, row["point"])
 
 
 def _is_paused(record: TrialRecord) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from optuna.distributions import FloatDistribution
-from optuna.samplers import GPSampler, RandomSampler
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.index import Index
@@ -28,6 +28,9 @@ type Known = tuple[Params, Told, int]
 # Of the budget, for the directions; the rest is for the place along the best ones.
 _SEARCH_SHARE = 0.6
 _DIRECTIONS = 3
+_MOST_BY_PROCESSES = 400
+# Where a ray is looked at first, nominal apart.
+_PLACES = 4
 # Two directions with a larger cosine are one.
 _ALIKE = 0.995
 _SIDE_REPLICATES = 4
@@ -40,15 +43,15 @@ def answer_joint(context: Context) -> ToleranceAnswer:
     sides, said = harmful_sides(context)
     weights = np.array([context.weight(side.factor.name) for side in sides])
     batches = _search(context, sides, weights, target)
-    directions = _directions(batches, sides)
+    affordable = (spec.trials - context.evaluator.spent - context.at_nominal) // (_PLACES * spec.replicates)
+    directions = _directions(batches, sides, min(_DIRECTIONS, max(1, affordable)))
     if not directions:
         raise AnalysisError(
             f"[tolerance] no point of {context.evaluator.spent} trainings keeps {100 * target:.3g} %: lower target, "
             "narrow the ranges, or ask question 'one' first"
         )
-    spent = context.evaluator.spent
     search = LineSearch(
-        {f"direction {k + 1}": Ray(context.nominal, sides, tuple(far)) for k, (far, _) in enumerate(directions)},
+        {_name(far): Ray(context.nominal, sides, tuple(far)) for far, _ in directions},
         context.evaluator,
         context.asked(
             "joint, along the best directions", ["maximize"], ["accuracy"], lambda seed, _: RandomSampler(seed=seed),
@@ -56,9 +59,10 @@ def answer_joint(context: Context) -> ToleranceAnswer:
         ),
         target=target, target_sd=target_sd, replicates=spec.replicates, precision=spec.precision,
         budget=spec.trials, confidence=spec.confidence, seed=context.study.seed, at_nominal=context.at_nominal,
-        first={f"direction {k + 1}": _first(place) for k, (_, place) in enumerate(directions)},
+        first={_name(far): _first(place) for far, place in directions},
     )  # fmt: skip
     search.run()
+    spent = context.evaluator.spent
     best = max(search.rays, key=lambda name: search.crossing(name).safe(spec.confidence) * _sum(search, name, weights))
     search.rays = {best: search.rays[best]}
     answered = confirm(search, spec.confirm)[best]
@@ -71,7 +75,7 @@ def answer_joint(context: Context) -> ToleranceAnswer:
     return ToleranceAnswer(
         "joint", "accuracy", target, spec.confidence, rows,
         in_words({"all at once": answered}, target, spec.confirm), (*remarks, *context.remarks()),
-        trainings=max(spent, context.evaluator.spent - spec.confirm),
+        trainings=spent,
     )  # fmt: skip
 
 
@@ -126,10 +130,16 @@ def known_in(context: Context, sides: Sequence[Side]) -> list[Known]:
     return found
 
 
+def _sampler(seed: int, done: int) -> BaseSampler:
+    """Gaussian processes as long as a proposal is a matter of a second; both samplers heed constraints."""
+    if done < _MOST_BY_PROCESSES:
+        return GPSampler(seed=seed, independent_sampler=RandomSampler(seed=seed))
+    return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+
 def _search(context: Context, sides: tuple[Side, ...], weights: np.ndarray, target: float) -> Batches:
     asked = context.asked(
-        "joint", ["maximize"], ["summed tolerance"],
-        lambda seed, _: GPSampler(seed=seed, independent_sampler=RandomSampler(seed=seed)), space_of(sides),
+        "joint", ["maximize"], ["summed tolerance"], _sampler, space_of(sides),
     )  # fmt: skip
     batches = Batches(
         asked, context.evaluator, dict,
@@ -146,7 +156,7 @@ def _search(context: Context, sides: tuple[Side, ...], weights: np.ndarray, targ
     return batches
 
 
-def _directions(batches: Batches, sides: Sequence[Side]) -> list[tuple[np.ndarray, float]]:
+def _directions(batches: Batches, sides: Sequence[Side], most: int) -> list[tuple[np.ndarray, float]]:
     """(far end of the ray in places, where on it the point was) of the best points that keep the target."""
     kept = [t for t in batches.asked.done() if t.constraints.get(CONSTRAINT, 1.0) <= 0.0 and t.values[0] > 0.0]
     chosen: list[tuple[np.ndarray, float]] = []
@@ -155,9 +165,14 @@ def _directions(batches: Batches, sides: Sequence[Side]) -> list[tuple[np.ndarra
         far = places / places.max()
         if all(far @ other / np.linalg.norm(far) / np.linalg.norm(other) < _ALIKE for other, _ in chosen):
             chosen.append((far, float(places.max())))
-        if len(chosen) == _DIRECTIONS:
+        if len(chosen) == most:
             break
     return chosen
+
+
+def _name(far: np.ndarray) -> str:
+    """Of a ray, by where it goes: with a larger budget other directions may be the best, and these are other rays."""
+    return f"direction {' '.join(f'{place:.6g}' for place in far)}"
 
 
 def _first(place: float) -> tuple[float, ...]:

@@ -11,6 +11,7 @@ from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from vcm_sweep.analysis.errors import AnalysisError
 
 from .answer import FrontPoint, ToleranceAnswer
+from .asking import KNOWN
 from .batches import Batches, Params, Told
 from .confirmation import mean_index
 from .context import Context
@@ -30,6 +31,7 @@ class _Plane:
     Attributes:
         other: of a point, by parameters and what it turned out to be. sign: 1 where more of it is worse.
         of: the other objective of one training of a point.
+        ends: points that are asked first, where the ends of the front are known to be.
     """
 
     name: str
@@ -40,6 +42,7 @@ class _Plane:
     of: Callable[[Params, Outcome], float]
     known: list[Known]
     remarks: list[str]
+    ends: tuple[Params, ...] = ()
 
     def losses(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, 2) smaller is better."""
@@ -55,7 +58,7 @@ def answer_trade_off(context: Context) -> ToleranceAnswer:
     if not done:
         raise AnalysisError("[tolerance] no point of the trade-off ended: see the failures of the search")
     values = np.array([trial.values for trial in done])
-    counts = np.array([0 if "known from" in trial.user_attrs else spec.replicates for trial in done])
+    counts = np.array([0 if KNOWN in trial.user_attrs else spec.replicates for trial in done])
     spent = context.evaluator.spent
     on_front = front_of(plane.losses(values))
     chosen = on_front[
@@ -93,6 +96,7 @@ def _search(context: Context, plane: _Plane) -> Batches:
         values = np.array([[told.accuracy, plane.other(params, told)] for params, told, _ in known])
         known = [known[k] for k in _layers(plane.losses(values), _MOST_KNOWN)]
     batches.enter([(params, told) for params, told, _ in known], [count for *_, count in known])
+    batches.first(plane.ends)
     batches.run(context.spec.trials, context.batch)
     return batches
 
@@ -151,4 +155,6 @@ def _tolerance(context: Context) -> _Plane:
     return _Plane(
         "tolerance", -1.0, space_of(sides), dict, lambda params, _: summed(params), lambda params, _: summed(params),
         known_in(context, sides), remarks,
+        # Nothing has less tolerance than nominal, and nothing more than all factors at their limits.
+        tuple({side.factor.name: side.value(u) for side in sides} for u in (0.0, 1.0)),
     )  # fmt: skip

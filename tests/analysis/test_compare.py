@@ -10,7 +10,16 @@ import pytest
 
 from vcm_sweep.analysis import AnalysisError, compare_studies, write_comparison
 
-from ._synthetic import Array, SyntheticFactor, SyntheticResults, by_trajectories, synthetic_results
+from ._synthetic import (
+    Array,
+    SyntheticFactor,
+    SyntheticResults,
+    SyntheticStudy,
+    by_trajectories,
+    saltelli_random,
+    synthetic_results,
+    with_noise,
+)
 
 FACTORS = (SyntheticFactor("r.d2d.sigma", 0.0, 0.08), SyntheticFactor("l.d2d.sigma", 0.0, 0.1), SyntheticFactor("T_0"))
 
@@ -62,11 +71,41 @@ def test_of_equal_studies_about_one_difference_in_twenty_is_called_real() -> Non
     assert ((rates >= 0.0) & (rates <= 0.10)).all(), rates
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("edge", [0.3, 0.7])
+def test_studies_of_the_same_points_are_compared_point_by_point(edge: float) -> None:
+    """Coverage over 200 repetitions where what the points do to both is alike, and where it is opposite."""
+
+    def study(name: str, edge: float, u: Array) -> SyntheticResults:
+        # A cliff at either end; shares of both studies are equal by symmetry.
+        fallen = u[..., 0] < edge if edge < 0.5 else u[..., 0] > edge
+        y = with_noise(rng, np.where(fallen, 1.0, 0.0) + 0.8 * u[..., 1], 2, 0.05)
+        # The same places of another range are the same points.
+        high = 1.0 if name == "a" else 0.2
+        factors = SyntheticFactor("r.d2d.sigma", 0.0, high), SyntheticFactor("l.d2d.sigma", 0.0, high)
+        return SyntheticResults(SyntheticStudy(factors, name=name), high * u, y)
+
+    held, half = [], []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        u = saltelli_random(rng, 64, 2)
+        found = compare_studies(study("a", 0.3, u), study("b", edge, u), resamples=300, seed=seed).shifts
+        held.append([shift.difference.low <= 0.0 <= shift.difference.high for shift in found])
+        half.append([(shift.difference.high - shift.difference.low) / 2 for shift in found])
+    assert (np.mean(held, axis=0) >= 0.9).all(), np.mean(held, axis=0)
+    assert (np.mean(held, axis=0) <= 0.99).all(), np.mean(held, axis=0)
+    assert "point by point" in compare_studies(study("a", 0.3, u), study("b", edge, u)).remarks[0]
+    if edge == 0.3:
+        # Each study's own interval is some 0.15 to either side: nearly all of that is the points'.
+        assert np.mean(half) < 0.08
+
+
 def test_what_makes_studies_hard_to_compare_is_said() -> None:
     wide = (SyntheticFactor("r.d2d.sigma", 0.0, 0.16), *FACTORS[1:])
     other = _study("wide", 0.5, 0.2, 0.1, factors=(*wide, SyntheticFactor("N_max")))
     found = compare_studies(_study("narrow", 0.5, 0.2, 0.0), other)
     said = " ".join(found.remarks)
+    assert "of 20 differences that are none, about one lies beyond it" in said
     assert "Ranges differ for r.d2d.sigma" in said
     assert "Only wide varies N_max" in said
     assert found.only == ((), ("N_max",))

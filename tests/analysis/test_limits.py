@@ -1,6 +1,7 @@
 """Costs at the limits and what goes through mismatch: known answers, coverage by repetition, and every refusal."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -255,7 +256,9 @@ def test_a_nominal_device_that_never_trains_compares_with_nothing() -> None:
         limit_costs(results, policy="drop-block")
 
 
-def two_studies(rng: np.random.Generator, left: float, base: int = 128) -> tuple[SyntheticResults, SyntheticResults]:
+def two_studies(
+    rng: np.random.Generator, left: float, base: int = 128, same_points: bool = False
+) -> tuple[SyntheticResults, SyntheticResults]:
     """Output 2 x1 + 2 x2, of whose first term only a part is left in the matched study."""
     factors = (SyntheticFactor("x1"), SyntheticFactor("x2"), SyntheticFactor("dummy"))
     made = []
@@ -264,18 +267,24 @@ def two_studies(rng: np.random.Generator, left: float, base: int = 128) -> tuple
             factors, lambda u, part=part: 2 * part * u[..., 0] + 2 * u[..., 1], base=base, replicates=2, sd=0.5,
             seed=int(rng.integers(1 << 30)), scrambled=False,
         )  # fmt: skip
+        if same_points and made:
+            # The same rows, with luck of their own.
+            u = made[0].x
+            noise = 0.5 * rng.normal(size=results.y.shape)
+            results = replace(results, x=u, y=(2 * part * u[..., 0] + 2 * u[..., 1])[..., None] + noise)
         device = {"intervention": {"kind": kind}} if kind else {}
         study = SimpleNamespace(**vars(results.study), device=device)
         made.append(SyntheticResults(study, results.x, results.y))  # type: ignore[arg-type]
     return made[0], made[1]
 
 
-def test_the_share_of_variance_covers() -> None:
+@pytest.mark.parametrize("same_points", [False, True])
+def test_the_share_of_variance_covers(same_points: bool) -> None:
     """1 - (1/2)^2 of x1's and none of x2's total variance goes away, over 200 repetitions; the dummy has no share."""
     rng = np.random.default_rng(12)
     hits, refused = np.zeros(2), 0
     for k in range(200):
-        x1, x2, dummy = variance_mediation(*two_studies(rng, 0.5), resamples=400, seed=k)
+        x1, x2, dummy = variance_mediation(*two_studies(rng, 0.5, same_points=same_points), resamples=400, seed=k)
         for j, (found, true) in enumerate(((x1, 0.75), (x2, 0.0))):
             assert found.share is not None
             hits[j] += found.share.low <= true <= found.share.high

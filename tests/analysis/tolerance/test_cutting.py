@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from vcm_sweep.analysis.tolerance import find_tolerances
 from vcm_sweep.analysis.tolerance.cutting import Forecast
@@ -60,6 +61,7 @@ class Paused(Counted):
         return records
 
 
+@pytest.mark.slow
 def test_hopeless_points_are_left_early_and_the_answer_stays(tmp_path: Path) -> None:
     text = make_study(tuple(SLOPES), 'question = "joint"\ntarget = 0.87\ntrials = 200\nconfirm = 4').text
     study = Study.from_text(text.replace("epochs = 1", "epochs = 3"))

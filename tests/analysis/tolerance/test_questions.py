@@ -9,9 +9,11 @@ import pytest
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.tolerance import find_tolerances, read_tolerances
+from vcm_sweep.analysis.tolerance.context import Context
 from vcm_sweep.analysis.tolerance.front import hypervolume
 from vcm_sweep.sweep import Store, StoreError, Study, StudyError, open_results, run
 from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.tolerance_table import ToleranceSpec
 
 from ._linear import NOMINAL, RANGES, Counted, linear, make_study, places
 
@@ -138,15 +140,15 @@ def _two_objectives(factors: dict[str, float], rng: np.random.Generator) -> dict
     return {"accuracy": 0.95 - 0.3 * (1 - u) ** 2 + 0.005 * rng.normal(), "energy_j": energy}
 
 
-@pytest.mark.parametrize(("trials", "share"), [(80, 0.87), pytest.param(160, 0.95, marks=pytest.mark.slow)])
-def test_the_front_of_accuracy_and_energy_is_the_known_one(tmp_path: Path, trials: int, share: float) -> None:
-    study = _ask("trade-off", f"trials = {trials}", "confirm = 4", factors=FACTORS[:2])
+def test_the_front_of_accuracy_and_energy_is_the_known_one(tmp_path: Path) -> None:
+    study = _ask("trade-off", "trials = 64", "confirm = 4", factors=FACTORS[:2])
     answer = find_tolerances(study, Counted(_two_objectives).executor(), tmp_path, batch=16)
     # Between 0.65 and 0.95, 1 and 2 nJ the front encloses the integral of 0.3 - 0.3 (1 - u)^2 over u, 0.2.
     tried = Store.open(tmp_path / "tolerance").table(["x_r.d2d.sigma", "x_l.d2d.sigma"])
     u, other = (np.array(tried[k].to_pylist()) / RANGES[FACTORS[k]][1] for k in range(2))
     true = np.column_stack([-(0.95 - 0.3 * (1 - u) ** 2), 1 + u + 0.5 * other])
-    assert hypervolume(true, np.array([-0.65, 2.0])) >= share * 0.2
+    # 92 to 96 % over three seeds.
+    assert hypervolume(true, np.array([-0.65, 2.0])) >= 0.9 * 0.2
     losses = np.array([[-point.objectives[0].value, 1e9 * point.objectives[1].value] for point in answer.front])
     assert 0.8 * 0.2 <= hypervolume(losses, np.array([-0.65, 2.0])) <= 1.03 * 0.2, "of a few points of it"
     for point in answer.front:
@@ -167,9 +169,11 @@ def test_accuracy_against_tolerance_falls_along_the_cheapest_factor(tmp_path: Pa
         best = NOMINAL - 0.05 * min(summed, 1.0) - 0.6 * max(0.0, summed - 1.0)
         assert point.objectives[0].value <= best + 0.012
     sums = [point.objectives[1].value for point in answer.front]
-    assert max(sums) > 1.6
-    # What cannot be had for less is found: half of all tolerance for a tenth of the loss.
-    assert any(point.objectives[0].value > NOMINAL - 0.1 and point.objectives[1].value > 0.8 for point in answer.front)
+    assert (min(sums), max(sums)) == (0.0, 2.0), "both ends of the front are known"
+    # Below 2 in sum and above 0.3 the front encloses 0.65 - 0.05 / 2 up to a sum of 1, and half of 0.6 beyond. Twelve
+    # points leave some 4 % of it; random search for as many trainings reaches 76 to 87 % (8 seeds), this one 94 %.
+    losses = np.array([[-point.objectives[0].value, -point.objectives[1].value] for point in answer.front])
+    assert 0.9 * 0.925 <= hypervolume(losses, np.array([-0.3, 0.0])) <= 1.02 * 0.925
 
 
 def test_what_the_study_has_trained_is_known_to_optuna_and_not_trained_again(tmp_path: Path) -> None:
@@ -187,6 +191,19 @@ def test_what_the_study_has_trained_is_known_to_optuna_and_not_trained_again(tmp
     assert len(known) == len(open_results(tmp_path).points())
     points = {tuple(row) for row in open_results(tmp_path).points().tolist()}
     assert {tuple(trial.params[name] for name in FACTORS) for trial in known} == points
+
+
+def test_known_points_that_diverged_are_known_to_be_of_no_use(tmp_path: Path) -> None:
+    def values(factors: dict[str, float], rng: np.random.Generator) -> dict[str, Any]:
+        return {"status": "diverged"} if places(factors)["r.d2d.sigma"] > 0.5 else {"accuracy": NOMINAL}
+
+    study = make_study(FACTORS, 'question = "joint"', n=4)
+    results = run(study, Counted(values).executor(), tmp_path)
+    context = Context(study, ToleranceSpec(), None, tmp_path, results)  # type: ignore[arg-type]
+    known = {tuple(point.point.values()): point.accuracy for point in context.known_points()}
+    limit = 0.5 * RANGES["r.d2d.sigma"][1]
+    assert known == {tuple(row): 0.0 if row[0] > limit else NOMINAL for row in results.points().tolist()}
+    assert set(known.values()) == {0.0, NOMINAL}
 
 
 def test_a_folder_of_tolerances_is_the_studys_own(tmp_path: Path) -> None:
