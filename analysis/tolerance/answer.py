@@ -51,8 +51,13 @@ class Tolerance:
         unit = "" if self.unit in ("1", "relative", "") else f" {self.unit}"
         from_to = f"{self.nominal:.4g} .. {self.value:.3g}" if self.nominal else f"{self.value:.3g}"
         if self.limited_by == END_OF_RANGE:
-            return f"{from_to}{unit} or more"
+            return f"{from_to}{unit} {self.beyond}"
         return f"{from_to}{unit} [{self.low:.3g}, {self.high:.3g}]"
+
+    @property
+    def beyond(self) -> str:
+        """What is said where the range ends before the tolerance does."""
+        return "or less" if self.end == "low" else "or more"
 
 
 END_OF_RANGE = "end of the range"
