@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from vcm_sweep.analysis.enough import Enough, enough
 from vcm_sweep.analysis.errors import TooFewError
+from vcm_sweep.analysis.limits import check_request
 from vcm_sweep.analysis.result import Sensitivity
 from vcm_sweep.analysis.study import DESIGNED, analyze
 from vcm_sweep.sweep import Results, Study, StudyError, build_design, extend
@@ -127,6 +128,7 @@ def run_until(
             points would not help.
     """
     check_goal(study, half_width)
+    check_request(metric, policy)
     budget, began = budget or Budget(), clock()
     if budget.trials < _trials(study, study.design.n):
         raise StudyError(

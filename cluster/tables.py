@@ -7,6 +7,7 @@ from vcm_sweep.analysis import Comparison, Index, Sensitivity
 from vcm_sweep.analysis.enough import enough, rank_stability
 from vcm_sweep.analysis.kinds import KINDS
 from vcm_sweep.analysis.tolerance import ToleranceAnswer
+from vcm_sweep.analysis.tolerance.answer import END_OF_RANGE
 
 # What stands beside the index that ranks, where the method has it.
 _BESIDE = {"sobol": "first", "hdmr": "first", "morris": "sigma"}
@@ -66,8 +67,10 @@ def tolerance_table(answer: ToleranceAnswer) -> str:
     rows = [["factor", "unit", "tolerance", f"{100 * answer.confidence:g} % interval", "limited by", "accuracy there"]]
     for row in answer.rows:
         known = not math.isnan(row.value)
-        interval = f"[{row.low:.3g}, {row.high:.3g}]" if known else ""
-        value = f"{row.value:.3g}" if known else "none"
+        # Where the range ends the search does: what lies beyond is not known, and no interval.
+        ended = row.limited_by == END_OF_RANGE
+        interval = f"[{row.low:.3g}, {row.high:.3g}]" if known and not ended else ""
+        value = f"{row.value:.3g}{f' {row.beyond}' if ended else ''}" if known else "none"
         rows.append([row.factor, row.unit, value, interval, row.limited_by, row.accuracy.percent()])
     return aligned(rows)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from .design import Design, build_design
 from .errors import StudyError
 from .folder import Folder
+from .results import refuse_searched
 from .running import check_model
 from .specs import DesignSpec
 from .store import Store
@@ -35,7 +36,7 @@ def extend(
         before = store.study
         check_model(store.folder, before)
         after = extended(before, to, replicates, replicate_rows)
-        store.table(["key"])  # what is wrong with the folder is said before it is changed
+        refuse_searched(store)  # what is wrong with the folder is said before it is changed
         store.become(after)
         return before, after
 

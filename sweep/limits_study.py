@@ -58,7 +58,7 @@ def limits_study(study: Study, n: int = PAIRS, arms: str = "cost") -> Study:
         made = None
     else:
         made = Study.from_text(text, study.frozen)
-    if made is None or not _same_but_design(made, study):
+    if made is None or not same_but_design(made, study):
         raise StudyError(
             "the study file gives its [design] in a form that cannot be replaced: write a study file with [design] "
             'method = "limits" yourself, and run it'
@@ -90,7 +90,7 @@ def open_limits(
     folder, aside = Folder(directory) / LIMITS, Folder(directory) / COSTS_ONLY
     if holds_study(folder):
         held = Store.open(folder).study
-        if not _same_but_design(held, study) or held.design.method != "limits":
+        if not same_but_design(held, study) or held.design.method != "limits":
             raise StoreError(f"{folder} holds another study than {directory}: move it out of the way")
         n = held.design.n if n is None else n
         if n < held.design.n:
@@ -118,7 +118,8 @@ def _set_aside(folder: Folder, aside: Folder) -> None:
     folder.local.rename(aside.local)
 
 
-def _same_but_design(one: Study, other: Study) -> bool:
+def same_but_design(one: Study, other: Study) -> bool:
+    """Whether two studies train the same network on the same device over the same ranges, however designed."""
     return {**one.canonical(), "design": 0} == {**other.canonical(), "design": 0}
 
 

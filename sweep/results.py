@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .design import build_design
+from .errors import StoreError
 from .folder import Folder
 from .store import Store
 from .study import Study
@@ -49,14 +50,25 @@ class Results:
     def blocks(self, metric: str = "accuracy") -> np.ndarray:
         """(n, rows per block, replicates) values of a column of ok records; NaN where there is none.
 
-        StoreError where the records have no such column.
+        StoreError where the records have no such column, or are of a search.
         """
+        refuse_searched(self._store)
         table = self._store.table(["point", "replicate", "status", metric])
         table = table.filter(pc.equal(table["status"], pa.scalar("ok")))
         values = np.full((len(self.design.points), self.design.most), np.nan)
         place = (table["point"].to_numpy(), table["replicate"].to_numpy())
         values[place] = table[metric].to_numpy().astype(float)
         return values.reshape(self.study.design.n, self.design.block, self.design.most)
+
+
+def refuse_searched(store: Store) -> None:
+    """StoreError where points were chosen by a search (their numbers are negative): they are no part of a design."""
+    first = pc.min(store.table(["point"])["point"]).as_py()
+    if first is not None and first < 0:
+        raise StoreError(
+            f"{store.folder} holds trainings of a search, which are no design to analyse or to go on with: give the "
+            "results folder that it lies in, or vcm-sweep tolerance with the study file to search on"
+        )
 
 
 def open_results(directory: str | Path | Folder) -> Results:

@@ -13,7 +13,7 @@ from .errors import StoreError
 from .executor import Executor
 from .folder import Folder
 from .order import MOST_LEARNED, Order
-from .results import Results
+from .results import Results, refuse_searched
 from .reuse import RESULTS, missing, siblings, take_over_equal
 from .store import Store, holds_study, open_source
 from .study import Study
@@ -76,6 +76,7 @@ def run(
     fresh = not holds_study(folder)
     if not fresh:
         _refuse_shorter(study, folder)
+        refuse_searched(Store.open(folder))
     with Store.create(study, folder) as store:
         design = build_design(study)
         if progress:

@@ -60,7 +60,7 @@ class ToleranceSpec:
             confirm=fields.integer("confirm", 4, 10_000, 16),
             precision=fields.number("precision", 1e-4, 0.5, 0.03),
         )
-        fields.finish(also=("target", "drop"))
+        fields.finish(also=("drop",) if target is not None else ("target",))
         return spec
 
 

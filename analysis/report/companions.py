@@ -1,9 +1,12 @@
-"""Studies that lie beside the results, in folders of their own: costs at the limits, and tolerances."""
+"""Studies that lie beside the results, in folders of their own: costs at the limits, and tolerances.
+
+What lies there and cannot be used is said in the report: a reader must not take it for never asked.
+"""
 
 from typing import TYPE_CHECKING, Any
 
 from vcm_sweep.analysis.errors import AnalysisError
-from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.device.errors import VcmSweepError
 
 if TYPE_CHECKING:
     from vcm_sweep.analysis.limit_result import Limits
@@ -12,22 +15,46 @@ if TYPE_CHECKING:
 
 def read_limits(folder: Any, metric: str, policy: str) -> "tuple[Limits | None, str]":
     """The costs at the limits, or None and the sentence that says why; ("" where nobody ran them)."""
-    if folder is None or not (folder / "limits").exists("study.toml"):
+    if folder is None or not folder.exists("limits"):
         return None, ""
     from vcm_sweep.analysis.limits import limit_costs
     from vcm_sweep.sweep.results import open_results
 
     try:
-        return limit_costs(open_results(folder / "limits"), metric, policy=policy), ""
-    except (AnalysisError, StoreError) as error:
-        return None, str(error)
+        results = open_results(folder / "limits")
+        _refuse_foreign(folder, "limits", results.study)
+        return limit_costs(results, metric, policy=policy), ""
+    except VcmSweepError as error:
+        return None, f"{folder / 'limits'} is there, but gives no costs: {error}"
 
 
-def read_tolerance_answers(folder: Any) -> "tuple[ToleranceAnswer, ...]":
-    """The answers of tolerance studies; none where nobody asked."""
-    if folder is None:
-        return ()
+def read_tolerance_answers(folder: Any) -> "tuple[tuple[ToleranceAnswer, ...], str]":
+    """The answers of tolerance studies, none where nobody asked; and the sentence that says why there are none."""
+    if folder is None or not folder.exists("tolerance"):
+        return (), ""
     from vcm_sweep.analysis.tolerance import read_tolerances
+    from vcm_sweep.sweep.store import Store, holds_study
 
-    found: tuple[ToleranceAnswer, ...] = read_tolerances(folder)
-    return found
+    try:
+        if holds_study(folder / "tolerance"):
+            _refuse_foreign(folder, "tolerance", Store.open(folder / "tolerance").study)
+        found: tuple[ToleranceAnswer, ...] = read_tolerances(folder)
+    except VcmSweepError as error:
+        return (), f"{folder / 'tolerance'} is there, but gives no answer: {error}"
+    if not found:
+        return (), (
+            f"{folder / 'tolerance'} is there, but holds no answer yet: run vcm-sweep tolerance again, it goes on "
+            "where it stopped"
+        )
+    return found, ""
+
+
+def _refuse_foreign(folder: Any, name: str, held: Any) -> None:
+    from vcm_sweep.sweep.limits_study import same_but_design
+    from vcm_sweep.sweep.store import Store
+
+    if not same_but_design(held, Store.open(folder).study):
+        raise AnalysisError(
+            f"{name}: it holds another study (network, device, factors or seed differ); move it out of the way, and "
+            f"run vcm-sweep {name} again"
+        )

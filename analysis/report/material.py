@@ -22,13 +22,18 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Material:
-    """Everything a section may need; what several of them need is computed once."""
+    """Everything a section may need; what several of them need is computed once.
+
+    no_limits, no_tolerances: why what lies beside the study cannot be used; "" where it can, or nothing is there.
+    """
 
     results: Snapshot
     result: Sensitivity
     policy: str
     limits: Any = None
     tolerances: tuple[Any, ...] = ()
+    no_limits: str = ""
+    no_tolerances: str = ""
 
     @property
     def metric(self) -> str:

@@ -70,8 +70,9 @@ def write_report(
     if getattr(snapshot.study.design, "method", "") == "limits":
         return _write_limits(snapshot, Path(directory), metric, policy)
     result = analyze(snapshot, metric, method=method, policy=policy)
-    limits, _ = read_limits(snapshot.folder, result.metric, policy)
-    material = Material(snapshot, result, policy, limits, read_tolerance_answers(snapshot.folder))
+    limits, no_limits = read_limits(snapshot.folder, result.metric, policy)
+    answers, no_answers = read_tolerance_answers(snapshot.folder)
+    material = Material(snapshot, result, policy, limits, answers, no_limits, no_answers)
     found = [section(material) for section in SECTIONS]
     page = Page(
         title=f"{snapshot.study.name}: what costs {material.quantity.label}",

@@ -51,8 +51,13 @@ class Tolerance:
         unit = "" if self.unit in ("1", "relative", "") else f" {self.unit}"
         from_to = f"{self.nominal:.4g} .. {self.value:.3g}" if self.nominal else f"{self.value:.3g}"
         if self.limited_by == END_OF_RANGE:
-            return f"{from_to}{unit} or more"
+            return f"{from_to}{unit} {self.beyond}"
         return f"{from_to}{unit} [{self.low:.3g}, {self.high:.3g}]"
+
+    @property
+    def beyond(self) -> str:
+        """What is said where the range ends before the tolerance does."""
+        return "or less" if self.end == "low" else "or more"
 
 
 END_OF_RANGE = "end of the range"
@@ -113,7 +118,7 @@ class ToleranceAnswer:
         if self.question == "joint":
             named = ", ".join(f"{row.factor} {row.text}" for row in self.rows)
             return [f"All at once, {sure}, these keep the {kept}: {named}.", self.confirmed]
-        tight = [row for row in self.rows if row.limited_by != END_OF_RANGE and not math.isnan(row.value)]
+        tight = [row for row in self.rows if row.limited_by in (ACCURACY, DIVERGED) and not math.isnan(row.value)]
         free = [row for row in self.rows if row.limited_by == END_OF_RANGE]
         said = []
         if tight:
@@ -125,6 +130,13 @@ class ToleranceAnswer:
         if free:
             names = ", ".join(dict.fromkeys(row.factor for row in free))
             said.append(f"Up to the end of the range, each {sure}, no tolerance of {names} is reached.")
+        at_nominal = [row for row in self.rows if row.limited_by == NOMINAL and not math.isnan(row.value)]
+        if at_nominal:
+            names = ", ".join(dict.fromkeys(row.factor for row in at_nominal))
+            said.append(
+                f"Of {names} no tolerance can be named {sure}: the nominal device itself is too near to the target of "
+                f"{100 * self.target:.3g} % to know that it keeps it; lower the target, or give more trials."
+            )
         if len(said) == 0:
             said.append(f"Not even the nominal device keeps the {kept}: lower the target, or train longer.")
         return [*said, self.confirmed]

@@ -6,6 +6,7 @@ from pathlib import Path
 from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.executor import Executor
 from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.limits_study import same_but_design
 from vcm_sweep.sweep.results import Results
 from vcm_sweep.sweep.running import PACK, Progress, check_model, default_directory
 from vcm_sweep.sweep.store import Store, holds_study
@@ -96,9 +97,10 @@ def _own_results(study: Study, folder: Folder) -> Store:
         return Store.create(study, folder)
     store = Store.open(folder)
     # Points and replicates may have grown: tolerances do not ask how many there are.
-    if {**store.study.canonical(), "design": 0} != {**study.canonical(), "design": 0}:
+    if not same_but_design(store.study, study):
         raise StoreError(
-            f"{folder} holds another study ({difference(store.study, study)}): choose another --out, or leave it out"
+            f"{folder} holds another study ({difference(store.study, study, but='design')}): choose another --out, or "
+            "leave it out"
         )
     return store
 

@@ -6,9 +6,9 @@ from typing import Any
 from ..study import Study
 
 
-def difference(there: Study, here: Study) -> str:
-    """The first field in which two studies differ: its values there and here."""
-    a, b = _flat(there.canonical()), _flat(here.canonical())
+def difference(there: Study, here: Study, but: str = "") -> str:
+    """The first field in which two studies differ, outside the table ``but``: its values there and here."""
+    a, b = (_flat({k: v for k, v in study.canonical().items() if k != but}) for study in (there, here))
     for name in sorted(a.keys() | b.keys()):
         if a.get(name) != b.get(name):
             return f"{name} is {a.get(name, 'absent')} there and {b.get(name, 'absent')} here"

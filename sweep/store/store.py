@@ -114,10 +114,14 @@ class Store:
             return cls(folder, study, store.digests)
         with reported(folder, "written"):
             if folder.local is not None and folder.local.exists() and not folder.local.is_dir():
-                raise StoreError(f"{folder} is a file, and results are a folder: choose another --out")
+                raise StoreError(
+                    f"{folder} is a file, and results are a folder: choose another --out, or move it out of the way"
+                )
             # A folder that was begun and has no study yet is ours.
             if set(folder.names()) - {NOTED, LINEAGE} or set(folder.folders()) - {PARTS} or folder.names(PARTS):
-                raise StoreError(f"{folder} is not empty and holds no study: choose another --out")
+                raise StoreError(
+                    f"{folder} is not empty and holds no study: choose another --out, or move it out of the way"
+                )
             if folder.local is not None:
                 (folder.local / PARTS).mkdir(parents=True, exist_ok=True)
             write_frozen(folder, study, lineage)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +108,38 @@ def test_mediation_and_tolerances_have_sections(tmp_path: Path, monkeypatch: pyt
     (drawn,) = csv.DictReader((folder / "report" / "tolerances-one.csv").open())
     # The interval's ends on the same scale as the value: (308 - 293) / (310 - 293) of 0.57.
     assert float(drawn["low"]) == pytest.approx(0.57 * 15 / 17)
+
+
+def _page(results: Any, folder: Path) -> str:
+    return write_report(results, folder).read_text(encoding="utf-8").replace("\u00a0", " ").replace("&#39;", "'")
+
+
+def test_what_lies_beside_a_study_and_cannot_be_used_is_said_and_never_taken_for_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    results = stored(folder, 16, factors=2)
+    page = _page(results, folder)
+    assert "needs trainings of its own" in page
+    assert "is there, but" not in page
+
+    # Costs of another device must not stand beside these indices.
+    stored(folder / "limits", 16, factors=2, replicates=1, design='method = "limits"\n', device='model = "full"')
+    (folder / "tolerance").mkdir()
+    (folder / "tolerance" / "one.json").write_text("{half")
+    page = _page(results, folder)
+    assert "limits is there, but gives no costs: limits: it holds another study" in page
+    assert "limits" not in json.loads((folder / "indices.json").read_text())
+    assert "tolerance is there, but gives no answer" in page
+    assert "one.json cannot be read" in page
+
+    (folder / "tolerance" / "one.json").unlink()
+    shutil.rmtree(folder / "limits")
+    (folder / "limits").mkdir()
+    (folder / "limits" / "study.toml").write_text("not [ a study")
+    page = _page(results, folder)
+    assert "limits is there, but gives no costs" in page
+    assert "not TOML" in page
+    assert "holds no answer yet: run vcm-sweep tolerance again" in page
+
+    shutil.rmtree(folder / "limits")
+    (folder / "limits").write_text("a file")
+    assert "limits is there, but gives no costs" in _page(results, folder)

@@ -184,3 +184,11 @@ def test_the_widest_is_named(tmp_path: Path) -> None:
     assert heard[-1].widest is not None
     assert heard[-1].widest.factor == widest.factor
     assert heard[-1].to_dict()["widest"]["half_width"] == widest.half_width
+
+
+@pytest.mark.parametrize("wrong", [{"metric": "speed"}, {"policy": "hope"}])
+def test_what_cannot_be_analysed_is_refused_before_anything_is_trained(wrong: dict[str, str], tmp_path: Path) -> None:
+    runs = Runs(tmp_path / "out")
+    with pytest.raises(AnalysisError, match="is not one of"):
+        until(runs, SMALL, 0.25, **wrong)
+    assert runs.sizes == []

@@ -134,6 +134,8 @@ def _by_change(material: Material, top: str) -> str:
         else f"By another measure the first place goes to {widest.factor}: it moves mean {quantity.label} most across "
         f"its range ({change})."
     )
+    if material.no_limits:
+        return f"{agreement} The cost at the ends of the ranges is not known: {material.no_limits}"
     return (
         f"{agreement} The cost at the ends of the ranges against the nominal device needs trainings of its own: "
         f"vcm-sweep limits {material.folder}"

@@ -17,7 +17,9 @@ _QUESTIONS = {
 
 
 def tolerances(material: Material) -> Section | None:
-    """What was asked and found, a table per question; None where nothing was asked."""
+    """What was asked and found, a table per question, or why nothing was found; None where nothing was asked."""
+    if material.no_tolerances:
+        return Section("What can be tolerated", "tolerances", [Text(material.no_tolerances)])
     if not material.tolerances:
         return None
     parts: list[Part] = []
