@@ -3,7 +3,6 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from .commands import EXIT_INTERRUPTED, AddCommand, positive, show
 
@@ -77,8 +76,10 @@ def _report(arguments: argparse.Namespace) -> int:
     from vcm_sweep.analysis import write_report
     from vcm_sweep.sweep.results import open_results
 
+    from .reports import place_of
+
     results = open_results(arguments.dir)
-    target = Path(arguments.out) if arguments.out else _beside(results.folder)
+    target = Path(arguments.out) if arguments.out else place_of(results.folder)
     how = {"method": arguments.method, "policy": arguments.policy}
     show(arguments, {"report": str(write_report(results, target, arguments.metric, **how))})
     return 0
@@ -100,19 +101,3 @@ def _compare(arguments: argparse.Namespace) -> int:
     else:
         print(" ".join(found.answer()), comparison_table(found), f"report  {page}", sep="\n\n")
     return 0
-
-
-def _beside(folder: Any) -> Path:
-    """Where a report goes: beside the records, or for those in an object store under ``reports`` here."""
-    return folder.local or Path("reports") / str(folder).rstrip("/").rpartition("/")[2]
-
-
-def written_report(results: Any) -> dict[str, str]:
-    """Where the report was written, or the sentence that says why there is none."""
-    from vcm_sweep.analysis import write_report
-    from vcm_sweep.device.errors import VcmSweepError
-
-    try:
-        return {"report": str(write_report(results, _beside(results.folder)))}
-    except VcmSweepError as error:
-        return {"no_report": str(error)}

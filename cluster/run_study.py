@@ -98,7 +98,7 @@ def run_once(
     from vcm_sweep.sweep.folder import Folder
     from vcm_sweep.sweep.running import checkpoint_folder, default_directory, run
 
-    from .result_commands import written_report
+    from .reports import written_report
     from .watched import watched
 
     study = with_run_options(study, arguments)

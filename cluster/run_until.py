@@ -39,7 +39,7 @@ def run_until_known(
     from vcm_sweep.sweep.running import default_directory
     from vcm_sweep.sweep.store import Store, holds_study
 
-    from .result_commands import written_report
+    from .reports import written_report
     from .run_study import how_to_go_on, run_once, workers_of
 
     folder = Folder(out or default_directory(study))
