@@ -250,6 +250,8 @@ def _groups(table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Factors by group, none in two."""
     seen: dict[str, str] = {}
     for group, members in table.items():
+        if not group.strip() or not group.isprintable():
+            raise StudyError(f"[design.groups] {brief(group)} is no name to show: use letters, for example 'size'")
         if not isinstance(members, list) or not members or not all(isinstance(name, str) for name in members):
             raise StudyError(f"[design.groups] {group} = {brief(members)} must be a list of factor names")
         for name in members:
