@@ -8,11 +8,11 @@ from scipy import stats
 
 from vcm_sweep.analysis._bootstrap import interval, resampling_weights
 from vcm_sweep.analysis.index import Index
+from vcm_sweep.sweep.specs import MIN_PAIRS
+
+__all__ = ["MIN_PAIRS", "Pairs", "difference_of_shares", "share_of_pairs"]
 
 Array = NDArray[np.float64]
-
-# Below this an interval over pairs means nothing.
-MIN_PAIRS = 8
 
 
 @dataclass(frozen=True)

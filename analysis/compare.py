@@ -216,7 +216,11 @@ def compare_studies(
         swaps=_swaps(results, common),
         only=tuple(tuple(f for f in result.factors if f not in common) for result in results),  # type: ignore[arg-type]
         ranges=ranges,
-        remarks=(*_about_differences(paired, confidence), *_remarks((one, other), names, results, ranges)),
+        remarks=(
+            *_same_trainings(one, other, paired),
+            *_about_differences(paired, confidence),
+            *_remarks((one, other), names, results, ranges),
+        ),
     )
 
 
@@ -279,6 +283,17 @@ def _range(results: ResultsSource, result: Sensitivity, factor: str) -> str:
         + ("" if found[name].distribution == "uniform" else f", {found[name].distribution}")
         for name in members
     )
+
+
+def _same_trainings(one: ResultsSource, other: ResultsSource, paired: bool) -> tuple[str, ...]:
+    """A sentence where one of the two is a copy of the other."""
+    if not paired:
+        return ()
+    for column in ("accuracy", "loss"):
+        first, second = (np.asarray(results.blocks(column), dtype=np.float64) for results in (one, other))
+        if not np.array_equal(first, second, equal_nan=True):
+            return ()
+    return ("Both hold the same trainings, number by number, as copies of one study do: there is nothing to compare.",)
 
 
 def _about_differences(paired: bool, confidence: float) -> tuple[str, ...]:

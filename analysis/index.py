@@ -52,13 +52,18 @@ class Index:
 
         >>> Index("r.d2d.sigma", 0.31234, 0.2876, 0.3399).number()
         '0.312 [0.288, 0.340]'
+        >>> Index("r.d2d.sigma", 3e-9, 2e-9, 4e-9).number(), Index("l.d2d.sigma", 0.0, 0.0, 0.0).number()
+        ('3e-09 [2e-09, 4e-09]', '0 [0, 0]')
         """
         if math.isnan(self.value):
             return "not measured"
+        numbers = (self.value, self.low, self.high)
+        if max(map(abs, numbers)) < 1e-6:
+            return "{:.3g} [{:.3g}, {:.3g}]".format(*numbers)
         # Two digits of the half-width, and no more than five of the value where the interval is a point.
         finest = max((self.high - self.low) / 2.0, 1e-3 * abs(self.value), 1e-12)
         digits = min(12, max(0, 1 - math.floor(math.log10(finest)))) if math.isfinite(finest) else 3
-        value, low, high = (f"{round(v, digits) + 0.0:.{digits}f}" for v in (self.value, self.low, self.high))
+        value, low, high = (f"{round(v, digits) + 0.0:.{digits}f}" for v in numbers)
         return f"{value} [{low}, {high}]"
 
     def scaled(self, by: float) -> "Index":

@@ -96,8 +96,8 @@ def read_output(results: ResultsSource, metric: str) -> Output:
     unfinished = int((~ran[:, :, 0]).sum())
     if unfinished:
         raise AnalysisError(
-            f"{results.study.name}: {unfinished} of {shape[0] * shape[1]} points are not finished; vcm-sweep run with "
-            "its study file, or vcm-sweep resume, goes on where it stopped"
+            f"{results.study.name}: {unfinished} of {shape[0] * shape[1]} points are not finished; vcm-sweep resume "
+            f"{getattr(results, 'folder', None) or 'with its folder'} goes on where it stopped"
         )
     at_chance = laid_out("at_chance", False, "bool").astype(bool)
     told, low = ended | (status == "diverged"), (ended & at_chance) | (status == "diverged")
@@ -120,6 +120,11 @@ def _values(results: ResultsSource, metric: str, ended: Marks) -> Array:
         columns = ("accuracy",)
     y = np.sum([np.asarray(results.blocks(column), dtype=np.float64) for column in columns], axis=0)
     empty = int((ended & ~np.isfinite(y)).sum())
+    if empty and columns == ("accuracy",):
+        raise AnalysisError(
+            f"{metric}: {empty} of {int(ended.sum())} trainings that ended have no finite value, and no training "
+            "writes such a record; vcm-sweep run with the study file and another --out trains anew"
+        )
     if empty:
         raise AnalysisError(
             f"{metric}: {empty} of {int(ended.sum())} trainings that ended have no finite value; their device does not "

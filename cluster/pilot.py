@@ -22,6 +22,8 @@ from .tasks import TrainSettings, train_from
 # A pilot of a small study is a small part of it.
 _LARGEST_SHARE = 0.1
 _TEST_CHUNK, _FIRST_STEPS = 500, 2
+# The beginning of a pack that takes longer is measured on one trial, where the limit is shorter.
+_LONG_S = 10.0
 
 type Clock = Callable[[], float]
 
@@ -57,7 +59,7 @@ def pilot(
     """The cost of at least eight rows of a design, corners of its ranges first; nothing is stored.
 
     Each row is measured in a pack of its like, as the run will pack it: a short training whole, of a long one the
-    first batches and a part of the test.
+    first batches and a part of the test; where even these take too long, on one trial that stands for its pack.
 
     Args:
         design: of the study.
@@ -106,7 +108,16 @@ def measure(
     part = (data.data if data else load(spec["data"], settings.data_dir)).first(*sizes)
     _warm_up(settings, trials[0], part)
     clock = time.perf_counter if settings.device != "cpu" else time.process_time
-    whole_s, share, memory = _begun(trials, spec, part, settings.device, limit_s, clock)
+    began = functools.partial(_begun, spec=spec, data=part, device=settings.device, clock=clock, pack=len(trials))
+    before, one = clock(), None
+    # On a GPU a pack takes about as long as one trial of it.
+    if settings.device == "cpu" and len(trials) > 1:
+        one = began(trials[:1], limit_s=limit_s / len(trials))
+    # Of many cells with equations to solve, making one takes seconds, and a pack saves little of that.
+    if one is not None and (clock() - before) * len(trials) > max(limit_s, _LONG_S):
+        whole_s, share, memory = len(trials) * one[0], *one[1:]
+    else:
+        whole_s, share, memory = began(trials, limit_s=limit_s)
     if whole_s < limit_s:
         whole_s, share = _timed(clock, lambda: train_from(settings, trials, data)), 1.0
     each = whole_s / len(trials)
@@ -117,9 +128,9 @@ def measure(
 
 
 def _begun(
-    trials: Sequence[Trial], spec: dict[str, Any], data: DataSet, device: str, limit_s: float, clock: Clock
+    trials: Sequence[Trial], spec: dict[str, Any], data: DataSet, device: str, limit_s: float, clock: Clock, pack: int
 ) -> tuple[float, float, float]:
-    """(seconds that the whole pack would take, share of the training that was done to know it, bytes of the pack)."""
+    """(seconds that these trials would take, share of the training that was done to know it, bytes of a pack)."""
     from vcm_sweep.sweep.stacked_training import StackedTraining
 
     began = clock()
@@ -137,7 +148,7 @@ def _begun(
         trained_s += _timed(clock, functools.partial(run.take_steps, count))
         taken += count
         whole_s = made_s + trained_s * (steps - first) / (taken - first) + tested_s
-    return whole_s, taken / steps, run.bytes_used()
+    return whole_s, taken / steps, run.bytes_used(pack)
 
 
 def _timed(clock: Clock, work: Callable[[], object]) -> float:

@@ -15,7 +15,7 @@ def add_study_commands(command: AddCommand) -> None:
     sub.add_argument("--out", help="results folder, path or URI; default runs/<name>-<hash>")
     add_place_options(sub)
     sub.add_argument("--no-pilot", action="store_true", help="do not measure the time of a trial")
-    sub.add_argument("--pilot-s", type=float, default=60.0, help="seconds after which no further row is measured (60)")
+    sub.add_argument("--pilot-s", type=float, default=60.0, help="seconds for more than eight rows (60)")
     sub.add_argument("--failure-rate", type=float, default=0.01, help="share of trainings that fail (0.01)")
     sub.add_argument("--factors", action="store_true", help="list all factors that a study can vary")
 

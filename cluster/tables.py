@@ -11,6 +11,9 @@ from vcm_sweep.analysis.tolerance.answer import END_OF_RANGE
 
 # What stands beside the index that ranks, where the method has it.
 _BESIDE = {"sobol": "first", "hdmr": "first", "morris": "sigma"}
+_NOT_TOLD = "not distinguishable from no effect"
+# Part of the largest value that rounding may leave of none.
+_ROUNDING = 1e-9
 # Interactions that are shown; all of them are in --json.
 _PAIRS = 10
 
@@ -18,24 +21,36 @@ _PAIRS = 10
 def index_table(result: Sensitivity) -> str:
     """Factors by the index that ranks, with intervals and verdicts; luck; and the strongest interactions."""
     kinds = [result.kind, *([_BESIDE[result.method]] if result.method in _BESIDE else [])]
-    beside = [{index.factor: index for index in result[kind]} for kind in kinds]
+    beside = {kind: {index.factor: index for index in result[kind]} for kind in kinds}
+    largest = {kind: 1.0 if KINDS[kind].share else _largest(result) for kind in kinds}
     interval = f"{100 * result.confidence:g} % interval"
-    settled = {verdict.factor: verdict.words() for verdict in enough(result)}
-    rows = [["factor", *(word for kind in kinds for word in (kind, interval)), "verdict", "known well enough?"]]
+    settled = {verdict.factor: verdict for verdict in enough(result)}
+    rows = [["factor", *(word for kind in kinds for word in (kind, interval)), "verdict", "enough?"]]
     for index in result.ranking():
-        own = [cell for found in beside for cell in _cells(found[index.factor])]
-        rows.append([index.factor, *own, result.verdict(index.factor), settled[index.factor]])
+        own = [cell for kind in kinds for cell in _cells(beside[kind][index.factor], kind, largest[kind])]
+        known = settled[index.factor]
+        verdict = result.verdict(index.factor).replace(_NOT_TOLD, "open")
+        rows.append([index.factor, *own, verdict, "settled" if known.settled else f"needs {known.needs} more"])
     empty = [""] * (len(rows[0]) - 5)
-    rows.append(["luck", *_cells(result.luck), *empty, "share of the variance of one training", ""])
+    rows.append(["luck", *_cells(result.luck), *empty, "of one training's variance", ""])
     if split := result.luck_split:
-        rows.append(["  which array", *_cells(split.array), *empty, "share of the luck", ""])
-        rows.append(["  which training", *_cells(split.training), *empty, "share of the luck", ""])
+        rows.append(["  which array", *_cells(split.array), *empty, "of the luck", ""])
+        rows.append(["  which training", *_cells(split.training), *empty, "of the luck", ""])
     tables = [aligned(rows)]
     if pairs := result.interactions()[:_PAIRS]:
         lines = [["interaction", "second", interval], *([pair.name, *_cells(pair)] for pair in pairs)]
         tables.append(aligned(lines))
-    narrow = f"Known well enough: to +-{_narrow(result)}, half of the interval. {rank_stability(result).words()}"
+    unit = enough(result)[0].unit
+    narrow = (
+        f"Open: {_NOT_TOLD}.\nEnough: known to +-{_narrow(result)}, half of the interval; "
+        f"else it needs about so many more {unit}.\n"
+        f"{rank_stability(result).words()}"
+    )
     return "\n\n".join([*tables, "\n".join([narrow, *result.notes()])])
+
+
+def _largest(result: Sensitivity) -> float:
+    return float(max(abs(index.value) for index in result[result.kind]))
 
 
 def _narrow(result: Sensitivity) -> str:
@@ -75,12 +90,18 @@ def tolerance_table(answer: ToleranceAnswer) -> str:
     return aligned(rows)
 
 
-def _cells(index: Index) -> list[str]:
+def _cells(index: Index, kind: str = "first", largest: float = 1.0) -> list[str]:
+    """Value and interval: shares with as many decimals in every row, others with three digits.
+
+    What is smaller than rounding leaves of the ``largest`` value is 0.
+    """
     if math.isnan(index.value):
         return ["", "not measured"]
-    # Adding 0.0 turns a rounded -0.0 into 0.0.
-    value = f"{index.value:.3g}" if abs(index.value) >= 10 else f"{round(index.value, 2) + 0.0:.2f}"
-    return [value, f"[{index.low:.3g}, {index.high:.3g}]"]
+    value, low, high = (0.0 if abs(v) <= _ROUNDING * largest else v for v in (index.value, index.low, index.high))
+    if not KINDS[kind].share:
+        return [f"{value:.3g}", f"[{low:.3g}, {high:.3g}]"]
+    # Adding 0.0 turns a rounded -0.0 into 0.0; an end keeps its sign, which says whether zero lies inside.
+    return [f"{round(value, 2) + 0.0:.2f}", f"[{low:.3f}, {high:.3f}]"]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

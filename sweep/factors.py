@@ -17,6 +17,8 @@ from .fields import Fields
 from .variability_table import ALONE
 
 DISTRIBUTIONS = ("uniform", "loguniform")
+# A range narrower than this part of its ends holds a handful of numbers.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,11 @@ class Factor:
         low, high = (ends.number(end, known.low, known.high) for end in ("low", "high"))
         if not low < high:
             raise StudyError(f"[factor {number}] {name}: low = {low:g} must be below high = {high:g}")
+        if high - low <= _ROUNDING * max(abs(low), abs(high)):
+            raise StudyError(
+                f"[factor {number}] {name}: low = {low!r} and high = {high!r} differ by rounding only, so it would "
+                "never vary: widen the range, or set it in [device]"
+            )
         if distribution == "loguniform" and low <= 0:
             raise StudyError(f"[factor {number}] {name}: low = {low:g} must be above 0 for a loguniform range")
         return cls(name, low, high, str(distribution))

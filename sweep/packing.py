@@ -21,13 +21,16 @@ _GPU_SIZES = (16, 64, 256, 1024)
 _GAIN = 0.05
 _MEMORY_SHARE = 0.6
 _WARM_UP, _STEPS, _ROUNDS = 2, 5, 3
+# Where a try takes longer, a step does: there stacking has little left to save, and the next size takes twice as long.
+_LONGEST_TRY_S = 10.0
 
 
 def choose_pack(study: Study, data_dir: str | None = None, workers: int = 1, device: str = "cpu") -> int:
     """The number of trials per pack that trains a study fastest; no part of any result.
 
     Packs of growing size take a few steps each, until the next one no longer fits into the memory of a worker, no
-    longer leaves every worker a pack, or two sizes in a row are less than 5 % faster per trial than the best.
+    longer leaves every worker a pack, two sizes in a row are less than 5 % faster per trial than the best, or trying
+    one took longer than ten seconds.
 
     Args:
         study: whose trials are packed.
@@ -39,11 +42,12 @@ def choose_pack(study: Study, data_dir: str | None = None, workers: int = 1, dev
     spread = max(1, math.ceil(len(design) / workers))
     budget = _free_bytes(device) * _MEMORY_SHARE / workers
     best, best_s = 1, math.inf
-    for size in _SIZES if device == "cpu" else _GPU_SIZES:
+    for tried, size in enumerate(_SIZES if device == "cpu" else _GPU_SIZES):
         if size > min(spread, len(design)):
             break
         try:
             numbers = range(0, len(design), len(design) // size)[:size]
+            began = time.perf_counter()
             seconds, used = _measure(list(design.trials(numbers)), data_dir, device)
         except StudyError:
             raise
@@ -55,6 +59,9 @@ def choose_pack(study: Study, data_dir: str | None = None, workers: int = 1, dev
         if seconds < best_s * (1 - _GAIN):
             best, best_s = size, seconds
         elif size > 2 * best:
+            break
+        # The first one may have been compiled for.
+        if tried and time.perf_counter() - began > _LONGEST_TRY_S:
             break
     return best
 

@@ -14,6 +14,8 @@ from .network import ACTIVATIONS, PRESETS
 SEED_POLICIES = ("independent", "common")
 METHODS = ("sobol", "morris", "shapley", "limits")
 ARMS = ("cost", "mediation")
+MIN_PAIRS = 8
+"""Below this an interval over the pairs of a limits design means nothing."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,11 @@ class DesignSpec:
 
     def _check_pairs(self) -> None:
         """A pair is one seed, shared by the nominal device and all that it is compared with."""
+        if self.n < MIN_PAIRS:
+            raise StudyError(
+                f"[design] n = {self.n} pairs are too few for an interval of method = 'limits': {MIN_PAIRS} or more, "
+                "32 for most costs"
+            )
         if self.seeds != "common":
             raise StudyError(
                 f"[design] seeds = {self.seeds!r} is not for method = 'limits', which compares pairs: leave it out"
@@ -243,6 +250,8 @@ def _groups(table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Factors by group, none in two."""
     seen: dict[str, str] = {}
     for group, members in table.items():
+        if not group.strip() or not group.isprintable():
+            raise StudyError(f"[design.groups] {brief(group)} is no name to show: use letters, for example 'size'")
         if not isinstance(members, list) or not members or not all(isinstance(name, str) for name in members):
             raise StudyError(f"[design.groups] {group} = {brief(members)} must be a list of factor names")
         for name in members:

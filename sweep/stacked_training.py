@@ -134,8 +134,8 @@ class StackedTraining:
         if self.device != "cpu":
             torch.cuda.synchronize(self.device)
 
-    def bytes_used(self) -> float:
-        """Memory of the trials, estimated: their cells, and some values per input and output.
+    def bytes_used(self, trials: int = 0) -> float:
+        """Memory of the trials, or of so many like them, estimated: cells, and some values per input and output.
 
         Six values each (noise, what is quantised, copies of patches); a test holds those of one layer at a time, a
         step those of all for the update. Cells take a quarter more than they hold, and programming, trial by trial,
@@ -144,7 +144,7 @@ class StackedTraining:
         held, lines = self.stack.memory()
         tested = min(_TEST_CHUNK, len(self.data.test_y)) * max(lines)
         passing = 4.0 * 6 * max(tested, int(self.spec["batch"]) * sum(lines))
-        return len(self.trials) * (1.25 * held + passing) + 8 * held
+        return (trials or len(self.trials)) * (1.25 * held + passing) + 8 * held
 
     @property
     def active(self) -> list[int]:

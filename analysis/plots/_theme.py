@@ -32,9 +32,10 @@ def finished(layers: Sequence[alt.Chart], width: int, height: int) -> Spec:
             domainOpacity=0.45, tickOpacity=0.45, labelFontSize=12, titleFontSize=12, titleFontWeight="normal",
             titlePadding=8, labelLimit=190,
         )
+        # A reader's font may be wider than the one that was measured with: entries keep well apart.
         .configure_legend(
             orient="top", direction="horizontal", title=None, labelColor=INK, labelFontSize=12, symbolOpacity=1,
-            labelLimit=220, offset=4, columns=2,
+            labelLimit=220, offset=4, columns=2, columnPadding=32,
         )
         .configure_title(color=INK, fontSize=13, fontWeight=600, anchor="start", offset=6)
     )  # fmt: skip

@@ -10,9 +10,13 @@
   async function enliven(box) {
     const spec = specs[box.dataset.chart];
     spec.width = "container";
-    // Names of factors may take two fifths of a narrow picture.
+    // Names of factors may take two fifths of a narrow picture, in letters small enough not to be cut short.
+    const narrow = box.clientWidth < 420;
     spec.config.axisY = { labelLimit: Math.min(190, 0.4 * box.clientWidth) };
-    if (box.clientWidth < 420) spec.config.legend.columns = 1;
+    if (narrow) {
+      spec.config.axisY = { labelLimit: 0.43 * box.clientWidth, labelFontSize: 10 };
+      spec.config.legend.columns = 1;
+    }
     const theme = dark.matches ? "dark" : "light";
     const options = { mode: "vega-lite", renderer: "svg", actions: false, tooltip: { theme } };
     await window.vegaEmbed(box.querySelector(".live"), spec, options);

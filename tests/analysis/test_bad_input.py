@@ -9,7 +9,18 @@ import pytest
 
 from vcm_sweep.analysis import AnalysisError, analyze
 from vcm_sweep.device.errors import VcmSweepError
-from vcm_sweep.sweep import InProcessExecutor, Results, Study, StudyError, Trial, TrialRecord, extend, open_results, run
+from vcm_sweep.sweep import (
+    InProcessExecutor,
+    Results,
+    Study,
+    StudyError,
+    Trial,
+    TrialRecord,
+    build_design,
+    extend,
+    open_results,
+    run,
+)
 
 from ._records import TEXT, answering
 from ._synthetic import Array, ishigami
@@ -55,7 +66,7 @@ def test_a_block_that_is_not_finished(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(study, InProcessExecutor(stopping), tmp_path / "out", pack=8)
     said = refused(open_results(tmp_path / "out"))
-    assert "of 96 points are not finished; vcm-sweep run with its study file, or vcm-sweep resume, goes on" in said
+    assert f"of 96 points are not finished; vcm-sweep resume {tmp_path / 'out'} goes on where it stopped" in said
     # Longer on paper only.
     finished(tmp_path / "whole")
     extend(tmp_path / "whole", to=32)
@@ -88,11 +99,32 @@ def test_records_of_another_study(tmp_path: Path) -> None:
 def test_a_factor_that_cannot_vary() -> None:
     with pytest.raises(StudyError, match=r"r.d2d.sigma: low = 0.08 must be below high = 0.08"):
         Study.from_text(SMALL.replace("range = [0.0, 0.08]", "range = [0.08, 0.08]"))
+    with pytest.raises(StudyError, match="differ by rounding only, so it would never vary: widen the range"):
+        Study.from_text(SMALL.replace("range = [0.0, 0.08]", "range = [0.08, 0.08000000000000001]"))
+
+
+@pytest.mark.parametrize(
+    ("group", "words"),
+    [
+        ('size = ["r.d2d.sigma", "r.d2d"]', "size = 'r.d2d' is no factor of the study; did you mean 'r.d2d.sigma'?"),
+        ('size = ["r.d2d.sigma", 3]', "size = ['r.d2d.sigma', 3] must be a list of factor names"),
+        ("size = []", "size = [] must be a list of factor names"),
+        ('size = ["r.d2d.sigma", "r.d2d.sigma"]', "'r.d2d.sigma' is in size and in size: keep one"),
+        ('"" = ["r.d2d.sigma", "l.d2d.sigma"]', "'' is no name to show"),
+        ('"a\\nb" = ["r.d2d.sigma", "l.d2d.sigma"]', "'a\\nb' is no name to show"),
+    ],
+)
+def test_a_group_with_an_odd_member_or_name(group: str, words: str) -> None:
+    with pytest.raises(StudyError) as refusal:
+        build_design(Study.from_text(f"{SMALL}[design.groups]\n{group}\n"))
+    assert words in str(refusal.value)
+    assert "\n" not in str(refusal.value)
 
 
 def test_values_that_are_not_finite(tmp_path: Path) -> None:
     results = finished(tmp_path / "out", output=lambda u: np.where(u[:, 0] > 0.9, np.inf, ishigami(u)))
-    assert "trainings that ended have no finite value" in refused(results)
+    assert "trainings that ended have no finite value, and no training writes such a record" in refused(results)
+    assert "vcm-sweep run with the study file and another --out trains anew" in refused(results, policy="drop-block")
 
 
 def test_trainings_without_effect_beyond_their_noise(tmp_path: Path) -> None:

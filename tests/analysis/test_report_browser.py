@@ -57,6 +57,9 @@ def test_opens_clean_with_all_pictures_and_no_sideways_scroll(
     assert all(p.size["width"] > 100 and p.size["height"] > 40 for p in pictures)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert "broken" not in browser.title
+    # Names of common length stand whole beside their marks.
+    shown = browser.execute_script("return [...document.querySelectorAll('.live svg text')].map(t => t.textContent)")
+    assert which == "hostile" or not [text for text in shown if "…" in text]
     assert complaints(browser) == []
 
 
@@ -100,6 +103,19 @@ def test_print_shows_every_picture_without_scrolling_to_it(browser: Any, page: P
             "t => t.getBoundingClientRect().left < svg.getBoundingClientRect().left - 1)).length"
         )
         assert cut == 0
+        laps = browser.execute_script(
+            "const laps = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;"
+            "const boxes = query => [...document.querySelectorAll('.still svg')].map("
+            "svg => [...svg.querySelectorAll(query)].map(e => e.getBoundingClientRect()));"
+            "const names = boxes('.role-legend-label text'), symbols = boxes('.role-legend-symbol path');"
+            "return [names.flat().length, names.flatMap((of, k) => of.filter("
+            "name => symbols[k].some(symbol => laps(name, symbol)))).length]"
+        )
+        assert laps[0] > 3
+        assert laps[1] == 0
+        # Paper cannot be clicked.
+        for folded in browser.find_elements("css selector", "details > :not(summary)"):
+            assert browser.execute_script("return arguments[0].getBoundingClientRect().height", folded) > 0
         pdf = browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"]
         assert len(pdf) > 50_000
     finally:

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from vcm_sweep.analysis import Index, write_report
+from vcm_sweep.sweep import Store, Study
+from vcm_sweep.sweep.limits_study import limits_study
 
 from ._stored import stored
 from ._synthetic import Array
@@ -119,6 +121,9 @@ def test_what_lies_beside_a_study_and_cannot_be_used_is_said_and_never_taken_for
     results = stored(folder, 16, factors=2)
     page = _page(results, folder)
     assert "needs trainings of its own" in page
+    command = f"vcm-sweep tolerance {folder}/study.toml --out {folder}"
+    assert command in page
+    assert Study.from_toml(folder / "study.toml").digest == results.study.digest
     assert "is there, but" not in page
 
     # Costs of another device must not stand beside these indices.
@@ -139,6 +144,12 @@ def test_what_lies_beside_a_study_and_cannot_be_used_is_said_and_never_taken_for
     assert "limits is there, but gives no costs" in page
     assert "not TOML" in page
     assert "holds no answer yet: run vcm-sweep tolerance again" in page
+
+    shutil.rmtree(folder / "limits")
+    with Store.create(limits_study(results.study, 8), folder / "limits"):
+        pass
+    page = _page(results, folder)
+    assert f"24 of 24 points are not finished; vcm-sweep resume {folder / 'limits'} goes on where it stopped" in page
 
     shutil.rmtree(folder / "limits")
     (folder / "limits").write_text("a file")

@@ -149,6 +149,11 @@ def test_what_is_in_the_way_is_one_line(folder: Path, capsys: pytest.CaptureFixt
         pass
     (folder / "limits-cost").mkdir()
     assert "limits-cost is in the way" in refusal(capsys, "limits", folder, "--mediation", "--in-process", code=3)
+    # Nothing is trained for what could not be analysed.
+    with Store.create(Study.from_text(STUDY), folder / "other"):
+        pass
+    assert "n = 2 pairs are too few" in refusal(capsys, "limits", folder / "other", "--n", 2, "--in-process")
+    assert not (folder / "other" / "limits").exists()
     assert "is no results folder" in refusal(capsys, "limits", folder / "nowhere", "--in-process", code=3)
     assert "metric: 'acc' is not one of" in refusal(capsys, "limits", folder, "--metric", "acc", code=5)
     assert "policy: 'none' is not one of" in refusal(capsys, "limits", folder, "--policy", "none", code=5)

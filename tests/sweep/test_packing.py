@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 
 import pytest
 
-from vcm_sweep.sweep import Study
+from vcm_sweep.sweep import Study, Trial
 
 TEXT = """
 [study]
@@ -65,6 +67,26 @@ def test_the_pack_is_chosen_from_time_and_memory(monkeypatch: pytest.MonkeyPatch
     assert packing.choose_pack(study, workers=32) <= 2
     monkeypatch.setattr(packing, "_free_bytes", lambda device: 1e6)
     assert packing.choose_pack(study) <= 4
+
+
+def test_no_larger_pack_is_tried_once_a_try_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vcm_sweep.sweep import packing
+
+    tried: list[int] = []
+
+    def measured(trials: Sequence[Trial], data_dir: str | None, device: str) -> tuple[float, float]:
+        tried.append(len(trials))
+        time.sleep(0.02)
+        return 1.0 / len(trials), 1e3
+
+    monkeypatch.setattr(packing, "_measure", measured)
+    study = Study.from_text(TEXT.replace("n = 4", "n = 16"))
+    assert packing.choose_pack(study) == 64
+    monkeypatch.setattr(packing, "_LONGEST_TRY_S", 0.01)
+    tried.clear()
+    assert packing.choose_pack(study) == 2
+    # The first one may have been compiled for.
+    assert tried == [1, 2]
 
 
 @pytest.mark.parametrize(

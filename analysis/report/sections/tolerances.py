@@ -1,6 +1,7 @@
 """How much of each imperfection can be tolerated, from the tolerance studies beside the results."""
 
 import math
+import shlex
 from typing import Any
 
 from vcm_sweep.analysis.plots.intervals import Interval, intervals
@@ -17,11 +18,16 @@ _QUESTIONS = {
 
 
 def tolerances(material: Material) -> Section | None:
-    """What was asked and found, a table per question, or why nothing was found; None where nothing was asked."""
+    """What was asked and found, a table per question; else why nothing was found, or what would ask."""
     if material.no_tolerances:
         return Section("What can be tolerated", "tolerances", [Text(material.no_tolerances)])
     if not material.tolerances:
-        return None
+        folder = material.results.folder
+        if folder is None or folder.local is None:
+            return None
+        command = shlex.join(["vcm-sweep", "tolerance", f"{folder}/study.toml", "--out", str(folder)])
+        told = f"How much of each imperfection can be tolerated needs trainings of its own: {command}"
+        return Section("What can be tolerated", "tolerances", [Text(told, soft=True)])
     parts: list[Part] = []
     for answer in material.tolerances:
         parts += [Text(sentence) for sentence in answer.answer() if sentence]
