@@ -6,7 +6,6 @@ from typing import Any
 
 from .commands import AddCommand, positive
 from .run_study import add_run_options, run_study
-from .tables import aligned
 
 
 def add_limits_command(command: AddCommand) -> None:
@@ -73,6 +72,8 @@ def _said(result: Any) -> list[str]:
 def limits_table(result: Any) -> str:
     """Costs from the highest to the lowest, and what of them goes through mismatch and speed."""
     from vcm_sweep.analysis.limit_result import level_words
+
+    from .tables import aligned
 
     shares = {(part.factor, part.end, part.through): part for part in result.mediations}
     through = ("mismatch", "speed") if shares else ()
