@@ -15,7 +15,7 @@ from vcm_sweep.analysis.files import write_json, write_parquet
 from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.kinds import KINDS
 from vcm_sweep.analysis.result import Sensitivity
-from vcm_sweep.analysis.source import ResultsSource, same_points
+from vcm_sweep.analysis.source import ResultsSource, ranges_of, same_points
 from vcm_sweep.analysis.study import analyze
 
 
@@ -83,7 +83,7 @@ class Comparison:
 
     def difference(self, shift: Shift) -> str:
         """A difference as people read it: in points of a share, as many decimals as its interval carries."""
-        return f"{shift.difference.scaled(100).number()} points" if self.share else shift.difference.number()
+        return shift.difference.points() if self.share else shift.difference.number()
 
     def answer(self) -> tuple[str, ...]:
         """The conclusion in sentences, certainty included."""
@@ -274,15 +274,7 @@ def _names(one: ResultsSource, other: ResultsSource) -> tuple[str, str]:
 
 
 def _range(results: ResultsSource, result: Sensitivity, factor: str) -> str:
-    members = result.groups.get(factor, (factor,))
-    found = {f.name: f for f in results.study.factors}
-    return "; ".join(
-        (f"{name}: " if len(members) > 1 else "")
-        + f"{found[name].low:g} to {found[name].high:g}"
-        + (f" {found[name].unit}" if found[name].unit not in ("", "relative") else "")
-        + ("" if found[name].distribution == "uniform" else f", {found[name].distribution}")
-        for name in members
-    )
+    return ranges_of(results, factor, result.groups.get(factor, (factor,)))
 
 
 def _same_trainings(one: ResultsSource, other: ResultsSource, paired: bool) -> tuple[str, ...]:

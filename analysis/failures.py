@@ -21,6 +21,12 @@ POLICIES = ("fail", "drop-block", "worst-case")
 HIGHER_IS_BETTER = ("accuracy", "accuracy_ok", "accuracy_trained", "levels")
 
 
+def check_policy(policy: str) -> None:
+    """Raise AnalysisError for a policy that does not exist."""
+    if policy not in POLICIES:
+        raise AnalysisError(f"policy: {policy!r} is not one of {', '.join(POLICIES)}")
+
+
 @dataclass(frozen=True)
 class Failures:
     """The failed trainings of an analysis.

@@ -47,19 +47,38 @@ class Index:
         value, low, high = (f"{round(v, digits) + 0.0:.{digits}f}" for v in numbers)
         return f"{value} % [{low}, {high}]"
 
+    def points(self) -> str:
+        """A difference of shares as people read it, with as many decimals as its interval carries.
+
+        >>> Index("r.d2d.sigma", 0.0412, 0.036, 0.0461).points(), Index("l", 0.23, -0.24, 0.83).points()
+        ('4.1 points [3.6, 4.6]', '23 points [-24, 83]')
+        """
+        if math.isnan(self.value):
+            return "not measured"
+        values = [100 * v for v in (self.value, self.low, self.high)]
+        width = values[2] - values[1]
+        digits = 0 if width >= 20.0 else 1 if width >= 0.2 or not width > 0.0 else 2
+        # Adding 0.0 turns a rounded -0.0 into 0.0.
+        value, low, high = (f"{round(v, digits) + 0.0:.{digits}f}" for v in values)
+        return f"{value} points [{low}, {high}]"
+
     def number(self) -> str:
         """The index as a bare number, as many decimals as its interval carries.
 
         >>> Index("r.d2d.sigma", 0.31234, 0.2876, 0.3399).number()
         '0.312 [0.288, 0.340]'
-        >>> Index("r.d2d.sigma", 3e-9, 2e-9, 4e-9).number(), Index("l.d2d.sigma", 0.0, 0.0, 0.0).number()
-        ('3e-09 [2e-09, 4e-09]', '0 [0, 0]')
+        >>> Index("r.d2d.sigma", 9.263e-6, 8.904e-6, 9.621e-6).number(), Index("l.d2d.sigma", 0.0, 0.0, 0.0).number()
+        ('9.26e-06 [8.90e-06, 9.62e-06]', '0 [0, 0]')
         """
         if math.isnan(self.value):
             return "not measured"
         numbers = (self.value, self.low, self.high)
-        if max(map(abs, numbers)) < 1e-6:
-            return "{:.3g} [{:.3g}, {:.3g}]".format(*numbers)
+        largest = max(map(abs, numbers))
+        if largest == 0.0:
+            return "0 [0, 0]"
+        # Joules of a pulse: nobody counts zeros.
+        if largest < 1e-3:
+            return "{:.2e} [{:.2e}, {:.2e}]".format(*numbers)
         # Two digits of the half-width, and no more than five of the value where the interval is a point.
         finest = max((self.high - self.low) / 2.0, 1e-3 * abs(self.value), 1e-12)
         digits = min(12, max(0, 1 - math.floor(math.log10(finest)))) if math.isfinite(finest) else 3

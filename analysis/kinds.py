@@ -33,3 +33,6 @@ KINDS: dict[str, Kind] = {
     "raw": Kind("estimate before its bias is taken out", False),
     "unexplained": Kind("share that no term of the model explains", True),
 }
+
+BESIDE = {"sobol": "first", "hdmr": "first", "morris": "sigma"}
+"""By method, the kind of index that stands beside the one that ranks."""

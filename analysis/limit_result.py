@@ -10,6 +10,7 @@ from vcm_sweep.analysis.failures import Failures
 from vcm_sweep.analysis.files import write_json, write_parquet
 from vcm_sweep.analysis.index import Difference, Index
 from vcm_sweep.analysis.mediation import Mediation
+from vcm_sweep.analysis.metrics import is_share
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class LimitCost:
     diverged: Index
     pairs: int
 
+    @property
+    def place(self) -> str:
+        """The factor and where it was measured: ``T_0.global.mean at 323 K``."""
+        return f"{self.factor} at {level_words(self.level, self.unit)}"
+
     def words(self, metric: str = "accuracy") -> str:
         """The cost as people read it.
 
@@ -41,22 +47,7 @@ class LimitCost:
         >>> LimitCost("l.d2d.sigma", "high", 0.1, "relative", cost, cost, low, 32).words()
         '4.1 points [3.6, 4.6]'
         """
-        return points(self.cost) if metric in POINTS else self.cost.number()
-
-
-POINTS = ("accuracy", "accuracy_ok", "accuracy_trained", "p_diverged", "p_failed", "p_chance")
-"""Metrics that are shares, so that a difference of them is read in points of a per cent."""
-
-
-def points(index: Index) -> str:
-    """A difference of shares, with as many decimals as its interval carries."""
-    if math.isnan(index.value):
-        return "not measured"
-    values = [100 * v for v in (index.value, index.low, index.high)]
-    digits = 1 if values[2] - values[1] >= 0.2 or values[2] == values[1] else 2
-    # Adding 0.0 turns a rounded -0.0 into 0.0.
-    value, low, high = (f"{round(v, digits) + 0.0:.{digits}f}" for v in values)
-    return f"{value} points [{low}, {high}]"
+        return self.cost.points() if is_share(metric) else self.cost.number()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +92,9 @@ class Limits:
         if not top.cost.low > 0.0:
             return (
                 f"No factor is found to cost {self.metric} ({device}); the largest cost is {top.words(self.metric)}, "
-                f"of {top.factor} at {_level(top)}.",
+                f"of {top.place}.",
             )
-        said = [f"{top.factor} at {_level(top)} costs most {self.metric}: {top.words(self.metric)} ({device})."]
+        said = [f"{top.place} costs most {self.metric}: {top.words(self.metric)} ({device})."]
         if rivals := self.rivals(top):
             said.append(f"The data do not separate its cost from that of {', '.join(rivals)}.")
         return tuple(said)
@@ -172,10 +163,6 @@ def name_of(cost: LimitCost, costs: Sequence[LimitCost]) -> str:
     """The factor, with the end where it has two."""
     both = sum(other.factor == cost.factor for other in costs) > 1
     return f"{cost.factor} {cost.end}" if both else cost.factor
-
-
-def _level(cost: LimitCost) -> str:
-    return level_words(cost.level, cost.unit)
 
 
 def level_words(level: float, unit: str) -> str:

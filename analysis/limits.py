@@ -9,25 +9,17 @@ from numpy.typing import NDArray
 from vcm_sweep.analysis._bootstrap import check_arguments, make_differences
 from vcm_sweep.analysis._paired import MIN_PAIRS, Pairs, difference_of_shares, share_of_pairs
 from vcm_sweep.analysis.errors import AnalysisError
-from vcm_sweep.analysis.failures import HIGHER_IS_BETTER, POLICIES, Failures, count_kinds, fill_worst
+from vcm_sweep.analysis.failures import HIGHER_IS_BETTER, Failures, check_policy, count_kinds, fill_worst
 from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.limit_result import LimitCost, Limits, name_of
 from vcm_sweep.analysis.mediation import ARMS, Mediation, mediate
-from vcm_sweep.analysis.metrics import METRICS, Output, read_output
+from vcm_sweep.analysis.metrics import Output, read_output
 
-__all__ = ["LimitCost", "Limits", "check_request", "limit_costs"]
+__all__ = ["LimitCost", "Limits", "limit_costs"]
 
 Array = NDArray[np.float64]
 
 type _Places = dict[tuple[str, str, str], int]  # column of a factor, end and arm
-
-
-def check_request(metric: str, policy: str) -> None:
-    """Raise AnalysisError for a metric or a policy that does not exist, before anything is run for it."""
-    if metric not in METRICS:
-        raise AnalysisError(f"metric: {metric!r} is not one of {', '.join(METRICS)}")
-    if policy not in POLICIES:
-        raise AnalysisError(f"policy: {policy!r} is not one of {', '.join(POLICIES)}")
 
 
 def limit_costs(
@@ -60,7 +52,7 @@ def limit_costs(
             f"{results.study.name}: costs need a study of [design] method = 'limits', and this is {method!r}: "
             "vcm-sweep limits makes one of it"
         )
-    check_request(metric, policy)
+    check_policy(policy)
     rows = results.design.rows
     check_arguments([factor.name for factor in results.study.factors], "common", resamples, confidence)
     output = read_output(results, metric)

@@ -39,8 +39,9 @@ MADE = {
     "accuracy_ok": "accuracy of the trainings that ended",
     "accuracy_trained": "accuracy of the trainings that ended above chance level",
 }
-_FEW = 0.02
 METRICS = (*COLUMNS, *SHORT, *MADE)
+FEW = 0.02
+"""Share of trainings below which a hump is no hump, and its indices would be noise."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,24 @@ class Output:
     chance: float = 0.0
 
 
+def check_metric(metric: str) -> None:
+    """Raise AnalysisError for a metric that does not exist."""
+    if metric not in METRICS:
+        raise AnalysisError(f"metric: {metric!r} is not one of {', '.join(METRICS)}")
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share of one, so that it is read in per cent and its differences in points.
+
+    >>> is_share("accuracy_ok"), is_share("p_diverged"), is_share("loss")
+    (True, True, False)
+    """
+    return metric.startswith(("accuracy", "frac_", "p_"))
+
+
 def two_humps(output: Output) -> tuple[str, ...]:
     """A sentence where accuracy is that of two kinds of trainings, some of which learned nothing; or none."""
-    if output.metric not in ("accuracy", "loss") or not _FEW <= output.chance <= 1.0 - _FEW:
+    if output.metric not in ("accuracy", "loss") or not FEW <= output.chance <= 1.0 - FEW:
         return ()
     return (
         f"{100 * output.chance:.0f} % of the trainings diverged or ended at chance level, so {output.metric} has two "
@@ -79,8 +95,7 @@ def read_output(results: ResultsSource, metric: str) -> Output:
     Raises:
         AnalysisError: an unknown metric, points that are not finished, or a column that was not recorded.
     """
-    if metric not in METRICS:
-        raise AnalysisError(f"metric: {metric!r} is not one of {', '.join(METRICS)}")
+    check_metric(metric)
     metric = SHORT.get(metric, metric)
     table = results.table()
     shape = np.asarray(results.blocks("accuracy")).shape

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -174,7 +174,7 @@ class Sensitivity:
         sentences = [f"Over the stated ranges, {top.factor} {claim}."]
         rivals = self.rivals(top.factor)
         if rivals:
-            sentences.append(f"The data do not separate it from {_listed(rivals)}: which comes first is open.")
+            sentences.append(f"The data do not separate it from {listed(rivals)}: which comes first is open.")
         elif len(self.factors) > 1:
             count = len(self.factors) - 1
             others = "the other factor" if count == 1 else f"each of the other {count} factors"
@@ -248,7 +248,8 @@ class Sensitivity:
         write_parquet(path, self.lines(), {"method": self.method, "metric": self.metric})
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: a, b and c."""
     if len(names) == 1:
         return names[0]
     return f"{', '.join(names[:-1])} and {names[-1]}"

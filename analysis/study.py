@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from vcm_sweep.analysis._points import check_varied
 from vcm_sweep.analysis._replicates import ended_first
 from vcm_sweep.analysis.errors import AnalysisError
-from vcm_sweep.analysis.failures import POLICIES, Failures, count_kinds, drop_blocks, fill_worst
+from vcm_sweep.analysis.failures import Failures, check_policy, count_kinds, drop_blocks, fill_worst
 from vcm_sweep.analysis.luck import LuckSplit, split_luck
 from vcm_sweep.analysis.metrics import Output, read_output, two_humps
 from vcm_sweep.analysis.result import Sensitivity
-from vcm_sweep.analysis.source import ResultsSource
+from vcm_sweep.analysis.source import ResultsSource, places_in_ranges
 
 Array = NDArray[np.float64]
 
@@ -122,8 +122,7 @@ def prepare(results: ResultsSource, metric: str, *, method: str = "", policy: st
             f"method: {method} needs a study of [design] method = {method!r}, and this one is {layout!r}; from these "
             f"points: {', '.join((layout, *GIVEN))}"
         )
-    if policy not in POLICIES:
-        raise AnalysisError(f"policy: {policy!r} is not one of {', '.join(POLICIES)}")
+    check_policy(policy)
     output = read_output(results, metric)
     points = np.asarray(results.points(), dtype=np.float64)
     check_varied(points, [factor.name for factor in results.study.factors])
@@ -193,7 +192,9 @@ def _morris(results: ResultsSource, x: Array, y: Array, options: dict[str, Any])
 
     names = [factor.name for factor in results.study.factors]
     groups = _ranked(results)[1]
-    return morris_effects(_scaled(results, x), y, names, groups=groups, seeds=results.study.design.seeds, **options)
+    return morris_effects(
+        places_in_ranges(results, x), y, names, groups=groups, seeds=results.study.design.seeds, **options
+    )
 
 
 def _shapley(results: ResultsSource, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
@@ -213,7 +214,7 @@ def _given(method: str, results: ResultsSource, x: Array, y: Array, options: dic
         "pawn": pawn_indices, "delta": delta_indices, "rbd-fast": rbd_fast_indices, "hdmr": hdmr_indices
     }[method]  # fmt: skip
     # HDMR needs the distributions, the others the order of values only.
-    x = _scaled(results, x) if method == "hdmr" else x
+    x = places_in_ranges(results, x) if method == "hdmr" else x
     block = np.repeat(np.arange(len(x)), x.shape[1])
     return function(
         x.reshape(-1, x.shape[2]),
@@ -223,17 +224,6 @@ def _given(method: str, results: ResultsSource, x: Array, y: Array, options: dic
         seeds=results.study.design.seeds,
         **options,
     )
-
-
-def _scaled(results: ResultsSource, x: Array) -> Array:
-    """Points with each factor in [0, 1], uniform; x: (..., D)."""
-    u = np.empty_like(x)
-    for j, factor in enumerate(results.study.factors):
-        shape = np.log if factor.distribution == "loguniform" else np.asarray
-        low, high = shape(factor.low), shape(factor.high)
-        # The ends of a range come back from its logarithm with a rounding error.
-        u[..., j] = np.clip((shape(x[..., j]) - low) / (high - low), 0.0, 1.0)
-    return u
 
 
 def _trainings(results: ResultsSource) -> int:

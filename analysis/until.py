@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from vcm_sweep.analysis.enough import Enough, enough
 from vcm_sweep.analysis.errors import TooFewError
-from vcm_sweep.analysis.limits import check_request
+from vcm_sweep.analysis.failures import check_policy
+from vcm_sweep.analysis.metrics import check_metric
 from vcm_sweep.analysis.result import Sensitivity
 from vcm_sweep.analysis.study import DESIGNED, analyze
 from vcm_sweep.sweep import Results, Study, StudyError, build_design, extend
@@ -128,7 +129,8 @@ def run_until(
             points would not help.
     """
     check_goal(study, half_width)
-    check_request(metric, policy)
+    check_metric(metric)
+    check_policy(policy)
     budget, began = budget or Budget(), clock()
     if budget.trials < _trials(study, study.design.n):
         raise StudyError(
@@ -231,5 +233,5 @@ def _pace(results: Results, stages: list[Stage], seconds: float, workers: int, b
         return seconds / new
     if before is not None:
         return before
-    mean = pc.mean(results.table()["wall_s"]).as_py()
+    mean = pc.mean(results.records(["wall_s"])["wall_s"]).as_py()
     return None if mean is None or not math.isfinite(mean) else float(mean) / max(1, workers)

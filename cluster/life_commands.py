@@ -40,7 +40,7 @@ def _retry(arguments: argparse.Namespace) -> int:
 
 
 def _extend(arguments: argparse.Namespace) -> int:
-    from vcm_sweep.sweep.design import build_design
+    from vcm_sweep.sweep.designs import build_design
     from vcm_sweep.sweep.extension import extend
 
     before, after = extend(arguments.dir, arguments.to, arguments.replicates, arguments.replicate_rows)

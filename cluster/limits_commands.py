@@ -20,10 +20,12 @@ def add_limits_command(command: AddCommand) -> None:
 
 
 def _limits(arguments: argparse.Namespace) -> int:
-    from vcm_sweep.analysis.limits import check_request
+    from vcm_sweep.analysis.failures import check_policy
+    from vcm_sweep.analysis.metrics import check_metric
     from vcm_sweep.sweep.limits_study import open_limits
 
-    check_request(arguments.metric, arguments.policy)
+    check_metric(arguments.metric)
+    check_policy(arguments.policy)
     study, folder, costs = open_limits(arguments.dir, arguments.n, "mediation" if arguments.mediation else "cost")
     found: list[Any] = []
     code = run_study(

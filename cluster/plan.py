@@ -97,8 +97,6 @@ def _costs(
         size.order.design, lambda task: executor_of(arguments, study, settings, task), settings, pack, arguments.pilot_s
     )
     if not measured.points:
-        from vcm_sweep.sweep.errors import StudyError
-
         raise StudyError(
             f"all {measured.failed} rows of the pilot failed: vcm-sweep run {arguments.study} records why, or leave "
             "the pilot out with --no-pilot"

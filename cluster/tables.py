@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 from vcm_sweep.analysis import Comparison, Index, Sensitivity
 from vcm_sweep.analysis.enough import enough, rank_stability
-from vcm_sweep.analysis.kinds import KINDS
+from vcm_sweep.analysis.kinds import BESIDE, KINDS
+from vcm_sweep.analysis.metrics import is_share
 from vcm_sweep.analysis.tolerance import ToleranceAnswer
 from vcm_sweep.analysis.tolerance.answer import END_OF_RANGE
 
-# What stands beside the index that ranks, where the method has it.
-_BESIDE = {"sobol": "first", "hdmr": "first", "morris": "sigma"}
 _NOT_TOLD = "not distinguishable from no effect"
 # Part of the largest value that rounding may leave of none.
 _ROUNDING = 1e-9
@@ -20,7 +19,7 @@ _PAIRS = 10
 
 def index_table(result: Sensitivity) -> str:
     """Factors by the index that ranks, with intervals and verdicts; luck; and the strongest interactions."""
-    kinds = [result.kind, *([_BESIDE[result.method]] if result.method in _BESIDE else [])]
+    kinds = [result.kind, *([BESIDE[result.method]] if result.method in BESIDE else [])]
     beside = {kind: {index.factor: index for index in result[kind]} for kind in kinds}
     largest = {kind: 1.0 if KINDS[kind].share else _largest(result) for kind in kinds}
     interval = f"{100 * result.confidence:g} % interval"
@@ -77,7 +76,7 @@ def tolerance_table(answer: ToleranceAnswer) -> str:
         rows = [[*names, "at"]]
         for point in answer.front:
             at = ", ".join(f"{name} = {value:.3g}" for name, value in point.values.items())
-            rows.append([*(f"{i.value:.4g} [{i.low:.4g}, {i.high:.4g}]" for i in point.objectives), at])
+            rows.append([*(i.percent() if is_share(i.factor) else i.number() for i in point.objectives), at])
         return aligned(rows)
     rows = [["factor", "unit", "tolerance", f"{100 * answer.confidence:g} % interval", "limited by", "accuracy there"]]
     for row in answer.rows:

@@ -5,7 +5,8 @@ import re
 import tomllib
 from pathlib import Path
 
-from .design import Design, build_design
+from .design import Design
+from .designs import build_design
 from .errors import StudyError
 from .folder import Folder
 from .results import refuse_searched
@@ -36,7 +37,9 @@ def extend(
         before = store.study
         check_model(store.folder, before)
         after = extended(before, to, replicates, replicate_rows)
-        refuse_searched(store)  # what is wrong with the folder is said before it is changed
+        refuse_searched(
+            store.table(["point"])["point"], store.folder
+        )  # what is wrong with the folder is said before it is changed
         store.become(after)
         return before, after
 

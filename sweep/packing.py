@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from .data import load
-from .design import build_design
+from .designs import build_design
 from .errors import StudyError
 from .stacked_training import StackedTraining
 from .study import Study

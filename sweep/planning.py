@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from .costs import makespan
-from .design import build_design
+from .designs import build_design
 from .errors import StudyError
 from .folder import Folder
 from .order import Order

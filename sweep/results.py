@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .design import build_design
+from .designs import build_design
 from .errors import StoreError
 from .folder import Folder
 from .store import Store
@@ -52,21 +52,25 @@ class Results:
 
         StoreError where the records have no such column, or are of a search.
         """
-        refuse_searched(self._store)
         table = self._store.table(["point", "replicate", "status", metric])
-        table = table.filter(pc.equal(table["status"], pa.scalar("ok")))
-        values = np.full((len(self.design.points), self.design.most), np.nan)
-        place = (table["point"].to_numpy(), table["replicate"].to_numpy())
-        values[place] = table[metric].to_numpy().astype(float)
-        return values.reshape(self.study.design.n, self.design.block, self.design.most)
+        refuse_searched(table["point"], self.folder)
+        return laid_out(table, metric, (self.study.design.n, self.design.block, self.design.most))
 
 
-def refuse_searched(store: Store) -> None:
+def laid_out(records: pa.Table, column: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Values of a column of ok records where the design has them, NaN elsewhere; shape: (blocks, rows, replicates)."""
+    ok = records.filter(pc.equal(records["status"], pa.scalar("ok")))
+    values = np.full((shape[0] * shape[1], shape[2]), np.nan)
+    values[ok["point"].to_numpy(), ok["replicate"].to_numpy()] = ok[column].to_numpy(zero_copy_only=False).astype(float)
+    return values.reshape(shape)
+
+
+def refuse_searched(points: pa.ChunkedArray, folder: Folder) -> None:
     """StoreError where points were chosen by a search (their numbers are negative): they are no part of a design."""
-    first = pc.min(store.table(["point"])["point"]).as_py()
+    first = pc.min(points).as_py()
     if first is not None and first < 0:
         raise StoreError(
-            f"{store.folder} holds trainings of a search, which are no design to analyse or to go on with: give the "
+            f"{folder} holds trainings of a search, which are no design to analyse or to go on with: give the "
             "results folder that it lies in, or vcm-sweep tolerance with the study file to search on"
         )
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .checkpoint import discard_checkpoints, tidy_checkpoints
-from .design import build_design
+from .designs import build_design
 from .errors import StoreError
 from .executor import Executor
 from .folder import Folder
@@ -76,7 +76,8 @@ def run(
     fresh = not holds_study(folder)
     if not fresh:
         _refuse_shorter(study, folder)
-        refuse_searched(Store.open(folder))
+        held = Store.open(folder)
+        refuse_searched(held.table(["point"])["point"], folder)
     with Store.create(study, folder) as store:
         design = build_design(study)
         if progress:

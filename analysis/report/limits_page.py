@@ -6,7 +6,7 @@ from typing import Any
 from vcm_sweep.analysis.report.frame import write_page
 from vcm_sweep.analysis.report.parts import Fact, Page
 from vcm_sweep.analysis.report.quantity import Quantity
-from vcm_sweep.analysis.report.sections.costs import costs, level
+from vcm_sweep.analysis.report.sections.costs import costs
 from vcm_sweep.analysis.report.sections.provenance import made
 from vcm_sweep.analysis.report.sections.why import mediation
 from vcm_sweep.analysis.report.snapshot import Snapshot
@@ -27,7 +27,7 @@ def write_limits_page(snapshot: Snapshot, limits: Any, target: Path, files: tupl
         open=bool(limits.rivals(top)),
         facts=(
             Fact("Nominal device", nominal, quantity.label),
-            Fact("Highest cost", quantity.cost(top.cost), f"{quantity.unit} {top.factor} at {level(top)}".strip()),
+            Fact("Highest cost", quantity.cost(top.cost), f"{quantity.unit} {top.place}".strip()),
             Fact("Pairs", f"{limits.pairs}", f"{snapshot.table().num_rows:,} trainings"),
             Fact("Failures", f"{failed.failed}" if failed.failed else "none", f"of {failed.trainings} trainings"),
         ),

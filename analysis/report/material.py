@@ -14,7 +14,7 @@ from vcm_sweep.analysis.metrics import Output, read_output
 from vcm_sweep.analysis.report.quantity import Quantity
 from vcm_sweep.analysis.report.snapshot import Snapshot
 from vcm_sweep.analysis.result import Sensitivity
-from vcm_sweep.analysis.source import FactorSource
+from vcm_sweep.analysis.source import FactorSource, ranges_of
 from vcm_sweep.analysis.study import analyze
 
 Array = NDArray[np.float64]
@@ -96,19 +96,6 @@ class Material:
         except AnalysisError as error:
             return str(error)
 
-    def text(self, low: float, high: float, unit: str, distribution: str = "uniform") -> str:
-        """A range as people read it."""
-        words = f"{low:g} to {high:g}" + (f" {unit}" if unit not in ("", "relative", "1") else "")
-        return words if distribution == "uniform" else f"{words}, {distribution}"
-
     def range(self, name: str) -> str:
         """The range of a factor, or of the members of a group."""
-        found = {factor.name: factor for factor in self.factors}
-        members = self.result.groups.get(name, (name,))
-        words = [
-            (f"{member}: " if len(members) > 1 or member != name else "")
-            + self.text(found[member].low, found[member].high, found[member].unit, found[member].distribution)
-            for member in members
-            if member in found
-        ]
-        return "; ".join(words)
+        return ranges_of(self.results, name, self.result.groups.get(name, (name,)))

@@ -1,8 +1,8 @@
 """How a metric is called and written: shares in per cent and points, all else as bare numbers."""
 
 from vcm_sweep.analysis.index import Index
+from vcm_sweep.analysis.metrics import is_share
 
-_SHARES = ("accuracy", "accuracy_ok", "accuracy_trained", "frac_at_bound", "frac_outside_validity")
 _LABELS = {
     "energy_j": "programming energy (J)",
     "energy": "programming energy (J)",
@@ -24,7 +24,7 @@ class Quantity:
     def __init__(self, metric: str) -> None:
         self.metric = metric
         self.label = _LABELS.get(metric, metric)
-        self.share = metric in _SHARES or metric.startswith("p_")
+        self.share = is_share(metric)
         #: What a difference is multiplied by to be read, and its unit.
         self.scale, self.unit = (100.0, "points") if self.share else (1.0, "")
 
@@ -37,5 +37,5 @@ class Quantity:
         return f"{100 * number:.1f} points" if self.share else f"{number:.3g}"
 
     def cost(self, index: Index) -> str:
-        """A difference with its interval: 4.1 [3.6, 4.6]; points for a share."""
-        return index.scaled(self.scale).number()
+        """A difference with its interval: 4.1 [3.6, 4.6]; in points, which are not named, for a share."""
+        return index.points().replace(" points", "") if self.share else index.number()

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vcm_sweep.analysis.source import ResultsSource, StudySource
+from vcm_sweep.sweep.results import laid_out
 
 Array = NDArray[np.float64]
 
@@ -52,9 +52,4 @@ class Snapshot:
 
     def blocks(self, metric: str) -> Array:
         """(units, rows, replicates) values of a column of ok records; NaN where there is none."""
-        table = self._table.select(["point", "replicate", "status", metric])
-        table = table.filter(pc.equal(table["status"], pa.scalar("ok")))
-        values = np.full((self._shape[0] * self._shape[1], self._shape[2]), np.nan)
-        place = (table["point"].to_numpy(), table["replicate"].to_numpy())
-        values[place] = table[metric].to_numpy(zero_copy_only=False).astype(float)
-        return values.reshape(self._shape)
+        return laid_out(self._table, metric, self._shape)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vcm_sweep.analysis.index import Index
+from vcm_sweep.analysis.metrics import is_share
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.tolerance_table import QUESTIONS
 
@@ -110,8 +111,7 @@ class ToleranceAnswer:
                 [point.objectives[k] for point in self.front] for k in range(len(self.front[0].objectives))
             )
             return [
-                f"{len(self.front)} points are not beaten in both: {_span('accuracy', first)}, "
-                f"{_span(second[0].factor, second)}.",
+                f"{len(self.front)} points are beaten by none in both: {_span(first)}, {_span(second)}.",
                 self.confirmed,
             ]
         kept = f"mean accuracy at {100 * self.target:.3g} % or above"
@@ -259,9 +259,11 @@ def read_tolerances(folder: Folder) -> tuple[ToleranceAnswer, ...]:
     return tuple(found)
 
 
-def _span(name: str, indices: list[Index]) -> str:
-    values = sorted(index.value for index in indices)
-    return f"{name} {values[0]:.3g} to {values[-1]:.3g}"
+def _span(indices: list[Index]) -> str:
+    """From the lowest to the highest of one objective, with its interval at both ends."""
+    ends = sorted(indices, key=lambda index: index.value)
+    words = Index.percent if is_share(ends[0].factor) else Index.number
+    return f"{ends[0].factor} {words(ends[0])} to {words(ends[-1])}"
 
 
 def _flat(index: Index, name: str = "") -> dict[str, float]:

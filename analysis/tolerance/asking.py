@@ -133,6 +133,21 @@ class Asked:
             )  # fmt: skip
 
 
+def processes_first(most: int) -> "Callable[[int, int], BaseSampler]":
+    """Makes samplers: Gaussian processes for so many trials, then TPE, since these cost the cube of their number.
+
+    Both heed constraints.
+    """
+    from optuna.samplers import GPSampler, RandomSampler, TPESampler
+
+    def made(seed: int, done: int) -> "BaseSampler":
+        if done < most:
+            return GPSampler(seed=seed, independent_sampler=RandomSampler(seed=seed))
+        return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+    return made
+
+
 @contextmanager
 def quiet() -> "Iterator[None]":
     """Optuna without its lines on the terminal, where ours are."""

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from optuna.distributions import FloatDistribution
-from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.samplers import RandomSampler
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.index import Index
 
-from .answer import Tolerance, ToleranceAnswer
-from .asking import CONSTRAINT
+from .answer import END_OF_RANGE, Tolerance, ToleranceAnswer
+from .asking import CONSTRAINT, processes_first
 from .batches import MOST_KNOWN, Batches, Params, Told
 from .confirmation import Answered, confirm, in_words, mean_index
 from .context import Context
@@ -130,16 +130,9 @@ def known_in(context: Context, sides: Sequence[Side]) -> list[Known]:
     return found
 
 
-def _sampler(seed: int, done: int) -> BaseSampler:
-    """Gaussian processes as long as a proposal is a matter of a second; both samplers heed constraints."""
-    if done < _MOST_BY_PROCESSES:
-        return GPSampler(seed=seed, independent_sampler=RandomSampler(seed=seed))
-    return TPESampler(seed=seed, multivariate=True, constant_liar=True)
-
-
 def _search(context: Context, sides: tuple[Side, ...], weights: np.ndarray, target: float) -> Batches:
     asked = context.asked(
-        "joint", ["maximize"], ["summed tolerance"], _sampler, space_of(sides),
+        "joint", ["maximize"], ["summed tolerance"], processes_first(_MOST_BY_PROCESSES), space_of(sides),
     )  # fmt: skip
     batches = Batches(
         asked, context.evaluator, dict,
@@ -197,7 +190,7 @@ def _rows(context: Context, search: LineSearch, name: str, answered: Answered) -
         rows.append(
             Tolerance(
                 side.factor.name, side.factor.unit, side.value(share), ends[0], ends[1],
-                "end of the range" if share >= 1.0 else stops, accuracy, side.end, side.start, share,
+                END_OF_RANGE if share >= 1.0 else stops, accuracy, side.end, side.start, share,
             )
         )  # fmt: skip
     return tuple(rows)

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.sweep.factors import Factor
+from vcm_sweep.sweep.limits_design import nominal_value
 from vcm_sweep.sweep.study import Study
 
 type Point = Mapping[str, float]
@@ -47,25 +47,8 @@ class Side:
 
 
 def nominal_point(study: Study) -> dict[str, float]:
-    """The value of every factor in the study's device and network before any factor acts.
-
-    Raises:
-        AnalysisError: a field of one of aihwkit's devices that the study does not give.
-    """
-    inputs = study.inputs({})
-    found: dict[str, float] = {}
-    for factor in study.factors:
-        table = inputs
-        for key in factor.path[:-1]:
-            table = table.get(key, {})
-        value = table.get(factor.path[-1])
-        if value is None and factor.path[1] == "settings":
-            raise AnalysisError(
-                f"{factor.name} has no nominal value to start from: give {factor.path[-1]} in the study's device table"
-            )
-        # A table that is not there is a nonideality that is not there.
-        found[factor.name] = 0.0 if value is None else float(value)
-    return found
+    """The value of every factor in the study's device and network before any factor acts."""
+    return {factor.name: nominal_value(study, factor) for factor in study.factors}
 
 
 def sides_of(study: Study) -> tuple[Side, ...]:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution
-from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
 from vcm_sweep.analysis.errors import AnalysisError
 
 from .answer import FrontPoint, ToleranceAnswer
-from .asking import KNOWN
+from .asking import KNOWN, processes_first
 from .batches import Batches, Params, Told
 from .confirmation import mean_index
 from .context import Context
@@ -75,17 +74,10 @@ def answer_trade_off(context: Context) -> ToleranceAnswer:
     )  # fmt: skip
 
 
-def _sampler(seed: int, done: int) -> BaseSampler:
-    """Gaussian processes while they are quick: few points do, and they cost the cube of their number."""
-    if done < _MOST_BY_PROCESSES:
-        return GPSampler(seed=seed, independent_sampler=RandomSampler(seed=seed))
-    return TPESampler(seed=seed, multivariate=True, constant_liar=True)
-
-
 def _search(context: Context, plane: _Plane) -> Batches:
     asked = context.asked(
         f"trade-off with {plane.name}", ["maximize", "minimize" if plane.sign > 0 else "maximize"],
-        ["accuracy", plane.name], _sampler, plane.space,
+        ["accuracy", plane.name], processes_first(_MOST_BY_PROCESSES), plane.space,
     )  # fmt: skip
     batches = Batches(
         asked, context.evaluator, plane.point,

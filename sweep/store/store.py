@@ -280,7 +280,7 @@ class Store:
         source = other if isinstance(other, Store | LeftBehind) else open_source(other)
         digest = source.study.digest if isinstance(source, Store) else source.digest
         if not isinstance(keys, Mapping) and digest not in self.digests:
-            from ..design import build_design
+            from ..designs import build_design
 
             trials = {trial.key: trial for trial in build_design(self.study).trials()}
             keys = {key: trials[key] for key in (trials if keys is None else keys) if key in trials}

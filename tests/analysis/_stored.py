@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vcm_sweep.sweep import Store, Study, TrialRecord, open_results
-from vcm_sweep.sweep.design import build_design
+from vcm_sweep.sweep.designs import build_design
 
 from ._synthetic import Array
 

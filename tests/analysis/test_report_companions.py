@@ -107,6 +107,11 @@ def test_mediation_and_tolerances_have_sections(tmp_path: Path, monkeypatch: pyt
     assert "Fresh seeds confirm it." in page
     names = {path.stem for path in (folder / "report").glob("*.svg")}
     assert {"mediation", "tolerances-one", "front", "hypervolume"} <= names
+    # Each point of the front with the intervals of both objectives, and where it is.
+    first, second = csv.DictReader((folder / "report" / "front.table.csv").open())
+    assert (first["accuracy"], first["programming energy (J)"]) == ("90 % [80, 95]", "2.00e-05 [1.00e-05, 3.00e-05]")
+    assert (second["accuracy"], second["T_0"]) == ("80 % [70, 85]", "310")
+    assert "accuracy 80 % [70, 85] to 90 % [80, 95], energy_j 1.00e-05 [1.00e-05, 2.00e-05] to" in page
     (drawn,) = csv.DictReader((folder / "report" / "tolerances-one.csv").open())
     # The interval's ends on the same scale as the value: (308 - 293) / (310 - 293) of 0.57.
     assert float(drawn["low"]) == pytest.approx(0.57 * 15 / 17)

@@ -15,7 +15,7 @@ from vcm_sweep.analysis.tolerance.answer import END_OF_RANGE, NOMINAL
 from vcm_sweep.cluster.cli import main
 from vcm_sweep.cluster.tables import tolerance_table
 from vcm_sweep.sweep import Store, Study, TrialRecord
-from vcm_sweep.sweep.design import build_design
+from vcm_sweep.sweep.designs import build_design
 
 STUDY = """
 [study]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from vcm_sweep.analysis.limit_result import level_words
 from vcm_sweep.analysis.plots.intervals import Interval, intervals
 from vcm_sweep.analysis.report.parts import Chart, Charts, Section, Table, Text
 from vcm_sweep.analysis.report.quantity import Quantity
@@ -16,17 +17,12 @@ def worst_costs(limits: Any) -> dict[str, Any]:
     return found
 
 
-def level(cost: Any) -> str:
-    """Where a cost was measured, with its unit; bare where it is relative."""
-    return f"{cost.level:.4g}" + (f" {cost.unit}" if cost.unit not in ("relative", "1", "ln", "") else "")
-
-
 def cost_chart(costs: Sequence[Any], pairs: int, quantity: Quantity) -> Chart:
     """Costs with intervals, in the order given."""
     scale = quantity.scale
     marks = [
         Interval(
-            f"{found.factor} at {level(found)}", "cost", scale * found.cost.value, scale * found.cost.low,
+            found.place, "cost", scale * found.cost.value, scale * found.cost.low,
             scale * found.cost.high, quantity.cost(found.cost),
         )
         for found in costs
@@ -50,7 +46,7 @@ def costs(limits: Any, quantity: Quantity) -> Section:
         [
             f"{number}. {found.factor}",
             found.end,
-            level(found),
+            level_words(found.level, found.unit),
             quantity.cost(found.cost),
             found.output.percent() if quantity.share else found.output.number(),
             found.diverged.percent(),

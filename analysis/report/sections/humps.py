@@ -3,14 +3,12 @@
 import pyarrow.compute as pc
 
 from vcm_sweep.analysis.kinds import KINDS
+from vcm_sweep.analysis.metrics import FEW
 from vcm_sweep.analysis.plots.intervals import interval_rows, intervals
 from vcm_sweep.analysis.report.material import Material
 from vcm_sweep.analysis.report.parts import Chart, Charts, Part, Section, Table, Text
 from vcm_sweep.analysis.report.quantity import Quantity
 from vcm_sweep.analysis.result import Sensitivity
-
-# Below this share of trainings a hump is no hump, and its indices would be noise.
-_LEAST = 0.01
 
 
 def humps(material: Material) -> Section | None:
@@ -21,9 +19,9 @@ def humps(material: Material) -> Section | None:
     diverged = (pc.sum(pc.equal(table["status"], "diverged")).as_py() or 0) / table.num_rows
     chance = (pc.sum(pc.fill_null(table["at_chance"], False)).as_py() or 0) / table.num_rows
     metrics = []
-    if diverged >= _LEAST:
+    if diverged >= FEW:
         metrics += ["p_diverged", "accuracy_ok"]
-    if chance + diverged >= _LEAST:
+    if chance + diverged >= FEW:
         metrics += ["p_chance", "accuracy_trained"]
     if not metrics:
         return None

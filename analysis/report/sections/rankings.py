@@ -1,13 +1,12 @@
 """Both rankings side by side: the index over the ranges, and the cost at the ends of the ranges."""
 
-from vcm_sweep.analysis.kinds import KINDS
+from vcm_sweep.analysis.kinds import BESIDE, KINDS
+from vcm_sweep.analysis.limit_result import level_words
 from vcm_sweep.analysis.plots.intervals import interval_rows, intervals
 from vcm_sweep.analysis.report.material import Material
 from vcm_sweep.analysis.report.parts import Chart, Charts, Part, Section, Table, Text
-from vcm_sweep.analysis.report.sections.costs import cost_chart, level, worst_costs
-
-# What stands beside the index that ranks, where the method has it.
-_BESIDE = {"sobol": "first", "hdmr": "first", "morris": "sigma"}
+from vcm_sweep.analysis.report.sections.costs import cost_chart, worst_costs
+from vcm_sweep.analysis.result import listed
 
 
 def rankings(material: Material) -> Section:
@@ -17,7 +16,7 @@ def rankings(material: Material) -> Section:
     parts: list[Part] = [Text(_meaning(material), soft=True), _table(material), Text(_agreement(material))]
     ranked = result.ranking()
     rows = interval_rows(ranked, kind.label, share=kind.share)
-    if (beside := _BESIDE.get(result.method)) and kind.share:
+    if (beside := BESIDE.get(result.method)) and kind.share:
         first = {index.factor: index for index in result[beside]}
         other = interval_rows([first[i.factor] for i in ranked], KINDS[beside].label, share=kind.share)
         rows = [row for pair in zip(rows, other, strict=True) for row in pair]
@@ -58,7 +57,7 @@ def _meaning(material: Material) -> str:
 def _table(material: Material) -> Table:
     result, quantity = material.result, material.quantity
     label = KINDS[result.kind].label
-    beside = _BESIDE.get(result.method)
+    beside = BESIDE.get(result.method)
     curves = {curve.factor: curve for curve in material.curves}
     costs = worst_costs(material.limits)
     place = {name: i for i, name in enumerate(costs, 1)}
@@ -74,7 +73,7 @@ def _table(material: Material) -> Table:
         row += [result.text(result[beside][i], beside)] if beside else []
         if costs:
             found = costs.get(index.factor)
-            end = f" at {level(found)}" if found else ""
+            end = f" at {level_words(found.level, found.unit)}" if found else ""
             row += [quantity.cost(found.cost) + end if found else "", str(place.get(index.factor, ""))]
         else:
             row.append(curves[index.factor].shape() if index.factor in curves else "")
@@ -115,7 +114,7 @@ def _agreement(material: Material) -> str:
         said += f" They contradict each other, beyond their intervals, in that {'; '.join(sorted(against))}."
     elif moved:
         have = "has" if len(moved) == 1 else "have"
-        said += f" {_listed(moved)} {have} another place by cost, within what the intervals leave open."
+        said += f" {listed(moved)} {have} another place by cost, within what the intervals leave open."
     else:
         said += " Nowhere do they contradict each other beyond their intervals."
     return (
@@ -140,7 +139,3 @@ def _by_change(material: Material, top: str) -> str:
         f"{agreement} The cost at the ends of the ranges against the nominal device needs trainings of its own: "
         f"vcm-sweep limits {material.folder}"
     )
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

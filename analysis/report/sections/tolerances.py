@@ -4,6 +4,7 @@ import math
 import shlex
 from typing import Any
 
+from vcm_sweep.analysis.metrics import is_share
 from vcm_sweep.analysis.plots.intervals import Interval, intervals
 from vcm_sweep.analysis.plots.lines import lines
 from vcm_sweep.analysis.report.material import Material
@@ -35,6 +36,8 @@ def tolerances(material: Material) -> Section | None:
         if answer.rows:
             parts.append(_table(answer))
             charts += _shares(answer)
+        if answer.front:
+            parts.append(_front_table(answer))
         charts += _front(answer)
         parts += [Charts(charts)] if charts else []
         parts += [Text(remark, soft=True) for remark in answer.remarks]
@@ -56,6 +59,22 @@ def _table(answer: Any) -> Table:
     ]
     title = _QUESTIONS.get(answer.question, answer.question)
     return Table(f"tolerances-{answer.question}", title, columns, rows, frozenset({"tolerance", quantity.label}))
+
+
+def _front_table(answer: Any) -> Table:
+    """The points of a front with intervals, and where they are."""
+    objectives = [index.factor for index in answer.front[0].objectives]
+    factors = list(answer.front[0].values)
+    rows = [
+        [
+            str(number),
+            *(index.percent() if is_share(index.factor) else index.number() for index in point.objectives),
+            *(f"{point.values[name]:.3g}" for name in factors),
+        ]
+        for number, point in enumerate(answer.front, 1)
+    ]
+    columns = ("point", *(Quantity(name).label for name in objectives), *factors)
+    return Table("front", "Points of the trade-off that nothing beats", columns, rows, frozenset(columns[1:]))
 
 
 def _shares(answer: Any) -> list[Chart]:

@@ -1,0 +1,45 @@
+"""What an intervention costs: the same trainings plain and in each of its four arms, as ratios of CPU time.
+
+    OMP_NUM_THREADS=1 python benchmarks/intervention.py [--rounds 5]
+
+The factor is the radius from cell to cell at the end of its range, of the studies studies/mismatch*.toml. Arms take
+turns, as other work on the machine would favour one of them.
+"""
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+from vcm_sweep.sweep import Study, build_design, train
+
+STUDIES = Path(__file__).parents[1] / "studies"
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    torch.set_num_threads(1)
+    print("| study | arm | CPU time of a training, ratio to plain (median of rounds, least to most) |\n|---|---|---|")
+    for name in ("mismatch", "mismatch-explicit"):
+        design = build_design(Study.from_toml(STUDIES / f"{name}.toml"))
+        rows = {row.arm: k for k, row in enumerate(design.rows) if row.factor == "r.d2d.sigma" and row.end == "high"}
+        spent: dict[str, list[float]] = {arm: [] for arm in rows}
+        # The first round compiles.
+        for _ in range(rounds + 1):
+            for arm, point in rows.items():
+                began = time.process_time()
+                train([design.trial(point, 0)])
+                spent[arm].append(time.process_time() - began)
+        for arm, seconds in spent.items():
+            ratios = [one / plain for one, plain in zip(seconds, spent[""], strict=True)][1:]
+            told = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+            print(f"| {name} | {arm or 'plain'} | {told if arm else f'{statistics.median(seconds[1:]):.2f} s'} |")
+
+
+if __name__ == "__main__":
+    main()
