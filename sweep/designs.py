@@ -15,27 +15,8 @@ def build_design(study: Study) -> Design:
 
     Example:
         >>> from vcm_sweep.sweep import Study
-        >>> study = Study.from_text('''
-        ... [study]
-        ... name = "screening"
-        ... [network]
-        ... hidden = [8]
-        ... data = "digits"
-        ... epochs = 1
-        ... batch = 32
-        ... lr = 0.02
-        ... [[factor]]
-        ... name = "r.d2d.sigma"
-        ... range = [0.0, 0.08]
-        ... [[factor]]
-        ... name = "read.noise.sigma"
-        ... range = [0.0, 0.05]
-        ... [design]
-        ... method = "morris"
-        ... n = 10
-        ... ''')
-        >>> design = build_design(study)
+        >>> design = build_design(Study.from_toml("studies/demo.toml"))
         >>> len(design), design.points.shape, design.block
-        (30, (30, 2), 3)
+        (1024, (896, 5), 7)
     """
     return _DESIGNS[study.design.method](study)

@@ -1,12 +1,11 @@
 """A longer version of a study: more base points, more replicates, and all that is finished kept."""
 
 import dataclasses
-import re
-import tomllib
 from pathlib import Path
 
 from .design import Design
 from .designs import build_design
+from .editing import with_values
 from .errors import StudyError
 from .folder import Folder
 from .results import refuse_searched
@@ -47,7 +46,7 @@ def extend(
 def extended(
     study: Study, to: int | None = None, replicates: int | None = None, replicate_rows: int | None = None
 ) -> Study:
-    """The longer study, its text edited in the design's lines only; arguments and errors as for :func:`extend`."""
+    """The longer study, its text edited in its [design] only; arguments and errors as for :func:`extend`."""
     old = study.design
     for option, asked, has in (("--to", to, old.n), ("--replicates", replicates, old.replicates)):
         if asked is not None and asked < has:
@@ -83,35 +82,6 @@ def _least_replicate_rows(old: Design, new: Design) -> int:
 
 def _edited(study: Study, wanted: DesignSpec) -> Study:
     """The study with another design, its text changed where that says so."""
-    text = study.text
-    for name in ("n", "replicates", "replicate_rows"):
-        if getattr(wanted, name) != getattr(study.design, name):
-            text = _with_value(text, name, getattr(wanted, name))
-    try:
-        tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        made = None
-    else:
-        made = Study.from_text(text, study.frozen)
-    if made is None or made.canonical() != dataclasses.replace(study, design=wanted).canonical():
-        raise StudyError(
-            "the study file gives its [design] in a form that cannot be edited line by line: write the longer study "
-            "file yourself, and run it with --reuse and this folder"
-        )
-    return made
-
-
-def _with_value(text: str, name: str, value: int) -> str:
-    """The text with a value of its [design] table changed, or added after the table's head; all else as it was."""
-    lines = text.splitlines(keepends=True)
-    heads = [number for number, line in enumerate(lines) if re.match(r"\s*\[", line)]
-    table = next((number for number in heads if re.match(r"\s*\[\s*design\s*\]", lines[number])), None)
-    if table is None:
-        return f"{text.rstrip()}\n\n[design]\n{name} = {value}\n"
-    end = next((number for number in heads if number > table), len(lines))
-    for number in range(table + 1, end):
-        if re.match(rf"\s*{name}\s*=", lines[number]):
-            lines[number] = re.sub(r"=\s*[\d_]+", f"= {value}", lines[number], count=1)
-            return "".join(lines)
-    lines[table] = f"{lines[table].rstrip()}\n{name} = {value}\n"
-    return "".join(lines)
+    new = {name: getattr(wanted, name) for name in ("n", "replicates", "replicate_rows")}
+    changed = {name: value for name, value in new.items() if value != getattr(study.design, name)}
+    return Study.from_text(with_values(study.text, "design", changed), study.frozen)

@@ -53,30 +53,12 @@ class LimitsDesign(Design):
 
     Example:
         >>> from vcm_sweep.sweep import Study
-        >>> study = Study.from_text('''
-        ... [study]
-        ... name = "costs"
-        ... [network]
-        ... hidden = [8]
-        ... data = "digits"
-        ... epochs = 1
-        ... batch = 32
-        ... lr = 0.02
-        ... [[factor]]
-        ... name = "r.d2d.sigma"
-        ... range = [0.0, 0.08]
-        ... [[factor]]
-        ... name = "mismatch.global.mean"
-        ... range = [-0.5, 0.5]
-        ... [design]
-        ... method = "limits"
-        ... n = 16
-        ... ''')
-        >>> design = LimitsDesign(study)
-        >>> [(row.factor, row.level) for row in design.rows[1:]]
-        [('r.d2d.sigma', 0.08), ('mismatch.global.mean', -0.5), ('mismatch.global.mean', 0.5)]
+        >>> from vcm_sweep.sweep.limits_study import limits_study
+        >>> design = LimitsDesign(limits_study(Study.from_toml("studies/demo.toml"), n=16))
+        >>> [(row.factor, row.level) for row in design.rows[1:4]]
+        [('mismatch.global.mean', -0.5), ('mismatch.global.mean', 0.5), ('mismatch.d2d.sigma', 0.5)]
         >>> len({trial.seed for trial in design.trials()}), len(design)
-        (16, 64)
+        (16, 112)
     """
 
     method = "limits"

@@ -1,10 +1,9 @@
 """The limits study beside a study's results: the same network, device and factors, each factor alone at its ends."""
 
-import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
+from .editing import with_values, without_table
 from .errors import StoreError, StudyError
 from .extension import extend
 from .folder import Folder
@@ -24,46 +23,17 @@ def limits_study(study: Study, n: int = PAIRS, arms: str = "cost") -> Study:
         study: any. n: pairs. arms: "cost", or "mediation" for the interventions as well.
 
     Raises:
-        StudyError: its text gives [design] in a form that cannot be edited, or the pairs or arms are refused.
+        StudyError: the pairs or arms are refused.
 
     Example:
-        >>> study = Study.from_text('''
-        ... [study]
-        ... name = "costs"
-        ... [network]
-        ... hidden = [8]
-        ... data = "digits"
-        ... epochs = 1
-        ... batch = 32
-        ... lr = 0.02
-        ... [[factor]]
-        ... name = "r.d2d.sigma"
-        ... range = [0.0, 0.08]
-        ... [[factor]]
-        ... name = "l.d2d.sigma"
-        ... range = [0.0, 0.1]
-        ... [design]
-        ... n = 64
-        ... replicates = 3
-        ... ''')
-        >>> limits_study(study).design.plain()["n"]
+        >>> limits_study(Study.from_toml("studies/demo.toml")).design.plain()["n"]
         32
     """
-    text = f'{_without_design(study.text)}\n[design]\nmethod = "limits"\nn = {n}\n'
+    design: dict[str, int | str] = {"method": "limits", "n": n}
     if arms != "cost":
-        text += f'arms = "{arms}"\n'
-    try:
-        tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        made = None
-    else:
-        made = Study.from_text(text, study.frozen)
-    if made is None or not same_but_design(made, study):
-        raise StudyError(
-            "the study file gives its [design] in a form that cannot be replaced: write a study file with [design] "
-            'method = "limits" yourself, and run it'
-        )
-    return made
+        design["arms"] = arms
+    text = f"{without_table(study.text, 'design').rstrip()}\n"
+    return Study.from_text(with_values(text, "design", design), study.frozen)
 
 
 def open_limits(
@@ -121,14 +91,3 @@ def _set_aside(folder: Folder, aside: Folder) -> None:
 def same_but_design(one: Study, other: Study) -> bool:
     """Whether two studies train the same network on the same device over the same ranges, however designed."""
     return {**one.canonical(), "design": 0} == {**other.canonical(), "design": 0}
-
-
-def _without_design(text: str) -> str:
-    """The text without its [design] table and what belongs to that."""
-    kept, inside = [], False
-    for line in text.splitlines():
-        if head := re.match(r"\s*\[\[?([\w.\"' -]+)\]\]?\s*(#|$)", line):
-            inside = head.group(1).split(".")[0].strip() == "design"
-        if not inside:
-            kept.append(line)
-    return "\n".join(kept).rstrip() + "\n"

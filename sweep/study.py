@@ -27,24 +27,7 @@ class Study:
     """A sensitivity study, validated.
 
     Example:
-        >>> study = Study.from_text('''
-        ... [study]
-        ... name = "tiny"
-        ... [network]
-        ... hidden = [8]
-        ... data = "digits"
-        ... epochs = 1
-        ... batch = 32
-        ... lr = 0.02
-        ... [[factor]]
-        ... name = "r.d2d.sigma"
-        ... range = [0.0, 0.08]
-        ... [[factor]]
-        ... name = "read.noise.sigma"
-        ... range = [0.0, 0.05]
-        ... [design]
-        ... n = 8
-        ... ''')
+        >>> study = Study.from_toml("studies/demo.toml")
         >>> study.factors[0].high
         0.08
     """

@@ -55,24 +55,7 @@ class Store:
     Example:
         >>> import tempfile
         >>> from vcm_sweep.sweep import SobolDesign, Study
-        >>> study = Study.from_text('''
-        ... [study]
-        ... name = "tiny"
-        ... [network]
-        ... hidden = [8]
-        ... data = "digits"
-        ... epochs = 1
-        ... batch = 32
-        ... lr = 0.02
-        ... [[factor]]
-        ... name = "r.d2d.sigma"
-        ... range = [0.0, 0.08]
-        ... [[factor]]
-        ... name = "read.noise.sigma"
-        ... range = [0.0, 0.05]
-        ... [design]
-        ... n = 2
-        ... ''')
+        >>> study = Study.from_toml("studies/demo.toml")
         >>> trial = next(iter(SobolDesign(study).trials()))
         >>> with Store.create(study, tempfile.mkdtemp()) as store:
         ...     store.append([TrialRecord.failed(trial, "timeout", "too slow")])

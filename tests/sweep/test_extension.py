@@ -108,8 +108,7 @@ def test_what_failed_is_run_once_more_and_nothing_else(text: str, tmp_path: Path
 
 def test_only_the_designs_lines_change() -> None:
     longer = extended(Study.from_text(TEXT), to=64, replicates=2)
-    expected = TEXT.replace("n = 16    #", "n = 64    #").replace("# ours\n", "# ours\nreplicates = 2\n")
-    assert longer.text == expected
+    assert longer.text == TEXT.replace("n = 16    #", "n = 64    #").replace("[run]", "replicates = 2\n[run]")
 
 
 @pytest.mark.parametrize("table", ["", "[design]\nn = 16\n"])
@@ -152,9 +151,20 @@ def test_second_runs_that_are_finished_stay_part_of_the_design() -> None:
     }
 
 
-def test_a_design_that_cannot_be_edited_is_one_line() -> None:
-    text = TEXT[: TEXT.index("[design]")].replace('[study]\nname = "tiny"\n', "")
-    study = Study.from_text('design = {n = 16}\n[study]\nname = "tiny"\n' + text)
-    with pytest.raises(StudyError, match="cannot be edited line by line: write the longer study file yourself") as said:
-        extended(study, to=32)
-    assert "\n" not in str(said.value)
+@pytest.mark.parametrize(
+    ("design", "longer"),
+    [
+        ("design = {n = 16} # ours\n{}", "design = {n = 32,replicates = 2} # ours\n{}"),
+        ("design.n = 16 # ours\n{}", "design.n = 32 # ours\ndesign.replicates = 2\n{}"),
+        (
+            "[design.groups]\nsize = ['r.d2d.sigma']\n{}[design]\nn = 16",
+            "[design.groups]\nsize = ['r.d2d.sigma']\n{}[design]\nn = 32\nreplicates = 2\n",
+        ),
+        ('{}[design]\n"n" = 0x10\n\n# next\n', '{}[design]\n"n" = 32\nreplicates = 2\n\n# next\n'),
+    ],
+)
+def test_a_design_may_be_written_in_any_way(design: str, longer: str) -> None:
+    rest = TEXT[: TEXT.index("[design]")]
+    made = extended(Study.from_text(design.replace("{}", rest)), to=32, replicates=2)
+    assert made.text == longer.replace("{}", rest)
+    assert (made.design.n, made.design.replicates) == (32, 2)

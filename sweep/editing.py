@@ -1,0 +1,41 @@
+"""Changes in the text of a study file that keep its comments and layout."""
+
+from collections.abc import Mapping
+
+import tomlkit
+from tomlkit.items import Table
+
+
+def with_values(text: str, name: str, values: Mapping[str, int | str]) -> str:
+    """The text with some values of a table changed, or added at the table's end; all else as it was.
+
+    >>> print(with_values("[design]  # ours\\nn = 8    # pairs\\n", "design", {"n": 16, "replicates": 2}), end="")
+    [design]  # ours
+    n = 16    # pairs
+    replicates = 2
+    """
+    document = tomlkit.parse(text)
+    if name not in document:
+        document[name] = tomlkit.table()
+    table = document[name]
+    # Comments and empty lines after the last key mostly belong to what comes next: new keys go before them.
+    body = table.value.body if isinstance(table, Table) else []
+    last = next((at for at in range(len(body), 0, -1) if body[at - 1][0] is not None), 0)
+    tail = body[last:]
+    del body[last:]
+    for key, value in values.items():
+        table[key] = value
+    body.extend(tail)
+    return tomlkit.dumps(document)
+
+
+def without_table(text: str, name: str) -> str:
+    """The text without a table and what belongs to that, wherever and however it is written.
+
+    >>> without_table('design = {n = 8}  # ours\\n[study]\\nname = "tiny"\\n', "design")
+    '[study]\\nname = "tiny"\\n'
+    """
+    document = tomlkit.parse(text)
+    if name in document:
+        document.remove(name)
+    return tomlkit.dumps(document)
