@@ -25,7 +25,7 @@ from .tolerance_commands import add_tolerance_commands
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
     from vcm_sweep.device.errors import VcmSweepError
 
     try:
@@ -50,7 +50,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"vcm-sweep: {message}: see {self.prog} --help\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
     parser = _Parser(
         prog="vcm-sweep",
         description="Which nonideality of a memristive (VCM) cell costs a neural network the most accuracy?",

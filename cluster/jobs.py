@@ -32,8 +32,8 @@ _PASSED_ON = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFA
 
 
 @dataclass(frozen=True)
-class Job:
-    """A submitted study: Ray's id of the job, the session's, the results folder, what was sent, what to mind."""
+class SubmittedJob:
+    """A study on its way: Ray's id of the job, the session's, the results folder, what was sent, what to mind."""
 
     id: str
     session: str
@@ -50,7 +50,7 @@ def submit(
     python: str | None = None,
     options: Sequence[str] = (),
     take: Sequence[Path] = (),
-) -> Job:
+) -> SubmittedJob:
     """Start a study on a cluster; returns when the job is accepted.
 
     Args:
@@ -95,7 +95,7 @@ def submit(
         except BaseException:
             write_state(folder, dataclasses.replace(state, state="failed", reason="the cluster did not take the job"))
             raise
-    return Job(name, session, where, round(megabytes, 2), _warnings(cluster, where, found))
+    return SubmittedJob(name, session, where, round(megabytes, 2), _warnings(cluster, where, found))
 
 
 def _own_files(study: Study) -> list[Path]:

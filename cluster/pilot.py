@@ -137,7 +137,7 @@ def _begun(
     run = StackedTraining(trials, spec, data, device)
     made_s = clock() - began
     tests = spec["epochs"] * (len(data.test_y) + len(data.valid_y)) / min(_TEST_CHUNK, len(data.test_y))
-    tested_s = tests * _timed(clock, lambda: run._accuracy(data.test_x[:_TEST_CHUNK], data.test_y[:_TEST_CHUNK]))
+    tested_s = tests * _timed(clock, lambda: run.accuracies(data.test_x[:_TEST_CHUNK], data.test_y[:_TEST_CHUNK]))
     steps = spec["epochs"] * math.ceil(len(data.train_y) / spec["batch"])
     # The first steps set things up, and are no measure of the others.
     first = min(_FIRST_STEPS, steps)

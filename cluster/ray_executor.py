@@ -10,7 +10,7 @@ from typing import Any
 
 from vcm_sweep.sweep.errors import ExecutorError, StudyError
 from vcm_sweep.sweep.executor import Executor, Task
-from vcm_sweep.sweep.recovery import Cause, Failure, Job, judge, stamped, whole
+from vcm_sweep.sweep.recovery import Cause, Failure, PackAttempt, judge, stamped, whole
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 from .connection import Connection
@@ -36,10 +36,10 @@ _LOOK_EVERY_S = 0.5
 
 
 @dataclass(eq=False)
-class _Flight:
-    """A job that was given to Ray: its stream of messages, and where it runs once it has started."""
+class Flight:
+    """An attempt that was given to Ray: its stream of messages, and where it runs once it has started."""
 
-    job: Job
+    attempt: PackAttempt
     stream: Any
     hard_s: float
     node: str = ""
@@ -83,8 +83,8 @@ class RayExecutor(Executor):
         self.needs, self.retries = needs or PackNeeds(), retries
         self.hard_grace_s, self.patience_s, self.wait_s = hard_grace_s, patience_s, wait_s
         self.on_stuck: Callable[[str], None] | None = None
-        self._flights: list[_Flight] = []
-        self._again: deque[Job] = deque()
+        self._flights: list[Flight] = []
+        self._again: deque[PackAttempt] = deque()
         self._connection: Connection | None = None
         self._looked = 0.0
         self._nodes: Nodes
@@ -182,7 +182,7 @@ class RayExecutor(Executor):
         self._remote = self._ray.remote(max_retries=0, num_returns="streaming", **self.needs.options())(run_pack)
         self._shared_task = self._ray.put(self.task)
 
-    def _loop(self, packs: Iterator[Job]) -> Iterator[list[TrialRecord]]:
+    def _loop(self, packs: Iterator[PackAttempt]) -> Iterator[list[TrialRecord]]:
         head = self._head
         assert head is not None
         while True:
@@ -192,15 +192,15 @@ class RayExecutor(Executor):
                 self._nodes.refresh()
             # Without a head nothing new begins, and what ends is heard.
             window = 0 if silent else max(1, _IN_FLIGHT_PER_SLOT * self._nodes.slots)
-            while len(self._flights) < window and (job := self._next(packs)):
-                stream = self._remote.remote(self._shared_task, job.trials, self.needs.cpus)
-                hard_s = _HARD_FACTOR * sum(trial.deadline_s for trial in job.trials) + self.hard_grace_s
-                self._flights.append(_Flight(job, stream, hard_s))
+            while len(self._flights) < window and (attempt := self._next(packs)):
+                stream = self._remote.remote(self._shared_task, attempt.trials, self.needs.cpus)
+                hard_s = _HARD_FACTOR * sum(trial.deadline_s for trial in attempt.trials) + self.hard_grace_s
+                self._flights.append(Flight(attempt, stream, hard_s))
             if not self._flights:
-                job = self._next(packs) if silent else None
-                if job is None:
+                attempt = self._next(packs) if silent else None
+                if attempt is None:
                     return
-                self._again.appendleft(job)
+                self._again.appendleft(attempt)
             flight = self._first_ready(1.0)
             if flight is not None:
                 records = self._heard(flight)
@@ -209,10 +209,10 @@ class RayExecutor(Executor):
             if not silent:
                 yield from self._kill_overdue()
 
-    def _next(self, packs: Iterator[Job]) -> Job | None:
+    def _next(self, packs: Iterator[PackAttempt]) -> PackAttempt | None:
         return self._again.popleft() if self._again else next(packs, None)
 
-    def _cancel(self, flights: Iterable[_Flight]) -> None:
+    def _cancel(self, flights: Iterable[Flight]) -> None:
         """Ask packs to stop, where the head is there to pass it on."""
         if not self._silent():
             for flight in flights:
@@ -228,7 +228,7 @@ class RayExecutor(Executor):
                 if records:
                     yield records
 
-    def _first_ready(self, seconds: float) -> _Flight | None:
+    def _first_ready(self, seconds: float) -> Flight | None:
         """A flight that has something to tell. A short wait keeps Ctrl-C prompt."""
         by_stream = {flight.stream: flight for flight in self._flights}
         if not by_stream:
@@ -237,7 +237,7 @@ class RayExecutor(Executor):
         ready, _ = self._ray.wait(list(by_stream), num_returns=1, timeout=seconds)
         return by_stream[ready[0]] if ready else None
 
-    def _heard(self, flight: _Flight, again: bool = True) -> list[TrialRecord]:
+    def _heard(self, flight: Flight, again: bool = True) -> list[TrialRecord]:
         """The records that a flight's next message brings; none where the pack only starts, or goes on elsewhere."""
         message = self._message(flight)
         if isinstance(message, Started):
@@ -245,7 +245,7 @@ class RayExecutor(Executor):
             flight.answer = None
             return []
         if isinstance(message, list):
-            records = stamped(message, self._nodes.host(flight.node), flight.job.attempts)
+            records = stamped(message, self._nodes.host(flight.node), flight.attempt.number)
             self._flights.remove(flight)
             return records
         self._flights.remove(flight)
@@ -258,7 +258,7 @@ class RayExecutor(Executor):
             message = Failure(Cause.WORKER, "the task was cancelled")
         return self._after(flight, replace(message, node=flight.node))
 
-    def _message(self, flight: _Flight) -> Message:
+    def _message(self, flight: Flight) -> Message:
         """What a worker says, or what Ray says about it."""
         errors = self._ray.exceptions
         try:
@@ -286,22 +286,22 @@ class RayExecutor(Executor):
             failure = Failure(cause, f"its worker was killed or crashed ({_name(error)})")
         return _overdue(flight) if flight.killed else failure
 
-    def _after(self, flight: _Flight, failure: Failure) -> list[TrialRecord]:
-        """Put a failed job where it goes on; the records of what is given up."""
-        job = flight.job
-        verdict = judge(job, failure, self.retries, self._nodes.lost)
-        self._again.extend(verdict.jobs)
+    def _after(self, flight: Flight, failure: Failure) -> list[TrialRecord]:
+        """Put what failed where it goes on; the records of what is given up."""
+        attempt = flight.attempt
+        verdict = judge(attempt, failure, self.retries, self._nodes.lost)
+        self._again.extend(verdict.again)
         what = "given up" if verdict.records else "halved" if verdict.halved else "again"
         host = self._nodes.host(failure.node) if failure.node else ""
         _log.warning(
-            "%s: a pack of %d (attempt %d%s) is %s: %s", failure.cause.value, len(job.trials), job.attempts,
+            "%s: a pack of %d (attempt %d%s) is %s: %s", failure.cause.value, len(attempt.trials), attempt.number,
             f", on {host}" if host else "", what, failure.reason,
             extra={
                 "event": f"pack_{what.replace(' ', '_')}", "cause": failure.cause.value, "node": host,
-                "trials": [trial.key for trial in job.trials], "attempt": job.attempts, "reason": failure.reason,
+                "trials": [trial.key for trial in attempt.trials], "attempt": attempt.number, "reason": failure.reason,
             },
         )  # fmt: skip
-        return stamped(verdict.records, host, job.attempts)
+        return stamped(verdict.records, host, attempt.number)
 
     def _kill_overdue(self) -> Iterator[list[TrialRecord]]:
         """Kill packs beyond their hard deadline; by the process's number where Ray does not get through to it.
@@ -318,7 +318,7 @@ class RayExecutor(Executor):
             if not flight.killed and now - flight.started > flight.hard_s:
                 flight.killed = now
                 _log.warning(
-                    "a pack of %d on %s hangs: killed", len(flight.job.trials), self._nodes.name(flight.node),
+                    "a pack of %d on %s hangs: killed", len(flight.attempt.trials), self._nodes.name(flight.node),
                     extra={"event": "deadline_killed", "node": self._nodes.name(flight.node)},
                 )  # fmt: skip
                 self._ray.cancel(flight.stream, force=True)
@@ -331,7 +331,7 @@ class RayExecutor(Executor):
                 self._flights.remove(flight)
                 _log.warning(
                     "a pack of %d on %s cannot be killed: process %d is left behind, and holds its place",
-                    len(flight.job.trials), self._nodes.name(flight.node), flight.pid,
+                    len(flight.attempt.trials), self._nodes.name(flight.node), flight.pid,
                     extra={"event": "left_behind", "node": self._nodes.name(flight.node)},
                 )  # fmt: skip
                 records = self._after(flight, replace(_overdue(flight), node=flight.node))
@@ -339,8 +339,8 @@ class RayExecutor(Executor):
                     yield records
 
 
-def _overdue(flight: _Flight) -> Failure:
-    deadline = sum(trial.deadline_s for trial in flight.job.trials)
+def _overdue(flight: Flight) -> Failure:
+    deadline = sum(trial.deadline_s for trial in flight.attempt.trials)
     return Failure(Cause.DEADLINE, f"not done within deadline_s, {deadline:g} s in all, and did not stop: killed")
 
 

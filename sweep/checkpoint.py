@@ -15,14 +15,14 @@ from pathlib import Path
 import torch
 
 from .folder import Folder
-from .progress import Progress
+from .progress import TrialProgress
 
 _SUFFIX = ".safetensors"
 _log = logging.getLogger("vcm_sweep")
 
 
 def save_checkpoint(
-    folder: str | Path | Folder, key: str, tensors: Mapping[str, torch.Tensor], progress: Progress
+    folder: str | Path | Folder, key: str, tensors: Mapping[str, torch.Tensor], progress: TrialProgress
 ) -> None:
     """Write a trial's state; the file is whole or the old one, whenever the machine stops.
 
@@ -38,7 +38,7 @@ def save_checkpoint(
     Folder(folder).write(f"{key}{_SUFFIX}", content)
 
 
-def load_checkpoint(folder: str | Path | Folder, key: str) -> tuple[dict[str, torch.Tensor], Progress] | None:
+def load_checkpoint(folder: str | Path | Folder, key: str) -> tuple[dict[str, torch.Tensor], TrialProgress] | None:
     """(tensors, progress) of a trial; None without a file. One that cannot be used is reported and passed over."""
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -52,7 +52,7 @@ def load_checkpoint(folder: str | Path | Folder, key: str) -> tuple[dict[str, to
             raise ValueError(f"is of trial {metadata['key']}")
         if metadata["checksum"] != _checksum(key, metadata["progress"], tensors):
             raise ValueError("its bytes have changed")
-        return tensors, Progress.from_plain(json.loads(metadata["progress"]))
+        return tensors, TrialProgress.from_plain(json.loads(metadata["progress"]))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, SafetensorError, KeyError, ValueError) as error:

@@ -41,7 +41,7 @@ class Design(ABC):
         self.study = study
         self.dimension = len(study.factors)
         self.groups = study.design.grouped([factor.name for factor in study.factors])
-        self.points = self._sample()
+        self.points = self.sample()
         # Workers run in another folder.
         self._start = str(Path(study.network.start).resolve()) if study.network.start else ""
 
@@ -51,14 +51,14 @@ class Design(ABC):
         """Rows per block."""
 
     @abstractmethod
-    def _sample(self) -> NDArray[np.float64]:
+    def sample(self) -> NDArray[np.float64]:
         """(rows, D) factor values in their units."""
 
-    def _inputs(self, point: int, factors: dict[str, float]) -> dict[str, Any]:
+    def inputs_of(self, point: int, factors: dict[str, float]) -> dict[str, Any]:
         """The inputs of a point's trials."""
         return self.study.inputs(factors)
 
-    def _shared(self, point: int, inputs: dict[str, Any]) -> Any:
+    def shares_seeds_by(self, point: int, inputs: dict[str, Any]) -> Any:
         """What the trials of a point share their seeds by: all that have it equal draw the same numbers."""
         return inputs if self.study.design.seeds == "independent" else {"base": point // self.block}
 
@@ -122,8 +122,8 @@ class Design(ABC):
         """The trial of a point; a replicate beyond those of the design is one that an extended design would have."""
         study = self.study
         factors = {f.name: float(v) for f, v in zip(study.factors, self.points[point], strict=True)}
-        inputs = self._inputs(point, factors)
-        shared = self._shared(point, inputs)
+        inputs = self.inputs_of(point, factors)
+        shared = self.shares_seeds_by(point, inputs)
         seed = trial_seed(study.seed, replicate, shared)
         training = replicate % study.design.trainings
         array_seed = trial_seed(study.seed, replicate - training, shared) if training else None
@@ -144,7 +144,7 @@ class Design(ABC):
         scaled[:, log] = np.log(points[:, log] / low[log]) / np.log(high[log] / low[log])
         return scaled
 
-    def _problem(self) -> dict[str, Any]:
+    def salib_problem(self) -> dict[str, Any]:
         """The factors as SALib wants them."""
         factors = self.study.factors
         of = {name: group for group, members in self.groups.items() for name in members}

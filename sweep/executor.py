@@ -70,16 +70,16 @@ def run_isolated(task: Task, pack: Sequence[Trial], retries: int = 1) -> list[Tr
     """
     waiting, records = [whole(pack)], []
     while waiting:
-        job = waiting.pop(0)
+        attempt = waiting.pop(0)
         try:
-            records += stamped(task(job.trials), platform.node(), job.attempts)
+            records += stamped(task(attempt.trials), platform.node(), attempt.number)
             continue
         except StudyError:
             raise
         except Exception as error:
             failure = classified(error)
         # Outside of the handler: the error's frames, and all the tensors in them, are gone before the next attempt.
-        verdict = judge(job, failure, retries)
-        waiting = verdict.jobs + waiting
-        records += stamped(verdict.records, platform.node(), job.attempts)
+        verdict = judge(attempt, failure, retries)
+        waiting = verdict.again + waiting
+        records += stamped(verdict.records, platform.node(), attempt.number)
     return records

@@ -76,14 +76,14 @@ class LimitsDesign(Design):
         """The nominal row and those of all factors."""
         return len(self.rows)
 
-    def _sample(self) -> NDArray[np.float64]:
+    def sample(self) -> NDArray[np.float64]:
         block = [
             [row.level if row.factor == name else value for name, value in self.nominal.items()] for row in self.rows
         ]
         return np.tile(np.array(block), (self.study.design.n, 1))
 
-    def _inputs(self, point: int, factors: dict[str, float]) -> dict[str, Any]:
-        return self._intervened(self.rows[point % self.block], super()._inputs(point, factors))
+    def inputs_of(self, point: int, factors: dict[str, float]) -> dict[str, Any]:
+        return self._intervened(self.rows[point % self.block], super().inputs_of(point, factors))
 
     def _intervened(self, row: LimitsRow, inputs: dict[str, Any]) -> dict[str, Any]:
         if not row.arm:

@@ -8,11 +8,13 @@ from functools import lru_cache
 from typing import Any
 
 from .data import DataSet
-from .progress import Progress
+from .progress import TrialProgress
 from .trial import Trial, TrialRecord
 
 
-def outcome(trial: Trial, progress: Progress, figures: Mapping[str, Any], data: DataSet, batch: int) -> TrialRecord:
+def record_of(
+    trial: Trial, progress: TrialProgress, figures: Mapping[str, Any], data: DataSet, batch: int
+) -> TrialRecord:
     """The record of a trial.
 
     Args:
@@ -48,7 +50,7 @@ def outcome(trial: Trial, progress: Progress, figures: Mapping[str, Any], data: 
     )
 
 
-def _reads(progress: Progress, data: DataSet, batch: int) -> int:
+def _reads(progress: TrialProgress, data: DataSet, batch: int) -> int:
     """Vectors read: each training sample forward and backward, each test and validation sample forward."""
     samples = len(data.train_y)
     trained = progress.epoch * samples + min(progress.batch * batch, samples)

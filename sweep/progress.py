@@ -8,7 +8,7 @@ from .trial import STATUSES
 
 
 @dataclass
-class Progress:
+class TrialProgress:
     """Where a trial stands, plain JSON types.
 
     Attributes:
@@ -41,7 +41,7 @@ class Progress:
         return asdict(self)
 
     @classmethod
-    def from_plain(cls, plain: Any) -> "Progress":
+    def from_plain(cls, plain: Any) -> "TrialProgress":
         """From JSON; ValueError names a field that no training writes."""
         defaults = asdict(cls())
         if not isinstance(plain, dict) or plain.keys() != defaults.keys():

@@ -35,36 +35,36 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Job:
+class PackAttempt:
     """Trials that run together, and what they have met so far.
 
     Attributes:
         trials: at least one.
-        attempts: how often they were started, the present one included.
+        number: of the attempt, from 1: how often they were started, the present time included.
         failures: of these very trials together. suspect: they are part of a pack that failed.
     """
 
     trials: tuple[Trial, ...]
-    attempts: int = 1
+    number: int = 1
     failures: tuple[Failure, ...] = ()
     suspect: bool = False
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What follows from a failure: jobs to run, and records of trials that are given up."""
+    """What follows from a failure: attempts to make again, and records of trials that are given up."""
 
-    jobs: list[Job]
+    again: list[PackAttempt]
     records: list[TrialRecord]
 
     @property
     def halved(self) -> bool:
         """Whether the pack was cut in two."""
-        return len(self.jobs) > 1
+        return len(self.again) > 1
 
 
-def judge(job: Job, failure: Failure, retries: int, lost_nodes: Collection[str] = ()) -> Verdict:
-    """What to do with a job that failed.
+def judge(attempt: PackAttempt, failure: Failure, retries: int, lost_nodes: Collection[str] = ()) -> Verdict:
+    """What to do with an attempt that failed.
 
     ==============  =========================  ========================================
     cause           a pack                     a single trial
@@ -79,29 +79,29 @@ def judge(job: Job, failure: Failure, retries: int, lost_nodes: Collection[str] 
     Halves of a pack that failed are suspects: they are not run again whole, but halved at once.
 
     Args:
-        job: that failed. failure: how.
+        attempt: that failed. failure: how.
         retries: further attempts after a trial's own error.
         lost_nodes: that left the cluster. A worker that was lost on one of them was lost with its node, which is
             often known only later.
 
     >>> trials = [Trial(0, k, {}, {"device": {}}, seed=k) for k in range(4)]
-    >>> pack, lost = Job(tuple(trials)), Failure(Cause.WORKER, "killed")
-    >>> (again,) = judge(pack, lost, retries=1).jobs
-    >>> [len(half.trials) for half in judge(again, lost, retries=1).jobs]
+    >>> pack, lost = PackAttempt(tuple(trials)), Failure(Cause.WORKER, "killed")
+    >>> (second,) = judge(pack, lost, retries=1).again
+    >>> [len(half.trials) for half in judge(second, lost, retries=1).again]
     [2, 2]
     """
-    failures = tuple(_seen_now(earlier, lost_nodes) for earlier in (*job.failures, failure))
+    failures = tuple(_seen_now(earlier, lost_nodes) for earlier in (*attempt.failures, failure))
     cause = failures[-1].cause
     count = sum(earlier.cause is cause for earlier in failures)
-    if cause is Cause.NODE or count < _limit(job, cause, retries):
-        return Verdict([replace(job, attempts=job.attempts + 1, failures=failures)], [])
-    if len(job.trials) > 1:
-        middle = len(job.trials) // 2
-        halves = (job.trials[:middle], job.trials[middle:])
-        return Verdict([Job(half, job.attempts + 1, suspect=True) for half in halves], [])
+    if cause is Cause.NODE or count < _limit(attempt, cause, retries):
+        return Verdict([replace(attempt, number=attempt.number + 1, failures=failures)], [])
+    if len(attempt.trials) > 1:
+        middle = len(attempt.trials) // 2
+        halves = (attempt.trials[:middle], attempt.trials[middle:])
+        return Verdict([PackAttempt(half, attempt.number + 1, suspect=True) for half in halves], [])
     status, reason = _given_up(cause, failure.reason, count)
-    record = TrialRecord.failed(job.trials[0], status, reason)
-    return Verdict([], stamped([record], "", job.attempts))
+    record = TrialRecord.failed(attempt.trials[0], status, reason)
+    return Verdict([], stamped([record], "", attempt.number))
 
 
 def classified(error: Exception) -> Failure:
@@ -122,11 +122,11 @@ def _seen_now(failure: Failure, lost_nodes: Collection[str]) -> Failure:
     return replace(failure, cause=Cause.NODE) if with_its_node else failure
 
 
-def _limit(job: Job, cause: Cause, retries: int) -> int:
-    """At which failure of one cause a job is cut or given up."""
-    if len(job.trials) == 1:
+def _limit(attempt: PackAttempt, cause: Cause, retries: int) -> int:
+    """At which failure of one cause an attempt is cut or given up."""
+    if len(attempt.trials) == 1:
         return {Cause.WORKER: _SINGLE_LOSSES, Cause.ERROR: 1 + retries}.get(cause, _ONCE_MORE)
-    return _ONCE_MORE if cause in (Cause.WORKER, Cause.DEADLINE) and not job.suspect else 1
+    return _ONCE_MORE if cause in (Cause.WORKER, Cause.DEADLINE) and not attempt.suspect else 1
 
 
 def _given_up(cause: Cause, reason: str, count: int) -> tuple[str, str]:
@@ -136,6 +136,6 @@ def _given_up(cause: Cause, reason: str, count: int) -> tuple[str, str]:
     return {Cause.MEMORY: "oom", Cause.DEADLINE: "timeout"}.get(cause, "error"), reason
 
 
-def whole(pack: Sequence[Trial]) -> Job:
-    """A pack as it comes from the study."""
-    return Job(tuple(pack))
+def whole(pack: Sequence[Trial]) -> PackAttempt:
+    """The first attempt at a pack, as it comes from the study."""
+    return PackAttempt(tuple(pack))

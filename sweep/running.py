@@ -19,7 +19,7 @@ from .store import Store, holds_study, open_source
 from .study import Study
 from .trial import MODEL_VERSION, STATUSES, TrialRecord
 
-type Progress = Callable[[int, int, list[TrialRecord]], None]
+type OnRecords = Callable[[int, int, list[TrialRecord]], None]
 """Called with the trials done, the trials in all, and the records that just came in."""
 
 PACK = 16
@@ -44,7 +44,7 @@ def run(
     study: Study,
     executor: Executor,
     directory: str | Path | Folder | None = None,
-    progress: Progress | None = None,
+    progress: OnRecords | None = None,
     retry: Collection[str] | bool = False,
     pack: int | None = None,
     reuse: Sequence[str | Path | Folder] = (),
@@ -127,7 +127,7 @@ def known_costs(store: Store) -> tuple[list[int], list[float]]:
 class _Run:
     """One call of ``run``: records on their way from the executor into the store."""
 
-    def __init__(self, store: Store, executor: Executor, order: Order, progress: Progress | None, total: int) -> None:
+    def __init__(self, store: Store, executor: Executor, order: Order, progress: OnRecords | None, total: int) -> None:
         self.store, self.executor, self.order, self.progress = store, executor, order, progress
         self.total, self.finished = total, total - order.left
         self.checkpoints = Folder(checkpoint_folder(store.folder))

@@ -22,24 +22,24 @@ class SobolDesign(Design):
         """G + 2, or 2 G + 2."""
         return (2 if self.study.design.second_order else 1) * len(self.groups) + 2
 
-    def _sample(self) -> NDArray[np.float64]:
+    def sample(self) -> NDArray[np.float64]:
         from SALib.sample import sobol
 
         spec = self.study.design
         # SALib treats a seed of 0 as none.
         seed = self.study.seed + 1
         sample = sobol.sample(
-            self._problem(), spec.n, calc_second_order=spec.second_order, scramble=True, seed=seed
+            self.salib_problem(), spec.n, calc_second_order=spec.second_order, scramble=True, seed=seed
         )  # fmt: skip
         return np.asarray(sample, dtype=np.float64)
 
-    def _shared(self, point: int, inputs: dict[str, Any]) -> Any:
+    def shares_seeds_by(self, point: int, inputs: dict[str, Any]) -> Any:
         exchanged = len(self.groups) < point % self.block < self.block - 1
         # Of two groups, B with the first one's columns from A is A with the second one's from B. These are two rows:
         # with one record the other would be missing for ever, and their noise is to be independent.
         if exchanged and len(self.groups) == 2 and self.study.design.seeds == "independent":
             return {"inputs": inputs, "row": "BA"}
-        return super()._shared(point, inputs)
+        return super().shares_seeds_by(point, inputs)
 
 
 class MorrisDesign(Design):
@@ -56,19 +56,19 @@ class MorrisDesign(Design):
         """G + 1."""
         return len(self.groups) + 1
 
-    def _sample(self) -> NDArray[np.float64]:
+    def sample(self) -> NDArray[np.float64]:
         from SALib.sample import morris
 
         spec = self.study.design
-        sample = morris.sample(self._problem(), spec.n, num_levels=spec.levels, seed=self.study.seed + 1)
+        sample = morris.sample(self.salib_problem(), spec.n, num_levels=spec.levels, seed=self.study.seed + 1)
         # The grid's ends are the ranges' ends, but for rounding.
         low, high = ([getattr(factor, end) for factor in self.study.factors] for end in ("low", "high"))
         return np.clip(np.asarray(sample, dtype=np.float64), low, high)
 
-    def _shared(self, point: int, inputs: dict[str, Any]) -> Any:
+    def shares_seeds_by(self, point: int, inputs: dict[str, Any]) -> Any:
         if self.study.design.seeds == "independent":
             return {"inputs": inputs, "trajectory": point // self.block}
-        return super()._shared(point, inputs)
+        return super().shares_seeds_by(point, inputs)
 
 
 class ShapleyDesign(Design):
@@ -84,10 +84,10 @@ class ShapleyDesign(Design):
         """D + 1."""
         return self.dimension + 1
 
-    def _sample(self) -> NDArray[np.float64]:
+    def sample(self) -> NDArray[np.float64]:
         from SALib.sample import shapley
 
         # Drawn one by one: n at a time do not begin with fewer of them.
-        rng, problem = np.random.default_rng(self.study.seed + 1), self._problem()
+        rng, problem = np.random.default_rng(self.study.seed + 1), self.salib_problem()
         drawn = [shapley.sample(problem, 1, seed=rng) for _ in range(self.study.design.n)]
         return np.concatenate(drawn).astype(np.float64)

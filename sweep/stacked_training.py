@@ -13,8 +13,8 @@ import torch
 from .checkpoint import save_checkpoint
 from .data import DataSet
 from .interrupts import deferred_interrupts
-from .outcome import outcome
-from .progress import Progress
+from .outcome import record_of
+from .progress import TrialProgress
 from .shares import Shares
 from .stack import ResumableStack, Stack, build_stack
 from .trial import Trial, TrialRecord
@@ -25,7 +25,7 @@ _TEST_CHUNK = 500
 # A look at the loss waits for a GPU: there only now and then.
 _CUDA_CHECK_EVERY = 64
 
-type State = tuple[dict[str, torch.Tensor], Progress] | None
+type State = tuple[dict[str, torch.Tensor], TrialProgress] | None
 """Tensors and progress of a trial; None at its beginning."""
 
 
@@ -38,7 +38,7 @@ class StackedTraining:
         self.stack: Stack = build_stack(trials, spec, data.train_x.shape[1:], data.classes, device)
         self.resumable = self.stack if isinstance(self.stack, ResumableStack) else None
         self.x, self.y = data.train_x.to(device), data.train_y.to(device)
-        self.progress = [Progress() for _ in trials]
+        self.progress = [TrialProgress() for _ in trials]
         self.orders = [torch.Generator().manual_seed(trial.seeds.data_order) for trial in trials]
         self.epoch = self.batch = 0
         self.total = torch.zeros(len(trials), device=device)
@@ -50,7 +50,7 @@ class StackedTraining:
         """Trials whose states are not of this network and schedule."""
         return [k for k, state in enumerate(states) if state is not None and not self._fits(k, *state)]
 
-    def _fits(self, k: int, tensors: Mapping[str, torch.Tensor], progress: Progress) -> bool:
+    def _fits(self, k: int, tensors: Mapping[str, torch.Tensor], progress: TrialProgress) -> bool:
         if self.resumable is None:
             return False
         fresh = self.resumable.state(k)
@@ -225,8 +225,8 @@ class StackedTraining:
 
     def _end_of_epoch(self) -> None:
         self.stack.train(False)
-        tested = self._accuracy(self.data.test_x, self.data.test_y)
-        validated = self._accuracy(self.data.valid_x, self.data.valid_y) if len(self.data.valid_y) else None
+        tested = self.accuracies(self.data.test_x, self.data.test_y)
+        validated = self.accuracies(self.data.valid_x, self.data.valid_y) if len(self.data.valid_y) else None
         self.shares.equally(self.active)
         self.epoch, self.batch = self.epoch + 1, 0
         losses = (self.total / len(self.data.train_y)).tolist()
@@ -244,7 +244,7 @@ class StackedTraining:
                     self._stop(k, "ok", f"stopped early after epoch {self.epoch}")
 
     @torch.no_grad()
-    def _accuracy(self, samples: torch.Tensor, labels: torch.Tensor) -> list[float]:
+    def accuracies(self, samples: torch.Tensor, labels: torch.Tensor) -> list[float]:
         """Share of samples that are right, with all noise of reading; NaN where scores are not finite."""
         right = torch.zeros(len(self.trials), dtype=torch.float64, device=self.device)
         for x, y in zip(samples.split(_TEST_CHUNK), labels.split(_TEST_CHUNK), strict=True):
@@ -299,11 +299,11 @@ class StackedTraining:
         self.shares.equally(self.active)
         stopped = [k for k, progress in enumerate(self.progress) if progress.stopped]
         return [
-            outcome(self.trials[k], self._up_to_now(k), self.stack.figures(k), self.data, int(self.spec["batch"]))
+            record_of(self.trials[k], self._up_to_now(k), self.stack.figures(k), self.data, int(self.spec["batch"]))
             for k in stopped
         ]
 
-    def _up_to_now(self, k: int) -> Progress:
+    def _up_to_now(self, k: int) -> TrialProgress:
         """Where trial k stands, with the time that it took here."""
         progress, wall_s, cpu_s = self.progress[k], float(self.shares.wall_s[k]), float(self.shares.cpu_s[k])
         return replace(

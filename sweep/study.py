@@ -26,6 +26,9 @@ MAX_SEED = 2**31 - 1
 class Study:
     """A sensitivity study, validated.
 
+    ``frozen`` is what the file only implies: the model's version, and digests of the user's own data, model and
+    weights. A results folder holds it (frozen.json); of a study without one it is read when the study is.
+
     Example:
         >>> study = Study.from_toml("studies/demo.toml")
         >>> study.factors[0].high
@@ -40,14 +43,14 @@ class Study:
     design: DesignSpec
     run: RunSpec
     text: str
-    noted: dict[str, Any] | None = None
+    frozen: dict[str, Any]
     tolerance: ToleranceSpec | None = None
 
     @classmethod
     def from_toml(cls, path: str | Path, frozen: dict[str, Any] | None = None) -> "Study":
         """The study in a TOML file; StudyError says in one line what is wrong.
 
-        ``frozen``: what a results folder noted of the study, see :attr:`frozen`.
+        ``frozen``: of the results folder that the file belongs to, see :class:`Study`.
         """
         try:
             text = Path(path).read_text(encoding="utf-8")
@@ -93,11 +96,11 @@ class Study:
         asked = fields.table("tolerance")
         tolerance = ToleranceSpec.from_table(asked, tuple(f.name for f in factors)) if asked else None
         fields.finish(also=("factor",))
-        study = cls(name, seed, network, device, factors, design, run, text, frozen, tolerance)
         check_corners(device, factors)
-        # The user's own data, model and weights are looked at now, where what is wrong is one line.
-        _ = study.frozen
-        return study
+        if frozen is None:
+            # The user's own data, model and weights are looked at now, where what is wrong is one line.
+            frozen = {"model_version": MODEL_VERSION} | digests(network)
+        return cls(name, seed, network, device, factors, design, run, text, frozen, tolerance)
 
     def inputs(self, values: dict[str, float]) -> dict[str, Any]:
         """All that determines a trial's result but its seed and the model's version, as plain JSON types."""
@@ -116,16 +119,6 @@ class Study:
             table.pop("start", None)
         return table
 
-    @cached_property
-    def frozen(self) -> dict[str, Any]:
-        """What the study only implies: the model's version, and digests of the user's own data, model and weights.
-
-        A results folder has noted it; otherwise they are read.
-        """
-        if self.noted is not None:
-            return self.noted
-        return {"model_version": MODEL_VERSION} | digests(self.network)
-
     def canonical(self) -> dict[str, Any]:
         """All that determines the results of the study; [run] and [tolerance] are left out."""
         return {
@@ -134,7 +127,7 @@ class Study:
             "device": self.device,
             "factor": [vars(factor) for factor in self.factors],
             "design": self.design.plain(),
-            # The first version noted nothing.
+            # The first version wrote no frozen.json.
             **({} if self.frozen == {"model_version": 1} else {"frozen": self.frozen}),
         }
 

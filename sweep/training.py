@@ -7,7 +7,7 @@ from .checkpoint import load_checkpoint, new_start
 from .contents import check_digests
 from .data import DataSet, load
 from .errors import StudyError
-from .progress import Progress
+from .progress import TrialProgress
 from .stacked_training import StackedTraining, State
 from .trial import Trial, TrialRecord
 
@@ -99,7 +99,7 @@ def _groups(trials: Sequence[Trial], checkpoints: str | None) -> list[_Group]:
     groups: dict[Any, _Group] = {}
     for trial in trials:
         state = load_checkpoint(checkpoints, trial.key) if checkpoints else None
-        progress = state[1] if state else Progress()
+        progress = state[1] if state else TrialProgress()
         place = "stopped" if progress.stopped else (progress.epoch, progress.batch)
         members = groups.setdefault(place, ([], []))
         members[0].append(trial)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vcm_sweep.sweep.checkpoint import discard_checkpoints, tidy_checkpoints
 from vcm_sweep.sweep.executor import Executor
 from vcm_sweep.sweep.reuse import RESULTS
-from vcm_sweep.sweep.running import Progress
+from vcm_sweep.sweep.running import OnRecords
 from vcm_sweep.sweep.seeds import trial_seed
 from vcm_sweep.sweep.store import Store
 from vcm_sweep.sweep.study import Study
@@ -55,7 +55,7 @@ class Evaluator:
 
     def __init__(
         self, study: Study, store: Store, executor: Executor, *, pack: int = 16, known: Sequence[Store] = (),
-        progress: Progress | None = None, total: int = 0, checkpoints: str | None = None, grace_s: float = 5.0,
+        progress: OnRecords | None = None, total: int = 0, checkpoints: str | None = None, grace_s: float = 5.0,
     ) -> None:  # fmt: skip
         self.study, self.store, self.executor, self.pack = study, store, executor, pack
         self.checkpoints, self.grace_s = checkpoints, grace_s

@@ -8,7 +8,7 @@ from vcm_sweep.sweep.executor import Executor
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.limits_study import same_but_design
 from vcm_sweep.sweep.results import Results
-from vcm_sweep.sweep.running import PACK, Progress, check_model, default_directory
+from vcm_sweep.sweep.running import PACK, OnRecords, check_model, default_directory
 from vcm_sweep.sweep.store import Store, holds_study
 from vcm_sweep.sweep.store.difference import difference
 from vcm_sweep.sweep.study import Study
@@ -27,7 +27,7 @@ def find_tolerances(
     spec: ToleranceSpec | None = None,
     pack: int | None = None,
     batch: int = 0,
-    progress: Progress | None = None,
+    progress: OnRecords | None = None,
     checkpoints: str | None = None,
 ) -> ToleranceAnswer:
     """The answer to the question of a study's [tolerance] table, confirmed with fresh seeds.

@@ -14,7 +14,7 @@ from ..folder import Folder, in_words
 from ..study import Study
 from .difference import difference
 
-STUDY, NOTED, LINEAGE = "study.toml", "frozen.json", "lineage.json"
+STUDY, FROZEN, LINEAGE = "study.toml", "frozen.json", "lineage.json"
 
 
 def read_frozen(folder: Folder) -> tuple[Study, list[str]]:
@@ -26,16 +26,16 @@ def read_frozen(folder: Folder) -> tuple[Study, list[str]]:
     with reported(folder, "read"):
         if not folder.exists(STUDY):
             raise StoreError(f"{folder} is no results folder (no study.toml): give the folder that run printed")
-        # The first version noted nothing.
-        known = _small(folder, NOTED, {"model_version": 1})
+        # The first version wrote no frozen.json.
+        frozen = _small(folder, FROZEN, {"model_version": 1})
         lineage: list[str] = _small(folder, LINEAGE, [])
-        if type(version := known.get("model_version")) is not int:
-            raise _unusable(folder, NOTED, f"model_version is {version!r} and no whole number")
+        if type(version := frozen.get("model_version")) is not int:
+            raise _unusable(folder, FROZEN, f"model_version is {version!r} and no whole number")
         if not all(isinstance(digest, str) for digest in lineage):
             raise _unusable(folder, LINEAGE, "no list of digests")
         text = folder.read(STUDY)
     try:
-        return Study.from_text(text.decode(), known), lineage
+        return Study.from_text(text.decode(), frozen), lineage
     except (StudyError, UnicodeDecodeError) as error:
         raise StudyError(f"{folder}/{STUDY}: {error}") from None
 
@@ -44,7 +44,7 @@ def write_frozen(folder: Folder, study: Study, lineage: Collection[str]) -> None
     """Make a folder that of a study; what was begun before is no results folder until this is done."""
     if lineage:
         folder.write(LINEAGE, json.dumps(sorted({study.digest, *lineage})).encode())
-    folder.write(NOTED, json.dumps(study.frozen).encode())
+    folder.write(FROZEN, json.dumps(study.frozen).encode())
     folder.write(STUDY, study.text.encode())
 
 
@@ -81,10 +81,10 @@ def reported(folder: Folder, verb: str) -> Iterator[None]:
 def _small[T](folder: Folder, name: str, default: T) -> T:
     """What a small file of a folder says."""
     try:
-        known = json.loads(folder.read(name))
-        if not isinstance(known, type(default)):
+        content = json.loads(folder.read(name))
+        if not isinstance(content, type(default)):
             raise ValueError("no " + type(default).__name__)
-        return known
+        return content
     except FileNotFoundError:
         return default
     except (OSError, ValueError) as error:

@@ -24,7 +24,7 @@ from ..trial import Trial, TrialRecord
 from .committer import Committer
 from .compaction import Compaction, compact, delete_replaced
 from .difference import difference
-from .frozen import LINEAGE, NOTED, STUDY, read_frozen, replace_frozen, reported, write_frozen
+from .frozen import FROZEN, LINEAGE, STUDY, read_frozen, replace_frozen, reported, write_frozen
 from .lock import Lock, take_lock
 from .manifest import PARTS, Listing, Part, part_name
 from .parts import PartReader
@@ -101,7 +101,7 @@ class Store:
                     f"{folder} is a file, and results are a folder: choose another --out, or move it out of the way"
                 )
             # A folder that was begun and has no study yet is ours.
-            if set(folder.names()) - {NOTED, LINEAGE} or set(folder.folders()) - {PARTS} or folder.names(PARTS):
+            if set(folder.names()) - {FROZEN, LINEAGE} or set(folder.folders()) - {PARTS} or folder.names(PARTS):
                 raise StoreError(
                     f"{folder} is not empty and holds no study: choose another --out, or move it out of the way"
                 )

@@ -56,7 +56,7 @@ def test_help_is_quick() -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = "import sys; from vcm_sweep.cluster.cli import _parser; _parser(); print(*sys.modules)"
+    code = "import sys; from vcm_sweep.cluster.cli import build_parser; build_parser(); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "ray", "aihwkit", "SALib", "pyarrow", "numpy"} & set(modules)
 

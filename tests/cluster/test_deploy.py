@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 import yaml
 
-from vcm_sweep.cluster.cli import _parser
+from vcm_sweep.cluster.cli import build_parser
 
 from ._ray_head import free_ports
 
@@ -94,7 +94,7 @@ def test_the_commands_in_them_are_ours() -> None:
     assert len(lines) > 5
     for line in lines:
         assert line[0] == "vcm-sweep"
-        _parser().parse_args(line[1:])
+        build_parser().parse_args(line[1:])
 
 
 def test_the_image_holds_all_that_the_package_needs(tmp_path: Path) -> None:

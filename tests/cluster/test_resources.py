@@ -8,7 +8,7 @@ import pytest
 
 from vcm_sweep.cluster import RayExecutor
 from vcm_sweep.cluster.nodes import Nodes
-from vcm_sweep.cluster.ray_executor import _Flight
+from vcm_sweep.cluster.ray_executor import Flight
 from vcm_sweep.cluster.resources import PackNeeds, check_feasible
 from vcm_sweep.sweep import ExecutorError, Study, StudyError, Trial, TrialRecord
 from vcm_sweep.sweep.recovery import whole
@@ -168,7 +168,7 @@ def test_an_interrupt_while_records_are_fetched_does_not_lose_them() -> None:
     ray = SimpleNamespace(get=get, exceptions=exceptions)
     executor._connection = SimpleNamespace(ray=ray)  # type: ignore[assignment]
     executor._nodes = Nodes(PackNeeds(), lambda: seen({"CPU": 4.0}), patience_s=1.0)
-    flight = _Flight(whole([trial]), iter(["the only reference"]), 1.0, node="n0")
+    flight = Flight(whole([trial]), iter(["the only reference"]), 1.0, node="n0")
     executor._flights = [flight]
     with pytest.raises(KeyboardInterrupt):
         executor._heard(flight)

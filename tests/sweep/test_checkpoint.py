@@ -16,7 +16,7 @@ from vcm_sweep.sweep import SobolDesign, Study, Trial, TrialRecord, run, stacked
 from vcm_sweep.sweep.cell_stack import CellStack
 from vcm_sweep.sweep.checkpoint import discard_checkpoints, load_checkpoint, save_checkpoint
 from vcm_sweep.sweep.executor import InProcessExecutor, run_isolated
-from vcm_sweep.sweep.progress import Progress
+from vcm_sweep.sweep.progress import TrialProgress
 
 TEXT = """
 [study]
@@ -103,7 +103,7 @@ def test_a_checkpoint_that_cannot_be_read_is_one_line_and_a_new_start(
     chosen = trials()[:2]
     whole = [comparable(record) for record in train(chosen)]
     (tmp_path / f"{chosen[0].key}.safetensors").write_bytes(b"\x00" * 50)
-    save_checkpoint(tmp_path, "another", {"a": torch.zeros(1)}, Progress(epoch=1, history=[0.5]))
+    save_checkpoint(tmp_path, "another", {"a": torch.zeros(1)}, TrialProgress(epoch=1, history=[0.5]))
     (tmp_path / "another.safetensors").rename(tmp_path / f"{chosen[1].key}.safetensors")
     with caplog.at_level(logging.WARNING):
         assert [comparable(record) for record in train(chosen, checkpoints=str(tmp_path))] == whole
@@ -173,7 +173,7 @@ def test_a_worker_saves_while_the_driver_discards(tmp_path: Path) -> None:
     def save() -> None:
         for _ in range(300):
             try:
-                save_checkpoint(folder, "a", {"a": torch.zeros(1)}, Progress())
+                save_checkpoint(folder, "a", {"a": torch.zeros(1)}, TrialProgress())
             except OSError as error:
                 failures.append(error)
 

@@ -54,7 +54,7 @@ StackedTraining(small[:1], small[0].inputs["network"], data, "cpu").take_steps(2
 before = peak()
 run = StackedTraining(trials, trials[0].inputs["network"], data, "cpu")
 run.take_steps(2)
-run._accuracy(data.test_x, data.test_y)
+run.accuracies(data.test_x, data.test_y)
 print(peak() - before, run.bytes_used())
 """
 

@@ -5,7 +5,7 @@ from collections import Counter, deque
 import pytest
 
 from vcm_sweep.sweep import Trial
-from vcm_sweep.sweep.recovery import Cause, Failure, Job, judge, whole
+from vcm_sweep.sweep.recovery import Cause, Failure, PackAttempt, judge, whole
 
 
 def pack(size: int) -> tuple[Trial, ...]:
@@ -16,13 +16,13 @@ def play(size: int, causes: dict[int, Cause], retries: int = 1) -> tuple[dict[in
     """({point: (status, attempts)}, packs run) of a pack in which some trials always fail."""
     waiting, ended, runs = deque([whole(pack(size))]), {}, 0
     while waiting:
-        job, runs = waiting.popleft(), runs + 1
-        bad = [causes[trial.point] for trial in job.trials if trial.point in causes]
+        attempt, runs = waiting.popleft(), runs + 1
+        bad = [causes[trial.point] for trial in attempt.trials if trial.point in causes]
         if not bad:
-            ended |= {trial.point: ("ok", job.attempts) for trial in job.trials}
+            ended |= {trial.point: ("ok", attempt.number) for trial in attempt.trials}
             continue
-        verdict = judge(job, Failure(bad[0], "why", "n"), retries)
-        waiting.extend(verdict.jobs)
+        verdict = judge(attempt, Failure(bad[0], "why", "n"), retries)
+        waiting.extend(verdict.again)
         for record in verdict.records:
             assert record.point not in ended
             ended[record.point] = (record.status, record.attempts)
@@ -53,27 +53,27 @@ def test_a_trials_own_error_is_tried_again_as_often_as_asked(retries: int) -> No
 
 
 def test_lost_nodes_are_no_trials_fault_however_often() -> None:
-    job = whole(pack(4))
+    attempt = whole(pack(4))
     for _ in range(50):
-        (job,) = judge(job, Failure(Cause.NODE, "gone", "n"), retries=1).jobs
-    assert (len(job.trials), job.attempts) == (4, 51)
+        (attempt,) = judge(attempt, Failure(Cause.NODE, "gone", "n"), retries=1).again
+    assert (len(attempt.trials), attempt.number) == (4, 51)
 
 
 def test_a_worker_that_went_with_its_node_does_not_count() -> None:
     """Its death is seen before the node's."""
-    job, lost = Job(pack(1)), Failure(Cause.WORKER, "killed", "n")
+    attempt, lost = PackAttempt(pack(1)), Failure(Cause.WORKER, "killed", "n")
     for _ in range(2):
-        (job,) = judge(job, lost, retries=1).jobs
-    assert judge(job, lost, retries=1).records
-    assert judge(job, lost, retries=1, lost_nodes={"n"}).jobs
-    assert judge(job, lost, retries=1, lost_nodes={"another"}).records
+        (attempt,) = judge(attempt, lost, retries=1).again
+    assert judge(attempt, lost, retries=1).records
+    assert judge(attempt, lost, retries=1, lost_nodes={"n"}).again
+    assert judge(attempt, lost, retries=1, lost_nodes={"another"}).records
 
 
 def test_a_pack_that_loses_its_worker_once_is_run_again_whole() -> None:
     """Most losses are the machine's; halves would train slower."""
-    (job,) = judge(whole(pack(8)), Failure(Cause.WORKER, "killed"), retries=1).jobs
-    assert len(job.trials) == 8
-    verdict = judge(job, Failure(Cause.WORKER, "killed"), retries=1)
+    (attempt,) = judge(whole(pack(8)), Failure(Cause.WORKER, "killed"), retries=1).again
+    assert len(attempt.trials) == 8
+    verdict = judge(attempt, Failure(Cause.WORKER, "killed"), retries=1)
     assert verdict.halved
-    assert [half.suspect for half in verdict.jobs] == [True, True]
-    assert judge(verdict.jobs[0], Failure(Cause.WORKER, "killed"), retries=1).halved
+    assert [half.suspect for half in verdict.again] == [True, True]
+    assert judge(verdict.again[0], Failure(Cause.WORKER, "killed"), retries=1).halved
