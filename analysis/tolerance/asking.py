@@ -23,7 +23,7 @@ KNOWN = "known from"
 _MOVED = "moved"
 
 
-class Asked:
+class OptunaStudy:
     """One study of Optuna, driven by ask and tell.
 
     Nothing but its file outlives a process: a sampler is made anew for each batch, seeded by the number of trials, so

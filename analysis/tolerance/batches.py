@@ -8,9 +8,9 @@ import numpy as np
 
 from vcm_sweep.sweep.trial import Trial as Training
 
-from .asking import KNOWN, Asked
+from .asking import KNOWN, OptunaStudy
 from .cutting import Forecast, first_look
-from .evaluation import Evaluator, Outcome
+from .evaluation import Evaluator
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -24,7 +24,7 @@ _LEAST_ROUNDS = 8
 
 
 @dataclass(frozen=True)
-class Told:
+class PointResult:
     """What a point turned out to be.
 
     Attributes:
@@ -41,39 +41,39 @@ class Batches:
     """Asks, trains and tells.
 
     Args:
-        asked: of Optuna. evaluator: trains. point: of the factors, from Optuna's parameters.
+        optuna_study: is asked. evaluator: trains. point: of the factors, from Optuna's parameters.
         objectives: from parameters and what the point turned out to be. below: how far it stays below the target;
             None where there is none.
         target: that lets hopeless trainings be cut short; None cuts none. replicates: trainings of a point.
     """
 
     def __init__(
-        self, asked: Asked, evaluator: Evaluator, point: Callable[[Params], dict[str, float]],
-        objectives: Callable[[Params, Told], Sequence[float]], *, below: Callable[[Told], float] | None = None,
-        target: float | None = None, replicates: int = 2,
+        self, optuna_study: OptunaStudy, evaluator: Evaluator, point: Callable[[Params], dict[str, float]],
+        objectives: Callable[[Params, PointResult], Sequence[float]], *,
+        below: Callable[[PointResult], float] | None = None, target: float | None = None, replicates: int = 2,
     ) -> None:  # fmt: skip
-        self.asked, self.evaluator, self._point = asked, evaluator, point
+        self.optuna_study, self.evaluator, self._point = optuna_study, evaluator, point
         self._objectives, self._below, self._target, self.replicates = objectives, below, target, replicates
         # What an earlier process asked for is part of the budget.
-        for trial in asked.begun():
+        for trial in optuna_study.begun():
             evaluator.count(evaluator.trials(point(trial.params), range(replicates)))
-        self.cut = sum(bool(trial.user_attrs.get("cut")) for trial in asked.done())
+        self.cut = sum(bool(trial.user_attrs.get("cut")) for trial in optuna_study.done())
 
-    def enter(self, known: Sequence[tuple[Params, Told]], count: Sequence[int]) -> None:
+    def enter(self, known: Sequence[tuple[Params, PointResult]], count: Sequence[int]) -> None:
         """Tell points that are known before anything is asked; once per study of Optuna."""
-        if self.asked.study.user_attrs.get("known points entered"):
+        if self.optuna_study.study.user_attrs.get("known points entered"):
             return
-        for (params, told), trainings in list(zip(known, count, strict=True))[:MOST_KNOWN]:
-            below = None if self._below is None else self._below(told)
-            self.asked.add(params, self._objectives(params, told), {KNOWN: f"{trainings} trainings"}, below)
-        self.asked.study.set_user_attr("known points entered", len(known))
+        for (params, result), trainings in list(zip(known, count, strict=True))[:MOST_KNOWN]:
+            below = None if self._below is None else self._below(result)
+            self.optuna_study.add(params, self._objectives(params, result), {KNOWN: f"{trainings} trainings"}, below)
+        self.optuna_study.study.set_user_attr("known points entered", len(known))
 
     def first(self, points: Sequence[Params]) -> None:
         """Ask for these points before any that the sampler proposes; once per study of Optuna."""
-        if not self.asked.study.user_attrs.get("first points asked"):
+        if not self.optuna_study.study.user_attrs.get("first points asked"):
             for params in points:
-                self.asked.enqueue(params)
-            self.asked.study.set_user_attr("first points asked", len(points))
+                self.optuna_study.enqueue(params)
+            self.optuna_study.study.set_user_attr("first points asked", len(points))
 
     def run(self, budget: int, batch: int) -> None:
         """Ask and train until the evaluator has spent ``budget`` trainings, ``batch`` or an eighth of them at a time.
@@ -84,13 +84,13 @@ class Batches:
         while True:
             left = budget - self.evaluator.spent
             size = min(max(1, batch // self.replicates), left // self.replicates)
-            size = max(size, self.asked.waiting)
+            size = max(size, self.optuna_study.waiting)
             if size < 1:
                 return
             before = self.evaluator.spent
-            self._round(self.asked.ask(size))
+            self._round(self.optuna_study.ask(size))
             # Proposals that were all known cost nothing; a space of a single point would propose it for ever.
-            if self.evaluator.spent == before and not self.asked.waiting:
+            if self.evaluator.spent == before and not self.optuna_study.waiting:
                 return
 
     def _round(self, asked: "Sequence[Trial]") -> None:
@@ -98,18 +98,18 @@ class Batches:
         hopeless = self._look(trainings)
         self.evaluator.run([t for k, some in enumerate(trainings) if k not in hopeless for t in some])
         for k, (trial, some) in enumerate(zip(asked, trainings, strict=True)):
-            told = hopeless.get(k) or self._told(some)
-            if told is None:
-                self.asked.tell(trial, None, {"why": "none of its trainings ended"})
+            result = hopeless.get(k) or self._result(some)
+            if result is None:
+                self.optuna_study.tell(trial, None, {"why": "none of its trainings ended"})
                 continue
-            self.cut += told.cut
+            self.cut += result.cut
             self._report(trial, some)
-            notes: dict[str, Any] = {"accuracy": told.accuracy, "energy_j": _null(told.energy_j), "cut": told.cut}
-            below = None if self._below is None else self._below(told)
+            notes: dict[str, Any] = {"accuracy": result.accuracy, "energy_j": _null(result.energy_j), "cut": result.cut}
+            below = None if self._below is None else self._below(result)
             # Complete also where it was cut: what a sampler is to learn from it is that it stays below the target.
-            self.asked.tell(trial, list(self._objectives(trial.params, told)), notes, below)
+            self.optuna_study.tell(trial, list(self._objectives(trial.params, result)), notes, below)
 
-    def _look(self, trainings: Sequence[Sequence[Training]]) -> dict[int, Told]:
+    def _look(self, trainings: Sequence[Sequence[Training]]) -> dict[int, PointResult]:
         """Points that are left after the first look, with what they would come to."""
         epochs = first_look(self.evaluator.study.network.epochs)
         if self._target is None or not self.evaluator.checkpoints or not epochs:
@@ -119,7 +119,7 @@ class Batches:
         if not forecast.usable:
             return {}
         self.evaluator.run([t for some in trainings for t in some], pause_after=epochs)
-        left: dict[int, Told] = {}
+        left: dict[int, PointResult] = {}
         for k, some in enumerate(trainings):
             outcomes = [self.evaluator.outcome(training) for training in some]
             paused = [o for o in outcomes if o is not None and not o.whole]
@@ -128,20 +128,20 @@ class Batches:
             expected = np.array([forecast.expects(outcome.history[epochs - 1]) for outcome in paused])
             mean, best = expected.mean(axis=0)
             if best < self._target:
-                left[k] = Told(float(mean), float("nan"), cut=True)
+                left[k] = PointResult(float(mean), float("nan"), cut=True)
                 self.evaluator.forget(some)
         return left
 
-    def _told(self, some: Sequence[Training]) -> Told | None:
+    def _result(self, some: Sequence[Training]) -> PointResult | None:
         found = [o for training in some if (o := self.evaluator.outcome(training)) is not None and o.whole]
         if not found:
             return None
-        return Told(float(np.mean([o.accuracy for o in found])), float(np.mean([o.energy_j for o in found])))
+        return PointResult(float(np.mean([o.accuracy for o in found])), float(np.mean([o.energy_j for o in found])))
 
     def _report(self, trial: "Trial", some: Sequence[Training]) -> None:
         """The mean accuracy after each epoch, for the dashboard; Optuna takes it of single objectives only."""
-        outcomes: list[Outcome] = [o for training in some if (o := self.evaluator.outcome(training)) is not None]
-        if len(self.asked.study.directions) > 1 or not outcomes:
+        outcomes = [o for training in some if (o := self.evaluator.outcome(training)) is not None]
+        if len(self.optuna_study.study.directions) > 1 or not outcomes:
             return
         for epoch in range(min(len(outcome.history) for outcome in outcomes)):
             trial.report(float(np.mean([outcome.history[epoch] for outcome in outcomes])), epoch + 1)

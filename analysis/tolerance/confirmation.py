@@ -19,7 +19,7 @@ _SHRINK = 0.04
 
 
 @dataclass
-class Answered:
+class Confirmation:
     """A place on a ray that is to be confirmed.
 
     Attributes:
@@ -49,13 +49,13 @@ def fresh(evaluator: Evaluator, points: Sequence[Point], count: int) -> list[lis
     return [evaluator.accuracies(some).tolist() for some in trials]
 
 
-def confirm(search: LineSearch, count: int) -> dict[str, Answered]:
+def confirm(search: LineSearch, count: int) -> dict[str, Confirmation]:
     """The safe place of every ray, trained with fresh seeds and made smaller while they refute it.
 
     It is refuted when their mean is below the target. Then they count as evidence like any others, and what is safe by
     all of it, at least 4 % smaller, is trained anew; ``ATTEMPTS`` times at most.
     """
-    found: dict[str, Answered] = {}
+    found: dict[str, Confirmation] = {}
     pending = {name: search.crossing(name).safe(search.confidence) for name in search.rays}
     for attempt in range(ATTEMPTS):
         names = list(pending)
@@ -63,7 +63,7 @@ def confirm(search: LineSearch, count: int) -> dict[str, Answered]:
         for name, values in zip(names, fresh(search.evaluator, points, count), strict=True):
             accuracies = np.array(values)
             holds = float(accuracies.mean()) >= search.target
-            found[name] = Answered(pending[name], accuracies, attempt, holds)
+            found[name] = Confirmation(pending[name], accuracies, attempt, holds)
             place = pending.pop(name)
             if holds or place == 0.0:
                 continue
@@ -74,14 +74,14 @@ def confirm(search: LineSearch, count: int) -> dict[str, Answered]:
     return found
 
 
-def in_words(found: dict[str, Answered], target: float, count: int) -> str:
+def in_words(found: dict[str, Confirmation], target: float, count: int) -> str:
     """What fresh seeds say, in a sentence."""
-    held = sum(answered.holds for answered in found.values())
-    shrunk = sum(answered.refuted > 0 for answered in found.values())
+    held = sum(confirmation.holds for confirmation in found.values())
+    shrunk = sum(confirmation.refuted > 0 for confirmation in found.values())
     sentence = f"With {count} fresh seeds each, {held} of {len(found)} keep a mean of {100 * target:.3g} % or above" + (
         f"; {shrunk} had to be made smaller for it" if shrunk else ""
     )
-    failed = [name for name, answered in found.items() if not answered.holds]
+    failed = [name for name, confirmation in found.items() if not confirmation.holds]
     if failed:
         sentence += f"; not confirmed: {', '.join(failed)}"
     return sentence + "."

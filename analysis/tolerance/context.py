@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vcm_sweep.sweep.limits_design import nominal_value
 from vcm_sweep.sweep.results import Results
 from vcm_sweep.sweep.reuse import RESULTS
 from vcm_sweep.sweep.study import Study
 from vcm_sweep.sweep.tolerance_table import ToleranceSpec
 
-from .asking import FILE, Asked
+from .asking import FILE, OptunaStudy
 from .evaluation import Evaluator
-from .space import nominal_point
 
 if TYPE_CHECKING:
     from optuna.distributions import FloatDistribution
@@ -47,8 +47,8 @@ class Context:
 
     @cached_property
     def nominal(self) -> dict[str, float]:
-        """The nominal point."""
-        return nominal_point(self.study)
+        """The value of every factor in the study's device and network before any factor acts."""
+        return {factor.name: nominal_value(self.study, factor) for factor in self.study.factors}
 
     @property
     def at_nominal(self) -> int:
@@ -84,12 +84,12 @@ class Context:
             for factor in self.study.factors
         }
 
-    def asked(
+    def optuna_study(
         self, name: str, directions: Sequence[str], objectives: Sequence[str],
         make_sampler: "Callable[[int, int], BaseSampler]", space: "Mapping[str, FloatDistribution]",
-    ) -> Asked:  # fmt: skip
+    ) -> OptunaStudy:  # fmt: skip
         """The study of Optuna for this question: another target, or other weights, are another one."""
-        return Asked(
+        return OptunaStudy(
             self.place / FILE, f"{name} {self._digest(space)}", directions, objectives, make_sampler, space,
             self.study.seed,
         )  # fmt: skip

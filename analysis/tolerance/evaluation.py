@@ -25,7 +25,7 @@ _FRESH = "confirm"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingOutcome:
     """What a search looks at of one training.
 
     Attributes:
@@ -61,7 +61,7 @@ class Evaluator:
         self.checkpoints, self.grace_s = checkpoints, grace_s
         self._progress, self._total = progress, total
         self._start = str(Path(study.network.start).resolve()) if study.network.start else ""
-        self._known: dict[str, Outcome] = {}
+        self._known: dict[str, TrainingOutcome] = {}
         self._failed: dict[str, str] = {}
         self._asked: set[str] = set()
         self._numbers: dict[tuple[float, ...], int] = {}
@@ -105,11 +105,11 @@ class Evaluator:
         if left:
             self._run(left)
 
-    def outcome(self, trial: Trial) -> Outcome | None:
+    def outcome(self, trial: Trial) -> TrainingOutcome | None:
         """What became of a training; None where it has no result."""
         return self._known.get(trial.key)
 
-    def results(self, trials: Sequence[Trial]) -> list[Outcome]:
+    def results(self, trials: Sequence[Trial]) -> list[TrainingOutcome]:
         """Those of the trainings that ended.
 
         Raises:
@@ -193,9 +193,9 @@ class Evaluator:
         past = tuple(history or ())
         if status in RESULTS:
             bad = status != "ok"
-            self._known[key] = Outcome(0.0 if bad else accuracy, energy_j, bad, past)
+            self._known[key] = TrainingOutcome(0.0 if bad else accuracy, energy_j, bad, past)
         elif status == "preempted" and past:
-            self._known.setdefault(key, Outcome(math.nan, energy_j, False, past, whole=False))
+            self._known.setdefault(key, TrainingOutcome(math.nan, energy_j, False, past, whole=False))
         else:
             self._failed[key] = f"{status}: {reason}" if reason else status
 

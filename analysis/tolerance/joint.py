@@ -15,14 +15,14 @@ from vcm_sweep.analysis.index import Index
 
 from .answer import END_OF_RANGE, Tolerance, ToleranceAnswer
 from .asking import CONSTRAINT, processes_first
-from .batches import MOST_KNOWN, Batches, Params, Told
-from .confirmation import Answered, confirm, in_words, mean_index
+from .batches import MOST_KNOWN, Batches, Params, PointResult
+from .confirmation import Confirmation, confirm, in_words, mean_index
 from .context import Context
 from .line_search import LineSearch
 from .one import limited_by
 from .space import Ray, Side, sides_of
 
-type Known = tuple[Params, Told, int]
+type Known = tuple[Params, PointResult, int]
 """Parameters, what the point turned out to be, and the trainings of it."""
 
 # Of the budget, for the directions; the rest is for the place along the best ones.
@@ -53,7 +53,7 @@ def answer_joint(context: Context) -> ToleranceAnswer:
     search = LineSearch(
         {_name(far): Ray(context.nominal, sides, tuple(far)) for far, _ in directions},
         context.evaluator,
-        context.asked(
+        context.optuna_study(
             "joint, along the best directions", ["maximize"], ["accuracy"], lambda seed, _: RandomSampler(seed=seed),
             context.whole_space(),
         ),
@@ -65,8 +65,8 @@ def answer_joint(context: Context) -> ToleranceAnswer:
     spent = context.evaluator.spent
     best = max(search.rays, key=lambda name: search.crossing(name).safe(spec.confidence) * _sum(search, name, weights))
     search.rays = {best: search.rays[best]}
-    answered = confirm(search, spec.confirm)[best]
-    rows = _rows(context, search, best, answered)
+    confirmation = confirm(search, spec.confirm)[best]
+    rows = _rows(context, search, best, confirmation)
     remarks += said
     if batches.cut:
         remarks.append(f"{batches.cut} points were left after their first epochs: they could not keep the target.")
@@ -74,7 +74,7 @@ def answer_joint(context: Context) -> ToleranceAnswer:
     remarks.append(f"The weighted sum of the parts of the ranges is {summed:.3g} of {weights.sum():.3g}.")
     return ToleranceAnswer(
         "joint", "accuracy", target, spec.confidence, rows,
-        in_words({"all at once": answered}, target, spec.confirm), (*remarks, *context.remarks()),
+        in_words({"all at once": confirmation}, target, spec.confirm), (*remarks, *context.remarks()),
         trainings=spent,
     )  # fmt: skip
 
@@ -126,24 +126,24 @@ def known_in(context: Context, sides: Sequence[Side]) -> list[Known]:
     for known in context.known_points():
         places = places_of(sides, known.point)
         if ((places >= 0.0) & (places <= 1.0)).all():
-            found.append((known.point, Told(known.accuracy, known.energy_j), known.count))
+            found.append((known.point, PointResult(known.accuracy, known.energy_j), known.count))
     return found
 
 
 def _search(context: Context, sides: tuple[Side, ...], weights: np.ndarray, target: float) -> Batches:
-    asked = context.asked(
+    optuna_study = context.optuna_study(
         "joint", ["maximize"], ["summed tolerance"], processes_first(_MOST_BY_PROCESSES), space_of(sides),
     )  # fmt: skip
     batches = Batches(
-        asked, context.evaluator, dict,
+        optuna_study, context.evaluator, dict,
         lambda params, _: [float(weights @ places_of(sides, params))],
-        below=lambda told: target - told.accuracy, target=target, replicates=context.spec.replicates,
+        below=lambda result: target - result.accuracy, target=target, replicates=context.spec.replicates,
     )  # fmt: skip
     known = known_in(context, sides)
     # Near the target, from both sides, is where the constraint is learnt.
     known.sort(key=lambda entry: abs(entry[1].accuracy - target))
     batches.enter(
-        [(params, told) for params, told, _ in known[:MOST_KNOWN]], [count for *_, count in known[:MOST_KNOWN]]
+        [(params, result) for params, result, _ in known[:MOST_KNOWN]], [count for *_, count in known[:MOST_KNOWN]]
     )
     batches.run(int(_SEARCH_SHARE * context.spec.trials), context.batch)
     return batches
@@ -151,7 +151,7 @@ def _search(context: Context, sides: tuple[Side, ...], weights: np.ndarray, targ
 
 def _directions(batches: Batches, sides: Sequence[Side], most: int) -> list[tuple[np.ndarray, float]]:
     """(far end of the ray in places, where on it the point was) of the best points that keep the target."""
-    kept = [t for t in batches.asked.done() if t.constraints.get(CONSTRAINT, 1.0) <= 0.0 and t.values[0] > 0.0]
+    kept = [t for t in batches.optuna_study.done() if t.constraints.get(CONSTRAINT, 1.0) <= 0.0 and t.values[0] > 0.0]
     chosen: list[tuple[np.ndarray, float]] = []
     for trial in sorted(kept, key=lambda trial: -trial.values[0]):
         places = np.clip(places_of(sides, trial.params), 0.0, 1.0)
@@ -177,16 +177,16 @@ def _sum(search: LineSearch, name: str, weights: np.ndarray) -> float:
     return float(weights @ np.array(search.rays[name].far))
 
 
-def _rows(context: Context, search: LineSearch, name: str, answered: Answered) -> tuple[Tolerance, ...]:
+def _rows(context: Context, search: LineSearch, name: str, confirmation: Confirmation) -> tuple[Tolerance, ...]:
     confidence = context.spec.confidence
     low, high = search.crossing(name).interval(confidence)
     ray = search.rays[name]
-    accuracy: Index = mean_index("all at once", answered.accuracies, confidence)
-    stops = limited_by(search, name, answered.place)
+    accuracy: Index = mean_index("all at once", confirmation.accuracies, confidence)
+    stops = limited_by(search, name, confirmation.place)
     rows = []
     for side, far in zip(ray.sides, ray.far, strict=True):
-        ends = sorted(side.value(far * u) for u in (min(low, answered.place), max(high, answered.place)))
-        share = far * answered.place
+        ends = sorted(side.value(far * u) for u in (min(low, confirmation.place), max(high, confirmation.place)))
+        share = far * confirmation.place
         rows.append(
             Tolerance(
                 side.factor.name, side.factor.unit, side.value(share), ends[0], ends[1],

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .asking import Asked
+from .asking import OptunaStudy
 from .crossing import Crossing, find_crossing
 from .evaluation import Evaluator
 from .space import Ray
@@ -28,18 +28,19 @@ class LineSearch:
     trained together.
 
     Args:
-        rays: by name. evaluator, asked: what trains, and what is told. target, target_sd: of the mean accuracy.
+        rays: by name. evaluator: trains. optuna_study: is asked and told. target, target_sd: of the mean accuracy.
         replicates: trainings that a place gets at a time. precision: half-width at which a ray is left.
         budget: different trainings in all. confidence: of the interval.
         first: places to begin with, by ray. at_nominal: trainings of the nominal point.
     """
 
     def __init__(
-        self, rays: Mapping[str, Ray], evaluator: Evaluator, asked: Asked, *, target: float, target_sd: float = 0.0,
-        replicates: int = 2, precision: float = 0.03, budget: int = 400, confidence: float = 0.95, seed: int = 1,
-        first: Mapping[str, Sequence[float]] | None = None, at_nominal: int = 0,
+        self, rays: Mapping[str, Ray], evaluator: Evaluator, optuna_study: OptunaStudy, *,
+        target: float, target_sd: float = 0.0, replicates: int = 2, precision: float = 0.03, budget: int = 400,
+        confidence: float = 0.95, seed: int = 1, first: Mapping[str, Sequence[float]] | None = None,
+        at_nominal: int = 0,
     ) -> None:  # fmt: skip
-        self.rays, self.evaluator, self.asked = dict(rays), evaluator, asked
+        self.rays, self.evaluator, self.optuna_study = dict(rays), evaluator, optuna_study
         self.target, self.target_sd = target, target_sd
         self.replicates, self.precision, self.budget, self.confidence = replicates, precision, budget, confidence
         self.seed, self._first, self._at_nominal = seed, dict(first or {}), at_nominal
@@ -47,7 +48,7 @@ class LineSearch:
         self.counts: dict[str, dict[float, int]] = {name: {} for name in rays}
         self._found: dict[str, tuple[int, Crossing]] = {}
         self._extra: dict[str, dict[float, list[float]]] = {name: {} for name in rays}
-        for trial in asked.done():
+        for trial in optuna_study.done():
             if (name := trial.user_attrs.get("ray")) in self.counts:
                 self._count(name, trial.user_attrs["place"], trial.user_attrs["last"])
         evaluator.run(
@@ -57,7 +58,7 @@ class LineSearch:
     def run(self) -> dict[str, Crossing]:
         """The crossing of every ray, when all are settled or the budget is used up."""
         while True:
-            if not self.asked.waiting:
+            if not self.optuna_study.waiting:
                 wanted = self._wanted()
                 if not wanted:
                     return {name: self.crossing(name) for name in self.rays}
@@ -65,7 +66,7 @@ class LineSearch:
                     first = self.counts[name].get(place, 0)
                     point = self.rays[name].point(place)
                     moved = {side.factor.name: point[side.factor.name] for side in self.rays[name].sides}
-                    self.asked.enqueue(moved, ray=name, place=place, first=first, last=first + count)
+                    self.optuna_study.enqueue(moved, ray=name, place=place, first=first, last=first + count)
             self._round()
 
     def crossing(self, name: str) -> Crossing:
@@ -151,7 +152,7 @@ class LineSearch:
 
     def _round(self) -> None:
         """Train and tell all that is enqueued."""
-        asked = self.asked.ask(self.asked.waiting)
+        asked = self.optuna_study.ask(self.optuna_study.waiting)
         jobs = []
         for trial in asked:
             notes = trial.user_attrs
@@ -159,5 +160,5 @@ class LineSearch:
         self.evaluator.run([t for _, name, place, first, last in jobs for t in self._trials(name, place, last, first)])
         for trial, name, place, first, last in jobs:
             values = self.evaluator.accuracies(self._trials(name, place, last, first))
-            self.asked.tell(trial, [float(values.mean())], {"accuracies": values.tolist()})
+            self.optuna_study.tell(trial, [float(values.mean())], {"accuracies": values.tolist()})
             self._count(name, place, last)

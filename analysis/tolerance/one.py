@@ -5,7 +5,7 @@ import math
 from optuna.samplers import RandomSampler
 
 from .answer import ACCURACY, DIVERGED, END_OF_RANGE, NOMINAL, Tolerance, ToleranceAnswer
-from .confirmation import Answered, confirm, in_words, mean_index
+from .confirmation import Confirmation, confirm, in_words, mean_index
 from .context import Context
 from .crossing import Crossing
 from .line_search import LineSearch
@@ -23,7 +23,9 @@ def answer_one(context: Context) -> ToleranceAnswer:
     search = LineSearch(
         {name: Ray(context.nominal, (side,), (1.0,)) for name, side in sides.items()},
         context.evaluator,
-        context.asked("one", ["maximize"], ["accuracy"], lambda seed, _: RandomSampler(seed), context.whole_space()),
+        context.optuna_study(
+            "one", ["maximize"], ["accuracy"], lambda seed, _: RandomSampler(seed), context.whole_space()
+        ),
         target=target, target_sd=target_sd, replicates=spec.replicates, precision=spec.precision,
         budget=spec.trials, confidence=spec.confidence, seed=context.study.seed, at_nominal=context.at_nominal,
     )  # fmt: skip
@@ -50,11 +52,11 @@ def _half_width(crossing: Crossing, confidence: float) -> float:
 
 
 def _row(
-    context: Context, search: LineSearch, name: str, side: Side, crossing: Crossing, answered: Answered
+    context: Context, search: LineSearch, name: str, side: Side, crossing: Crossing, confirmation: Confirmation
 ) -> Tolerance:
     confidence = context.spec.confidence
     low, high = crossing.interval(confidence)
-    place = answered.place
+    place = confirmation.place
     value, limited = side.value(place), limited_by(search, name, place)
     if place <= 0.0 and crossing.below_at_start > confidence:
         value = low = high = math.nan
@@ -65,7 +67,7 @@ def _row(
     factor = side.factor
     return Tolerance(
         factor.name, factor.unit, value, min(low, high), max(low, high), limited,
-        mean_index(factor.name, answered.accuracies, confidence), side.end, side.start, place,
+        mean_index(factor.name, confirmation.accuracies, confidence), side.end, side.start, place,
     )  # fmt: skip
 
 

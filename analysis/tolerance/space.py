@@ -46,17 +46,11 @@ class Side:
         return (value - self.start) / (self.limit - self.start)
 
 
-def nominal_point(study: Study) -> dict[str, float]:
-    """The value of every factor in the study's device and network before any factor acts."""
-    return {factor.name: nominal_value(study, factor) for factor in study.factors}
-
-
 def sides_of(study: Study) -> tuple[Side, ...]:
     """All ways out of nominal: one for most factors, two where nominal lies inside the range."""
-    nominal = nominal_point(study)
     sides: list[Side] = []
     for factor in study.factors:
-        at = min(max(nominal[factor.name], factor.low), factor.high)
+        at = min(max(nominal_value(study, factor), factor.low), factor.high)
         if at > factor.low:
             sides.append(Side(factor, "low", at, factor.low))
         if at < factor.high:

@@ -11,10 +11,10 @@ from vcm_sweep.analysis.errors import AnalysisError
 
 from .answer import FrontPoint, ToleranceAnswer
 from .asking import KNOWN, processes_first
-from .batches import Batches, Params, Told
+from .batches import Batches, Params, PointResult
 from .confirmation import mean_index
 from .context import Context
-from .evaluation import Outcome
+from .evaluation import TrainingOutcome
 from .front import front_of, history
 from .joint import Known, harmful_sides, known_in, places_of, space_of
 
@@ -37,8 +37,8 @@ class _Plane:
     sign: float
     space: dict[str, FloatDistribution]
     point: Callable[[Params], dict[str, float]]
-    other: Callable[[Params, Told], float]
-    of: Callable[[Params, Outcome], float]
+    other: Callable[[Params, PointResult], float]
+    of: Callable[[Params, TrainingOutcome], float]
     known: list[Known]
     remarks: list[str]
     ends: tuple[Params, ...] = ()
@@ -53,7 +53,7 @@ def answer_trade_off(context: Context) -> ToleranceAnswer:
     spec = context.spec
     plane = _energy(context) if spec.against == "energy" else _tolerance(context)
     batches = _search(context, plane)
-    done = batches.asked.done()
+    done = batches.optuna_study.done()
     if not done:
         raise AnalysisError("[tolerance] no point of the trade-off ended: see the failures of the search")
     values = np.array([trial.values for trial in done])
@@ -75,19 +75,19 @@ def answer_trade_off(context: Context) -> ToleranceAnswer:
 
 
 def _search(context: Context, plane: _Plane) -> Batches:
-    asked = context.asked(
+    optuna_study = context.optuna_study(
         f"trade-off with {plane.name}", ["maximize", "minimize" if plane.sign > 0 else "maximize"],
         ["accuracy", plane.name], processes_first(_MOST_BY_PROCESSES), plane.space,
     )  # fmt: skip
     batches = Batches(
-        asked, context.evaluator, plane.point,
-        lambda params, told: [told.accuracy, plane.other(params, told)], replicates=context.spec.replicates,
+        optuna_study, context.evaluator, plane.point,
+        lambda params, result: [result.accuracy, plane.other(params, result)], replicates=context.spec.replicates,
     )  # fmt: skip
     known = [entry for entry in plane.known if np.isfinite(plane.other(entry[0], entry[1]))]
     if known:
-        values = np.array([[told.accuracy, plane.other(params, told)] for params, told, _ in known])
+        values = np.array([[result.accuracy, plane.other(params, result)] for params, result, _ in known])
         known = [known[k] for k in _layers(plane.losses(values), _MOST_KNOWN)]
-    batches.enter([(params, told) for params, told, _ in known], [count for *_, count in known])
+    batches.enter([(params, result) for params, result, _ in known], [count for *_, count in known])
     batches.first(plane.ends)
     batches.run(context.spec.trials, context.batch)
     return batches
@@ -132,8 +132,9 @@ def _energy(context: Context) -> _Plane:
         for factor in context.study.factors
     }
     return _Plane(
-        "energy_j", 1.0, space, dict, lambda _, told: told.energy_j, lambda _, outcome: outcome.energy_j,
-        [(known.point, Told(known.accuracy, known.energy_j), known.count) for known in context.known_points()], [],
+        "energy_j", 1.0, space, dict, lambda _, result: result.energy_j, lambda _, outcome: outcome.energy_j,
+        [(known.point, PointResult(known.accuracy, known.energy_j), known.count) for known in context.known_points()],
+        [],
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import optuna
 import pytest
 
 from vcm_sweep.analysis.tolerance import find_tolerances
-from vcm_sweep.analysis.tolerance.asking import Asked
+from vcm_sweep.analysis.tolerance.asking import OptunaStudy
 from vcm_sweep.sweep import Store, StoreError
 
 from ._linear import Counted, linear, make_study
@@ -102,15 +102,15 @@ def _running(storage: str) -> dict[str, list[dict[str, float]]]:
 def test_a_point_that_was_claimed_and_not_begun_is_asked_again(tmp_path: Path) -> None:
     space = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
 
-    def asked() -> Asked:
+    def optuna_study() -> OptunaStudy:
         random = optuna.samplers.RandomSampler
-        return Asked(tmp_path / "optuna.db", "one", ["maximize"], ["y"], lambda seed, _: random(seed), space)
+        return OptunaStudy(tmp_path / "optuna.db", "one", ["maximize"], ["y"], lambda seed, _: random(seed), space)
 
-    first = asked()
+    first = optuna_study()
     first.enqueue({"x": 0.25}, place=0.5)
     # Killed after Optuna took it from the queue, and before it had its parameters.
     first.study.ask()
-    second = asked()
+    second = optuna_study()
     assert second.waiting == 1
     (trial,) = second.ask(1)
     assert (trial.params, trial.user_attrs["place"]) == ({"x": 0.25}, 0.5)
