@@ -26,7 +26,6 @@ _EXPORTS = {
     "VarianceMediation": "mediation",
     "analyze": "study",
     "compare_studies": "compare",
-    "converge": "convergence",
     "converge_results": "convergence",
     "delta_indices": "delta",
     "effect_curves": "effects",

@@ -111,11 +111,6 @@ class Sensitivity:
         """Total indices as shares of the variance of one training."""
         return self["single_total"]
 
-    @property
-    def base_points(self) -> int:
-        """Units of the bootstrap: rows of matrix A, or trajectories."""
-        return self.units
-
     def ranking(self) -> tuple[Index, ...]:
         """The ranking indices, largest first; read it with `not_separated`."""
         return tuple(sorted(self[self.kind], key=lambda index: -index.value))

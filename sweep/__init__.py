@@ -5,7 +5,6 @@ from typing import Any
 
 _EXPORTS = {
     "Design": "design",
-    "DesignError": "errors",
     "Executor": "executor",
     "ExecutorError": "errors",
     "Factor": "factors",

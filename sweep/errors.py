@@ -9,12 +9,6 @@ class StudyError(VcmSweepError):
     exit_code = 2
 
 
-class DesignError(VcmSweepError):
-    """A design cannot be built from the factors and sizes asked for."""
-
-    exit_code = 2
-
-
 class StoreError(VcmSweepError):
     """A results folder belongs to another study, is in use, or holds a file that cannot be read."""
 

@@ -104,7 +104,7 @@ class Session:
             self._log.write(
                 "trial", level, key=record.key, point=record.point, replicate=record.replicate, status=record.status,
                 reason=record.reason, accuracy=record.accuracy, wall_s=record.wall_s,
-                node=getattr(record, "node", ""), attempts=getattr(record, "attempts", 1),
+                node=record.node, attempts=record.attempts,
             )  # fmt: skip
 
     def __exit__(

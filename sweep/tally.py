@@ -71,7 +71,7 @@ class Tally:
         self._arrived += len(records)
         self._history.append((now, self._arrived))
         for record in records:
-            self._trials[getattr(record, "node", "") or "here"] += 1
+            self._trials[record.node or "here"] += 1
             if record.status != "ok":
                 self._failed += 1
                 self._failures[self._cause(record)] += 1

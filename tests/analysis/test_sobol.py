@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from SALib.analyze import sobol as salib_analyze
 
-from vcm_sweep.analysis import AnalysisError, converge, sobol_indices
+from vcm_sweep.analysis import AnalysisError, sobol_indices
 
 from ._synthetic import (
     ISHIGAMI_FIRST,
@@ -183,13 +183,6 @@ def test_bootstrap_is_repeatable_and_origin_free() -> None:
     assert one == sobol_indices(y, NAMES)
     assert [i.low for i in two.total] == pytest.approx([i.low for i in one.total], rel=1e-6, abs=1e-6)
     assert two.mean == pytest.approx(one.mean + 1e6)
-
-
-def test_converge_ends_with_the_whole_design() -> None:
-    parts = converge(_noisy(seed=4, base=64, replicates=3), NAMES)
-    assert parts[-1].base_points == 64
-    assert [p.base_points for p in parts] == sorted({p.base_points for p in parts})
-    assert len(parts) > 2
 
 
 def _broken(y: Array, value: float, at: tuple[int, int, int]) -> Array:
