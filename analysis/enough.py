@@ -1,16 +1,15 @@
 """Enough? How narrow each index is, what it would take to make it narrower, and how stable the order is."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vcm_sweep.analysis.errors import AnalysisError
-from vcm_sweep.analysis.kinds import KINDS
-
-if TYPE_CHECKING:
-    from vcm_sweep.analysis.result import Sensitivity
+from vcm_sweep.analysis.index import Index
 
 HALF_WIDTH = 0.05
 """Half of a confidence interval that is narrow enough, where nobody says otherwise."""
@@ -46,44 +45,45 @@ class Enough:
         return {**vars(self), "words": self.words()}
 
 
-def enough(result: "Sensitivity", half_width: float = HALF_WIDTH) -> tuple[Enough, ...]:
-    """A verdict per factor, in the order of ``result.factors``.
+def enough(
+    indices: Sequence[Index], *, share: bool, unit: str, units: int, half_width: float = HALF_WIDTH
+) -> tuple[Enough, ...]:
+    """A verdict per factor, in the order of ``indices``.
 
     The width of an interval falls with the root of the number of units that the bootstrap draws. That is exact for
     independent units, and careful for Sobol points, whose bootstrap does not see what they gain. The number of
     further units that this asks for is rounded to what the design can add: Sobol points double.
 
     Args:
+        indices: that rank the factors. share: whether they are shares of a variance.
+        unit: what the bootstrap draws, for example ``base blocks``. units: of the design, left out or not.
         half_width: the goal: of shares, as a share; of effects and distances, as a part of the largest one.
 
     Raises:
         AnalysisError: a half-width that is not above 0.
+
+    >>> wide, narrow = Index("r.d2d.sigma", 0.5, 0.4, 0.6), Index("l.d2d.sigma", 0.1, 0.07, 0.13)
+    >>> [verdict.needs for verdict in enough([wide, narrow], share=True, unit="base blocks", units=64)]
+    [192, 0]
     """
-    goal = goal_of(result, half_width)
-    unit = "trajectories" if result.unit == "trajectories" else "base points"
+    if not 0.0 < half_width < math.inf:
+        raise AnalysisError(f"half-width: {half_width:g} must be above 0; 0.05 is 5 points of a share")
+    goal = half_width if share else half_width * max(abs(index.value) for index in indices)
+    added = "trajectories" if unit == "trajectories" else "base points"
     verdicts = []
-    for index in result[result.kind]:
+    for index in indices:
         half = (index.high - index.low) / 2.0
         settled = half <= goal
-        needs = 0 if settled else _more(result, half / goal if goal > 0.0 else math.inf)
-        verdicts.append(Enough(index.factor, settled, half, needs, goal, unit))
+        needs = 0 if settled else _more(half / goal if goal > 0.0 else math.inf, unit, units)
+        verdicts.append(Enough(index.factor, settled, half, needs, goal, added))
     return tuple(verdicts)
 
 
-def goal_of(result: "Sensitivity", half_width: float) -> float:
-    """The half-width in the unit of the ranking index."""
-    if not 0.0 < half_width < math.inf:
-        raise AnalysisError(f"half-width: {half_width:g} must be above 0; 0.05 is 5 points of a share")
-    largest = max(abs(index.value) for index in result[result.kind])
-    return half_width if KINDS[result.kind].share else half_width * largest
-
-
-def _more(result: "Sensitivity", ratio: float) -> int:
-    """Units that are lacking where intervals are so many times too wide; those that were left out count as well."""
-    units = result.failures.units if result.failures else result.units
+def _more(ratio: float, unit: str, units: int) -> int:
+    """Units that are lacking where intervals are so many times too wide."""
     if not math.isfinite(ratio):
         return units
-    if result.unit == "base blocks":
+    if unit == "base blocks":
         return units * int(2 ** math.ceil(2.0 * math.log2(ratio) - 1e-9) - 1)
     return max(1, math.ceil(units * (ratio**2 - 1.0) - 1e-9))
 
@@ -117,12 +117,20 @@ class RankStability:
         return {"order": self.order, "first": self.first, "places": [list(place) for place in self.places]}
 
 
-def rank_stability(result: "Sensitivity") -> RankStability:
-    """The stability of the ranking, from the resamples that its intervals come from."""
-    ranked = [result.factors.index(index.factor) for index in result.ranking()]
-    order = np.argsort(-result.draws, axis=1, kind="stable")
+def rank_stability(indices: Sequence[Index], draws: NDArray[np.float64]) -> RankStability:
+    """The stability of the ranking, from the resamples that its intervals come from.
+
+    Args:
+        indices: that rank the factors. draws: (K, D) the same indices of the resamples.
+
+    >>> two = Index("r.d2d.sigma", 0.5, 0.4, 0.6), Index("l.d2d.sigma", 0.4, 0.3, 0.5)
+    >>> rank_stability(two, np.array([[0.5, 0.4], [0.6, 0.3], [0.45, 0.46], [0.5, 0.4]])).first
+    0.75
+    """
+    ranked = sorted(range(len(indices)), key=lambda k: -indices[k].value)
+    order = np.argsort(-draws, axis=1, kind="stable")
     same = order == np.array(ranked)
-    places = tuple((result.factors[k], float(same[:, place].mean())) for place, k in enumerate(ranked))
+    places = tuple((indices[k].factor, float(same[:, place].mean())) for place, k in enumerate(ranked))
     return RankStability(float(same.all(axis=1).mean()), places[0][1], places)
 
 

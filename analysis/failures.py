@@ -1,17 +1,14 @@
 """Trainings that failed: what is done about them, how many and which, and whether failing depends on a factor."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vcm_sweep.analysis.errors import AnalysisError
-
-if TYPE_CHECKING:
-    from vcm_sweep.analysis.result import Sensitivity
 
 Array = NDArray[np.float64]
 Marks = NDArray[np.bool_]
@@ -35,7 +32,7 @@ class Failures:
         policy: ``fail``, ``drop-block`` or ``worst-case``.
         trainings: that left a record. kinds: failed ones by status.
         dropped: units (base blocks, trajectories) left out, of ``units``. worst: the value that took their place.
-        sensitivity: what makes trainings fail, as indices of P(failed); None with ``why`` where it has none.
+        why: why it is not known what failing depends on, where it is not.
     """
 
     policy: str
@@ -45,7 +42,6 @@ class Failures:
     units: int
     dropped: int = 0
     worst: float | None = None
-    sensitivity: "Sensitivity | None" = field(default=None, repr=False)
     why: str = ""
 
     @property
@@ -62,8 +58,8 @@ class Failures:
         kinds = ", ".join(f"{count} {status}" for status, count in self.kinds.items())
         return f"{self.failed} of {self.trainings} trainings failed ({kinds})"
 
-    def sentences(self) -> tuple[str, ...]:
-        """How many failed, what was done, and what failing depends on."""
+    def sentences(self, depends: Sequence[str] = ()) -> tuple[str, ...]:
+        """How many failed, what was done, and what failing depends on, where ``depends`` says it in sentences."""
         if not self.failed:
             return ("No training failed.",)
         said = [f"{self.words()}."]
@@ -74,14 +70,14 @@ class Failures:
             )
         if self.worst is not None:
             said.append(f"Failed trainings were given the worst value that any other had, {self.worst:.4g}.")
-        if self.sensitivity:
-            said.append("Failing: " + " ".join(self.sensitivity.answer("P(failed)")))
+        if depends:
+            said.append("Failing: " + " ".join(depends))
         elif self.why:
             said.append(f"What failing depends on is not known: {self.why}.")
         return tuple(said)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+    def to_dict(self, sensitivity: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Plain values for JSON, with those of the indices of P(failed)."""
         return {
             "policy": self.policy,
             "trainings": self.trainings,
@@ -90,7 +86,7 @@ class Failures:
             "dropped": self.dropped,
             "units": self.units,
             "worst": self.worst,
-            "sensitivity": self.sensitivity.to_dict() if self.sensitivity else None,
+            "sensitivity": sensitivity,
             "why": self.why,
         }
 

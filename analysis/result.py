@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis.enough import HALF_WIDTH, enough, rank_stability
+from vcm_sweep.analysis.enough import HALF_WIDTH, Enough, RankStability, enough, rank_stability
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.failures import Failures
 from vcm_sweep.analysis.files import write_json, write_parquet
@@ -50,6 +50,8 @@ class Sensitivity:
         luck_split: how much of the luck lies in which array, where trainings were nested; else None.
         groups: the factors of each group, where groups were ranked.
         failures: trainings that failed, and what was done about them; None where nobody looked.
+        failing: what makes trainings fail, as indices of P(failed); None where none failed, or ``failures.why`` says
+            why that is not known.
     """
 
     method: str
@@ -75,6 +77,7 @@ class Sensitivity:
     luck_split: LuckSplit | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     failures: Failures | None = None
+    failing: "Sensitivity | None" = field(default=None, repr=False)
 
     def __getitem__(self, kind: str) -> tuple[Index, ...]:
         """The indices of one kind.
@@ -131,6 +134,16 @@ class Sensitivity:
         close = {name for p in pairs if factor in (p.larger, p.smaller) for name in (p.larger, p.smaller)}
         return tuple(index.factor for index in self.ranking() if index.factor in close - {factor})
 
+    def enough(self, half_width: float = HALF_WIDTH) -> tuple[Enough, ...]:
+        """Whether each ranking index is known to ``half_width``, in the order of ``factors``; see `enough.enough`."""
+        # Units that were left out were run as well, and a design grows by what it has.
+        units = self.failures.units if self.failures else self.units
+        return enough(self[self.kind], share=KINDS[self.kind].share, unit=self.unit, units=units, half_width=half_width)
+
+    def rank_stability(self) -> RankStability:
+        """How often another sample of the same size would rank as this one."""
+        return rank_stability(self[self.kind], self.draws)
+
     def text(self, index: Index, kind: str = "") -> str:
         """An index as people read it: per cent for a share, else the bare number, with its interval."""
         return index.percent() if KINDS[kind or self.kind].share else index.number()
@@ -179,7 +192,13 @@ class Sensitivity:
     def notes(self) -> tuple[str, ...]:
         """What a reader must know about how noise and failures were treated, one sentence each."""
         split = self.luck_split.sentences() if self.luck_split else ()
-        return self.remarks + split + (self.failures.sentences() if self.failures else ())
+        return self.remarks + split + self.failure_sentences()
+
+    def failure_sentences(self) -> tuple[str, ...]:
+        """How many trainings failed, what was done about it and what failing depends on; () where nobody looked."""
+        if self.failures is None:
+            return ()
+        return self.failures.sentences(self.failing.answer("P(failed)") if self.failing else ())
 
     def lines(self) -> list[dict[str, Any]]:
         """One plain line per index, with method, metric, verdict and seeds policy; luck is a line of its own.
@@ -187,7 +206,7 @@ class Sensitivity:
         Where luck is split, ``luck_array`` and ``luck_training`` are shares of it. ``settled`` and ``needs`` are those
         of `enough`, for the indices that rank.
         """
-        settled = {verdict.factor: verdict for verdict in enough(self)}
+        settled = {verdict.factor: verdict for verdict in self.enough()}
         lucky = [("luck", self.luck)]
         if self.luck_split:
             lucky += [("luck_array", self.luck_split.array), ("luck_training", self.luck_split.training)]
@@ -221,15 +240,17 @@ class Sensitivity:
             "luck": self.luck.to_dict(),
             "luck_split": self.luck_split.to_dict() if self.luck_split else None,
             "half_width": HALF_WIDTH,
-            "enough": {verdict.factor: verdict.to_dict() for verdict in enough(self)},
-            "rank_stability": rank_stability(self).to_dict(),
+            "enough": {verdict.factor: verdict.to_dict() for verdict in self.enough()},
+            "rank_stability": self.rank_stability().to_dict(),
             "ranking": [index.factor for index in self.ranking()],
             "verdicts": {factor: self.verdict(factor) for factor in self.factors},
             "not_separated": [[pair.larger, pair.smaller] for pair in self.not_separated()],
             **{name: None if math.isnan(number) else number for name, number in numbers.items()},
             **{name: getattr(self, name) for name in (*plain, "confidence", "resamples")},
             "groups": {name: list(members) for name, members in self.groups.items()},
-            "failures": self.failures.to_dict() if self.failures else None,
+            "failures": self.failures.to_dict(self.failing.to_dict() if self.failing else None)
+            if self.failures
+            else None,
             "answer": list(self.answer()),
             "notes": list(self.notes()),
         }

@@ -59,15 +59,15 @@ def analyze(
     result = prepared.indices(**options)
     split, why = _split(prepared, options)
     result = replace(result, luck_split=split, remarks=(*result.remarks, *why, *two_humps(prepared.output)))
-    output, failures = prepared.output, prepared.failures
+    output, failures, failing = prepared.output, prepared.failures, None
     if failures.failed and not metric.startswith("p_"):
         try:
             failed = np.where(output.status == "", np.nan, output.status != "ok").astype(np.float64)
             of = replace(prepared, metric="p_failed", y=failed, method=prepared.layout, x=prepared.everywhere)
-            failures = replace(failures, sensitivity=of.indices(**options))
+            failing = of.indices(**options)
         except AnalysisError as error:
             failures = replace(failures, why=str(error))
-    return replace(result, failures=failures)
+    return replace(result, failures=failures, failing=failing)
 
 
 @dataclass(frozen=True)

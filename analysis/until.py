@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from vcm_sweep.analysis.enough import Enough, enough
+from vcm_sweep.analysis.enough import Enough
 from vcm_sweep.analysis.errors import TooFewError
 from vcm_sweep.analysis.failures import check_policy
 from vcm_sweep.analysis.metrics import check_metric
@@ -194,7 +194,7 @@ def _look(results: Results, number: int, half_width: float, metric: str, policy:
 
 
 def _widest(result: Sensitivity, half_width: float) -> Enough:
-    return max(enough(result, half_width), key=lambda verdict: verdict.half_width)
+    return max(result.enough(half_width), key=lambda verdict: verdict.half_width)
 
 
 def _next(study: Study, stage: Stage) -> int:

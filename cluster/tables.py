@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 from vcm_sweep.analysis import Comparison, Index, Sensitivity
-from vcm_sweep.analysis.enough import enough, rank_stability
 from vcm_sweep.analysis.kinds import BESIDE, KINDS
 from vcm_sweep.analysis.metrics import is_share
 from vcm_sweep.analysis.tolerance import ToleranceAnswer
@@ -23,7 +22,7 @@ def index_table(result: Sensitivity) -> str:
     beside = {kind: {index.factor: index for index in result[kind]} for kind in kinds}
     largest = {kind: 1.0 if KINDS[kind].share else _largest(result) for kind in kinds}
     interval = f"{100 * result.confidence:g} % interval"
-    settled = {verdict.factor: verdict for verdict in enough(result)}
+    settled = {verdict.factor: verdict for verdict in result.enough()}
     rows = [["factor", *(word for kind in kinds for word in (kind, interval)), "verdict", "enough?"]]
     for index in result.ranking():
         own = [cell for kind in kinds for cell in _cells(beside[kind][index.factor], kind, largest[kind])]
@@ -39,11 +38,11 @@ def index_table(result: Sensitivity) -> str:
     if pairs := result.interactions()[:_PAIRS]:
         lines = [["interaction", "second", interval], *([pair.name, *_cells(pair)] for pair in pairs)]
         tables.append(aligned(lines))
-    unit = enough(result)[0].unit
+    unit = result.enough()[0].unit
     narrow = (
         f"Open: {_NOT_TOLD}.\nEnough: known to +-{_narrow(result)}, half of the interval; "
         f"else it needs about so many more {unit}.\n"
-        f"{rank_stability(result).words()}"
+        f"{result.rank_stability().words()}"
     )
     return "\n\n".join([*tables, "\n".join([narrow, *result.notes()])])
 
@@ -53,7 +52,7 @@ def _largest(result: Sensitivity) -> float:
 
 
 def _narrow(result: Sensitivity) -> str:
-    goal = enough(result)[0].goal
+    goal = result.enough()[0].goal
     return f"{100 * goal:g} points" if KINDS[result.kind].share else f"{goal:.2g}"
 
 

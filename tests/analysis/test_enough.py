@@ -11,10 +11,8 @@ from vcm_sweep.analysis import (
     analyze,
     converge_results,
     morris_effects,
-    rank_stability,
     sobol_indices,
 )
-from vcm_sweep.analysis.enough import enough
 
 from ._synthetic import (
     NAMES,
@@ -51,7 +49,7 @@ def test_a_study_that_grows_by_twice_what_was_said_is_settled(scrambled: bool) -
     """By what was said, it is about as often just settled as not; by half of that, seldom."""
     settled = {0.5: 0, 1.0: 0, 2.0: 0}
     for seed in range(1, 31):
-        needs = max(verdict.needs for verdict in enough(_noisy(seed, 128, scrambled), 0.08))
+        needs = max(verdict.needs for verdict in _noisy(seed, 128, scrambled).enough(0.08))
         assert needs > 0
         for times in settled:
             settled[times] += _widest(_noisy(seed + 100, 128 + int(times * needs), scrambled)) <= 0.08
@@ -68,34 +66,34 @@ def test_half_widths_fall_with_the_root_of_the_number_of_units() -> None:
 
 def test_a_verdict_names_what_the_design_can_add() -> None:
     result = _noisy(1, 64, True)
-    by = {verdict.factor: verdict for verdict in enough(result, 0.05)}
+    by = {verdict.factor: verdict for verdict in result.enough(0.05)}
     for verdict in by.values():
         if not verdict.settled:
             assert (64 + verdict.needs) & (63 + verdict.needs) == 0, "a power of 2"
             assert verdict.words() == f"not yet: needs about {verdict.needs} more base points"
     index = result.total[0]
     exact = (index.high - index.low) / 2
-    assert enough(result, exact)[0].settled
-    assert enough(result, exact)[0].words() == "settled"
-    assert enough(result, exact / 1.01)[0].needs == 64
-    assert enough(result, exact / 2)[0].needs == 3 * 64
+    assert result.enough(exact)[0].settled
+    assert result.enough(exact)[0].words() == "settled"
+    assert result.enough(exact / 1.01)[0].needs == 64
+    assert result.enough(exact / 2)[0].needs == 3 * 64
     lines = [line for line in result.lines() if line["kind"] == "total"]
     assert [line["needs"] for line in lines] == [by[line["factor"]].needs for line in lines]
     assert result.to_dict()["enough"]["x1"]["words"] == by["x1"].words()
     with pytest.raises(AnalysisError, match="half-width: 0 must be above 0"):
-        enough(result, 0.0)
+        result.enough(0.0)
 
 
 def test_trajectories_are_added_one_by_one_and_effects_are_measured_by_the_largest() -> None:
     u = morris_trajectories(40, 3, 1)
     y = with_noise(np.random.default_rng(1), 7.0 * u[..., 0] + 2.0 * u[..., 1], 2, 1.0)
     result = morris_effects(u, y, ["a", "b", "c"])
-    verdict = enough(result, 0.01)[0]
+    verdict = result.enough(0.01)[0]
     assert verdict.goal == pytest.approx(0.01 * result["mu_star"][0].value)
     assert verdict.needs == np.ceil(40 * ((verdict.half_width / verdict.goal) ** 2 - 1))
     assert verdict.words().endswith("more trajectories")
     scaled = morris_effects(u, 1000 * y, ["a", "b", "c"])
-    assert [v.needs for v in enough(scaled, 0.01)] == pytest.approx([v.needs for v in enough(result, 0.01)], abs=1)
+    assert [v.needs for v in scaled.enough(0.01)] == pytest.approx([v.needs for v in result.enough(0.01)], abs=1)
 
 
 def test_what_failures_leave_out_is_asked_for_as_well() -> None:
@@ -103,7 +101,7 @@ def test_what_failures_leave_out_is_asked_for_as_well() -> None:
     dropped = replace(results, statuses=dict.fromkeys(range(0, 60), "oom"))
     result = analyze(dropped, policy="drop-block")
     assert result.units < 64
-    for verdict in enough(result, 0.02):
+    for verdict in result.enough(0.02):
         assert verdict.needs % 64 == 0
 
 
@@ -113,10 +111,10 @@ def test_an_order_is_stable_as_far_as_the_data_carry_it() -> None:
         FACTORS, lambda u: u[..., 0] + 0.4 * u[..., 1] + 0.4 * u[..., 2], base=256, sd=0.1, scrambled=False
     )
     result = analyze(results)
-    stable = rank_stability(result)
+    stable = result.rank_stability()
     assert stable.first == 1.0
     assert stable.places[0] == ("strong", 1.0)
-    shares = [rank_stability(_equal(seed)).order for seed in range(20)]
+    shares = [_equal(seed).rank_stability().order for seed in range(20)]
     assert 0.4 < np.mean(shares) < 0.9, "the estimated order wins, but not by much"
     assert min(shares) < 0.75
     assert "The first place is the same in 100 % of the resamples" in stable.words()

@@ -128,9 +128,9 @@ def test_dropped_blocks_are_counted_and_failing_has_its_own_sensitivity(method: 
     assert failures is not None
     assert failures.dropped == 256 - result.units > 20
     assert failures.kinds["diverged"] > failures.kinds["oom"] == 1
-    assert failures.sensitivity is not None
-    assert failures.sensitivity.ranking()[0].factor == "strong"
-    assert not failures.sensitivity.ranking()[0].includes_zero
+    assert result.failing is not None
+    assert result.failing.ranking()[0].factor == "strong"
+    assert not result.failing.ranking()[0].includes_zero
     said = " ".join(result.notes())
     assert f"{failures.dropped} of 256 base blocks hold a point without any result" in said
     assert "Failing: Over the stated ranges, strong accounts for" in said

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from vcm_sweep.analysis import AnalysisError, Budget, Ended, Stage, analyze, run_until
-from vcm_sweep.analysis.enough import enough
 from vcm_sweep.sweep import InProcessExecutor, Results, Store, Study, StudyError, Trial, TrialRecord, open_results, run
 
 from ._records import TEXT, answering
@@ -179,7 +178,7 @@ def test_what_cannot_end_is_refused_before_it_begins(
 def test_the_widest_is_named(tmp_path: Path) -> None:
     runs = Runs(tmp_path / "out")
     _, heard = until(runs, SMALL, 0.4)
-    verdicts = enough(analyze(open_results(runs.folder)), 0.4)
+    verdicts = analyze(open_results(runs.folder)).enough(0.4)
     widest = max(verdicts, key=lambda verdict: verdict.half_width)
     assert heard[-1].widest is not None
     assert heard[-1].widest.factor == widest.factor

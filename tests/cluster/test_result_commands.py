@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from vcm_sweep.analysis import analyze
-from vcm_sweep.analysis.enough import enough
 from vcm_sweep.cluster.cli import main
 from vcm_sweep.cluster.tables import index_table
 from vcm_sweep.sweep import open_results
@@ -74,7 +73,7 @@ def test_a_copy_of_a_study_is_called_one(
     assert main(["compare", "full", "again", "--out", "page"]) == 0
     said = capsys.readouterr().out
     assert "Both hold the same trainings, number by number" in said
-    assert "0 [0, 0] points" in said
+    assert "0.0 points [0.0, 0.0]" in said
     assert main(["compare", "explicit", "full", "--policy", "worst-case", "--out", "page"]) == 0
     assert "the same trainings" not in capsys.readouterr().out
 
@@ -90,7 +89,7 @@ def test_the_table_of_many_factors_fits_a_terminal(method: str, tmp_path: Path) 
         (line,) = (line for line in lines if line.startswith(index.factor))
         verdict = result.verdict(index.factor)
         assert verdict.replace("not distinguishable from no effect", "open") in line
-        needs = {found.factor: found.needs for found in enough(result)}[index.factor]
+        needs = {found.factor: found.needs for found in result.enough()}[index.factor]
         assert (f"needs {needs} more" if needs else "settled") in line
     assert legend.startswith("Open: not distinguishable from no effect.\nEnough: known to +-")
 

@@ -20,9 +20,8 @@ def failures(material: Material) -> Section | None:
     found = material.result.failures
     if found is None:
         return None
-    parts: list[Part] = [Text(sentence) for sentence in found.sentences()]
-    if found.sensitivity is not None:
-        own = found.sensitivity
+    parts: list[Part] = [Text(sentence) for sentence in material.result.failure_sentences()]
+    if (own := material.result.failing) is not None:
         kind, ranked = KINDS[own.kind], own.ranking()
         rows = [[index.factor, own.text(index), own.verdict(index.factor)] for index in ranked]
         words = "; ".join(f"{index.factor} {own.text(index)}" for index in ranked)

@@ -1,7 +1,7 @@
 """Whether the study is large enough: what each factor lacks, how stable the order is, and how the indices grew."""
 
 from vcm_sweep.analysis.convergence import converge_results
-from vcm_sweep.analysis.enough import HALF_WIDTH, Enough, enough, rank_stability
+from vcm_sweep.analysis.enough import HALF_WIDTH, Enough
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.kinds import KINDS
 from vcm_sweep.analysis.plots.growth import growth
@@ -11,7 +11,7 @@ from vcm_sweep.analysis.report.parts import Chart, Charts, Fact, Part, Section, 
 
 def settled_fact(material: Material) -> Fact:
     """For how many factors the ranking index is known well enough, and which is known worst."""
-    verdicts = enough(material.result)
+    verdicts = material.result.enough()
     done = [verdict for verdict in verdicts if verdict.settled]
     worst = max(verdicts, key=lambda verdict: verdict.half_width)
     goal = f"to ±{_width(material, worst.goal)}"
@@ -24,8 +24,8 @@ def settled_fact(material: Material) -> Fact:
 def settled(material: Material) -> Section:
     """Verdicts, the stability of the ranking, and the index from growing parts of the design."""
     result = material.result
-    label, verdicts = KINDS[result.kind].label, {verdict.factor: verdict for verdict in enough(result)}
-    stability = rank_stability(result)
+    label, verdicts = KINDS[result.kind].label, {verdict.factor: verdict for verdict in result.enough()}
+    stability = result.rank_stability()
     places = dict(stability.places)
     columns = ("factor", f"{label} known to", "verdict", "keeps its place in")
     rows = [
