@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from vcm_sweep.analysis._bootstrap import interval, resampling_weights
+from vcm_sweep.analysis._bootstrap import Resampling, interval
 from vcm_sweep.analysis.index import Index
 from vcm_sweep.sweep.specs import MIN_PAIRS
 
@@ -27,9 +27,9 @@ class Pairs:
     confidence: float
 
     @classmethod
-    def drawn(cls, n: int, resamples: int, confidence: float, seed: int) -> "Pairs":
+    def drawn(cls, n: int, resampling: Resampling) -> "Pairs":
         """The resamples of n pairs."""
-        return cls(resampling_weights(n, resamples, seed), confidence)
+        return cls(resampling.weights(n), resampling.confidence)
 
     def means(self, x: Array) -> tuple[Array, Array]:
         """(columns,) means over the pairs that have a value, and (K, columns) those of the resamples; x: (n, columns).

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from vcm_sweep.analysis._bootstrap import check_arguments, make_indices
-from vcm_sweep.analysis._replicates import Replicated, check_output, replicated
+from vcm_sweep.analysis._bootstrap import Resampling, check_factors
+from vcm_sweep.analysis._outputs import Outputs
+from vcm_sweep.analysis._replicates import check_output, replicated
 from vcm_sweep.analysis.errors import AnalysisError, TooFewError
 from vcm_sweep.analysis.index import Index
 
@@ -21,36 +22,23 @@ MIN_LEVELS = 32
 
 
 @dataclass(frozen=True)
-class Points:
+class Points(Outputs):
     """n = B m points in B blocks of m rows; rows of a block share coordinates, blocks are independent.
 
     Args:
         u: (B, m, D) each factor in [0, 1], uniform: scaled by its distribution, or mid-ranks over all points.
-        y: (B, m, R) outputs minus ``origin``, NaN where a replicate was not run. rows: their means and noise.
-        corrected: whether noise is known and may be subtracted.
     """
 
-    names: tuple[str, ...]
     u: Array
-    y: Array
-    rows: Replicated
-    origin: float
-    corrected: bool
 
     @property
     def count(self) -> int:
         """n."""
         return int(self.u.shape[0] * self.u.shape[1])
 
-    def noise(self) -> tuple[float, float]:
-        """Variance of one training at fixed factors, and mean noise variance of a row's mean; NaN unmeasured."""
-        everyone = np.full((1, len(self.y)), 1.0 / len(self.y))
-        return float(self.rows.noise_variance(everyone)[0]), float(self.row_noise().mean())
-
     def row_noise(self) -> Array:
         """(B, m) noise variance of each row's mean."""
-        everyone = np.full((1, len(self.y)), 1.0 / len(self.y))
-        return np.asarray(self.rows.scale(everyone)[0] * self.rows.noise)
+        return np.asarray(self.rows.scale(self.everyone)[0] * self.rows.noise)
 
     def influence(self, values: Array) -> Array:
         """What each block adds to the mean of ``values`` (B, m, ...) over all points: (B, ...)."""
@@ -70,16 +58,16 @@ class Points:
         value = float(spread.mean()) + own
         return value, value + own + moved @ self.influence(spread) - shift**2
 
-    def luck(self, variance: float, drawn: Array, weights: Array, confidence: float) -> Index:
+    def luck(self, variance: float, drawn: Array, weights: Array, resampling: Resampling) -> Index:
         """Share of the seed in the variance of one training; NaN when not measured."""
-        s2, in_mean = self.noise()
+        s2, in_mean = self.noise_variance, float(self.row_noise().mean())
         value = np.array([s2 / (variance + (s2 if self.corrected else s2 - in_mean))])
         if not np.isfinite(s2):
             return Index("luck", float("nan"), float("nan"), float("nan"))
         draws = self.rows.noise_variance(weights)
         whole = drawn + (draws if self.corrected else draws - in_mean)
         keep = np.isfinite(draws) & (whole > 0.0)
-        return make_indices(["luck"], value, (draws[keep] / whole[keep])[:, None], confidence)[0]
+        return resampling.indices(["luck"], value, (draws[keep] / whole[keep])[:, None])[0]
 
 
 def read_points(
@@ -89,8 +77,6 @@ def read_points(
     *,
     blocks: NDArray[np.int64] | None,
     seeds: str,
-    resamples: int,
-    confidence: float,
     metric: str,
     fits_means: bool,
     trainings: int = 1,
@@ -110,7 +96,7 @@ def read_points(
         AnalysisError: shapes that do not fit, too few points, values that are not finite, blocks of several
             sizes, a factor that never varied, or an output that `check_output` refuses.
     """
-    check_arguments(factors, seeds, resamples, confidence)
+    check_factors(factors, seeds)
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if x.ndim != 2 or x.shape[1] != len(factors) or y.ndim != 2 or y.shape[0] != x.shape[0]:
         raise AnalysisError(f"x, y: shapes {x.shape}, {y.shape} must be (n, {len(factors)}) and (n, replicates)")
@@ -141,12 +127,15 @@ def read_points(
     u = (stats.rankdata(x, axis=0) - 0.5) / len(x) if ranks else x
     origin = float(y[:, :, 0].mean())
     return Points(
-        names=tuple(factors),
-        u=u[order].reshape(*shape, -1),
+        factors=tuple(factors),
+        metric=metric,
+        seeds=seeds,
+        unit="points" if blocks is None else "base blocks",
         y=y - origin,
-        rows=replicated(y - origin, trainings),
         origin=origin,
+        rows=replicated(y - origin, trainings),
         corrected=known,
+        u=u[order].reshape(*shape, -1),
     )
 
 

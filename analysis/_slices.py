@@ -8,12 +8,13 @@ twice the estimate minus its mean over the resamples (Plischke, Borgonovo, Smith
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse, stats
 
-from vcm_sweep.analysis._bootstrap import make_differences, make_indices, resampling_weights
+from vcm_sweep.analysis._bootstrap import Resampling
 from vcm_sweep.analysis._points import Points
 from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.result import Sensitivity
@@ -39,13 +40,8 @@ def distance_indices(
     distances: Sequence[Distance],
     *,
     kind: str,
-    seeds: str,
-    unit: str,
     remarks: tuple[str, ...],
-    metric: str,
-    resamples: int,
-    confidence: float,
-    seed: int,
+    resampling: Resampling,
 ) -> Sensitivity:
     """The result of a method whose index is a distance between distributions in slices.
 
@@ -54,8 +50,8 @@ def distance_indices(
         places: per factor (B, m) slice of each point. distances: per factor.
     """
     blocks = len(points.y)
-    weights = resampling_weights(blocks, resamples, seed)
-    shuffles = np.random.default_rng(seed + 1).permuted(np.tile(np.arange(blocks), (_SHUFFLES, 1)), axis=1)
+    weights = resampling.weights(blocks)
+    shuffles = np.random.default_rng(resampling.seed + 1).permuted(np.tile(np.arange(blocks), (_SHUFFLES, 1)), axis=1)
     raw, draws, null = [], [], []
     for place, distance in zip(places, distances, strict=True):
         slices = int(place.max()) + 1
@@ -64,24 +60,24 @@ def distance_indices(
         null.append(distance(np.stack([_counts(place, cell[order], slices, cells) for order in shuffles])))
     value, drawn, shuffled = np.array(raw), np.array(draws).T, np.array(null)
     bias = drawn.mean(axis=0) - value
-    z = float(stats.norm.ppf(0.5 + confidence / 2.0))
+    z = float(stats.norm.ppf(0.5 + resampling.confidence / 2.0))
     # The floor is of the raw estimate; both lose the same bias.
     floor = np.maximum(0.0, shuffled.mean(axis=1) + z * shuffled.std(axis=1, ddof=1) - bias)
     mirrored = 2.0 * value - drawn
     variance, spread = points.variance(weights)
-    return Sensitivity(
-        method=kind,
-        metric=metric,
-        factors=points.names,
-        kind=kind,
-        indices={
-            kind: make_indices(points.names, value - bias, mirrored, confidence, floor=floor),
-            "raw": tuple(Index(name, float(v), np.nan, np.nan) for name, v in zip(points.names, value, strict=True)),
-        },
-        differences=make_differences(points.names, value - bias, mirrored, confidence),
-        seeds=seeds,
-        corrected=False,
-        pooled=False,
+    indices = {
+        kind: resampling.indices(points.factors, value - bias, mirrored, floor=floor),
+        "raw": tuple(Index(name, float(v), np.nan, np.nan) for name, v in zip(points.factors, value, strict=True)),
+    }
+    # Noise is part of the distributions that are compared, so none is subtracted even where it is known.
+    return replace(points, corrected=False).sensitivity(
+        kind,
+        kind,
+        indices,
+        mirrored,
+        resampling,
+        variance=variance,
+        luck=points.luck(variance, spread, weights, resampling),
         remarks=(
             *remarks,
             f"A distance is never negative: a factor without effect comes out as high as {floor.max():.2g} here "
@@ -89,16 +85,7 @@ def distance_indices(
             "Intervals hold the scatter of the estimate, not what is left of its bias, which shrinks with more rows: "
             "compare factors of one study, not studies.",
         ),
-        luck=points.luck(variance, spread, weights, confidence),
-        mean=float(np.nanmean(points.y)) + points.origin,
-        variance=variance,
-        noise_variance=points.noise()[0],
-        unit=unit,
-        units=blocks,
-        replicated_rows=points.rows.replicated_rows,
-        confidence=confidence,
-        resamples=resamples,
-        draws=mirrored,
+        mean=float(np.nanmean(points.y)),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from vcm_sweep.analysis._bootstrap import Resampling
 from vcm_sweep.analysis._points import read_points
 from vcm_sweep.analysis._slices import Distance, distance_indices, slice_places
 from vcm_sweep.analysis.result import Sensitivity
@@ -45,15 +46,15 @@ def delta_indices(
     Raises:
         AnalysisError: as `read_points`.
     """
+    resampling = Resampling(resamples, confidence, seed)
     points = read_points(
-        x, y, factors, blocks=blocks, seeds=seeds, resamples=resamples, confidence=confidence, metric=metric,
-        fits_means=False, trainings=trainings,
+        x, y, factors, blocks=blocks, seeds=seeds, metric=metric, fits_means=False, trainings=trainings,
     )  # fmt: skip
     known = np.isfinite(points.y)
     grid = np.linspace(points.y[known].min(), points.y[known].max(), _CELLS)
     width = grid[1] - grid[0]
     cell = np.where(known, np.rint((np.where(known, points.y, grid[0]) - grid[0]) / width), -1).astype(np.int64)
-    places = [slice_places(points.u[:, :, j], slice_number(int(known.sum()))) for j in range(len(points.names))]
+    places = [slice_places(points.u[:, :, j], slice_number(int(known.sum()))) for j in range(len(points.factors))]
     whole = _kernel(points.y[known], grid)
     return distance_indices(
         points,
@@ -62,13 +63,8 @@ def delta_indices(
         places,
         [_area(points.y, known, place, grid, whole) for place in places],
         kind="delta",
-        seeds=seeds,
-        unit="base blocks" if blocks is not None else "points",
         remarks=("It compares densities of single trainings: training noise blurs them, and is not taken out.",),
-        metric=metric,
-        resamples=resamples,
-        confidence=confidence,
-        seed=seed,
+        resampling=resampling,
     )
 
 

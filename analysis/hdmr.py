@@ -11,7 +11,7 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis._bootstrap import make_differences, make_indices, resampling_weights, usable
+from vcm_sweep.analysis._bootstrap import Resampling
 from vcm_sweep.analysis._points import Points, read_points
 from vcm_sweep.analysis._replicates import noise_sentence
 from vcm_sweep.analysis._series import Series, fit_series
@@ -56,12 +56,12 @@ def hdmr_indices(
     Raises:
         AnalysisError: as `read_points`, or no variance beyond noise, or too few points for one term per factor.
     """
+    resampling = Resampling(resamples, confidence, seed)
     points = read_points(
-        u, y, factors, blocks=blocks, seeds=seeds, resamples=resamples, confidence=confidence, metric=metric,
-        fits_means=True, ranks=False, trainings=trainings,
+        u, y, factors, blocks=blocks, seeds=seeds, metric=metric, fits_means=True, ranks=False, trainings=trainings,
     )  # fmt: skip
-    names = points.names
-    weights = resampling_weights(len(points.y), resamples, seed)
+    names = points.factors
+    weights = resampling.weights(len(points.y))
     degree, pair_degree = _degrees(points.count, len(names))
     owners, powers = _terms(len(names), degree, pair_degree)
     series = fit_series(points, lambda u: _legendre(u, owners, powers, degree))
@@ -71,7 +71,7 @@ def hdmr_indices(
     variance, drawn = float(squares.sum()) + rest, resampled.sum(axis=1) + rest_draws
     if not variance > 0.0:
         raise TooFewError(noise_sentence(metric, variance, corrected=points.corrected))
-    keep = usable(drawn, confidence, metric)
+    keep = resampling.usable(drawn, metric)
 
     pairs = list(combinations(range(len(names)), 2)) if pair_degree else []
     components = [(j, -1) for j in range(len(names))] + pairs
@@ -82,37 +82,25 @@ def hdmr_indices(
     left, left_draws = np.array([1.0 - value.sum()]), 1.0 - draws.sum(axis=1, keepdims=True)
     d = len(names)
     indices = {
-        "first": make_indices(names, value[:d], draws[:, :d], confidence),
-        "total": make_indices(names, total, total_draws, confidence),
+        "first": resampling.indices(names, value[:d], draws[:, :d]),
+        "total": resampling.indices(names, total, total_draws),
     }
     if pairs:
         one, two = ([names[pair[end]] for pair in pairs] for end in (0, 1))
-        indices["second"] = make_indices(one, value[d:], draws[:, d:], confidence, partners=two)
-    indices["unexplained"] = make_indices(["unexplained"], left, left_draws, confidence)
-    return Sensitivity(
-        method="hdmr",
-        metric=metric,
-        factors=names,
-        kind="total",
-        indices=indices,
-        differences=make_differences(names, total, total_draws, confidence),
-        seeds=seeds,
-        corrected=points.corrected,
-        pooled=points.corrected and points.rows.pooled,
+        indices["second"] = resampling.indices(one, value[d:], draws[:, d:], partners=two)
+    indices["unexplained"] = resampling.indices(["unexplained"], left, left_draws)
+    return points.sensitivity(
+        "hdmr",
+        "total",
+        indices,
+        total_draws,
+        resampling,
+        variance=variance,
+        luck=points.luck(variance, drawn, weights, resampling),
         remarks=(
             given_remark(points.corrected),
             _terms_words(degree, pair_degree, indices["unexplained"][0].percent()),
         ),
-        luck=points.luck(variance, drawn, weights, confidence),
-        mean=float(points.rows.mean.mean()) + points.origin,
-        variance=variance,
-        noise_variance=points.noise()[0],
-        unit="base blocks" if blocks is not None else "points",
-        units=len(points.y),
-        replicated_rows=points.rows.replicated_rows,
-        confidence=confidence,
-        resamples=resamples,
-        draws=total_draws,
     )
 
 

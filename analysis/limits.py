@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis._bootstrap import check_arguments, make_differences
+from vcm_sweep.analysis._bootstrap import Resampling, check_factors
 from vcm_sweep.analysis._paired import MIN_PAIRS, Pairs, difference_of_shares, share_of_pairs
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.failures import HIGHER_IS_BETTER, Failures, check_policy, count_kinds, fill_worst
@@ -54,12 +54,13 @@ def limit_costs(
         )
     check_policy(policy)
     rows = results.design.rows
-    check_arguments([factor.name for factor in results.study.factors], "common", resamples, confidence)
+    check_factors([factor.name for factor in results.study.factors], "common")
+    resampling = Resampling(resamples, confidence, seed)
     output = read_output(results, metric)
     y, failures = _by_policy(output, policy, results.study.name)
     _check(y, output, metric)
     sign = 1.0 if metric in HIGHER_IS_BETTER else -1.0
-    pairs = Pairs.drawn(len(y), resamples, confidence, seed)
+    pairs = Pairs.drawn(len(y), resampling)
     diverged = (output.status[:, :, 0] == "diverged").astype(np.float64)
     at = {(row.factor, row.end, row.arm): k for k, row in enumerate(rows)}
     units = {factor.name: factor.unit for factor in results.study.factors}
@@ -94,7 +95,7 @@ def limit_costs(
         nominal=mean("nominal", y[:, 0]),
         costs=costs,
         mediations=tuple(_mediations(pairs, sign * y, ends, at)),
-        differences=make_differences(names, values[measured], draws, confidence) if len(draws) else (),
+        differences=resampling.differences(names, values[measured], draws) if len(draws) else (),
         pairs=len(y),
         remarks=_remarks(costs, ends, at, results.study.design.arms),
         failures=failures,

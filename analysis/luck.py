@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis._bootstrap import make_indices, resampling_weights
+from vcm_sweep.analysis._bootstrap import Resampling
 from vcm_sweep.analysis._replicates import MIN_UNITS
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.index import Index
@@ -85,7 +85,8 @@ def split_luck(
     if not sums.sum() > 0.0:
         raise AnalysisError("y: trainings at the same point do not differ, so there is no luck to split")
     blocks = parts.reshape(-1, block, 2).mean(axis=1)
-    drawn = resampling_weights(len(blocks), resamples, seed) @ blocks
+    resampling = Resampling(resamples, confidence, seed)
+    drawn = resampling.weights(len(blocks)) @ blocks
     draws = drawn / drawn.sum(axis=1, keepdims=True)
-    array, training = make_indices(["array", "training"], sums / sums.sum(), draws, confidence)
+    array, training = resampling.indices(["array", "training"], sums / sums.sum(), draws)
     return LuckSplit(array, training, float(sums.sum()), len(y))

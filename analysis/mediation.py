@@ -6,13 +6,13 @@ indirect effects are those of Robins, Greenland, Epidemiology 3 (1992) 143.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis._bootstrap import make_indices, resampling_weights
+from vcm_sweep.analysis._bootstrap import Resampling
 from vcm_sweep.analysis._moments import independent_moments
 from vcm_sweep.analysis._paired import MIN_PAIRS, Pairs
 from vcm_sweep.analysis._replicates import check_output, replicated
@@ -156,13 +156,15 @@ def variance_mediation(
         raise AnalysisError(f"through: {through!r} is not one of {', '.join(ARMS)}")
     names = _same_factors(results, matched_results)
     _check_intervened(results, matched_results, ARMS[through][0])
-    plain = _total_variances(results, metric, len(names), resamples, seed)
+    resampling = Resampling(resamples, confidence, seed)
+    plain = _total_variances(results, metric, len(names), resampling)
     paired = same_points(results, matched_results)
-    other = _total_variances(matched_results, metric, len(names), resamples, seed if paired else seed + 1)
-    totals = make_indices(names, plain[0], plain[1], confidence)
-    matched = make_indices(names, other[0], other[1], confidence)
+    apart = resampling if paired else replace(resampling, seed=seed + 1)
+    other = _total_variances(matched_results, metric, len(names), apart)
+    totals = resampling.indices(names, plain[0], plain[1])
+    matched = resampling.indices(names, other[0], other[1])
     with np.errstate(invalid="ignore", divide="ignore"):
-        shares = make_indices(names, 1.0 - other[0] / plain[0], 1.0 - other[1] / plain[1], confidence)
+        shares = resampling.indices(names, 1.0 - other[0] / plain[0], 1.0 - other[1] / plain[1])
     return tuple(
         VarianceMediation(name, through, total, left, share)
         if total.low > 0.0
@@ -174,7 +176,7 @@ def variance_mediation(
     )  # fmt: skip
 
 
-def _total_variances(results: ResultsSource, metric: str, d: int, resamples: int, seed: int) -> tuple[Array, Array]:
+def _total_variances(results: ResultsSource, metric: str, d: int, resampling: Resampling) -> tuple[Array, Array]:
     """(D,) V_Ti and (K, D) its resamples."""
     if results.study.design.seeds != "independent":
         raise AnalysisError(
@@ -192,7 +194,7 @@ def _total_variances(results: ResultsSource, metric: str, d: int, resamples: int
     moments = independent_moments(y, replicated(y), d)
     base = len(y)
     point = moments.estimate(np.full((1, base), 1.0 / base))
-    draws = moments.estimate(resampling_weights(base, resamples, seed))
+    draws = moments.estimate(resampling.weights(base))
     return (point.total * point.variance[:, None])[0], draws.total * draws.variance[:, None]
 
 

@@ -10,15 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from vcm_sweep.analysis._bootstrap import check_arguments, make_differences, make_indices, resampling_weights
-from vcm_sweep.analysis._replicates import (
-    Replicated,
-    array_means,
-    check_output,
-    noise_remark,
-    replicated,
-    within_variance,
-)
+from vcm_sweep.analysis._bootstrap import Resampling, check_factors
+from vcm_sweep.analysis._outputs import read_outputs
+from vcm_sweep.analysis._replicates import Replicated, array_means, check_output, noise_remark, within_variance
 from vcm_sweep.analysis._trajectories import at, read_steps
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.index import Index
@@ -65,18 +59,18 @@ def morris_effects(
     'not distinguishable'
     """
     u, y = np.asarray(u, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    check_arguments(factors, seeds, resamples, confidence)
+    check_factors(factors, seeds)
+    resampling = Resampling(resamples, confidence, seed)
     names, before, step = read_steps(u, factors, groups)
     if y.ndim != 3 or y.shape[:2] != u.shape[:2]:
         raise AnalysisError(f"y: shape {y.shape} must be (trajectories, {len(names) + 1}, replicates) like u {u.shape}")
     check_output(y, metric, unit="trajectories", seeds=seeds)
-    origin = float(y[:, :, 0].mean())
-    rows = replicated(y - origin, trainings)
-    corrected = seeds == "independent"
+    given = read_outputs(y, names, metric=metric, seeds=seeds, unit="trajectories", trainings=trainings)
+    rows, corrected = given.rows, given.corrected
     effect = (at(rows.mean, before + 1) - at(rows.mean, before)) / step
     noise = (at(rows.noise, before + 1) + at(rows.noise, before)) / step**2 if corrected else np.zeros_like(effect)
 
-    level = _noise_by_level(array_means(y - origin, trainings), rows) if corrected else np.zeros_like(rows.mean)
+    level = _noise_by_level(array_means(given.y, trainings), rows) if corrected else np.zeros_like(rows.mean)
     alike = (at(level, before + 1) + at(level, before)) / step**2
 
     def estimate(weights: Array) -> dict[str, Array]:
@@ -94,48 +88,33 @@ def morris_effects(
             "noise": added,
         }
 
-    everyone = np.full((1, len(y)), 1.0 / len(y))
-    weights = resampling_weights(len(y), resamples, seed)
-    point, draws = estimate(everyone), estimate(weights)
+    weights = resampling.weights(len(y))
+    point, draws = estimate(given.everyone), estimate(weights)
     known = np.isfinite(draws["rms"]).all(axis=1)
-    s2, s2_draws = rows.noise_variance(everyone), rows.noise_variance(weights)
     floor = _floor(point["noise"][0], len(y), confidence) if corrected else np.zeros(len(names))
 
     def of(kind: str, lifted: Array | None = None) -> tuple[Index, ...]:
-        return make_indices(names, point[kind][0], draws[kind][known], confidence, floor=lifted)
+        return resampling.indices(names, point[kind][0], draws[kind][known], floor=lifted)
 
-    spread, spread_draws = _spread(rows, everyone, corrected), _spread(rows, weights, corrected)
-    luck = make_indices(["luck"], s2 / (spread + s2), (s2_draws / (spread_draws + s2_draws))[known, None], confidence)[
-        0
-    ]
-    return Sensitivity(
-        method="morris",
-        metric=metric,
-        factors=names,
-        kind="mu_star",
-        indices={
+    s2, s2_draws = rows.noise_variance(given.everyone), rows.noise_variance(weights)
+    spread, spread_draws = _spread(rows, given.everyone, corrected), _spread(rows, weights, corrected)
+    luck_draws = (s2_draws / (spread_draws + s2_draws))[known, None]
+    return given.sensitivity(
+        "morris",
+        "mu_star",
+        {
             "mu_star": of("mu_star"),
             "rms": of("rms"),
             "mu": of("mu"),
             "sigma": of("sigma"),
             "raw": of("raw", floor),
         },
-        differences=make_differences(names, point["mu_star"][0], draws["mu_star"][known], confidence),
-        seeds=seeds,
-        corrected=corrected,
-        pooled=corrected and rows.pooled,
-        remarks=_remarks(noise_remark(rows, corrected=corrected, unit="trajectory"), floor, corrected),
-        luck=luck,
-        mean=float(rows.mean.mean()) + origin,
+        draws["mu_star"][known],
+        resampling,
         variance=float(spread[0]),
-        noise_variance=float(s2[0]),
-        unit="trajectories",
-        units=len(y),
-        replicated_rows=rows.replicated_rows,
-        confidence=confidence,
-        resamples=resamples,
-        draws=draws["mu_star"][known],
-        groups={k: tuple(v) for k, v in (groups or {}).items()},
+        luck=resampling.indices(["luck"], s2 / (spread + s2), luck_draws)[0],
+        remarks=_remarks(noise_remark(rows, corrected=corrected, unit="trajectory"), floor, corrected),
+        groups=groups,
     )
 
 

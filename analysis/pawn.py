@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from vcm_sweep.analysis._bootstrap import Resampling
 from vcm_sweep.analysis._points import read_points
 from vcm_sweep.analysis._slices import distance_indices, slice_places
 from vcm_sweep.analysis.result import Sensitivity
@@ -49,9 +50,9 @@ def pawn_indices(
     Raises:
         AnalysisError: as `read_points`.
     """
+    resampling = Resampling(resamples, confidence, seed)
     points = read_points(
-        x, y, factors, blocks=blocks, seeds=seeds, resamples=resamples, confidence=confidence, metric=metric,
-        fits_means=False, trainings=trainings,
+        x, y, factors, blocks=blocks, seeds=seeds, metric=metric, fits_means=False, trainings=trainings,
     )  # fmt: skip
     seen = np.unique(points.y[np.isfinite(points.y)])
     if seen.size > _CELLS:
@@ -61,16 +62,11 @@ def pawn_indices(
         points,
         cell,
         seen.size,
-        [slice_places(points.u[:, :, j], slices) for j in range(len(points.names))],
-        [_mean_distance] * len(points.names),
+        [slice_places(points.u[:, :, j], slices) for j in range(len(points.factors))],
+        [_mean_distance] * len(points.factors),
         kind="pawn",
-        seeds=seeds,
-        unit="base blocks" if blocks is not None else "points",
         remarks=("It compares distributions of single trainings: training noise blurs them, and is not taken out.",),
-        metric=metric,
-        resamples=resamples,
-        confidence=confidence,
-        seed=seed,
+        resampling=resampling,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis._bootstrap import make_differences, make_indices, resampling_weights, usable
+from vcm_sweep.analysis._bootstrap import Resampling
 from vcm_sweep.analysis._points import read_points
 from vcm_sweep.analysis._replicates import noise_sentence
 from vcm_sweep.analysis._series import fit_series
@@ -50,42 +50,30 @@ def rbd_fast_indices(
     Raises:
         AnalysisError: as `read_points`, or no variance beyond noise.
     """
+    resampling = Resampling(resamples, confidence, seed)
     points = read_points(
-        x, y, factors, blocks=blocks, seeds=seeds, resamples=resamples, confidence=confidence, metric=metric,
-        fits_means=True, trainings=trainings,
+        x, y, factors, blocks=blocks, seeds=seeds, metric=metric, fits_means=True, trainings=trainings,
     )  # fmt: skip
-    weights = resampling_weights(len(points.y), resamples, seed)
+    weights = resampling.weights(len(points.y))
     variance, drawn = points.variance(weights)
     if not variance > 0.0:
         raise TooFewError(noise_sentence(metric, variance, corrected=points.corrected))
-    keep = usable(drawn, confidence, metric)
+    keep = resampling.usable(drawn, metric)
     order = np.pi * np.arange(1, harmonics + 1)
-    value, draws = np.empty(len(points.names)), np.empty((int(keep.sum()), len(points.names)))
-    for column in range(len(points.names)):
+    value, draws = np.empty(len(points.factors)), np.empty((int(keep.sum()), len(points.factors)))
+    for column in range(len(points.factors)):
         series = fit_series(points, lambda u, j=column: np.sqrt(2.0) * np.cos(u[:, j, None] * order))  # type: ignore[misc]
         squares, resampled = series.squares(weights[keep])
         value[column], draws[:, column] = squares.sum() / variance, resampled.sum(axis=1) / drawn[keep]
-    return Sensitivity(
-        method="rbd-fast",
-        metric=metric,
-        factors=points.names,
-        kind="first",
-        indices={"first": make_indices(points.names, value, draws, confidence)},
-        differences=make_differences(points.names, value, draws, confidence),
-        seeds=seeds,
-        corrected=points.corrected,
-        pooled=points.corrected and points.rows.pooled,
-        remarks=(given_remark(points.corrected), "First order only: what factors do together is not in these indices."),
-        luck=points.luck(variance, drawn, weights, confidence),
-        mean=float(points.rows.mean.mean()) + points.origin,
+    return points.sensitivity(
+        "rbd-fast",
+        "first",
+        {"first": resampling.indices(points.factors, value, draws)},
+        draws,
+        resampling,
         variance=variance,
-        noise_variance=points.noise()[0],
-        unit="base blocks" if blocks is not None else "points",
-        units=len(points.y),
-        replicated_rows=points.rows.replicated_rows,
-        confidence=confidence,
-        resamples=resamples,
-        draws=draws,
+        luck=points.luck(variance, drawn, weights, resampling),
+        remarks=(given_remark(points.corrected), "First order only: what factors do together is not in these indices."),
     )
 
 

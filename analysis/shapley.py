@@ -8,14 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis._bootstrap import (
-    check_arguments,
-    make_differences,
-    make_indices,
-    resampling_weights,
-    usable,
-)
-from vcm_sweep.analysis._replicates import check_output, noise_remark, noise_sentence, replicated
+from vcm_sweep.analysis._bootstrap import Resampling, check_factors
+from vcm_sweep.analysis._outputs import read_outputs
+from vcm_sweep.analysis._replicates import check_output, noise_remark, noise_sentence
 from vcm_sweep.analysis._trajectories import at, read_steps
 from vcm_sweep.analysis.errors import AnalysisError, TooFewError
 from vcm_sweep.analysis.result import Sensitivity
@@ -53,20 +48,20 @@ def shapley_effects(
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     names = tuple(factors)
-    check_arguments(names, seeds, resamples, confidence)
+    check_factors(names, seeds)
+    resampling = Resampling(resamples, confidence, seed)
     _, before, _ = read_steps(x, names, None)
     if y.ndim != 3 or y.shape[:2] != x.shape[:2]:
         raise AnalysisError(f"y: shape {y.shape} must be (trajectories, {len(names) + 1}, replicates) like x {x.shape}")
     check_output(y, metric, unit="trajectories", seeds=seeds)
-    origin = float(y[:, :, 0].mean())
-    rows = replicated(y - origin, trainings)
-    corrected = seeds == "independent"
+    given = read_outputs(y, names, metric=metric, seeds=seeds, unit="trajectories", trainings=trainings)
+    rows, corrected = given.rows, given.corrected
     if corrected:
         parts = _contributions(rows.mean, before)
         first = np.where(before == 0, 1.0, -1.0)
         noise = (at(rows.noise, before + 1) + first * at(rows.noise, before)) / 2.0
     else:
-        whole = np.where(np.isfinite(y - origin).all(axis=1, keepdims=True), y - origin, np.nan)
+        whole = np.where(np.isfinite(given.y).all(axis=1, keepdims=True), given.y, np.nan)
         seeds_apart = [_contributions(whole[..., r], before) for r in range(y.shape[2])]
         parts, noise = np.nanmean(seeds_apart, axis=0), np.zeros_like(before, dtype=np.float64)
 
@@ -76,39 +71,25 @@ def shapley_effects(
         effects = weights @ parts - one[:, None] * (weights @ noise)
         return effects, effects.sum(axis=1), s2
 
-    everyone = np.full((1, len(y)), 1.0 / len(y))
-    effects, variance, s2 = estimate(everyone)
+    effects, variance, s2 = estimate(given.everyone)
     if not variance[0] > 0.0:
         raise TooFewError(noise_sentence(metric, float(variance[0]), corrected=corrected))
-    drawn, drawn_variance, drawn_s2 = estimate(resampling_weights(len(y), resamples, seed))
-    keep = usable(drawn_variance, confidence, metric)
+    drawn, drawn_variance, drawn_s2 = estimate(resampling.weights(len(y)))
+    keep = resampling.usable(drawn_variance, metric)
     draws = drawn[keep] / drawn_variance[keep, None]
-    value = effects[0] / variance[0]
     luck_draws = drawn_s2[keep] / (drawn_variance[keep] + drawn_s2[keep])
-    return Sensitivity(
-        method="shapley",
-        metric=metric,
-        factors=names,
-        kind="shapley",
-        indices={"shapley": make_indices(names, value, draws, confidence)},
-        differences=make_differences(names, value, draws, confidence),
-        seeds=seeds,
-        corrected=corrected,
-        pooled=corrected and rows.pooled,
+    return given.sensitivity(
+        "shapley",
+        "shapley",
+        {"shapley": resampling.indices(names, effects[0] / variance[0], draws)},
+        draws,
+        resampling,
+        variance=float(variance[0]),
+        luck=resampling.indices(["luck"], s2 / (variance + s2), luck_draws[:, None])[0],
         remarks=(
             noise_remark(rows, corrected=corrected, unit="trajectory"),
             "Shapley effects add up to 100 %: each interaction is divided evenly among its factors.",
         ),
-        luck=make_indices(["luck"], s2 / (variance + s2), luck_draws[:, None], confidence)[0],
-        mean=float(rows.mean.mean()) + origin,
-        variance=float(variance[0]),
-        noise_variance=float(s2[0]),
-        unit="trajectories",
-        units=len(y),
-        replicated_rows=rows.replicated_rows,
-        confidence=confidence,
-        resamples=resamples,
-        draws=draws,
     )
 
 

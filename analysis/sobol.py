@@ -10,15 +10,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis._bootstrap import (
-    check_arguments,
-    make_differences,
-    make_indices,
-    resampling_weights,
-    usable,
-)
+from vcm_sweep.analysis._bootstrap import Resampling, check_factors
 from vcm_sweep.analysis._moments import Estimate, common_moments, independent_moments
-from vcm_sweep.analysis._replicates import check_output, noise_remark, noise_sentence, replicated
+from vcm_sweep.analysis._outputs import read_outputs
+from vcm_sweep.analysis._replicates import check_output, noise_remark, noise_sentence
 from vcm_sweep.analysis.errors import AnalysisError, TooFewError
 from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.result import Sensitivity
@@ -70,45 +65,30 @@ def sobol_indices(
     ['x1', 'x2']
     """
     names = tuple(factors)
-    check_arguments(names, seeds, resamples, confidence)
+    check_factors(names, seeds)
+    resampling = Resampling(resamples, confidence, seed)
     blocks = np.asarray(y, dtype=np.float64)
     _check_rows(blocks, len(names))
     check_output(blocks, metric, seeds=seeds)
-    # The estimators do not depend on the origin; a common one keeps the sums of squares accurate.
-    origin = float(blocks[:, :, 0].mean())
-    rows = replicated(blocks - origin, trainings)
-    corrected = seeds == "independent"
-    moments = (independent_moments if corrected else common_moments)(blocks - origin, rows, len(names))
+    given = read_outputs(blocks, names, metric=metric, seeds=seeds, unit="base blocks", trainings=trainings)
+    moments = (independent_moments if given.corrected else common_moments)(given.y, given.rows, len(names))
 
-    base = blocks.shape[0]
-    point = moments.estimate(np.full((1, base), 1.0 / base))
+    point = moments.estimate(given.everyone)
     if not point.variance[0] > 0.0:
-        raise TooFewError(noise_sentence(metric, float(point.variance[0]), corrected=corrected))
-    drawn = moments.estimate(resampling_weights(base, resamples, seed))
-    draws = drawn.where(usable(drawn.variance, confidence, metric))
-    indices = _indices(names, point, draws, confidence)
-    return Sensitivity(
-        method="sobol",
-        metric=metric,
-        factors=names,
-        kind="total",
-        indices=indices,
-        differences=make_differences(names, point.total[0], draws.total, confidence),
-        seeds=seeds,
-        corrected=corrected,
-        pooled=corrected and rows.pooled,
-        remarks=(noise_remark(rows, corrected=corrected),),
-        luck=make_indices(["luck"], point.luck, draws.luck[:, None], confidence)[0],
-        mean=float(point.mean[0]) + origin,
+        raise TooFewError(noise_sentence(metric, float(point.variance[0]), corrected=given.corrected))
+    drawn = moments.estimate(resampling.weights(len(blocks)))
+    draws = drawn.where(resampling.usable(drawn.variance, metric))
+    return given.sensitivity(
+        "sobol",
+        "total",
+        _indices(names, point, draws, resampling),
+        draws.total,
+        resampling,
         variance=float(point.variance[0]),
-        noise_variance=float(point.noise[0]),
-        unit="base blocks",
-        units=base,
-        replicated_rows=rows.replicated_rows,
-        confidence=confidence,
-        resamples=resamples,
-        draws=draws.total,
-        groups={name: tuple(members) for name, members in (groups or {}).items()},
+        luck=resampling.indices(["luck"], point.luck, draws.luck[:, None])[0],
+        remarks=(noise_remark(given.rows, corrected=given.corrected),),
+        mean=float(point.mean[0]),
+        groups=groups,
     )
 
 
@@ -121,10 +101,10 @@ def _check_rows(y: Array, d: int) -> None:
 
 
 def _indices(
-    names: tuple[str, ...], point: Estimate, draws: Estimate, confidence: float
+    names: tuple[str, ...], point: Estimate, draws: Estimate, resampling: Resampling
 ) -> dict[str, tuple[Index, ...]]:
     def of(value: Array, drawn: Array) -> tuple[Index, ...]:
-        return make_indices(names, value[0], drawn, confidence)
+        return resampling.indices(names, value[0], drawn)
 
     indices = {
         "first": of(point.first, draws.first),
@@ -134,5 +114,5 @@ def _indices(
     }
     if point.second.shape[1]:
         left, right = zip(*combinations(names, 2), strict=True)
-        indices["second"] = make_indices(left, point.second[0], draws.second, confidence, partners=right)
+        indices["second"] = resampling.indices(left, point.second[0], draws.second, partners=right)
     return indices

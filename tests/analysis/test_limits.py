@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from vcm_sweep.analysis import AnalysisError, limit_costs, variance_mediation
+from vcm_sweep.analysis._bootstrap import Resampling
 from vcm_sweep.analysis._paired import Pairs, difference_of_shares, share_of_pairs
 from vcm_sweep.analysis.mediation import Mediation, mediate
 from vcm_sweep.device import INTERVENTIONS
@@ -85,7 +86,7 @@ def test_intervals_of_costs_cover_with_few_pairs() -> None:
         hit = 0
         for k in range(400):
             y = trained(rng, [0.92, 0.90, 0.91, 0.92], n)
-            drawn = Pairs.drawn(n, 1000, 0.95, k)
+            drawn = Pairs.drawn(n, Resampling(1000, 0.95, k))
             gap = y[:, 0] - y[:, 1]
             value, draws = drawn.means(gap[:, None])
             index = drawn.index("r", float(value[0]), draws[:, 0], n)
@@ -96,7 +97,7 @@ def test_intervals_of_costs_cover_with_few_pairs() -> None:
 def synthetic_mediation(rng: np.random.Generator, n: int, k: int, effect: float = 0.06) -> Mediation:
     """A cost of which 70 % goes away when mismatch is restored, and mismatch alone makes 55 %."""
     y00, y11, y10, y01 = trained(rng, [0.92, 0.92 - effect, 0.92 - 0.3 * effect, 0.92 - 0.55 * effect], n, own=0.02).T
-    drawn = Pairs.drawn(n, 1000, 0.95, k)
+    drawn = Pairs.drawn(n, Resampling(1000, 0.95, k))
     return mediate(drawn, "mismatch", "l.d2d.sigma", "high", 0.1, y00 - y11, y10 - y11, y00 - y01)
 
 
