@@ -19,6 +19,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .declared import NEEDED, declared, word
 from .errors import DeviceError
 from .variability import Variability
 
@@ -49,13 +50,14 @@ class Intervention:
         (True, True)
     """
 
-    kind: str
+    kind: str = word(
+        INTERVENTIONS, "which cells act, and what they take of the others; docs/physics.md", default=NEEDED
+    )
     nominal: "VCMDevice | None" = None
 
     def __post_init__(self) -> None:
-        if self.kind not in INTERVENTIONS:
-            allowed = ", ".join(map(repr, INTERVENTIONS))
-            raise DeviceError(f"intervention.kind = {self.kind!r} must be one of {allowed}")
+        if problem := declared(Intervention)["kind"].problem(self.kind):
+            raise DeviceError(f"intervention.kind {problem}")
 
     @property
     def takes_speed(self) -> bool:

@@ -6,11 +6,12 @@ Source: Bengel et al., IEEE TCAS-I 67(12) 4618 (2020), table of the deterministi
 import dataclasses
 import math
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from .declared import Declared, declared, number
 from .errors import DeviceError
 
 type Value = float | torch.Tensor
@@ -20,8 +21,7 @@ _LARGEST = 1e30
 
 
 def _parameter(default: float, unit: str, low: float, high: float, meaning: str, *, open_low: bool = False) -> Any:
-    metadata = {"unit": unit, "low": low, "high": high, "open_low": open_low, "meaning": meaning}
-    return field(default=default, metadata=metadata)
+    return number(default, low, high, unit, meaning, open_low=open_low)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +75,12 @@ class CellParameters:
                 value = value.to(torch.float64)
             elif isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise DeviceError(
-                    f"{spec.name} = {value!r} must be a number in {spec.metadata['unit']} or a tensor of them"
+                    f"{spec.name} = {value!r} must be a number in {_DECLARED[spec.name].unit} or a tensor of them"
                 )
             else:
                 value = float(value)
             object.__setattr__(self, spec.name, value)
-            _check_range(spec.name, value, spec.metadata)
+            _check_range(spec.name, value, _DECLARED[spec.name])
         _check_below(self, "l", "l_cell", "m")
         _check_below(self, "N_min", "N_max", "1e26/m3")
         if _any(_tensor(self.phi_n) >= _tensor(self.phi_Bn0)):
@@ -112,8 +112,7 @@ class CellParameters:
         >>> CellParameters.bounds("eps")
         (10.0, 25.0)
         """
-        metadata = _METADATA[name]
-        return metadata["low"], metadata["high"]
+        return _DECLARED[name].low, _DECLARED[name].high
 
     @classmethod
     def default(cls, name: str) -> float:
@@ -123,7 +122,7 @@ class CellParameters:
     @classmethod
     def unit(cls, name: str) -> str:
         """The unit of one parameter."""
-        return str(_METADATA[name]["unit"])
+        return _DECLARED[name].unit
 
     @classmethod
     def allowed(cls, name: str) -> str:
@@ -132,15 +131,15 @@ class CellParameters:
         >>> CellParameters.allowed("eps"), CellParameters.allowed("T_0")
         ('at least 10 and at most 25', 'above 0 and at most 1e+30')
         """
-        return _span(_METADATA[name])
+        return _span(_DECLARED[name])
 
     @classmethod
     def meaning(cls, name: str) -> str:
         """What one parameter is, in a few words."""
-        return str(_METADATA[name]["meaning"])
+        return _DECLARED[name].meaning
 
 
-_METADATA: dict[str, Any] = {spec.name: spec.metadata for spec in dataclasses.fields(CellParameters)}
+_DECLARED = declared(CellParameters)
 
 
 def _tensor(value: Value) -> torch.Tensor:
@@ -151,29 +150,27 @@ def _any(mask: torch.Tensor) -> bool:
     return bool(mask.any())
 
 
-def _span(metadata: Any) -> str:
-    low, high = metadata["low"], metadata["high"]
-    span = f"{'above' if metadata['open_low'] else 'at least'} {low:g}"
-    return span + f" and at most {high:g}"
+def _span(field: Declared) -> str:
+    return f"{'above' if field.open_low else 'at least'} {field.low:g} and at most {field.high:g}"
 
 
-def _check_range(name: str, value: Value, metadata: Any) -> None:
-    low, high, unit = metadata["low"], metadata["high"], metadata["unit"]
+def _check_range(name: str, value: Value, field: Declared) -> None:
+    low, high, unit = field.low, field.high, field.unit
     if (
         isinstance(value, float)
         and low <= value <= high
         and math.isfinite(value)
-        and not (metadata["open_low"] and value == low)
+        and not (field.open_low and value == low)
     ):
         return  # the common case, without a tensor
     cells = _tensor(value)
     if cells.numel() == 0:
         raise DeviceError(f"{name} is an empty tensor: give at least one cell")
-    below = cells <= low if metadata["open_low"] else cells < low
+    below = cells <= low if field.open_low else cells < low
     bad = ~torch.isfinite(cells) | below | (cells > high)
     if not _any(bad):
         return
-    span = _span(metadata)
+    span = _span(field)
     if cells.numel() == 1:
         raise DeviceError(f"{name} = {cells.item():g} {unit} must be {span} {unit}")
     wrong = cells[bad]

@@ -11,6 +11,7 @@ from functools import cached_property
 import torch
 
 from .conduction import READ_EXPONENT, READ_REFERENCE_N, READ_ROOT, current_function, explicit_read_coefficients
+from .declared import flag, number
 from .errors import DeviceError
 from .parameters import CellParameters
 
@@ -28,9 +29,9 @@ class Periphery:
             published code, in which N moves freely in [N_min, N_max].
     """
 
-    w_min: float = -1.5
-    w_max: float = 1.5
-    clamped: bool = True
+    w_min: float = number(-1.5, -100, 100, "", "weight at the low end of the nominal cell's window")
+    w_max: float = number(1.5, -100, 100, "", "weight at the high end of the nominal cell's window")
+    clamped: bool = flag("programming stops at these weights; false: N moves freely, as in the published code", True)
 
     def __post_init__(self) -> None:
         if not -100 <= self.w_min < self.w_max <= 100:

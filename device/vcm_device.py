@@ -7,18 +7,12 @@ from functools import cached_property
 import torch
 
 from .conduction import current_function
+from .declared import declared, number, word
 from .errors import DeviceError
 from .intervention import Intervention
 from .parameters import CellParameters
 from .periphery import N_HIGH, N_LOW, Periphery, ReadMap
 from .variability import Variability
-
-METHODS = ("tabulated", "direct")
-READ_PATHS = ("cell", "nominal")
-ON_INVALID = ("record", "error")
-
-_VOLTAGES = {"set_voltage_v": (-2.0, -1e-3), "reset_voltage_v": (1e-3, 2.0)}
-NUMBERS = {**_VOLTAGES, "pulse_s": (1e-12, 1.0), "dw_min": (1e-9, 10.0)}
 
 
 @dataclass(frozen=True)
@@ -48,28 +42,30 @@ class VCMDevice:
     parameters: CellParameters = field(default_factory=CellParameters)
     variability: Variability = field(default_factory=Variability)
     periphery: Periphery = field(default_factory=Periphery)
-    set_voltage_v: float = -0.342
-    reset_voltage_v: float = 0.7065
-    pulse_s: float = 1e-6
-    dw_min: float = 1e-4
+    set_voltage_v: float = number(-0.342, -2.0, -1e-3, "V", "of one SET pulse")
+    reset_voltage_v: float = number(0.7065, 1e-3, 2.0, "V", "of one RESET pulse")
+    pulse_s: float = number(1e-6, 1e-12, 1.0, "s", "length of one pulse")
+    dw_min: float = number(1e-4, 1e-9, 10.0, "", "weight step that the pulse rule assumes")
     model: str = "explicit"
-    method: str = "tabulated"
-    read_path: str | None = None
-    on_invalid: str = "record"
+    method: str = word(
+        ("tabulated", "direct"), "rates from tables, or solved for every cell and pulse, some 20 times slower"
+    )
+    read_path: str | None = word(
+        ("cell", "nominal"), "whose current is read: the cell's own, or the nominal cell's at its N", default=None
+    )
+    on_invalid: str = word(
+        ("record", "error"), "cells above 2000 K or faster than 5 ns are a column of the record, or end the trial"
+    )
     intervention: Intervention | None = None
 
     def __post_init__(self) -> None:
         current_function(self.model)
-        for name, words in (("method", METHODS), ("read_path", (*READ_PATHS, None)), ("on_invalid", ON_INVALID)):
-            if getattr(self, name) not in words:
-                raise DeviceError(f"{name} = {getattr(self, name)!r} must be one of {', '.join(map(repr, words))}")
+        for name, declaration in declared(VCMDevice).items():
+            if problem := declaration.problem(getattr(self, name)):
+                raise DeviceError(f"{name} {problem}")
         for name in CellParameters.names():
             if isinstance(getattr(self.parameters, name), torch.Tensor):
                 raise DeviceError(f"parameters.{name} must be one number: what differs per cell goes into variability")
-        for name, (low, high) in NUMBERS.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-                raise DeviceError(f"{name} = {value!r} must be a number from {low:g} to {high:g}")
         self._check_pulses()
         self._check_spreads()
         self._check_window()
@@ -121,7 +117,8 @@ class VCMDevice:
         return low, high
 
     def _check_pulses(self) -> None:
-        for name, (low, high) in _VOLTAGES.items():
+        for name in ("set_voltage_v", "reset_voltage_v"):
+            low, high = declared(VCMDevice)[name].low, declared(VCMDevice)[name].high
             for factor in self.variability.pulse.limits("amplitude"):
                 value = getattr(self, name) * factor
                 if not low <= value <= high:

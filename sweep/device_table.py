@@ -2,19 +2,22 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from vcm_sweep.device.declared import Declared, declared
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.integration import integrate
 from vcm_sweep.device.jumps import refuse_nominal_jumps
 from vcm_sweep.device.kinetics import rate
 from vcm_sweep.device.parameters import CellParameters
 from vcm_sweep.device.periphery import Periphery
-from vcm_sweep.device.vcm_device import METHODS, NUMBERS, ON_INVALID, READ_PATHS, VCMDevice
+from vcm_sweep.device.vcm_device import VCMDevice
 
 from .aihwkit_device import build_compiled_device, canonical_settings, check_compiled
+from .aihwkit_fields import canonical_layer
 from .errors import StudyError
 from .fields import Fields
 from .intervention_table import build_intervention, canonical_intervention
@@ -26,11 +29,26 @@ if TYPE_CHECKING:
 MODELS = ("explicit", "full", "tabulated")
 """Words for the current; "tabulated" is the full model with the method "tabulated"."""
 
-DEFAULT_MODEL = "tabulated"
+CELL_FIELD: Mapping[str, Declared] = {
+    "cell": Declared("text", "a cell of the library, or the path of a cell's TOML file; the default one without it", "")
+}
+"""The field of [device] from which its cell's parameters come, where it does not give them itself."""
+
+DEVICE_FIELDS: Mapping[str, Declared] = {
+    "model": Declared(
+        "word",
+        "the physics: full, of which tabulated is another word, or the fit of the paper, explicit",
+        "tabulated",
+        words=MODELS,
+    ),
+    **declared(VCMDevice),
+    **declared(CellParameters),
+}
+"""The other fields of [device] that are no tables; the default of read_path is nominal with the explicit model."""
 
 # What the versions that did not know these words did, with the explicit model: left out of a canonical table where it
 # holds, so that their results keep their keys. Never changed.
-_FIRST = {"method": "tabulated", "read_path": "nominal", "on_invalid": "record"}
+_FIRST: Mapping[str, Any] = {"method": "tabulated", "read_path": "nominal", "on_invalid": "record"}
 
 
 def is_physical(plain: dict[str, Any]) -> bool:
@@ -49,18 +67,13 @@ def canonical_device(table: dict[str, Any]) -> dict[str, Any]:
     if "aihwkit" in table:
         return _canonical_aihwkit(table)
     fields = Fields(table, "device")
-    plain: dict[str, Any] = _model(fields)
-    for key, default in (("dw_min", 1e-4), ("set_voltage_v", -0.342), ("reset_voltage_v", 0.7065), ("pulse_s", 1e-6)):
-        plain[key] = fields.number(key, *NUMBERS[key], default)
     nominal = _cell(fields)
-    for name in CellParameters.names():
-        low, high = CellParameters.bounds(name)
-        plain[name] = fields.number(name, low, high, float(getattr(nominal, name)))
+    own = {name: getattr(nominal, name) for name in CellParameters.names()}
+    read_path = "nominal" if table.get("model") == "explicit" else "cell"
+    plain = _model(fields.all(DEVICE_FIELDS, read_path=read_path, **own))
     plain["periphery"] = _periphery(fields.table("periphery"))
     plain |= canonical_variability(fields)
-    for direction in ("io", "update"):
-        plain[direction] = _aihwkit_fields(fields.table(direction), direction)
-    plain |= _mapping(fields.table("mapping"))
+    plain |= canonical_layer(fields)
     if "intervention" in fields.given:
         plain |= {"intervention": canonical_intervention(fields.table("intervention"), plain, canonical_device)}
     fields.finish()
@@ -75,9 +88,7 @@ def _canonical_aihwkit(table: dict[str, Any]) -> dict[str, Any]:
     fields = Fields(table, "device")
     name = fields.text("aihwkit")
     plain = {"aihwkit": name, "settings": canonical_settings(name, fields.table("settings"))}
-    for direction in ("io", "update"):
-        plain[direction] = _aihwkit_fields(fields.table(direction), direction)
-    plain |= _mapping(fields.table("mapping"))
+    plain |= canonical_layer(fields)
     fields.finish()
     check_compiled(aihwkit_config(plain))
     return plain
@@ -118,86 +129,37 @@ def _nominal_window(device: VCMDevice) -> tuple[float, float]:
     return max(low, float(nominal.N_min)), min(high, float(nominal.N_max))
 
 
-def _mapping(table: dict[str, Any]) -> dict[str, Any]:
-    """How a layer is cut into tiles; left out where it is not given, so that a layer is one tile."""
-    if not table:
-        return {}
-    fields = Fields(table, "device.mapping")
-    plain = {name: fields.integer(name, 0, 1 << 30, 0) for name in ("max_input_size", "max_output_size")}
-    fields.finish()
-    return {"mapping": plain}
-
-
 def _periphery(table: dict[str, Any]) -> dict[str, Any]:
     fields = Fields(table, "device.periphery")
-    plain = {
-        "w_min": fields.number("w_min", -100, 100, -1.5),
-        "w_max": fields.number("w_max", -100, 100, 1.5),
-        "clamped": fields.flag("clamped", True),
-    }
+    plain = fields.all(declared(Periphery))
     fields.finish()
     return plain
 
 
-def _model(fields: Fields) -> dict[str, Any]:
+def _model(values: dict[str, Any]) -> dict[str, Any]:
     """The model and how it is used: one way to write each."""
-    word = fields.choice("model", MODELS, DEFAULT_MODEL)
-    method = fields.choice("method", METHODS, "tabulated")
-    if word == "tabulated" and method != "tabulated":
-        raise StudyError(f"[device] method = {method!r} contradicts model = 'tabulated': write model = 'full'")
-    model = "full" if word == "tabulated" else word
-    how = {
-        "method": method,
-        "read_path": fields.choice("read_path", READ_PATHS, "nominal" if model == "explicit" else "cell"),
-        "on_invalid": fields.choice("on_invalid", ON_INVALID, "record"),
-    }
-    return {"model": model, **({} if model == "explicit" and how == _FIRST else how)}
+    if values["model"] == "tabulated":
+        if values["method"] != "tabulated":
+            raise StudyError(
+                f"[device] method = {values['method']!r} contradicts model = 'tabulated': write model = 'full'"
+            )
+        values["model"] = "full"
+    if values["model"] == "explicit" and all(values[key] == first for key, first in _FIRST.items()):
+        return {key: value for key, value in values.items() if key not in _FIRST}
+    return values
 
 
 def _cell(fields: Fields) -> CellParameters:
     """The parameters that hold where the table gives none: of a cell of the library, or the default ones."""
-    if "cell" not in fields.given:
+    name = fields.all(CELL_FIELD)["cell"]
+    if not name:
         return CellParameters()
     from vcm_sweep.device.library import load_cell
 
     try:
-        return load_cell(fields.text("cell"))
+        return load_cell(name)
     except DeviceError as error:
         raise StudyError(f"[device] cell: {error}") from None
-
-
-# Plain numbers and switches of aihwkit's IOParameters and UpdateParameters; enumerations are named by member.
-_IO_NUMBERS = ("inp_bound", "inp_noise", "inp_res", "inp_asymmetry", "out_bound", "out_noise", "out_res", "out_scale",
-               "out_asymmetry", "w_noise", "max_bm_factor", "max_bm_res", "nm_thres")  # fmt: skip
-_IO_FLAGS = ("is_perfect", "inp_sto_round", "out_sto_round")
-_IO_ENUMS = {
-    "mv_type": ("ONE_PASS", "POS_NEG_SEPARATE", "POS_NEG_SEPARATE_DIGITAL_SUM"),
-    "bound_management": ("NONE", "ITERATIVE", "ITERATIVE_WORST_CASE"),
-    "noise_management": ("NONE", "ABS_MAX", "ABS_MAX_NP_SUM", "MAX", "CONSTANT"),
-    "w_noise_type": ("NONE", "ADDITIVE_CONSTANT", "PCM_READ"),
-}
-_UPDATE_FLAGS = ("fixed_bl", "update_bl_management", "update_management")
-_UPDATE_NUMBERS = ("res", "x_res_implicit", "d_res_implicit")
-_UPDATE_ENUMS = {
-    "pulse_type": ("STOCHASTIC_COMPRESSED", "STOCHASTIC", "DETERMINISTIC_IMPLICIT", "MEAN_COUNT", "NONE",
-                   "NONE_WITH_DEVICE"),
-}  # fmt: skip
-
-
-def _aihwkit_fields(table: dict[str, Any], direction: str) -> dict[str, Any]:
-    """What is given of aihwkit's settings; the rest keeps aihwkit's defaults."""
-    fields = Fields(table, f"device.{direction}")
-    update = direction == "update"
-    numbers, flags, enums = (
-        (_UPDATE_NUMBERS, _UPDATE_FLAGS, _UPDATE_ENUMS) if update else (_IO_NUMBERS, _IO_FLAGS, _IO_ENUMS)
-    )
-    plain: dict[str, Any] = {key: fields.number(key, 0, 1 if update else 1e9) for key in numbers if key in table}
-    plain |= {key: fields.choice(key, words) for key, words in enums.items() if key in table}
-    plain |= {key: fields.flag(key, False) for key in flags if key in table}
-    if update and "desired_bl" in table:
-        plain["desired_bl"] = fields.integer("desired_bl", 1, 1_000_000)
-    fields.finish(also=(*numbers, *enums, *flags, *(("desired_bl",) if update else ())))
-    return plain
 
 
 def build_device(plain: dict[str, Any]) -> VCMDevice:
@@ -206,8 +168,8 @@ def build_device(plain: dict[str, Any]) -> VCMDevice:
         parameters=CellParameters(**{name: plain[name] for name in CellParameters.names()}),
         variability=build_variability(plain),
         periphery=Periphery(**plain["periphery"]),
-        **{key: plain[key] for key in ("model", *NUMBERS)},
-        **{key: plain.get(key, first) for key, first in _FIRST.items()},
+        model=plain["model"],
+        **{key: plain[key] if key in plain else _FIRST[key] for key in declared(VCMDevice)},
         intervention=build_intervention(plain["intervention"], build_device) if "intervention" in plain else None,
     )
 

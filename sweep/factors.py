@@ -4,19 +4,32 @@ Names of the nonidealities are ``<parameter>.<mechanism>.<moment>``. ``network.l
 ``aihwkit.<field>`` any number of aihwkit's own device, where the study names one.
 """
 
+import dataclasses
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vcm_sweep.device.declared import NEEDED, Declared, declared
 from vcm_sweep.device.parameters import CellParameters
-from vcm_sweep.device.variability import TARGETS, VARYING, Spread, TargetWalk, Walk, bounds
+from vcm_sweep.device.variability import TARGETS, VARYING, Spread, TargetWalk, Walk
 
 from .errors import StudyError
 from .fields import Fields
-from .variability_table import ALONE
+from .specs import NetworkSpec
+from .variability_table import ALONE, STUCK
 
-DISTRIBUTIONS = ("uniform", "loguniform")
+FACTOR_FIELDS: Mapping[str, Declared] = {
+    "name": Declared("text", "<parameter>.<mechanism>.<moment>, aihwkit.<field>, or network.lr", NEEDED),
+    "range": Declared(
+        "table",
+        "its two ends, [low, high]",
+        NEEDED,
+        schema={"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+    ),
+    "distribution": Declared("word", "over the range", "uniform", words=("uniform", "loguniform")),
+}
+"""[[factor]]."""
 # A range narrower than this part of its ends holds a handful of numbers.
 _ROUNDING = 1e-12
 
@@ -32,57 +45,46 @@ class CatalogueEntry:
     meaning: str
 
 
-# Factors of one mechanism alone: name, where its number is in [device], its unit and meaning.
-_ALONE: tuple[tuple[str, tuple[str, str], str, str], ...] = (
-    ("mismatch.global.mean", ("mismatch", "mean"), "ln", "change of ln(RESET/SET) in every cell"),
-    ("mismatch.d2d.sigma", ("mismatch", "sigma"), "ln", "spread of ln(RESET/SET) from cell to cell"),
-    ("read.noise.sigma", ("read_noise", "white"), "relative", "read noise, in parts of the cell's read current"),
-    ("read.flicker.sigma", ("read_noise", "flicker"), "relative", "1/f noise, in parts of the cell's read current"),
-    ("read.telegraph.amplitude", ("telegraph", "amplitude"), "relative", "jump of the read current by a trap"),
-    ("write.error.sigma", ("write", "sigma"), "window", "error of programmed weights, in parts of the window"),
-    ("pulse.amplitude.sigma", ("pulse_error", "amplitude"), "relative", "error of each pulse's voltage"),
-    ("pulse.width.sigma", ("pulse_error", "width"), "relative", "error of each pulse's length"),
-)
-_STUCK = {
-    "low": "cells stuck at the low end",
-    "high": "cells stuck at the high end",
-    "total": "cells stuck, half of them at either end",
+# Factors of one mechanism alone, and where the number of each is in [device].
+_ALONE: dict[str, tuple[str, str]] = {
+    "mismatch.global.mean": ("mismatch", "mean"),
+    "mismatch.d2d.sigma": ("mismatch", "sigma"),
+    "read.noise.sigma": ("read_noise", "white"),
+    "read.flicker.sigma": ("read_noise", "flicker"),
+    "read.telegraph.amplitude": ("telegraph", "amplitude"),
+    "write.error.sigma": ("write", "sigma"),
+    "pulse.amplitude.sigma": ("pulse_error", "amplitude"),
+    "pulse.width.sigma": ("pulse_error", "width"),
 }
 
 
 def _entries() -> Iterator[tuple[str, CatalogueEntry]]:
-    def of(mechanism: type, field: str, path: tuple[str, ...], unit: str, meaning: str) -> CatalogueEntry:
-        return CatalogueEntry(("device", *path), *bounds(mechanism, field), unit, meaning)
+    def of(field: Declared, path: tuple[str, ...], what: str = "") -> CatalogueEntry:
+        """An entry for a declared field; the X of its meaning is what varies."""
+        words = field.meaning.split()
+        meaning = " ".join(what if word == "X" else word for word in words)
+        return CatalogueEntry(path, field.low, field.high, field.unit or "1", meaning)
 
     for name in CellParameters.names():
-        meaning = f"spread of {name} from cell to cell"
-        yield f"{name}.d2d.sigma", of(Spread, "sigma", ("d2d", name, "sigma"), "relative", meaning)
+        yield f"{name}.d2d.sigma", of(declared(Spread)["sigma"], ("device", "d2d", name, "sigma"), name)
     for name in VARYING:
-        for moment, meaning in (
-            ("direct", f"random step of {name} after every pulse"),
-            ("slope", f"random step of {name} in proportion to the pulse's effect"),
-        ):
-            yield f"{name}.c2c.{moment}", of(Walk, moment, ("c2c", name, moment), "relative", meaning)
+        for moment in ("direct", "slope"):
+            yield f"{name}.c2c.{moment}", of(declared(Walk)[moment], ("device", "c2c", name, moment), name)
     for name in TARGETS:
-        meaning = f"spread of the targets to which {name} moves during pulses"
-        yield f"{name}.target.sigma", of(TargetWalk, "sigma", ("target", name, "sigma"), "relative", meaning)
+        yield f"{name}.target.sigma", of(declared(TargetWalk)["sigma"], ("device", "target", name, "sigma"), name)
     for name in ("w_min", "w_max"):
-        meaning = f"spread of the window's {name} from cell to cell"
-        yield f"window.{name}.sigma", of(Spread, "sigma", ("window", name, "sigma"), "relative", meaning)
-    for factor, (table, field), unit, meaning in _ALONE:
+        what = f"the window's {name}"
+        yield f"window.{name}.sigma", of(declared(Spread)["sigma"], ("device", "window", name, "sigma"), what)
+    for factor, (table, field) in _ALONE.items():
         # The white part of the read noise is named sigma in a table.
-        place = (table, "sigma" if field == "white" else field)
-        yield factor, of(ALONE[table], field, place, unit, meaning)
-    for field, meaning in _STUCK.items():
-        share = CatalogueEntry(("device", "stuck", field), 0, 1, "relative", f"share of {meaning}")
-        yield f"stuck.{field}.fraction", share
-    for name in CellParameters.names():
-        low, high = CellParameters.bounds(name)
-        yield (
-            f"{name}.global.mean",
-            CatalogueEntry(("device", name), low, high, CellParameters.unit(name), f"{name} of the whole array"),
-        )
-    yield "network.lr", CatalogueEntry(("network", "lr"), 1e-9, 100, "1", "learning rate")
+        place = ("device", table, "sigma" if field == "white" else field)
+        yield factor, of(declared(ALONE[table])[field], place)
+    for end, declaration in STUCK.items():
+        yield f"stuck.{end}.fraction", of(declaration, ("device", "stuck", end))
+    for name, declaration in declared(CellParameters).items():
+        whole_array = dataclasses.replace(declaration, meaning=f"{name} of the whole array")
+        yield f"{name}.global.mean", of(whole_array, ("device", name))
+    yield "network.lr", of(declared(NetworkSpec)["lr"], ("network", "lr"))
 
 
 CATALOGUE = dict(_entries())
@@ -137,16 +139,10 @@ class Factor:
             near = difflib.get_close_matches(name, CATALOGUE, 3, 0.4)
             hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "none is near"
             raise StudyError(f"[factor {number}] unknown factor {name!r}; {hint} (vcm-sweep plan --factors lists all)")
-        bounds = fields.rest()
-        distribution = bounds.pop("distribution", "uniform")
-        span = bounds.pop("range", None)
-        if bounds:
-            raise StudyError(f"[factor {number}] unknown key {sorted(bounds)[0]!r}; known: name, range, distribution")
-        if distribution not in DISTRIBUTIONS:
-            raise StudyError(
-                f"[factor {number}] distribution = {distribution!r} must be one of "
-                f"{', '.join(map(repr, DISTRIBUTIONS))}"
-            )
+        if unknown := sorted(fields.given - FACTOR_FIELDS.keys()):
+            raise StudyError(f"[factor {number}] unknown key {unknown[0]!r}; known: {', '.join(FACTOR_FIELDS)}")
+        distribution = fields.all({"distribution": FACTOR_FIELDS["distribution"]})["distribution"]
+        span = fields.rest().get("range")
         if not isinstance(span, list) or len(span) != 2:
             raise StudyError(f"[factor {number}] range = {span!r} must be [low, high]")
         ends = Fields({"low": span[0], "high": span[1]}, f"factor {number}: {name}")
@@ -160,7 +156,7 @@ class Factor:
             )
         if distribution == "loguniform" and low <= 0:
             raise StudyError(f"[factor {number}] {name}: low = {low:g} must be above 0 for a loguniform range")
-        return cls(name, low, high, str(distribution))
+        return cls(name, low, high, distribution)
 
 
 def apply_factors(inputs: dict[str, Any], values: dict[str, float]) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """Reading of validated fields from the tables of a study file."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from vcm_sweep.device.declared import NEEDED, Declared
 
 from .errors import StudyError
 
@@ -44,6 +47,53 @@ class Fields:
             raise StudyError(f"[{self.name}] {key} is missing")
         return value
 
+    def all(self, declarations: Mapping[str, Declared], **defaults: Any) -> dict[str, Any]:
+        """The values of all declared fields, in their order.
+
+        Args:
+            declarations: of the table's fields, by name. defaults: those that are others here than declared.
+        """
+        values: dict[str, Any] = {}
+        for key, field in declarations.items():
+            default = defaults.get(key, field.default)
+            other, words = field.only or (key, ())
+            values[key] = default if field.only and values[other] not in words else self._one(key, field, default)
+        return values
+
+    def _one(self, key: str, field: Declared, default: Any) -> Any:
+        """The value of one field as it is declared."""
+        default = None if default is NEEDED else default
+        for word, value in field.instead.items():
+            if self._table.get(key, word if default == value else default) == word:
+                self._take(key, word)
+                return value
+        if default is None and field.default is None and key not in self._table:
+            self._asked.append(key)
+            return None
+        match field.kind:
+            case "number":
+                return self.number(key, field.low, field.high, default)
+            case "whole":
+                return self.integer(key, int(field.low), int(field.high), default)
+            case "word":
+                return self.choice(key, field.words, default)
+            case "flag":
+                return self.flag(key, default)
+            case "text":
+                return self._formed(key, field, self.text(key, optional=default == ""))
+            case "wholes":
+                return tuple(self.integers(key, int(field.low), int(field.high), default))
+            case "table":
+                return self.table(key)
+
+    def _formed(self, key: str, field: Declared, value: str) -> str:
+        """A text of the declared form."""
+        if value and field.pattern and not re.fullmatch(field.pattern, value, re.DOTALL):
+            near = difflib.get_close_matches(value, field.words, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be {field.form}{hint}")
+        return value
+
     def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
         """A finite number within [low, high]."""
         value = self._take(key, default)
@@ -68,13 +118,6 @@ class Fields:
         if value not in words:
             raise StudyError(f"[{self.name}] {key} = {brief(value)} must be one of {', '.join(map(repr, words))}")
         return str(value)
-
-    def is_word(self, key: str, word: str, default: Any = None) -> bool:
-        """Whether a field that may be a number or one word is the word; then it is read."""
-        if self._table.get(key, word if default is None else default) != word:
-            return False
-        self._take(key, word)
-        return True
 
     def text(self, key: str, optional: bool = False) -> str:
         """A non-empty string; "" only where an optional one is missing."""

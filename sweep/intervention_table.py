@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from vcm_sweep.device.declared import declared
 from vcm_sweep.device.errors import DeviceError
-from vcm_sweep.device.intervention import INTERVENTIONS, Intervention
+from vcm_sweep.device.intervention import Intervention
 from vcm_sweep.device.vcm_device import VCMDevice
 
 from .errors import StudyError
@@ -39,7 +40,7 @@ def canonical_intervention(table: _Table, device: _Table, canonical: Callable[[_
         StudyError: an unknown kind or key, or a nominal device that cannot be.
     """
     fields = Fields(table, "device.intervention")
-    plain: _Table = {"kind": fields.choice("kind", INTERVENTIONS)}
+    plain: _Table = fields.all(declared(Intervention))
     given = fields.table("nominal")
     fields.finish()
     for key in given:

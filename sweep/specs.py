@@ -1,12 +1,13 @@
 """The [network], [design] and [run] tables of a study."""
 
-import dataclasses
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from .data import DATA_SETS, is_own
+from vcm_sweep.device.declared import NEEDED, Declared, declare, declared, flag, number, table, text, whole, word
+
+from .data import DATA_SETS
 from .errors import StudyError
 from .fields import Fields, brief
 from .network import ACTIVATIONS, PRESETS
@@ -18,56 +19,62 @@ MIN_PAIRS = 8
 """Below this an interval over the pairs of a limits design means nothing."""
 
 
-@dataclass(frozen=True)
+OWN = "your own function as 'package.module:function'"
+
+
+@dataclass(frozen=True, kw_only=True)
 class NetworkSpec:
-    """The network, its data and its training schedule.
+    """The network, its data and its training schedule."""
 
-    Fields with a default came later: they are left out of a trial's inputs where they keep it, so that what was
-    done before them keeps its keys.
-    """
-
-    hidden: tuple[int, ...]
-    data: str
-    epochs: int
-    batch: int
-    lr: float
-    init: float | str
-    train_samples: int
-    test_samples: int
-    preset: str = "mlp"
-    model: str = ""
-    activation: str = "sigmoid"
-    start: str = ""
-    validation_samples: int = 0
-    patience: int = 0
-    lr_step_epochs: int = 0
-    lr_gamma: float = 1.0
+    preset: str = word(
+        PRESETS,
+        "lenet: two convolutions, two pools, three dense layers; kernels of 3 for images below 20 pixels",
+        later=True,
+    )
+    model: str = text("", "your own network instead of a preset, see below", later=True)
+    hidden: tuple[int, ...] = declare(
+        Declared("wholes", "widths of the mlp's hidden layers, e.g. [256, 128]; for mlp alone", NEEDED, 1, 100_000)
+    )
+    activation: str = word(tuple(ACTIVATIONS), "after each hidden layer", later=True)
+    data: str = text(
+        NEEDED,
+        "a data set, or your own, see below",
+        words=DATA_SETS,
+        pattern="|".join((*DATA_SETS, ".*:.*")),
+        form=f"one of {', '.join(map(repr, DATA_SETS))}, or {OWN}",
+    )
+    epochs: int = whole(NEEDED, 1, 10_000, "passes over the training samples")
+    batch: int = whole(NEEDED, 1, 100_000, "samples of a batch, which act one after the other")
+    lr: float = number(NEEDED, 1e-9, 100.0, "", "learning rate")
+    lr_step_epochs: int = whole(0, 0, 10_000, "lr is multiplied by lr_gamma after every so many epochs", later=True)
+    lr_gamma: float = number(1.0, 1e-6, 1.0, "", "see lr_step_epochs; the paper has 10 and 0.5", later=True)
+    init: float | str = number(
+        0.5,
+        0.0,
+        100.0,
+        "",
+        "first weights uniform within +-init; fan_in: within the inverse root of a layer's inputs",
+        instead={"fan_in": "fan_in"},
+    )
+    start: str = text(
+        "",
+        "first weights from a file of safetensors.torch.save_file(model.state_dict(), path), looked for where "
+        "vcm-sweep is started; keys hold its content, not its place",
+        later=True,
+    )
+    train_samples: int = whole(0, 0, 10_000_000, "train with the first so many; 0 is all")
+    test_samples: int = whole(0, 0, 10_000_000, "test with the first so many; 0 is all")
+    validation_samples: int = whole(0, 0, 10_000_000, "held out from the end of the training samples", later=True)
+    patience: int = whole(
+        0, 0, 10_000, "a trial stops after so many epochs without a better validation accuracy; 0 is never", later=True
+    )
 
     @classmethod
     def from_table(cls, table: Any) -> "NetworkSpec":
         """From the [network] table."""
         fields = Fields(table, "network")
-        preset = fields.choice("preset", PRESETS, "mlp")
-        model = fields.text("model", optional=True)
-        mlp = not model and preset == "mlp"
-        spec = cls(
-            preset=preset,
-            model=model,
-            hidden=tuple(fields.integers("hidden", 1, 100_000, None if mlp else [])),
-            activation=fields.choice("activation", ACTIVATIONS, "sigmoid"),
-            data=_data_name(fields.text("data")),
-            epochs=fields.integer("epochs", 1, 10_000),
-            batch=fields.integer("batch", 1, 100_000),
-            lr=fields.number("lr", 1e-9, 100.0),
-            lr_step_epochs=fields.integer("lr_step_epochs", 0, 10_000, 0),
-            lr_gamma=fields.number("lr_gamma", 1e-6, 1.0, 1.0),
-            init="fan_in" if fields.is_word("init", "fan_in", 0.5) else fields.number("init", 0.0, 100.0, 0.5),
-            start=fields.text("start", optional=True),
-            train_samples=fields.integer("train_samples", 0, 10_000_000, 0),
-            test_samples=fields.integer("test_samples", 0, 10_000_000, 0),
-            validation_samples=fields.integer("validation_samples", 0, 10_000_000, 0),
-            patience=fields.integer("patience", 0, 10_000, 0),
-        )
+        mlp = "model" not in fields.given and table.get("preset", "mlp") == "mlp"
+        spec = cls(**fields.all(declared(cls), **({} if mlp else {"hidden": []})))
         fields.finish()
         spec._check(fields)
         return spec
@@ -93,26 +100,17 @@ class NetworkSpec:
 
     def plain(self) -> dict[str, Any]:
         """The canonical table, plain JSON types."""
-        table: dict[str, Any] = {}
-        for own in dataclasses.fields(self):
-            value = getattr(self, own.name)
-            if own.default is dataclasses.MISSING or value != own.default:
-                table[own.name] = list(value) if isinstance(value, tuple) else value
-        return table
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        return _without_later(type(self), values)
 
 
-def _data_name(name: str) -> str:
-    if not is_own(name) and name not in DATA_SETS:
-        near = difflib.get_close_matches(name, DATA_SETS, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise StudyError(
-            f"[network] data = {name!r} must be one of {', '.join(map(repr, DATA_SETS))}, or your own function as "
-            f"'package.module:function'{hint}"
-        )
-    return name
+def _without_later(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without those of fields that came later, where they are the default."""
+    kinds = declared(cls)
+    return {name: value for name, value in values.items() if not kinds[name].later or value != kinds[name].default}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DesignSpec:
     """Which points are run, how often, and how seeds are shared.
 
@@ -127,34 +125,46 @@ class DesignSpec:
         seeds: "independent" or "common", see docs/statistics.md.
     """
 
-    method: str
-    n: int
-    replicates: int
-    replicate_rows: int
-    seeds: str
-    levels: int = 4
-    second_order: bool = False
-    trainings: int = 1
-    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    arms: str = "cost"
+    method: str = word(
+        METHODS,
+        "sobol: Saltelli's rows, n (D + 2) of them for D factors; morris: n trajectories of D + 1 rows, for a first "
+        "look at many factors; shapley: n trajectories of D + 1 rows from one random point to another, for shares that "
+        "add up to one; limits: each factor alone at the ends of its range, in pairs with the nominal device",
+    )
+    n: int = whole(NEEDED, 2, 1 << 20, "base points (a power of 2), trajectories, or pairs (seeds; 8 or more)")
+    replicates: int = whole(1, 1, 1000, "runs of every point")
+    replicate_rows: int = whole(0, 0, 1 << 30, "points that are run once more: they measure the training noise")
+    seeds: str = word(SEED_POLICIES, "common: within a base point or trajectory; limits always; see docs/statistics.md")
+    levels: int = whole(4, 2, 100, "of the grid, even", only=("method", ("morris",)))
+    arms: str = word(
+        ARMS,
+        "mediation: also what of a cost goes through SET/RESET mismatch and speed, five trainings for one",
+        only=("method", ("limits",)),
+    )
+    second_order: bool = flag(
+        "sobol: with the rows that tell the interaction of every pair, n (2 D + 2) of them", later=True
+    )
+    trainings: int = whole(
+        1,
+        1,
+        1000,
+        "so many replicates in a row are trainings of one array: replicates = 4, trainings = 2 are two arrays (device "
+        "seeds), each trained twice, and luck is split into which array and which training; two arrays or more",
+        later=True,
+    )
+    groups: Mapping[str, tuple[str, ...]] = table(
+        {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}, "minItems": 1}},
+        "factors that move together, ranked as one; of sobol and morris, see below",
+        later=True,
+    )
 
     @classmethod
     def from_table(cls, table: Any) -> "DesignSpec":
         """From the [design] table."""
         fields = Fields(table, "design")
-        method = fields.choice("method", METHODS, "sobol")
-        spec = cls(
-            method=method,
-            n=fields.integer("n", 2, 1 << 20),
-            replicates=fields.integer("replicates", 1, 1000, 1),
-            replicate_rows=fields.integer("replicate_rows", 0, 1 << 30, 0),
-            seeds=fields.choice("seeds", SEED_POLICIES, "common" if method == "limits" else "independent"),
-            levels=fields.integer("levels", 2, 100, 4) if method == "morris" else 4,
-            arms=fields.choice("arms", ARMS, "cost") if method == "limits" else "cost",
-            second_order=fields.flag("second_order", False),
-            trainings=fields.integer("trainings", 1, 1000, 1),
-            groups=_groups(fields.table("groups")) if "groups" in fields.given else {},
-        )
+        limits = table.get("method") == "limits"
+        values = fields.all(declared(cls), **({"seeds": "common"} if limits else {}))
+        spec = cls(**values | {"groups": _groups(values["groups"])})
         fields.finish()
         spec._check()
         return spec
@@ -211,7 +221,7 @@ class DesignSpec:
         Raises:
             StudyError: a group names what is no factor, or there is nothing to compare.
 
-        >>> DesignSpec("sobol", 8, 1, 0, "independent", groups={"size": ("r", "l")}).grouped(["l", "T_0", "r"])
+        >>> DesignSpec(n=8, groups={"size": ("r", "l")}).grouped(["l", "T_0", "r"])
         {'size': ('l', 'r'), 'T_0': ('T_0',)}
         """
         of = {name: group for group, members in self.groups.items() for name in members}
@@ -236,14 +246,11 @@ class DesignSpec:
 
     def plain(self) -> dict[str, Any]:
         """The canonical table; what came later only where it is said, so that older studies keep their folders."""
-        table = dict(vars(self)) | {"groups": {name: list(members) for name, members in self.groups.items()}}
-        for name, method in (("levels", "morris"), ("arms", "limits")):
-            if self.method != method:
-                del table[name]
-        for name, default in (("second_order", False), ("trainings", 1), ("groups", {})):
-            if table[name] == default:
-                del table[name]
-        return table
+        values = vars(self) | {"groups": {name: list(members) for name, members in self.groups.items()}}
+        for name, field in declared(type(self)).items():
+            if field.only and getattr(self, field.only[0]) not in field.only[1]:
+                del values[name]
+        return _without_later(type(self), values)
 
 
 def _groups(table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -269,29 +276,36 @@ class RunSpec:
     ``memory_gb_per_pack`` of 0 sets none aside.
     """
 
-    pack: int
-    deadline_s: float
-    checkpoint_s: float = 300.0
-    retries: int = 1
-    cpus_per_pack: int = 1
-    gpus_per_pack: float | None = None
-    memory_gb_per_pack: float = 0.0
+    pack: int = whole(
+        0,
+        1,
+        4096,
+        "trials trained side by side in one process; auto tries some sizes, within the memory that is free",
+        instead={"auto": 0},
+    )
+    deadline_s: float = number(
+        3600.0, 0.1, 1e9, "s", "of a trial; then it is frozen and its record says timeout, its pack-mates go on"
+    )
+    checkpoint_s: float = number(300.0, 0.0, 1e9, "s", "between two saved states of a pack; 0 saves none")
+    retries: int = whole(1, 0, 100, "further attempts after an error of the trial itself")
+    cpus_per_pack: int = whole(
+        1, 1, 1024, "cores of a pack, and threads of its process; with more than one the last bits may differ"
+    )
+    gpus_per_pack: float | None = number(
+        None,
+        0.0,
+        64.0,
+        "",
+        "a fraction of one GPU, or whole ones; auto is one with --device cuda, else none",
+        instead={"auto": None},
+    )
+    memory_gb_per_pack: float = number(0.0, 0.0, 1e6, "GB", "memory that Ray sets aside for a pack; 0 sets none aside")
 
     @classmethod
     def from_table(cls, table: Any) -> "RunSpec":
         """From the [run] table."""
         fields = Fields(table, "run")
-        spec = cls(
-            pack=0 if fields.is_word("pack", "auto") else fields.integer("pack", 1, 4096),
-            deadline_s=fields.number("deadline_s", 0.1, 1e9, 3600.0),
-            checkpoint_s=fields.number("checkpoint_s", 0.0, 1e9, 300.0),
-            retries=fields.integer("retries", 0, 100, 1),
-            cpus_per_pack=fields.integer("cpus_per_pack", 1, 1024, 1),
-            gpus_per_pack=None
-            if fields.is_word("gpus_per_pack", "auto")
-            else fields.number("gpus_per_pack", 0.0, 64.0),
-            memory_gb_per_pack=fields.number("memory_gb_per_pack", 0.0, 1e6, 0.0),
-        )
+        spec = cls(**fields.all(declared(cls)))
         fields.finish()
         if spec.gpus_per_pack is not None:
             check_gpu_share(spec.gpus_per_pack)

@@ -3,10 +3,13 @@
 import hashlib
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from vcm_sweep.device.declared import NEEDED, Declared
 
 from .contents import digests
 from .corners import check_corners
@@ -19,7 +22,23 @@ from .specs import DesignSpec, NetworkSpec, RunSpec
 from .tolerance_table import ToleranceSpec
 from .trial import MODEL_VERSION
 
-MAX_SEED = 2**31 - 1
+STUDY_FIELDS: Mapping[str, Declared] = {
+    "name": Declared(
+        "text",
+        "the results folder becomes runs/<name>-<hash>; no part of any result",
+        NEEDED,
+        pattern="(?=.{1,60}$)[-_]*[A-Za-z0-9][A-Za-z0-9_-]*",
+        form="letters, digits, '-' and '_', at most 60",
+    ),
+    "seed": Declared(
+        "whole",
+        "from which all chance of the study follows: its design, first weights, order of samples, cells, noise",
+        1,
+        0,
+        2**31 - 1,
+    ),
+}
+"""[study]."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +97,7 @@ class Study:
         factors = _factors(table.pop("factor", None))
         fields = Fields(table, "top level")
         head = Fields(fields.table("study"), "study")
-        name = head.text("name")
-        if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii() or len(name) > 60:
-            raise StudyError(f"[study] name = {name!r} must be letters, digits, '-' and '_', at most 60")
-        seed = head.integer("seed", 0, MAX_SEED, 1)
+        named = head.all(STUDY_FIELDS)
         head.finish()
         network = NetworkSpec.from_table(fields.table("network"))
         device_table = fields.table("device")
@@ -100,7 +116,7 @@ class Study:
         if frozen is None:
             # The user's own data, model and weights are looked at now, where what is wrong is one line.
             frozen = {"model_version": MODEL_VERSION} | digests(network)
-        return cls(name, seed, network, device, factors, design, run, text, frozen, tolerance)
+        return cls(named["name"], named["seed"], network, device, factors, design, run, text, frozen, tolerance)
 
     def inputs(self, values: dict[str, float]) -> dict[str, Any]:
         """All that determines a trial's result but its seed and the model's version, as plain JSON types."""

@@ -1,14 +1,14 @@
 """The [tolerance] table of a study: what ``vcm-sweep tolerance`` is asked; no part of any trial."""
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
+
+from vcm_sweep.device.declared import declared, number, table, whole, word
 
 from .errors import StudyError
 from .fields import Fields, brief
 
 QUESTIONS = ("one", "joint", "trade-off")
-OBJECTIVES = ("energy", "tolerance")
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,21 @@ class ToleranceSpec:
         precision: half-width, in parts of a factor's range, at which a search may stop.
     """
 
-    question: str = "one"
-    target: float | None = None
-    drop: float | None = 0.02
-    confidence: float = 0.95
-    weights: dict[str, float] = dataclasses.field(default_factory=dict)
-    against: str = "energy"
-    trials: int = 400
-    replicates: int = 2
-    confirm: int = 16
-    precision: float = 0.03
+    question: str = word(QUESTIONS, "one factor at a time, all jointly, or accuracy against something else")
+    target: float | None = number(None, 0.0, 1.0, "", "mean accuracy to keep, instead of drop")
+    drop: float | None = number(0.02, 0.0, 1.0, "", "what may be lost of the nominal device's accuracy")
+    confidence: float = number(0.95, 0.5, 0.999, "", "with which a tolerance keeps the target")
+    weights: dict[str, float] = table(
+        {"type": "object", "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1e6}},
+        "of factors (quoted) in the sum of tolerances, 1 where none is given",
+    )
+    against: str = word(("energy", "tolerance"), "of a trade-off")
+    trials: int = whole(400, 16, 10_000_000, "trainings of the search; its confirmation comes on top")
+    replicates: int = whole(2, 1, 1000, "trainings that a point gets at a time")
+    confirm: int = whole(16, 4, 10_000, "fresh seeds of each answer")
+    precision: float = number(
+        0.03, 1e-4, 0.5, "", "half-width, in parts of a factor's range, at which a search may stop"
+    )
 
     @classmethod
     def from_table(cls, table: Any, factors: tuple[str, ...]) -> "ToleranceSpec":
@@ -47,20 +52,11 @@ class ToleranceSpec:
         fields = Fields(table, "tolerance")
         if {"target", "drop"} <= fields.given:
             raise StudyError("[tolerance] target and drop both say what is to be kept: leave one out")
-        target = fields.number("target", 0.0, 1.0) if "target" in fields.given else None
-        spec = cls(
-            question=fields.choice("question", QUESTIONS, "one"),
-            target=target,
-            drop=None if target is not None else fields.number("drop", 0.0, 1.0, 0.02),
-            confidence=fields.number("confidence", 0.5, 0.999, 0.95),
-            weights=_weights(fields.table("weights"), factors),
-            against=fields.choice("against", OBJECTIVES, "energy"),
-            trials=fields.integer("trials", 16, 10_000_000, 400),
-            replicates=fields.integer("replicates", 1, 1000, 2),
-            confirm=fields.integer("confirm", 4, 10_000, 16),
-            precision=fields.number("precision", 1e-4, 0.5, 0.03),
-        )
-        fields.finish(also=("drop",) if target is not None else ("target",))
+        values = fields.all(declared(cls))
+        if values["target"] is not None:
+            values["drop"] = None
+        spec = cls(**values | {"weights": _weights(values["weights"], factors)})
+        fields.finish()
         return spec
 
 

@@ -2,8 +2,10 @@
 
 import dataclasses
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
+from vcm_sweep.device.declared import NEEDED, Declared, declared
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.parameters import CellParameters
 from vcm_sweep.device.variability import (
@@ -21,7 +23,6 @@ from vcm_sweep.device.variability import (
     Walk,
     Window,
     WriteError,
-    bounds,
 )
 
 from .errors import StudyError
@@ -43,6 +44,30 @@ ALONE: dict[str, type] = {
     "pulse_error": PulseError,
 }
 """Mechanisms with one sub-table."""
+
+STUCK: Mapping[str, Declared] = {
+    **declared(StuckCells),
+    "total": dataclasses.replace(
+        declared(StuckCells)["low"], meaning="share of cells stuck, half of them at either end"
+    ),
+}
+"""[device.stuck]; total adds half of itself to either end, so that one factor can stand for both."""
+
+CORRELATION: Mapping[str, Declared] = {
+    "names": Declared(
+        "table",
+        "of parameters in d2d, e.g. ['r', 'l']",
+        NEEDED,
+        schema={"type": "array", "items": {"enum": CellParameters.names()}},
+    ),
+    "matrix": Declared(
+        "table",
+        "of their correlations, e.g. [[1.0, 0.5], [0.5, 1.0]]",
+        NEEDED,
+        schema={"type": "array", "items": {"type": "array", "items": {"type": "number", "minimum": -1, "maximum": 1}}},
+    ),
+}
+"""[device.correlation]."""
 
 MECHANISMS = (*NAMED, *ALONE, "stuck", "correlation")
 """Sub-tables of [device] for all that varies."""
@@ -75,13 +100,14 @@ def canonical_variability(fields: Fields) -> dict[str, Any]:
                 near = difflib.get_close_matches(name, names, 1)
                 hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(names)}"
                 raise StudyError(f"[device.{kind}] unknown name {name!r}; {hint}")
-        plain[kind] = {name: _settings(mechanism, sub, f"device.{kind}.{name}") for name, sub in sorted(given.items())}
+        fits = declared(mechanism)
+        plain[kind] = {name: _read(fits, sub, f"device.{kind}.{name}") for name, sub in sorted(given.items())}
     for kind, mechanism in ALONE.items():
         table = fields.table(kind)
-        plain[kind] = _settings(mechanism, _white(table) if kind == "read_noise" else table, f"device.{kind}")
+        plain[kind] = _read(declared(mechanism), _white(table) if kind == "read_noise" else table, f"device.{kind}")
     noise = plain["read_noise"]
     noise = {"sigma": noise.pop("white"), **({} if noise == _NO_FLICKER else noise)}
-    plain |= {"read_noise": noise, "stuck": _stuck(fields.table("stuck"))}
+    plain |= {"read_noise": noise, "stuck": _read(STUCK, fields.table("stuck"), "device.stuck")}
     plain["correlation"] = _correlation(fields.table("correlation"))
     return {kind: table for kind, table in plain.items() if table != _OFF.get(kind)}
 
@@ -120,18 +146,10 @@ def _built(mechanism: type, table: dict[str, Any], where: str) -> Any:
         raise DeviceError(f"{where}: {error}") from None
 
 
-def _settings(mechanism: type, table: Any, name: str) -> dict[str, Any]:
-    """All fields of a mechanism's table, within the ranges that its dataclass declares."""
+def _read(declarations: Mapping[str, Declared], table: Any, name: str) -> dict[str, Any]:
+    """All fields of a mechanism's table."""
     fields = Fields(table, name)
-    plain: dict[str, Any] = {}
-    for spec in dataclasses.fields(mechanism):
-        default: Any = spec.default
-        if "words" in spec.metadata:
-            plain[spec.name] = fields.choice(spec.name, spec.metadata["words"], default)
-        elif isinstance(default, int):
-            plain[spec.name] = fields.integer(spec.name, spec.metadata["low"], spec.metadata["high"], default)
-        else:
-            plain[spec.name] = fields.number(spec.name, *bounds(mechanism, spec.name), float(default))
+    plain = fields.all(declarations)
     fields.finish()
     return plain
 
@@ -141,14 +159,6 @@ def _white(table: dict[str, Any]) -> dict[str, Any]:
     if {"sigma", "white"} <= set(table):
         raise StudyError("[device.read_noise] sigma and white are two words for one number: keep one")
     return {"white" if key == "sigma" else key: value for key, value in table.items()}
-
-
-def _stuck(table: dict[str, Any]) -> dict[str, Any]:
-    """Shares of stuck cells; total adds half of itself to either end, so that one factor can stand for both."""
-    fields = Fields(table, "device.stuck")
-    plain: dict[str, Any] = {key: fields.number(key, 0, 1, 0.0) for key in ("low", "high", "total")}
-    fields.finish()
-    return plain
 
 
 def _correlation(table: dict[str, Any]) -> dict[str, Any]:

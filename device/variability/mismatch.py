@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ._checked import check_fields, number
+from ..declared import number
+from ._checked import check_fields
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Mismatch:
         sigma: standard deviation of m from cell to cell, 0 to 5.
     """
 
-    mean: float = number(0.0, -5.0, 5.0)
-    sigma: float = number(0.0, 0.0, 5.0)
+    mean: float = number(0.0, -5.0, 5.0, "ln", "change of ln(RESET/SET) in every cell")
+    sigma: float = number(0.0, 0.0, 5.0, "ln", "spread of ln(RESET/SET) from cell to cell")
 
     def __post_init__(self) -> None:
         check_fields(self)

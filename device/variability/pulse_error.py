@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import torch
 
+from ..declared import number
 from ..errors import DeviceError
-from ._checked import check_fields, number
+from ._checked import check_fields
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class PulseError:
         DeviceError: a value outside its range, or an error that could turn a pulse round.
     """
 
-    amplitude: float = number(0.0, 0.0, 0.3)
-    width: float = number(0.0, 0.0, 0.3)
-    clip: float = number(3.0, 0.1, 8.0)
+    amplitude: float = number(0.0, 0.0, 0.3, "relative", "error of each pulse's voltage")
+    width: float = number(0.0, 0.0, 0.3, "relative", "error of each pulse's length")
+    clip: float = number(3.0, 0.1, 8.0, "sigma", "errors stay within so many standard deviations")
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ._checked import check_fields, number
+from ..declared import number, whole
+from ._checked import check_fields
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class ReadNoise:
         decades: number of processes, 1 to 8.
     """
 
-    white: float = number(0.0, 0.0, 1.0)
-    flicker: float = number(0.0, 0.0, 1.0)
-    decades: int = number(3, 1, 8)
+    white: float = number(0.0, 0.0, 1.0, "relative", "read noise, in parts of the cell's read current")
+    flicker: float = number(0.0, 0.0, 1.0, "relative", "1/f noise, in parts of the cell's read current")
+    decades: int = whole(3, 1, 8, "decades of batches over which the noise is 1/f")
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import torch
 
+from ..declared import number, word
 from ..errors import DeviceError
-from ._checked import check_fields, number, word
+from ._checked import check_fields
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,11 @@ class Spread:
         DeviceError: a value outside its range.
     """
 
-    sigma: float = number(0.0, 0.0, 10.0)
-    clip: float = number(0.3, 1e-6, 0.99)
-    distribution: str = word("truncated", "clipped", "lognormal", "uniform")
+    sigma: float = number(0.0, 0.0, 10.0, "relative", "spread of X from cell to cell")
+    clip: float = number(0.3, 1e-6, 0.99, "relative", "half-width of the range in which every cell stays")
+    distribution: str = word(
+        ("truncated", "clipped", "lognormal", "uniform"), "of the cells; clipped puts what lies outside on the ends"
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)

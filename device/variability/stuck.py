@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import torch
 
+from ..declared import number
 from ..errors import DeviceError
-from ._checked import check_fields, number
+from ._checked import check_fields
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,8 +21,8 @@ class StuckCells:
         DeviceError: shares of more than 1, shares and a mask, or other numbers in the mask.
     """
 
-    low: float = number(0.0, 0.0, 1.0)
-    high: float = number(0.0, 0.0, 1.0)
+    low: float = number(0.0, 0.0, 1.0, "relative", "share of cells stuck at the low end")
+    high: float = number(0.0, 0.0, 1.0, "relative", "share of cells stuck at the high end")
     mask: torch.Tensor | None = None
 
     def __post_init__(self) -> None:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import torch
 
+from ..declared import number, word
 from ..parameters import Value
-from ._checked import check_fields, number, word
+from ._checked import check_fields
 from .spread import Spread
 
 TARGETS = ("r", "l")
@@ -27,9 +28,9 @@ class TargetWalk:
         renew: a new target for every ``"pulse"``, or whenever the ``"polarity"`` changes.
     """
 
-    sigma: float = number(0.0, 0.0, 1.0)
-    clip: float = number(0.1, 1e-6, 0.99)
-    renew: str = word("pulse", "polarity")
+    sigma: float = number(0.0, 0.0, 1.0, "relative", "spread of the targets to which X moves during pulses")
+    clip: float = number(0.1, 1e-6, 0.99, "relative", "targets lie within so much of the cell's own value")
+    renew: str = word(("pulse", "polarity"), "when a new target is drawn: every pulse, or when the polarity changes")
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ._checked import check_fields, number
+from ..declared import number
+from ._checked import check_fields
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,10 @@ class TelegraphNoise:
         state_exponent: growth of the relative amplitude towards low currents, 0 (none) to 3.
     """
 
-    amplitude: float = number(0.0, 0.0, 1.0)
-    fraction: float = number(1.0, 0.0, 1.0)
-    switching: float = number(0.01, 0.0, 1.0)
-    state_exponent: float = number(0.0, 0.0, 3.0)
+    amplitude: float = number(0.0, 0.0, 1.0, "relative", "jump of the read current by a trap")
+    fraction: float = number(1.0, 0.0, 1.0, "", "share of the cells that have a trap")
+    switching: float = number(0.01, 0.0, 1.0, "", "probability that a trap changes its state from batch to batch")
+    state_exponent: float = number(0.0, 0.0, 3.0, "", "growth of the relative jump towards low currents")
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from ._checked import check_fields, number
+from ..declared import number
+from ._checked import check_fields
 
 VARYING = ("N_max", "N_min", "r", "l")
 """Parameters that may walk."""
@@ -27,9 +28,9 @@ class Walk:
         (True, False)
     """
 
-    direct: float = number(0.0, 0.0, 1.0)
-    slope: float = number(0.0, 0.0, 1.0)
-    clip: float = number(0.1, 1e-6, 0.99)
+    direct: float = number(0.0, 0.0, 1.0, "relative", "random step of X after every pulse")
+    slope: float = number(0.0, 0.0, 1.0, "relative", "random step of X in proportion to the pulse's effect")
+    clip: float = number(0.1, 1e-6, 0.99, "relative", "the walk stays within so much of the cell's own value")
 
     def __post_init__(self) -> None:
         check_fields(self)

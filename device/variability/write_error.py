@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ._checked import check_fields, number
+from ..declared import number
+from ._checked import check_fields
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class WriteError:
         sigma: standard deviation of the achieved weight in parts of the window w_max - w_min, 0 to 1.
     """
 
-    sigma: float = number(0.0, 0.0, 1.0)
+    sigma: float = number(0.0, 0.0, 1.0, "window", "error of programmed weights, in parts of the window")
 
     def __post_init__(self) -> None:
         check_fields(self)
