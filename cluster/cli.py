@@ -17,6 +17,7 @@ from .device_commands import add_device_commands
 from .job_commands import add_job_commands
 from .life_commands import add_life_commands
 from .limits_commands import add_limits_command
+from .printing import aligned
 from .result_commands import add_result_commands
 from .store_commands import add_store_commands
 from .study_commands import add_study_commands
@@ -85,8 +86,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([vars(check) for check in checks]))
     else:
-        for check in checks:
-            print(f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.detail}")
+        print(aligned([("ok" if check.passed else "FAIL", check.name, check.detail) for check in checks], heads=0))
     return 0 if all(check.passed for check in checks) else EXIT_FAILED_TRIALS
 
 

@@ -1,9 +1,8 @@
-"""What all subcommands share: how one is added, exit codes, how values are shown."""
+"""What all subcommands share: how one is added, and exit codes."""
 
 import argparse
-import json
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 EXIT_FAILED_TRIALS = 6
 EXIT_BUDGET = 7
@@ -31,13 +30,3 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 1")
     return value
-
-
-def show(arguments: argparse.Namespace, values: dict[str, Any]) -> None:
-    """Print values, one a line, or as JSON."""
-    if arguments.json:
-        print(json.dumps(values))
-        return
-    width = max(len(name) for name in values)
-    for name, value in values.items():
-        print(f"{name.replace('_', ' '):<{width}}  {value}")

@@ -2,10 +2,10 @@
 
 import argparse
 import json
-import sys
-from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
+
+from .printing import aligned, bar, prose, show
 
 MODELS = ("explicit", "full")
 KINDS = ("iv", "pulses", "switching", "maps", "mismatch")
@@ -63,17 +63,6 @@ def _numbers(text: str) -> list[float]:
     return numbers
 
 
-def _table(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> str:
-    """Columns of equal width; those in ``right`` are flush right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-
-    def line(row: Sequence[str]) -> str:
-        cells = (c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-        return "  ".join(cells).rstrip()
-
-    return "\n".join(line(row) for row in rows)
-
-
 def _list(arguments: argparse.Namespace) -> int:
     from vcm_sweep.device.library import cell_names, library_cell
 
@@ -81,7 +70,7 @@ def _list(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([{"name": c.name, "source": c.source, "validity": dict(c.validity)} for c in cells]))
     else:
-        print(_table([("cell", "source"), *((c.name, c.source) for c in cells)]))
+        print(aligned([("cell", "source"), *((c.name, c.source) for c in cells)]))
     return 0
 
 
@@ -99,11 +88,11 @@ def _show(arguments: argparse.Namespace) -> int:
         head = {"name": cell.name, "source": cell.source, "validity": dict(cell.validity)}
         print(json.dumps({**head, "parameters": rows}))
         return 0
-    print(f"{cell.name}: {cell.source}")
+    print(prose(f"{cell.name}: {cell.source}"))
     for key, (low, high) in cell.validity.items():
         print(f"valid for {key} {low:g} .. {high:g} {VALIDITY[key]}")
     table = [(n, f"{v:.7g}", Cell.unit(n), Cell.allowed(n), Cell.meaning(n)) for n, v in values.items()]
-    print("", _table([("parameter", "value", "unit", "allowed", "meaning"), *table], right=(1,)), sep="\n")
+    print("", aligned([("parameter", "value", "unit", "allowed", "meaning"), *table], right=(1,)), sep="\n")
     return 0
 
 
@@ -136,9 +125,10 @@ def _sensitivity(arguments: argparse.Namespace) -> int:
     size = {name: max(abs(x) for key in values for x in values[key][name]) for name in values["set"]}
     for name in sorted(size, key=lambda name: -size[name]):
         rows.append([name, *(_short(x) for key in values for x in values[key][name])])
-    print(f"d ln|dN/dt| / d ln p at {SET_V} V (SET) and {RESET_V} V (RESET), d ln I / d ln p at {READ_V} V (read)")
+    kinds = f"{SET_V} V (SET) and {RESET_V} V (RESET), d ln I / d ln p at {READ_V} V (read)"
+    print(prose(f"d ln|dN/dt| / d ln p at {kinds}"))
     print(f"cell {arguments.cell}, model {model}")
-    print("", _table(rows, right=range(1, len(rows[0]))), sep="\n")
+    print("", aligned(rows, right=range(1, len(rows[0])), heads=2), sep="\n")
     return 0
 
 
@@ -149,8 +139,6 @@ def _short(x: float) -> str:
 
 
 def _fit(arguments: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
     from vcm_sweep.device.fitting import fit
     from vcm_sweep.device.library import load_cell
     from vcm_sweep.device.measurement import read_measurement
@@ -158,14 +146,12 @@ def _fit(arguments: argparse.Namespace) -> int:
     from vcm_sweep.device.pictures import draw_fit, save_picture
 
     data = read_measurement(arguments.data, arguments.ramp)
-    with tqdm(desc="fit", unit=" evaluations", disable=arguments.json or None, file=sys.stderr, leave=False) as bar:
-
-        def progress(rms: float) -> None:
-            bar.set_postfix_str(f"residual rms {rms:.3g}", refresh=False)
-            bar.update()
-
-        start = load_cell(arguments.cell)
-        result = fit(data, arguments.fit, start, arguments.model, arguments.n_start, arguments.floor, progress)
+    start = load_cell(arguments.cell)
+    with bar("fit", quiet=arguments.json) as step:
+        result = fit(
+            data, arguments.fit, start, arguments.model, arguments.n_start, arguments.floor,
+            lambda rms: step(f"residual rms {rms:.3g}"),
+        )  # fmt: skip
     folder = arguments.out or Path("fits") / arguments.data.stem
     png, svg = save_picture(draw_fit(result), folder, "fit")
     path = _written(folder / "cell.toml", result.cell(_cell_name(arguments.data.stem)).to_toml())
@@ -188,12 +174,12 @@ def _fit(arguments: argparse.Namespace) -> int:
     for key, value in result.values.items():
         unit = CellParameters.unit(key) if key in CellParameters.names() else "1e26/m3"
         rows.append((key, f"{value:.5g}", f"{result.errors[key]:.2g}", unit))
-    print(_table(rows, right=(1, 2)))
+    print(aligned(rows, right=(1, 2)))
     rows_read = len(data.current_a)
     print(f"\nresidual rms {result.residual_rms:.3g} over {rows_read} rows (about the relative error of the current)")
     for line in result.warnings:
-        print(f"warning: {line}")
-    print(f"cell     {path}\npictures {png}, {svg}")
+        print(prose(f"warning: {line}"))
+    show({"cell": path, "pictures": f"{png}, {svg}"}, as_json=False)
     return 0
 
 
@@ -213,18 +199,18 @@ def _written(path: Path, text: str) -> Path:
 
 
 def _plot(arguments: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
     from vcm_sweep.device.library import load_cell
     from vcm_sweep.device.pictures import draw, save_picture
 
     cell = load_cell(arguments.cell)
     kinds = KINDS if arguments.kind == "all" else (arguments.kind,)
     files: dict[str, list[str]] = {}
-    for kind in tqdm(kinds, desc="pictures", disable=arguments.json or None, file=sys.stderr, leave=False):
-        files[kind] = [str(path) for path in save_picture(draw(kind, cell), arguments.out, kind)]
+    with bar("pictures", len(kinds), quiet=arguments.json) as step:
+        for kind in kinds:
+            files[kind] = [str(path) for path in save_picture(draw(kind, cell), arguments.out, kind)]
+            step(kind)
     if arguments.json:
         print(json.dumps(files))
     else:
-        print(_table([(kind, *paths) for kind, paths in files.items()]))
+        print(aligned([(kind, *paths) for kind, paths in files.items()], heads=0, whole_lines=True))
     return 0

@@ -11,6 +11,8 @@ from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.imports import one_line
 
+from .printing import bar
+
 # States of trainings under way, and who holds the folder: of use to the running study alone.
 _LEFT_OUT = ("checkpoints", "lock", "lease")
 _ATTEMPTS = 5
@@ -81,8 +83,6 @@ def _digest(folder: Folder, name: str) -> str:
 
 
 def _copy_all(source: Folder, target: Folder, quiet: bool) -> Copied:
-    from tqdm import tqdm
-
     selector = fs.FileSelector(source.path, recursive=True)
     listed = {
         info.path.removeprefix(source.path).lstrip("/"): info.size
@@ -93,17 +93,24 @@ def _copy_all(source: Folder, target: Folder, quiet: bool) -> Copied:
     # Records first: whatever speaks of them finds them there.
     names.sort(key=lambda name: (not name.endswith(".parquet"), name))
     kept, size = 0, 0
-    for name in tqdm(names, desc="fetch", unit="file", disable=quiet or None, leave=False):
-        there = Path(target.path) / name
-        if name.endswith(".parquet") and there.is_file() and there.stat().st_size == listed[name]:
-            kept += 1
-            continue
-        try:
-            content = source.read(name)
-        except FileNotFoundError:
-            raise _Gone from None
-        if name.endswith(".parquet") and len(content) != listed[name]:
-            raise StoreError(f"{source}/{name} came with {len(content)} of {listed[name]} bytes: run it again to go on")
-        target.write(name, content)
-        size += len(content)
+    with bar("fetch", len(names), quiet) as step:
+        for name in names:
+            there = Path(target.path) / name
+            if name.endswith(".parquet") and there.is_file() and there.stat().st_size == listed[name]:
+                kept += 1
+            else:
+                size += _copy(source, target, name, listed[name])
+            step(name)
     return Copied(len(names) - kept, kept, round(size / 1e6, 2))
+
+
+def _copy(source: Folder, target: Folder, name: str, size: int) -> int:
+    """Copy one file; its size. StoreError where a file of records is not as long as it was listed."""
+    try:
+        content = source.read(name)
+    except FileNotFoundError:
+        raise _Gone from None
+    if name.endswith(".parquet") and len(content) != size:
+        raise StoreError(f"{source}/{name} came with {len(content)} of {size} bytes: run it again to go on")
+    target.write(name, content)
+    return len(content)

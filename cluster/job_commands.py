@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .commands import EXIT_INTERRUPTED, AddCommand, positive, show
+from .commands import EXIT_INTERRUPTED, AddCommand, positive
+from .printing import show
 
 _FOLLOW_S = 2.0
 
@@ -70,7 +71,7 @@ def _submit(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         for name, verb in (("watch", "status --watch"), ("log", "logs -f"), ("stop", "stop"), ("copy", "fetch")):
             values[name] = f"vcm-sweep {verb} {folder}" + (" LOCAL" if verb == "fetch" else "")
-    show(arguments, values)
+    show(values, arguments.json)
     return 0
 
 
@@ -133,7 +134,7 @@ def _stop(arguments: argparse.Namespace) -> int:
         state = now.state if now else state
         if now is None or now.id != session.id or not now.open:
             break
-    show(arguments, {"run": session.id, "asked_to_stop": True, "state": state, "go_on": session.command})
+    show({"run": session.id, "asked_to_stop": True, "state": state, "go_on": session.command}, arguments.json)
     return 0
 
 
@@ -141,10 +142,8 @@ def _fetch(arguments: argparse.Namespace) -> int:
     from .fetching import fetch
 
     copied = fetch(_results_folder(arguments.dir), arguments.local, quiet=arguments.json)
-    show(
-        arguments,
-        {"folder": str(arguments.local), "copied": copied.files, "there": copied.kept, "mb": copied.megabytes},
-    )
+    values = {"folder": str(arguments.local), "copied": copied.files, "there": copied.kept, "mb": copied.megabytes}
+    show(values, arguments.json)
     return 0
 
 

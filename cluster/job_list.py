@@ -10,7 +10,8 @@ from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.imports import one_line
 from vcm_sweep.sweep.session_state import SessionState, age_s, latest_session, silent_sessions
 
-from .view import in_words
+from .printing import aligned
+from .view import duration
 
 _ASKED_AT_ONCE = 16
 
@@ -65,10 +66,9 @@ def job_table(jobs: list[ListedJob], root: str) -> str:
             continue
         f = s.figures
         done = f"{f.done:,}/{f.total:,}" if f.total else "-"
-        left = in_words(f.eta_s) if job.state == "running" else "-"
+        left = duration(f.eta_s) if job.state == "running" else "-"
         rows.append((job.folder, job.state, done, f"{f.failed:,}", left, seen_words(s), s.host or "-"))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [aligned(rows)]
     lines += [f"{job.folder}: nothing is heard of this run; it goes on with: {job.session.command}"
               for job in jobs if job.silent and job.session]  # fmt: skip
     lines += [f"{job.folder}: {job.session.reason}" for job in jobs if job.session and job.session.reason]
@@ -78,4 +78,4 @@ def job_table(jobs: list[ListedJob], root: str) -> str:
 def seen_words(session: SessionState) -> str:
     """When a run was last heard of: the time that it gave, and how long ago that is by this machine's clock."""
     age = age_s(session.seen)
-    return session.seen[:19].replace("T", " ") + (f" ({in_words(age)} ago)" if 0 <= age < float("inf") else "")
+    return session.seen[:19].replace("T", " ") + (f" ({duration(round(age))} ago)" if 0 <= age < float("inf") else "")

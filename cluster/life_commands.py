@@ -3,7 +3,8 @@
 import argparse
 from typing import Any
 
-from .commands import AddCommand, positive, show
+from .commands import AddCommand, positive
+from .printing import show
 from .run_study import add_run_options, run_study
 from .run_until import add_until_options, goes_on, run_until_known
 
@@ -52,10 +53,10 @@ def _extend(arguments: argparse.Namespace) -> int:
     }
     if arguments.no_run:
         next_command = f"vcm-sweep resume {arguments.dir}"
-        show(arguments, {"folder": arguments.dir, **changes, "trials_added": added, "next": next_command})
+        show({"folder": arguments.dir, **changes, "trials_added": added, "next": next_command}, arguments.json)
         return 0
     if not arguments.json:
-        show(arguments, {**changes, "trials_added": added})
+        show({**changes, "trials_added": added}, arguments.json)
     return run_study(arguments, after, arguments.dir)
 
 

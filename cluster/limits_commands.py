@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from .commands import AddCommand, positive
+from .printing import aligned, prose
 from .run_study import add_run_options, run_study
 
 
@@ -68,14 +69,12 @@ def analyze_limits(arguments: argparse.Namespace, results: Any) -> int:
 
 def _said(result: Any) -> list[str]:
     """The conclusion, the table and the notes."""
-    return [" ".join(result.answer()), "", limits_table(result), "", "\n".join(result.notes())]
+    return [prose(" ".join(result.answer())), "", limits_table(result), "", prose(*result.notes())]
 
 
 def limits_table(result: Any) -> str:
     """Costs from the highest to the lowest, and what of them goes through mismatch and speed."""
     from vcm_sweep.analysis.limit_result import level_words
-
-    from .tables import aligned
 
     shares = {(part.factor, part.end, part.through): part for part in result.mediations}
     through = ("mismatch", "speed") if shares else ()

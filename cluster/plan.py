@@ -13,6 +13,7 @@ from vcm_sweep.sweep.running import default_directory
 from vcm_sweep.sweep.study import Study
 
 from .run_study import executor_of, pack_of, settings_of, with_run_options, workers_of
+from .view import duration
 
 # Of so many finished trials costs are known better than by a pilot.
 _ENOUGH_RECORDS = 4 * MIN_PILOT
@@ -137,10 +138,11 @@ def _add_costs(
     }
     share = wall / total.seconds if total.seconds else 0.0
     words |= {
-        "time_per_trial": f"{_time(median)} median, {_time(high)} 95th percentile ({kind} time, in a pack of its like)",
-        f"{kind}_time_to_run": f"{_time(hours[0])}, 95 % interval {_time(hours[1])} to {_time(hours[2])}",
-        "wall_time_to_run": f"{_time(wall)} on {workers} worker{'s' if workers > 1 else ''} "
-        f"({_time(share * hours[1])} to {_time(share * hours[2])})",
+        "time_per_trial": f"{duration(median)} median, {duration(high)} 95th percentile "
+        f"({kind} time, in a pack of its like)",
+        f"{kind}_time_to_run": f"{duration(hours[0])}, 95 % interval {duration(hours[1])} to {duration(hours[2])}",
+        "wall_time_to_run": f"{duration(wall)} on {workers} worker{'s' if workers > 1 else ''} "
+        f"({duration(share * hours[1])} to {duration(share * hours[2])})",
         "cost_from": where,
     }
     if memory is not None:
@@ -160,14 +162,3 @@ def _workers(arguments: argparse.Namespace) -> int:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
-
-
-def _time(seconds: float) -> str:
-    """In the unit that reads best.
-
-    >>> _time(0.0123), _time(90), _time(9000), _time(4e5)
-    ('0.012 s', '90 s', '2.5 h', '111 h')
-    """
-    if seconds < 120:
-        return f"{seconds:.2g} s"
-    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"

@@ -43,7 +43,7 @@ class LiveView:
         self._lock = threading.Lock()
         self._event = ""
         self._handler = _Events(self._happened)
-        self._shown: _Terminal | _Notebook | _Lines | None = None
+        self._shown: Redrawn | _Notebook | _Lines | None = None
 
     def __enter__(self) -> "LiveView":
         if not self._quiet:
@@ -79,16 +79,16 @@ class LiveView:
             figures = self._tally.figures(self._activity() if self._activity else None)
         return log_line(self._name, figures)
 
-    def _choose(self) -> "_Terminal | _Notebook | _Lines":
+    def _choose(self) -> "Redrawn | _Notebook | _Lines":
         if _in_notebook():
             return _Notebook(self.lines)
         if self._stream.isatty():
-            return _Terminal(self.lines, self._stream)
+            return Redrawn(self.lines, self._stream)
         return _Lines(self.line, self._stream, self._every)
 
     def _happened(self, text: str) -> None:
         self._event = text
-        if not isinstance(self._shown, _Terminal | _Notebook):
+        if not isinstance(self._shown, Redrawn | _Notebook):
             _say(f"{self._name}: {text}", self._stream)
 
 
@@ -101,8 +101,8 @@ class _Events(logging.Handler):
         self._tell(record.getMessage())
 
 
-class _Terminal:
-    """A few lines, redrawn in place twice a second."""
+class Redrawn:
+    """A few lines on a terminal, redrawn in place twice a second."""
 
     def __init__(self, lines: Callable[[], list[str]], stream: TextIO) -> None:
         from rich.console import Console

@@ -4,7 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
-from .commands import EXIT_INTERRUPTED, AddCommand, positive, show
+from .commands import EXIT_INTERRUPTED, AddCommand, positive
+from .printing import prose, show
 
 
 def add_result_commands(command: AddCommand) -> None:
@@ -49,7 +50,7 @@ def _status(arguments: argparse.Namespace) -> int:
         results = open_results(arguments.dir)
     counts = results.counts()
     values = {"study": results.study.name, "trials": len(results.design), **counts}
-    show(arguments, values | run_status(arguments.dir, plain=arguments.json))
+    show(values | run_status(arguments.dir, plain=arguments.json), arguments.json)
     return 0
 
 
@@ -68,7 +69,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(result.to_dict()))
     else:
-        print(" ".join(result.answer(arguments.metric)), index_table(result), sep="\n\n")
+        print(prose(" ".join(result.answer(arguments.metric))), index_table(result), sep="\n\n")
     return 0
 
 
@@ -81,7 +82,7 @@ def _report(arguments: argparse.Namespace) -> int:
     results = open_results(arguments.dir)
     target = Path(arguments.out) if arguments.out else place_of(results.folder)
     how = {"method": arguments.method, "policy": arguments.policy}
-    show(arguments, {"report": str(write_report(results, target, arguments.metric, **how))})
+    show({"report": str(write_report(results, target, arguments.metric, **how))}, arguments.json)
     return 0
 
 
@@ -99,5 +100,5 @@ def _compare(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(found.to_dict() | {"report": str(page)}))
     else:
-        print(" ".join(found.answer()), comparison_table(found), f"report  {page}", sep="\n\n")
+        print(prose(" ".join(found.answer())), comparison_table(found), f"report  {page}", sep="\n\n")
     return 0

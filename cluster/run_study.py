@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .commands import EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, positive, show
+from .commands import EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, positive
+from .printing import show
 
 _UNTRIED_GPU_PACK = 64
 
@@ -73,7 +74,7 @@ def run_study(
         return EXIT_INTERRUPTED
     counts = done.results.counts()
     failed = sum(counts.values()) - counts["ok"]
-    show(arguments, {"folder": str(folder), **counts, **done.report, **_next(folder, study, failed, done.report)})
+    show({"folder": str(folder), **counts, **done.report, **_next(folder, study, failed, done.report)}, arguments.json)
     return EXIT_FAILED_TRIALS if failed else 0
 
 
@@ -126,7 +127,7 @@ def how_to_go_on(arguments: argparse.Namespace, folder: Any, *options: str) -> N
     total = sum(counts.values())
     command = _command("resume", folder, *options)
     if arguments.json:
-        show(arguments, {"folder": str(folder), **counts, "interrupted": True, "next": command})
+        show({"folder": str(folder), **counts, "interrupted": True, "next": command}, arguments.json)
     print(
         f"\nvcm-sweep: interrupted; {total - counts['missing']} of {total} trials are kept in {folder}; "
         f"go on with: {command}",

@@ -3,7 +3,8 @@
 import argparse
 from typing import Any
 
-from .commands import EXIT_BUDGET, EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, positive, show
+from .commands import EXIT_BUDGET, EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, positive
+from .printing import show
 
 
 def add_until_options(sub: argparse.ArgumentParser) -> None:
@@ -80,7 +81,7 @@ def run_until_known(
     counts = last.results.counts()
     goal = "reached" if ended.met else "not reached"
     said = ended.to_dict() if arguments.json else {"goal": goal, "stopped": ended.why}
-    show(arguments, {"folder": str(folder), **counts, **said, **report})
+    show({"folder": str(folder), **counts, **said, **report}, arguments.json)
     if not ended.met:
         return EXIT_BUDGET
     return EXIT_FAILED_TRIALS if sum(counts.values()) - counts["ok"] else 0

@@ -11,6 +11,7 @@ from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.session_state import SessionState, latest_session, silent_sessions
 
 from .job_list import seen_words
+from .progress import Redrawn
 from .view import log_line, view_lines
 
 _LINE_EVERY_S = 60.0
@@ -55,7 +56,7 @@ def _what_ray_says(session: SessionState) -> str:
 def watch(where: str, name: str, interval_s: float, as_json: bool) -> None:
     """Show the latest run until it is over, or silent; JSON: an object a line, whenever something has changed."""
     folder = Folder(where)
-    shown: _Redrawn | _Told = _Told(name) if as_json or not sys.stdout.isatty() else _Redrawn(name)
+    shown: _OnScreen | _Told = _Told(name) if as_json or not sys.stdout.isatty() else _OnScreen(name)
     before: SessionState | None = None
     since = time.monotonic()
     try:
@@ -94,24 +95,23 @@ class _Told:
         """Nothing to do."""
 
 
-class _Redrawn:
+class _OnScreen:
     """The lines of the live view, in place."""
 
     def __init__(self, name: str) -> None:
-        from rich.live import Live
-
         self._name = name
-        self._live = Live(auto_refresh=False)
-        self._live.start()
+        self._lines: list[str] = []
+        self._redrawn: Redrawn | None = None
 
     def show(self, session: SessionState, silent: bool) -> None:
-        from rich.text import Text
-
-        lines = view_lines(f"{self._name} ({_state(session, silent)} on {session.host or '-'})", session.figures)
-        self._live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
+        name = f"{self._name} ({_state(session, silent)} on {session.host or '-'})"
+        self._lines = view_lines(name, session.figures)
+        if self._redrawn is None:
+            self._redrawn = Redrawn(lambda: self._lines, sys.stdout)
 
     def close(self) -> None:
-        self._live.stop()
+        if self._redrawn is not None:
+            self._redrawn.close()
 
 
 def _state(session: SessionState, silent: bool) -> str:

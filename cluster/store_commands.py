@@ -3,7 +3,8 @@
 import argparse
 from typing import Any
 
-from .commands import AddCommand, show
+from .commands import AddCommand
+from .printing import show
 
 
 def add_store_commands(command: AddCommand) -> None:
@@ -30,7 +31,7 @@ def _compact(arguments: argparse.Namespace) -> int:
     }  # fmt: skip
     if done.set_aside:
         values["set_aside"] = list(done.set_aside) if arguments.json else ", ".join(done.set_aside)
-    show(arguments, values)
+    show(values, arguments.json)
     return 0
 
 
@@ -38,5 +39,5 @@ def _merge(arguments: argparse.Namespace) -> int:
     from vcm_sweep.sweep.store.merging import merge
 
     taken = merge(arguments.dirs, arguments.into)
-    show(arguments, {"folder": arguments.into, **{f"from {name}": count for name, count in taken.items()}})
+    show({"folder": arguments.into, **{f"from {name}": count for name, count in taken.items()}}, arguments.json)
     return 0

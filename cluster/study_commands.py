@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from .commands import AddCommand, show
+from .commands import AddCommand
+from .printing import aligned, show
 from .run_study import add_place_options, add_run_options, run_study
 from .run_until import add_until_options, goes_on, run_until_known
 
@@ -34,8 +35,11 @@ def _plan(arguments: argparse.Namespace) -> int:
     if arguments.factors:
         from vcm_sweep.sweep.factors import CATALOGUE
 
-        rows = {name: f"{e.low:g} .. {e.high:g} {e.unit}: {e.meaning}" for name, e in CATALOGUE.items()}
-        show(arguments, rows)
+        if arguments.json:
+            show({name: f"{e.low:g} .. {e.high:g} {e.unit}: {e.meaning}" for name, e in CATALOGUE.items()}, True)
+            return 0
+        rows = [(name, f"{e.low:g} .. {e.high:g}", e.unit, e.meaning) for name, e in CATALOGUE.items()]
+        print(aligned([("factor", "range", "unit", "meaning"), *rows]))
         return 0
     if arguments.study is None:
         raise StudyError("plan needs a study file (or --factors)")
@@ -44,7 +48,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from .plan import planned
 
     values, words = planned(arguments, Study.from_toml(arguments.study))
-    show(arguments, values if arguments.json else words)
+    show(values if arguments.json else words, arguments.json)
     return 0
 
 

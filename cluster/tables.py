@@ -1,13 +1,14 @@
 """Tables for the terminal."""
 
 import math
-from collections.abc import Sequence
 
 from vcm_sweep.analysis import Comparison, Index, Sensitivity
 from vcm_sweep.analysis.kinds import BESIDE, KINDS
 from vcm_sweep.analysis.metrics import is_share
 from vcm_sweep.analysis.tolerance import ToleranceAnswer
 from vcm_sweep.analysis.tolerance.answer import END_OF_RANGE
+
+from .printing import aligned, prose
 
 _NOT_TOLD = "not distinguishable from no effect"
 # Part of the largest value that rounding may leave of none.
@@ -44,7 +45,7 @@ def index_table(result: Sensitivity) -> str:
         f"else it needs about so many more {unit}.\n"
         f"{result.rank_stability().words()}"
     )
-    return "\n\n".join([*tables, "\n".join([narrow, *result.notes()])])
+    return "\n\n".join([*tables, prose(narrow, *result.notes())])
 
 
 def _largest(result: Sensitivity) -> float:
@@ -65,7 +66,7 @@ def comparison_table(found: Comparison) -> str:
         note = "" if shift.same_range else ", other range"
         cells = (found.text(shift.one), found.text(shift.other), found.difference(shift))
         rows.append([shift.factor, *cells, told + note])
-    return "\n\n".join([aligned(rows), "\n".join(found.remarks)]).rstrip()
+    return "\n\n".join([aligned(rows), prose(*found.remarks)]).rstrip()
 
 
 def tolerance_table(answer: ToleranceAnswer) -> str:
@@ -100,11 +101,3 @@ def _cells(index: Index, kind: str = "first", largest: float = 1.0) -> list[str]
         return [f"{value:.3g}", f"[{low:.3g}, {high:.3g}]"]
     # Adding 0.0 turns a rounded -0.0 into 0.0; an end keeps its sign, which says whether zero lies inside.
     return [f"{round(value, 2) + 0.0:.2f}", f"[{low:.3f}, {high:.3f}]"]
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as lines, every column as wide as its longest cell."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .commands import EXIT_INTERRUPTED, AddCommand, positive, show
+from .commands import EXIT_INTERRUPTED, AddCommand, positive
+from .printing import prose, show
 from .run_study import add_place_options
 
 
@@ -104,6 +105,6 @@ def _say(arguments: argparse.Namespace, study: Any, folder: Any, answer: Any) ->
     if arguments.json:
         print(json.dumps(answer.to_dict() | where))
         return
-    print("\n".join(answer.answer()), tolerance_table(answer), *answer.remarks, sep="\n\n")
+    print(prose(*answer.answer()), tolerance_table(answer), *map(prose, answer.remarks), sep="\n\n")
     print()
-    show(arguments, where)
+    show(where, arguments.json)

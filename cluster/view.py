@@ -1,5 +1,7 @@
 """A run in words: the lines of the live view, of ``status`` and of a log."""
 
+import math
+
 from vcm_sweep.sweep.tally import Figures
 
 _BAR = 30
@@ -35,36 +37,40 @@ def log_line(name: str, figures: Figures) -> str:
     """The same as one line, for a file.
 
     >>> log_line("demo", Figures(done=3, total=8, rate_per_h=90.0, eta_s=200.0, best=0.9, worst=0.1))
-    'demo: 3/8 trials, 0 failed, 0 packs running, 90 trials/h, time left 3 min, accuracy 0.10 to 0.90'
+    'demo: 3/8 trials, 0 failed, 0 packs running, 90 trials/h, time left 3 min 20 s, accuracy 0.10 to 0.90'
     """
     causes = f" ({_causes(figures)})" if figures.failures else ""
     pace = _pace(figures).replace(" failed", f" failed{causes}", 1)
     return f"{name}: {figures.done:,}/{figures.total:,} trials, {pace}, accuracy {_accuracy(figures)}"
 
 
-def in_words(seconds: float | None) -> str:
-    """A duration, to two digits or so.
+def duration(seconds: float | None) -> str:
+    """A duration in words, to two digits or so.
 
-    >>> in_words(None), in_words(42), in_words(200), in_words(3700), in_words(200_000)
-    ('-', '42 s', '3 min', '1 h 1 min', '2 d 7 h')
+    >>> duration(None), duration(0.0123), duration(42), duration(200), duration(3700), duration(200_000)
+    ('-', '0.012 s', '42 s', '3 min 20 s', '1 h 1 min', '2 d 7 h')
     """
-    if seconds is None or seconds != seconds or seconds == float("inf"):
+    if seconds is None or not math.isfinite(seconds):
         return "-"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = int(seconds // 60)
+    if seconds < 59.5:
+        return f"{seconds:.2g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 10:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     if minutes < 60:
         return f"{minutes} min"
-    if minutes < 24 * 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
 
 
 def _pace(figures: Figures) -> str:
     rate = "-" if figures.rate_per_h is None else f"{figures.rate_per_h:,.0f}"
     return (
         f"{figures.failed:,} failed, {_counted(figures.running, 'pack')} running, {rate} trials/h, "
-        f"time left {in_words(figures.eta_s)}"
+        f"time left {duration(figures.eta_s)}"
     )
 
 

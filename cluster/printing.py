@@ -1,0 +1,110 @@
+"""What subcommands print: tables, values and bars. On a terminal they fit its width; elsewhere no line is broken."""
+
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+_GAP = 2
+
+
+def show(values: dict[str, Any], as_json: bool) -> None:
+    """Print values, one a line, or as JSON."""
+    if as_json:
+        print(json.dumps(values))
+        return
+    # The name of a field reads as words; that of a folder or a factor is one to be copied, and so are commands: no
+    # line of them is broken.
+    words = [(name.replace("_", " ") if name.isidentifier() else name, str(text)) for name, text in values.items()]
+    print(aligned(words, heads=0, whole_lines=True))
+
+
+def aligned(
+    rows: Sequence[Sequence[str]], right: Container[int] = (), heads: int = 1, whole_lines: bool = False
+) -> str:
+    """Rows as text for standard output: every column as wide as its longest cell, or as the terminal lets it be.
+
+    Args:
+        rows: of equal length. right: columns that are flush right. heads: rows at the top that are titles.
+        whole_lines: break no cell, whatever the terminal's width.
+
+    >>> print(aligned([("factor", "total"), ("r.d2d.sigma", "0.25"), ("network.lr", "0.1")], right=(1,)))
+    factor       total
+    r.d2d.sigma   0.25
+    network.lr     0.1
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    terminal = sys.stdout.isatty()
+    widths = column_widths(rows, shutil.get_terminal_size().columns if terminal and not whole_lines else None)
+    table = Table.grid(padding=(0, _GAP, 0, 0))
+    for number, width in enumerate(widths):
+        table.add_column(justify="right" if number in right else "left", width=width, overflow="fold")
+    for number, row in enumerate(rows):
+        # Text, not str: rich would take "[0.1, 0.2]" for a style.
+        table.add_row(*(Text(cell, "bold" if number < heads else "") for cell in row))
+    console = Console(force_terminal=terminal, force_jupyter=False, width=sum(widths) + _GAP * len(widths))
+    with console.capture() as captured:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def column_widths(rows: Sequence[Sequence[str]], room: int | None = None) -> list[int]:
+    """Of a table's columns: of the longest cells, or where that is too much room, the widest narrowed to fit.
+
+    No word is broken: a table of words that do not fit is as wide as its longest cells.
+
+    >>> column_widths([["name", "a few words"]]), column_widths([["name", "a few words"]], room=12)
+    ([4, 11], [4, 6])
+    """
+    from rich.cells import cell_len
+
+    columns = list(zip(*rows, strict=True))
+    widths = [max(cell_len(line) for cell in column for line in cell.splitlines() or [""]) for column in columns]
+    if room is None:
+        return widths
+    least = [max(cell_len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    room -= _GAP * (len(columns) - 1)
+    if sum(least) > room:
+        return widths
+    while sum(widths) > room:
+        widest = max((k for k in range(len(widths)) if widths[k] > least[k]), key=lambda k: widths[k])
+        widths[widest] -= 1
+    return widths
+
+
+def prose(*paragraphs: str) -> str:
+    """Paragraphs as text for standard output; on a terminal no word is cut at its edge."""
+    lines = [line for paragraph in paragraphs for line in paragraph.split("\n")]
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = [textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) for line in lines]
+    return "\n".join(lines)
+
+
+@contextmanager
+def bar(what: str, total: int | None = None, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """A bar on standard error that is gone at the end; yields what moves it on, given a word on how it goes.
+
+    Nothing is shown where that is no terminal, or if ``quiet``. ``total``: None where it is not known.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    shown = Progress(
+        TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[word]}"),
+        console=Console(stderr=True), refresh_per_second=4, transient=True, redirect_stdout=False,
+        disable=quiet or not sys.stderr.isatty(),
+    )  # fmt: skip
+    with shown:
+        task = shown.add_task(what, total=total, word="")
+
+        def step(word: str) -> None:
+            shown.update(task, advance=1, word=word)
+
+        yield step
