@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vcm_sweep.sweep.designs import checked_design
 from vcm_sweep.sweep.errors import StoreError, StudyError
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.session_log import utc_now
@@ -66,6 +67,7 @@ def submit(
     if not (out or root):
         raise StudyError("--out is empty: give a folder that this machine and the cluster can reach, or --root")
     study = Study.from_toml(study_file)
+    checked_design(study)
     where = out or str(Folder(str(root)) / f"{study.name}-{study.digest[:8]}")
     if "://" not in where:
         where = str(Path(where).resolve())

@@ -6,6 +6,7 @@ from typing import Any
 
 from vcm_sweep.device.errors import VcmSweepError
 from vcm_sweep.sweep.costs import CostModel
+from vcm_sweep.sweep.designs import checked_design
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.order import MIN_PILOT
 from vcm_sweep.sweep.planning import Plan, check_failure_rate, plan
@@ -27,6 +28,7 @@ def planned(arguments: argparse.Namespace, study: Study) -> tuple[dict[str, Any]
     if not arguments.pilot_s > 0:
         raise StudyError(f"--pilot-s {arguments.pilot_s:g} must be more than 0: seconds")
     study = with_run_options(study, arguments)
+    checked_design(study)  # before sizes of packs are tried
     directory = arguments.out or default_directory(study)
     settings = settings_of(arguments)
     # What run chooses with the same options: it depends on how many packs run at a time.

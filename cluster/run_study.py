@@ -60,10 +60,12 @@ def run_study(
 
     ``conclude`` makes of the results what is shown in the place of the report.
     """
+    from vcm_sweep.sweep.designs import checked_design
     from vcm_sweep.sweep.folder import Folder
     from vcm_sweep.sweep.running import default_directory
     from vcm_sweep.sweep.store import holds_study
 
+    checked_design(study)  # before sizes of packs are tried
     folder = Folder(out or default_directory(study))
     try:
         done = run_once(arguments, study, out, retry, reuse, not arguments.no_report, conclude)

@@ -36,6 +36,7 @@ def run_until_known(
 ) -> int:
     """Run a study and make it longer as long as is needed; the exit code."""
     from vcm_sweep.analysis.until import Stage, run_until
+    from vcm_sweep.sweep.designs import checked_design
     from vcm_sweep.sweep.folder import Folder
     from vcm_sweep.sweep.running import default_directory
     from vcm_sweep.sweep.store import Store, holds_study
@@ -43,6 +44,7 @@ def run_until_known(
     from .reports import written_report
     from .run_study import how_to_go_on, run_once, workers_of
 
+    checked_design(study)  # before anything is said or tried
     folder = Folder(out or default_directory(study))
     fresh = not holds_study(folder)
     if not fresh:

@@ -38,6 +38,7 @@ def _tolerance(arguments: argparse.Namespace) -> int:
     from .watched import watched
 
     study = with_run_options(Study.from_toml(arguments.study), arguments)
+    study.check()  # before sizes of packs are tried
     spec = _spec(study, arguments)
     folder = Folder(arguments.out or default_directory(study))
     settings = settings_of(arguments)

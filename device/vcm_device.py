@@ -84,7 +84,7 @@ class VCMDevice:
         """Between read current and weight, calibrated on the nominal cell."""
         return ReadMap(self.periphery, self.model, self.parameters)
 
-    @property
+    @cached_property
     def window(self) -> tuple[float, float]:
         """ln N (1e26/m3) at which programming the nominal cell stops; infinite where the window is not clamped."""
         if not self.periphery.clamped:

@@ -1,12 +1,14 @@
-"""Whether every device that a study's factors can make can be built."""
+"""Whether a study's device, and every one that its factors can make of it, can be trained."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain, combinations, product
 from typing import Any
 
 from vcm_sweep.device.errors import DeviceError
 
-from .device_table import build_device, canonical_device, is_physical
+from .device_table import build_device, canonical_device, check_device, is_physical
 from .errors import StudyError
 from .factors import Factor, apply_factors
 
@@ -32,6 +34,22 @@ def rates_in_words(device: dict[str, Any], factors: Sequence[Factor]) -> str:
     )
 
 
+def check_devices(device: dict[str, Any], factors: Sequence[Factor]) -> None:
+    """Raise StudyError for a device that cannot be trained, or for ends of ranges that make none that can be built.
+
+    Args:
+        device: canonical [device] table. factors: of the study.
+    """
+    # It takes seconds where factors are many, and a run asks at several doors.
+    _checked(json.dumps(device), tuple(factors))
+
+
+@lru_cache(maxsize=8)
+def _checked(device: str, factors: tuple[Factor, ...]) -> None:
+    check_device(json.loads(device))
+    check_corners(json.loads(device), factors)
+
+
 def check_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
     """Raise StudyError for ends of ranges that make no device: of one factor, of two, and of all where they are few.
 
@@ -43,7 +61,7 @@ def check_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
     """
     corners = _corners([factor for factor in factors if factor.path[0] == "device"])
     _check_each(
-        device, corners, lambda made: build_device(made) if is_physical(made) else canonical_device(made),
+        device, corners, lambda made: build_device(made) if is_physical(made) else check_device(canonical_device(made)),
         fix=": narrow one of the ranges",
     )  # fmt: skip
 

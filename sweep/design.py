@@ -31,7 +31,7 @@ class Design(ABC):
         method: name in the study file.
         study: whose design it is.
         groups: what is ranked, with its factors: G groups, or each of the D factors by itself.
-        points: (rows, D) float64, values of the factors in their units.
+        points: (rows, D) float64, values of the factors in their units; sampled when they are first asked for.
         block: rows that belong together; an analysis loses them all where one is missing.
     """
 
@@ -41,7 +41,6 @@ class Design(ABC):
         self.study = study
         self.dimension = len(study.factors)
         self.groups = study.design.grouped([factor.name for factor in study.factors])
-        self.points = self.sample()
         # Workers run in another folder.
         self._start = str(Path(study.network.start).resolve()) if study.network.start else ""
 
@@ -49,6 +48,20 @@ class Design(ABC):
     @abstractmethod
     def block(self) -> int:
         """Rows per block."""
+
+    def check(self) -> None:
+        """Raise StudyError for trials whose devices cannot be built, beyond what ``Study.check`` looks at."""
+        return None
+
+    @cached_property
+    def points(self) -> NDArray[np.float64]:
+        """(rows, D) factor values in their units."""
+        return self.sample()
+
+    @property
+    def rows_in_all(self) -> int:
+        """Number of points."""
+        return self.study.design.n * self.block
 
     @abstractmethod
     def sample(self) -> NDArray[np.float64]:
@@ -65,7 +78,7 @@ class Design(ABC):
     @cached_property
     def repeated(self) -> Indices:
         """Sorted points that are run once more than the others."""
-        return np.flatnonzero(self.rank(np.arange(len(self.points))) < self.study.design.replicate_rows)
+        return np.flatnonzero(self.rank(np.arange(self.rows_in_all)) < self.study.design.replicate_rows)
 
     def rank(self, points: Indices) -> Indices:
         """The order in which points come to be repeated.
@@ -80,7 +93,7 @@ class Design(ABC):
     @cached_property
     def counts(self) -> Indices:
         """(rows,) how often each point is run."""
-        counts = np.full(len(self.points), self.study.design.replicates)
+        counts = np.full(self.rows_in_all, self.study.design.replicates)
         counts[self.repeated] += 1
         return counts
 
@@ -95,18 +108,18 @@ class Design(ABC):
 
     def __len__(self) -> int:
         """Number of trials."""
-        return len(self.points) * self.study.design.replicates + len(self.repeated)
+        return self.rows_in_all * self.study.design.replicates + len(self.repeated)
 
     def places(self, numbers: Indices) -> tuple[Indices, Indices]:
         """(points, replicates) of trials by their numbers."""
-        replicates, points = np.divmod(numbers, len(self.points))
+        replicates, points = np.divmod(numbers, self.rows_in_all)
         last = replicates == self.study.design.replicates
         points[last] = self.repeated[points[last]]
         return points, replicates
 
     def numbers(self, points: Indices, replicates: Indices) -> Indices:
         """Numbers of trials by their places; -1 for what the design does not hold."""
-        rows, full = len(self.points), self.study.design.replicates
+        rows, full = self.rows_in_all, self.study.design.replicates
         points, replicates = np.asarray(points, np.int64), np.asarray(replicates, np.int64)
         place = np.full(rows, -1)
         place[self.repeated] = full * rows + np.arange(len(self.repeated))

@@ -20,3 +20,15 @@ def build_design(study: Study) -> Design:
         (1024, (896, 5), 7)
     """
     return _DESIGNS[study.design.method](study)
+
+
+def checked_design(study: Study) -> Design:
+    """The design of a study that is to be trained.
+
+    Raises:
+        StudyError: it cannot be; some simulation has shown it, see ``Study.check``.
+    """
+    study.check()
+    design = build_design(study)
+    design.check()
+    return design

@@ -35,6 +35,7 @@ def extend(
     with Store.open(directory) as store:
         before = store.study
         check_model(store.folder, before)
+        before.check()
         after = extended(before, to, replicates, replicate_rows)
         refuse_searched(
             store.table(["point"])["point"], store.folder

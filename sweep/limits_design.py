@@ -68,8 +68,6 @@ class LimitsDesign(Design):
         self.rows = tuple(_rows(study, self.nominal))
         self._nominal_device = nominal_table(study.inputs(self.nominal)["device"])
         super().__init__(study)
-        if study.design.arms == "mediation":
-            self._check_arms()
 
     @property
     def block(self) -> int:
@@ -91,8 +89,10 @@ class LimitsDesign(Design):
         intervention = {"kind": row.arm, "nominal": self._nominal_device}
         return inputs | {"device": inputs["device"] | {"intervention": intervention}}
 
-    def _check_arms(self) -> None:
+    def check(self) -> None:
         """Raise StudyError for an intervention on cells that do not allow it."""
+        if self.study.design.arms != "mediation":
+            return
         if "intervention" in self.study.device:
             raise StudyError("[device.intervention] is set by arms = 'mediation' itself: leave one of the two out")
         for point, row in enumerate(self.rows):

@@ -57,6 +57,7 @@ def open_limits(
             f"{directory} holds a limits study itself: vcm-sweep analyze prints its costs, vcm-sweep extend makes it "
             "longer"
         )
+    study.check()  # before anything is set aside
     folder, aside = Folder(directory) / LIMITS, Folder(directory) / COSTS_ONLY
     if holds_study(folder):
         held = Store.open(folder).study

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from .costs import makespan
-from .designs import build_design
+from .designs import checked_design
 from .errors import StudyError
 from .folder import Folder
 from .order import Order
@@ -53,7 +53,7 @@ def plan(study: Study, directory: str | Path | Folder | None = None, pack: int |
     ``directory`` and ``pack`` as for :func:`run`.
     """
     folder = Folder(default_directory(study) if directory is None else directory)
-    design = build_design(study)
+    design = checked_design(study)
     left, costs = np.arange(len(design)), None
     if holds_study(folder):
         store = Store.create(study, folder)

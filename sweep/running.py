@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .checkpoint import discard_checkpoints, tidy_checkpoints
-from .designs import build_design
+from .designs import checked_design
 from .errors import StoreError
 from .executor import Executor
 from .folder import Folder
@@ -67,8 +67,10 @@ def run(
         grace_s: for what is about to end when the run is interrupted.
 
     Raises:
-        StoreError: the folder holds another study, or cannot be used. ExecutorError: nothing can be run there.
+        StudyError: the study cannot be trained. StoreError: the folder holds another study, or cannot be used.
+        ExecutorError: nothing can be run there.
     """
+    design = checked_design(study)
     folder = Folder(default_directory(study) if directory is None else directory)
     check_model(folder, study)
     # All that is named is looked at before a folder is made.
@@ -79,7 +81,6 @@ def run(
         held = Store.open(folder)
         refuse_searched(held.table(["point"])["point"], folder)
     with Store.create(study, folder) as store:
-        design = build_design(study)
         if progress:
             # Whoever listens hears of what is taken over, too.
             progress(len(design) - len(missing(store, design)), len(design), [])

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from vcm_sweep.device.declared import NEEDED, Declared
 
 from .contents import digests
-from .corners import check_corners
+from .corners import check_devices
 from .device_table import canonical_device, is_physical
 from .errors import StudyError
 from .factors import Factor, apply_factors
@@ -43,7 +44,7 @@ STUDY_FIELDS: Mapping[str, Declared] = {
 
 @dataclass(frozen=True)
 class Study:
-    """A sensitivity study, validated.
+    """A sensitivity study, read: every name, type and range holds. :meth:`check` says whether it can be trained.
 
     ``frozen`` is what the file only implies: the model's version, and digests of the user's own data, model and
     weights. A results folder holds it (frozen.json); of a study without one it is read when the study is.
@@ -52,6 +53,7 @@ class Study:
         >>> study = Study.from_toml("studies/demo.toml")
         >>> study.factors[0].high
         0.08
+        >>> study.check()
     """
 
     name: str
@@ -64,6 +66,7 @@ class Study:
     text: str
     frozen: dict[str, Any]
     tolerance: ToleranceSpec | None = None
+    origin: str = field(default="", compare=False)
 
     @classmethod
     def from_toml(cls, path: str | Path, frozen: dict[str, Any] | None = None) -> "Study":
@@ -81,14 +84,21 @@ class Study:
             raise StudyError(
                 f"{path}: cannot be read ({error.__class__.__name__}): give the path of a study file"
             ) from None
-        try:
-            return cls.from_text(text, frozen)
-        except StudyError as error:
-            raise StudyError(f"{path}: {error}") from None
+        return cls.from_text(text, frozen, str(path))
 
     @classmethod
-    def from_text(cls, text: str, frozen: dict[str, Any] | None = None) -> "Study":
-        """The study in a TOML string."""
+    def from_text(cls, text: str, frozen: dict[str, Any] | None = None, origin: str = "") -> "Study":
+        """The study in a TOML string.
+
+        Args:
+            frozen: as a results folder holds it; otherwise the user's own data, model and weights are read.
+            origin: file that the text is from; whatever is wrong with the study is said with it.
+        """
+        with _said_of(origin):
+            return cls._read(text, frozen, origin)
+
+    @classmethod
+    def _read(cls, text: str, frozen: dict[str, Any] | None, origin: str) -> "Study":
         try:
             table = tomllib.loads(text)
         # A ValueError for numbers of thousands of digits.
@@ -112,11 +122,19 @@ class Study:
         asked = fields.table("tolerance")
         tolerance = ToleranceSpec.from_table(asked, tuple(f.name for f in factors)) if asked else None
         fields.finish(also=("factor",))
-        check_corners(device, factors)
         if frozen is None:
             # The user's own data, model and weights are looked at now, where what is wrong is one line.
             frozen = {"model_version": MODEL_VERSION} | digests(network)
-        return cls(named["name"], named["seed"], network, device, factors, design, run, text, frozen, tolerance)
+        return cls(named["name"], named["seed"], network, device, factors, design, run, text, frozen, tolerance, origin)
+
+    def check(self) -> None:
+        """Raise StudyError where the study cannot be trained, which takes some simulation to know.
+
+        Pulses of the nominal cell, and devices at the ends of all ranges. All that trains calls this; reading results
+        does without.
+        """
+        with _said_of(self.origin):
+            check_devices(self.device, self.factors)
 
     def inputs(self, values: dict[str, float]) -> dict[str, Any]:
         """All that determines a trial's result but its seed and the model's version, as plain JSON types."""
@@ -151,6 +169,17 @@ class Study:
     def digest(self) -> str:
         """64 hex digits that identify the study."""
         return hashlib.sha256(json.dumps(self.canonical(), sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def _said_of(origin: str) -> Iterator[None]:
+    """Says of what is wrong where it stands."""
+    try:
+        yield
+    except StudyError as error:
+        if not origin:
+            raise
+        raise StudyError(f"{origin}: {error}") from None
 
 
 def _written_out(device: dict[str, Any], factors: tuple[Factor, ...]) -> dict[str, Any]:

@@ -46,8 +46,10 @@ def find_tolerances(
         checkpoints: folder that the executor keeps states in; without one trainings are never cut short.
 
     Raises:
-        AnalysisError: what was asked has no answer. StoreError: the folder holds another study.
+        AnalysisError: what was asked has no answer. StoreError: the folder holds another study. StudyError: the
+            study cannot be trained.
     """
+    study.check()
     spec = spec or study.tolerance or ToleranceSpec()
     folder = Folder(default_directory(study) if directory is None else directory)
     own = _own_results(study, folder)

@@ -35,8 +35,8 @@ def read_frozen(folder: Folder) -> tuple[Study, list[str]]:
             raise _unusable(folder, LINEAGE, "no list of digests")
         text = folder.read(STUDY)
     try:
-        return Study.from_text(text.decode(), frozen), lineage
-    except (StudyError, UnicodeDecodeError) as error:
+        return Study.from_text(text.decode(), frozen, f"{folder}/{STUDY}"), lineage
+    except UnicodeDecodeError as error:
         raise StudyError(f"{folder}/{STUDY}: {error}") from None
 
 

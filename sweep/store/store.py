@@ -85,6 +85,7 @@ class Store:
 
         Raises:
             StoreError: the folder holds another study (the difference is named), or cannot be written.
+            StudyError: a new folder's study cannot be trained, see ``Study.check``.
         """
         folder = Folder(where)
         if holds_study(folder):
@@ -95,6 +96,7 @@ class Store:
                     "choose another --out, or leave it out"
                 )
             return cls(folder, study, store.digests)
+        study.check()
         with reported(folder, "written"):
             if folder.local is not None and folder.local.exists() and not folder.local.is_dir():
                 raise StoreError(

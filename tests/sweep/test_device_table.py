@@ -6,7 +6,7 @@ import pytest
 
 from vcm_sweep.device import CellParameters, DeviceError, ReadNoise, Spread, TargetWalk, conduction
 from vcm_sweep.sweep import StudyError
-from vcm_sweep.sweep.device_table import build_device, canonical_device
+from vcm_sweep.sweep.device_table import build_device, canonical_device, check_device
 
 EVERYTHING = {
     "T_0": 300.0,
@@ -134,10 +134,6 @@ def test_a_cell_of_the_library_gives_the_parameters_that_the_table_does_not(monk
         ({"d2d": {"dW_A": {"sigma": 0.01}}}, ["dW_A of a cell", "1.5", "clip"]),
         ({"method": "exact"}, ["method = 'exact'", "'tabulated', 'direct'"]),
         ({"read_path": "both"}, ["read_path = 'both'", "'cell', 'nominal'"]),
-        (
-            {"model": "explicit", "a": 1e-9, "r": 1e-8, "mu_n": 1e-6, "set_voltage_v": -0.3, "pulse_s": 1e-12},
-            ["set_voltage_v = -0.3 V", "|gamma| >= 1", "nearer to the default cell's"],
-        ),
         ({"on_invalid": "skip"}, ["on_invalid = 'skip'", "'record', 'error'"]),
         ({"d2d": 3}, ["[device.d2d] must be a table"]),
         ({"d2d": {"r": 3}}, ["[device.d2d.r] must be a table"]),
@@ -146,6 +142,33 @@ def test_a_cell_of_the_library_gives_the_parameters_that_the_table_does_not(monk
 def test_a_mistake_is_one_line_that_names_its_table(table, words):
     with pytest.raises(StudyError) as caught:
         canonical_device(table)
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+LEAVES_MODEL = {"model": "explicit", "a": 1e-9, "r": 1e-8, "mu_n": 1e-6, "set_voltage_v": -0.3, "pulse_s": 1e-12}
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (LEAVES_MODEL, ["[device] set_voltage_v = -0.3 V", "|gamma| >= 1", "nearer to the default cell's"]),
+        ({"pulse_s": 1e-2}, ["[device] one SET pulse of pulse_s = 0.01 s", "shorten the pulse or lower the voltage"]),
+        (
+            {"intervention": {"kind": "matched", "nominal": {"pulse_s": 1e-2}}},
+            ["intervention.nominal: [device] one SET pulse"],
+        ),
+        (
+            {"aihwkit": "ConstantStepDevice", "settings": {"w_min": 1.0}},
+            ["[device] aihwkit refuses ConstantStepDevice"],
+        ),
+    ],
+)
+def test_what_takes_a_pulse_to_know_is_said_by_the_check(table, words):
+    plain = canonical_device(table)
+    with pytest.raises(StudyError) as caught:
+        check_device(plain)
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)

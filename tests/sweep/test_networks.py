@@ -296,7 +296,7 @@ def test_equal_seeds_give_equal_cells_of_aihwkits_devices() -> None:
 )
 def test_bad_networks_and_devices_are_one_line(changes: dict[str, str], words: list[str]) -> None:
     with pytest.raises(StudyError) as caught:
-        study(**changes)  # type: ignore[arg-type]
+        study(**changes).check()  # type: ignore[arg-type]
     line = str(caught.value)
     assert "\n" not in line
     for word in words:
@@ -319,7 +319,7 @@ def test_bad_settings_of_aihwkits_devices_are_one_line(settings: str, words: lis
     device = f"aihwkit = 'ConstantStepDevice'\n[device.settings]\n{settings}"
     text = TEXT.replace("dw_min = 4e-4", "")
     with pytest.raises(StudyError) as caught:
-        Study.from_text(text.format(network=MLP, device=device, first="aihwkit.dw_min_std", low=0, high=0.5))
+        Study.from_text(text.format(network=MLP, device=device, first="aihwkit.dw_min_std", low=0, high=0.5)).check()
     for word in words:
         assert word in str(caught.value)
 
