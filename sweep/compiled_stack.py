@@ -10,6 +10,7 @@ from .device_table import aihwkit_config
 from .network import build_network, lines_per_sample
 from .stack import Stack
 from .start import first_weights, set_start, zero_biases
+from .trial import FIGURES
 
 if TYPE_CHECKING:
     from .trial import Trial
@@ -86,12 +87,4 @@ class CompiledStack(Stack):
                 margin = 1e-3 * (high - low)
                 at_bound += int(((weight <= low + margin) | (weight >= high - margin)).sum())
                 cells += weight.numel()
-        return {
-            "pulses_set": None,
-            "pulses_reset": None,
-            "energy_j": None,
-            **dict.fromkeys(
-                ("asymmetry_mean", "asymmetry_sd", "levels", "peak_temperature_k", "frac_outside_validity")
-            ),
-            "frac_at_bound": at_bound / cells if cells else float("nan"),
-        }
+        return dict.fromkeys(FIGURES) | {"frac_at_bound": at_bound / cells if cells else float("nan")}

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -23,21 +22,16 @@ def record_of(
         data: that it was trained on, in batches of ``batch``.
     """
     if progress.stopped == "timeout":
-        late = TrialRecord.failed(trial, "timeout", progress.reason)
-        return replace(late, wall_s=progress.wall_s, cpu_s=progress.cpu_s)
+        return TrialRecord.of(trial, "timeout", progress.reason, wall_s=progress.wall_s, cpu_s=progress.cpu_s)
     accuracy = progress.history[-1] if progress.history and progress.stopped == "ok" else math.nan
     tests, chance = len(data.test_y), 1 / data.classes
     reason = progress.reason
     if not reason and figures["frac_at_bound"] == 1.0:
         reason = "every cell is at a bound: lower lr, or shorten the pulse"
-    return TrialRecord(
-        key=trial.key,
-        point=trial.point,
-        replicate=trial.replicate,
-        factors=trial.factors,
-        seed=trial.seed,
-        status=progress.stopped,
-        reason=reason,
+    return TrialRecord.of(
+        trial,
+        progress.stopped,
+        reason,
         accuracy=accuracy,
         loss=progress.loss,
         history=progress.history,

@@ -44,7 +44,7 @@ class Stack(ABC):
 
     @abstractmethod
     def figures(self, k: int) -> dict[str, Any]:
-        """What trial k's record tells of its cells: from pulses_set to frac_outside_validity."""
+        """What trial k's record tells of its cells: `trial.FIGURES`."""
 
 
 class ResumableStack(Stack):

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from math import nan
 from typing import Any
 
 from .seeds import TrialSeeds, children
@@ -55,47 +56,115 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class TrialRecord:
-    """What one training left behind.
+class Column:
+    """A column of the records, in memory and in Parquet.
 
-    Low accuracy is a result, not a failure: ``status`` is "ok" for every training that ended with finite
-    numbers. ``accuracy`` is that of the test set after the last epoch, with all noise of reading on; ``history``
-    that after each epoch. ``energy_j`` is the programming pulses', V I t; ``reads`` counts the vectors read.
-    ``asymmetry_*``, ``levels``, ``peak_temperature_k`` and ``frac_outside_validity`` are of the arrays as they were
-    made (vcm_sweep.device.ArrayFigures). Pulses, energy and these are None where the device does not count them
-    (aihwkit's own). ``node`` is the host that trained it, "" where that is not known; ``attempts`` how often it was
-    begun, 1 for one that went through.
+    Args:
+        kind: of its values: text, int32, int64, float64, bool, ``list of float64`` or ``float64 each``, which is a
+            column per factor in that factor's unit.
+        meaning: what it holds. unit: "" for a bare number.
+        repeated: whether few of its values differ. of_cells: whether it is a figure of the trial's cells, which is
+            empty where the device does not count it (aihwkit's own).
     """
 
-    key: str
-    point: int
-    replicate: int
-    factors: dict[str, float]
-    seed: int
-    status: str
-    reason: str = ""
-    accuracy: float = float("nan")
-    loss: float = float("nan")
-    history: list[float] = field(default_factory=list)
-    at_chance: bool = False
-    frac_at_bound: float = float("nan")
-    pulses_set: int | None = None
-    pulses_reset: int | None = None
-    energy_j: float | None = None
-    asymmetry_mean: float | None = None
-    asymmetry_sd: float | None = None
-    levels: float | None = None
-    peak_temperature_k: float | None = None
-    frac_outside_validity: float | None = None
-    reads: int = 0
-    wall_s: float = float("nan")
-    cpu_s: float = float("nan")
-    model_version: int = MODEL_VERSION
-    versions: str = "{}"
-    node: str = ""
-    attempts: int = 1
+    name: str
+    kind: str
+    meaning: str
+    unit: str = ""
+    repeated: bool = False
+    of_cells: bool = False
+
+
+def _column(kind: str, meaning: str, *, unit: str = "", repeated: bool = False, of_cells: bool = False) -> Any:
+    return {"kind": kind, "meaning": meaning, "unit": unit, "repeated": repeated, "of_cells": of_cells}
+
+
+def _of_cells(kind: str, meaning: str, unit: str = "") -> Any:
+    return _column(kind, meaning, unit=unit, of_cells=True)
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """What one training left behind; each field is a column of the results, and `RECORD_COLUMNS` says what it holds.
+
+    Low accuracy is a result, not a failure: ``status`` is "ok" for every training that ended with finite numbers.
+    """
+
+    key: str = field(metadata=_column("text", "32 hex digits: equal keys are equal work with equal results"))
+    point: int = field(
+        metadata=_column("int64", "row of the design; negative for points that a search of tolerances chose")
+    )
+    replicate: int = field(metadata=_column("int32", "0 for the first run of the point", repeated=True))
+    factors: dict[str, float] = field(metadata=_column("float64 each", "value of each factor, in its unit"))
+    seed: int = field(metadata=_column("int64", "of the trial: all its random streams are drawn from it"))
+    status: str = field(metadata=_column("text", f"one of {', '.join(STATUSES)}", repeated=True))
+    reason: str = field(default="", metadata=_column("text", "why it stopped, or what it suffered from", repeated=True))
+    accuracy: float = field(
+        default=nan,
+        metadata=_column("float64", "of the test set after the last epoch, all noise of reading on", unit="share"),
+    )
+    loss: float = field(default=nan, metadata=_column("float64", "mean training loss of the last epoch", unit="nat"))
+    history: list[float] = field(default_factory=list, metadata=_column("list of float64", "accuracy after each epoch"))
+    at_chance: bool = field(
+        default=False, metadata=_column("bool", "whether the accuracy is within what guessing gives", repeated=True)
+    )
+    frac_at_bound: float = field(
+        default=nan, metadata=_of_cells("float64", "share of the cells at a bound of their window, at the end")
+    )
+    pulses_set: int | None = field(default=None, metadata=_of_cells("int64", "SET pulses that were fired"))
+    pulses_reset: int | None = field(default=None, metadata=_of_cells("int64", "RESET pulses that were fired"))
+    energy_j: float | None = field(
+        default=None, metadata=_of_cells("float64", "V I t of all programming pulses that were fired", "J")
+    )
+    asymmetry_mean: float | None = field(
+        default=None,
+        metadata=_of_cells(
+            "float64", "mean over the cells as made of ln(step of a RESET / step of a SET) at w = 0", "ln"
+        ),
+    )
+    asymmetry_sd: float | None = field(
+        default=None, metadata=_of_cells("float64", "standard deviation of the same", "ln")
+    )
+    levels: float | None = field(
+        default=None,
+        metadata=_of_cells("float64", "window over twice the standard deviation of a reading at mid window"),
+    )
+    peak_temperature_k: float | None = field(
+        default=None, metadata=_of_cells("float64", "highest temperature in a programming pulse", "K")
+    )
+    frac_outside_validity: float | None = field(
+        default=None, metadata=_of_cells("float64", "share of the cells outside the range in which the model is valid")
+    )
+    reads: int = field(default=0, metadata=_column("int64", "vectors that were read"))
+    wall_s: float = field(default=nan, metadata=_column("float64", "its share of the pack's wall time", unit="s"))
+    cpu_s: float = field(default=nan, metadata=_column("float64", "its share of the pack's processor time", unit="s"))
+    model_version: int = field(
+        default=MODEL_VERSION,
+        metadata=_column("int32", "of the numbers that a trial gives; part of every key", repeated=True),
+    )
+    versions: str = field(
+        default="{}", metadata=_column("text", "of the packages that trained it, as JSON", repeated=True)
+    )
+    node: str = field(
+        default="", metadata=_column("text", "host that trained it, empty where that is not known", repeated=True)
+    )
+    attempts: int = field(
+        default=1, metadata=_column("int32", "how often it was begun: 1 for one that went through", repeated=True)
+    )
+
+    @classmethod
+    def of(cls, trial: Trial, status: str, reason: str = "", **results: Any) -> "TrialRecord":
+        """The record of a trial with what it gave."""
+        return cls(trial.key, trial.point, trial.replicate, trial.factors, trial.seed, status, reason, **results)
 
     @classmethod
     def failed(cls, trial: Trial, status: str, reason: str) -> "TrialRecord":
         """The record of a trial that has no result."""
-        return cls(trial.key, trial.point, trial.replicate, trial.factors, trial.seed, status, reason)
+        return cls.of(trial, status, reason)
+
+
+RECORD_COLUMNS: dict[str, Column] = {own.name: Column(own.name, **own.metadata) for own in fields(TrialRecord)}
+"""By name, in the order in which they stand in Parquet."""
+
+FIGURES = tuple(column.name for column in RECORD_COLUMNS.values() if column.of_cells)
+"""Columns that a trial's cells tell."""

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ..errors import StoreError
 from ..study import Study
-from ..trial import TrialRecord
+from ..trial import RECORD_COLUMNS, TrialRecord
 
 SCHEMA_VERSION = 3
 """1 had no figures of the arrays (asymmetry, levels, temperature, validity); 2 no node and no attempts."""
@@ -20,51 +20,26 @@ SCHEMA_VERSION = 3
 VERSION_NOTE, STUDY_NOTE = b"vcm_sweep_schema", b"vcm_sweep_study"
 FACTOR = "x_"
 
-_UNITS = {
-    "energy_j": "J", "peak_temperature_k": "K", "asymmetry_mean": "ln", "asymmetry_sd": "ln", "wall_s": "s",
-    "cpu_s": "s", "accuracy": "share", "loss": "nat",
+_KINDS = {
+    "text": pa.string(), "int32": pa.int32(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_(),
+    "list of float64": pa.list_(pa.float64()),
 }  # fmt: skip
 # Few different values: a dictionary makes them small. Of keys no two are equal.
-_REPEATED = ("status", "reason", "versions", "node", "model_version", "attempts", "replicate", "at_chance")
+_REPEATED = tuple(column.name for column in RECORD_COLUMNS.values() if column.repeated)
 
 
 def schema(study: Study) -> pa.Schema:
     """The typed columns of a study's records, with units and the study's hash in the metadata."""
 
-    def column(name: str, kind: pa.DataType, unit: str | None = None) -> pa.Field:
-        unit = unit or _UNITS.get(name)
+    def field(name: str, kind: pa.DataType, unit: str | None) -> pa.Field:
         return pa.field(name, kind, metadata={"unit": unit} if unit else None)
 
-    factors = [column(f"{FACTOR}{factor.name}", pa.float64(), factor.unit) for factor in study.factors]
-    columns = [
-        column("key", pa.string()),
-        column("point", pa.int64()),
-        column("replicate", pa.int32()),
-        *factors,
-        column("seed", pa.int64()),
-        column("status", pa.string()),
-        column("reason", pa.string()),
-        column("accuracy", pa.float64()),
-        column("loss", pa.float64()),
-        column("history", pa.list_(pa.float64())),
-        column("at_chance", pa.bool_()),
-        column("frac_at_bound", pa.float64()),
-        column("pulses_set", pa.int64()),
-        column("pulses_reset", pa.int64()),
-        column("energy_j", pa.float64()),
-        column("asymmetry_mean", pa.float64()),
-        column("asymmetry_sd", pa.float64()),
-        column("levels", pa.float64()),
-        column("peak_temperature_k", pa.float64()),
-        column("frac_outside_validity", pa.float64()),
-        column("reads", pa.int64()),
-        column("wall_s", pa.float64()),
-        column("cpu_s", pa.float64()),
-        column("model_version", pa.int32()),
-        column("versions", pa.string()),
-        column("node", pa.string()),
-        column("attempts", pa.int32()),
-    ]
+    columns: list[pa.Field] = []
+    for column in RECORD_COLUMNS.values():
+        if column.name == "factors":
+            columns += [field(f"{FACTOR}{factor.name}", pa.float64(), factor.unit) for factor in study.factors]
+        else:
+            columns.append(field(column.name, _KINDS[column.kind], column.unit))
     return pa.schema(columns, metadata={VERSION_NOTE: str(SCHEMA_VERSION), STUDY_NOTE: study.digest})
 
 

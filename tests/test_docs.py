@@ -1,0 +1,19 @@
+"""Tables of the documentation that the code knows say what it says."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+_SPEC = importlib.util.spec_from_file_location("docs_tables", DOCS / "tables.py")
+assert _SPEC is not None
+assert _SPEC.loader is not None
+tables = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(tables)
+
+
+@pytest.mark.parametrize("page", tables.TABLES)
+def test_the_tables_of_a_page_are_current(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    assert text == tables.written(page, text), "run python docs/tables.py"
