@@ -102,7 +102,7 @@ def checked_state(
     >>> checked_state("0.2", 0.3)
     Traceback (most recent call last):
     ...
-    vcm_sweep.device.errors.DeviceError: voltage_v = '0.2' must be a number in V or a tensor of them
+    vcm_sweep.device.DeviceError: voltage_v = '0.2' must be a number in V or a tensor of them
     """
     if not isinstance(parameters, CellParameters | None):
         raise DeviceError(f"parameters = {parameters!r} must be a CellParameters, or None for the nominal cell")

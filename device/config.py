@@ -10,10 +10,12 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.tiles.custom import CustomRPUConfig
 
 from .mvm import check_io
+from .public import public
 from .tile import VCMSimulatorTile, VCMTile, VCMTileArray
 from .vcm_device import VCMDevice
 
 
+@public
 @dataclass
 class VCMRPUConfig(CustomRPUConfig):
     """Configuration of aihwkit layers whose every weight is a VCM cell.

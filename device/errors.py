@@ -1,6 +1,9 @@
 """The root of the error tree, and the device's own branch of it."""
 
+from .public import public
 
+
+@public
 class VcmSweepError(Exception):
     """Any failure that a user can act on: one line naming field, value, allowed range and fix.
 
@@ -10,6 +13,7 @@ class VcmSweepError(Exception):
     exit_code = 1
 
 
+@public
 class DeviceError(VcmSweepError):
     """A cell, its parameters or an integration is outside what the model can answer."""
 

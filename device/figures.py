@@ -10,6 +10,7 @@ from .conduction import current_function
 from .errors import DeviceError
 from .kinetics import _temperature, log_speed
 from .parameters import CellParameters
+from .public import public
 from .validity import FASTEST_S, HOTTEST_K, check_state
 from .vcm_device import VCMDevice
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 MOST_CELLS = 512  # per array whose temperature is looked at
 
 
+@public
 class ArrayFigures(NamedTuple):
     """Of the arrays of one trial together, as they were made.
 

@@ -17,6 +17,7 @@ from ._search import search
 from .library import LibraryCell
 from .measurement import Measurement
 from .parameters import CellParameters
+from .public import public
 
 CORRELATED = 0.95
 UNDETERMINED = 0.5  # relative standard error
@@ -24,6 +25,7 @@ UNDETERMINED = 0.5  # relative standard error
 type Array = NDArray[np.float64]
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class Fit:
     """A fitted cell and how well the measurement determines it.

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from .declared import NEEDED, declared, word
 from .errors import DeviceError
+from .public import public
 from .variability import Variability
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 INTERVENTIONS = ("matched", "mismatch_only", "speed_matched", "speed_only")
 
 
+@public
 @dataclass(frozen=True)
 class Intervention:
     """Which array of the two that a factor and its absence make, and with whose mismatch and speed.

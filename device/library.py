@@ -22,11 +22,13 @@ from typing import Any
 
 from .errors import DeviceError
 from .parameters import CellParameters
+from .public import public
 
 CELLS = Path(__file__).parent / "cells"
 VALIDITY = {"voltage_v": "V", "n": "1e26/m3", "temperature_k": "K"}
 
 
+@public
 @dataclass(frozen=True)
 class LibraryCell:
     """A parameter set with its origin.

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DeviceError
+from .public import public
 
 COLUMNS = {"iv": ("voltage_v", "current_a"), "pulses": ("pulse", "voltage_v", "width_s", "current_a")}
 OPTIONAL = {"iv": ("time_s",), "pulses": ()}
@@ -23,6 +24,7 @@ MIN_ROWS = 8
 type Array = NDArray[np.float64]
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class Measurement:
     """What was applied to one cell and what was read, rows in the order of time.

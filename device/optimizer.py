@@ -7,7 +7,10 @@ import torch
 from aihwkit.optim import AnalogSGD
 from aihwkit.optim.context import AnalogContext
 
+from .public import public
 
+
+@public
 class TrialSGD(AnalogSGD):
     """aihwkit's AnalogSGD with one factor per trial on every learning rate.
 

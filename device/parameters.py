@@ -13,6 +13,7 @@ import torch
 
 from .declared import Declared, declared, number
 from .errors import DeviceError
+from .public import public
 
 type Value = float | torch.Tensor
 
@@ -24,6 +25,7 @@ def _parameter(default: float, unit: str, low: float, high: float, meaning: str,
     return number(default, low, high, unit, meaning, open_low=open_low)
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class CellParameters:
     """Physical parameters of a cell, or of an array of cells.
@@ -41,7 +43,7 @@ class CellParameters:
         >>> CellParameters(l=5e-9)
         Traceback (most recent call last):
         ...
-        vcm_sweep.device.errors.DeviceError: l = 5e-09 m must be below l_cell = 3e-09 m: lower l or raise l_cell
+        vcm_sweep.device.DeviceError: l = 5e-09 m must be below l_cell = 3e-09 m: lower l or raise l_cell
     """
 
     T_0: Value = _parameter(293.0, "K", 0.0, _LARGEST, "ambient temperature", open_low=True)

@@ -14,11 +14,13 @@ from .conduction import READ_EXPONENT, READ_REFERENCE_N, READ_ROOT, current_func
 from .declared import flag, number
 from .errors import DeviceError
 from .parameters import CellParameters
+from .public import public
 
 N_LOW, N_HIGH = 0.06, 1.98974521274400865
 READ_VOLTAGE_V = 0.2
 
 
+@public
 @dataclass(frozen=True)
 class Periphery:
     """The window of weights that the periphery maps the nominal cell's read currents to.

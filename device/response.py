@@ -12,10 +12,12 @@ from .errors import DeviceError
 from .integration import MAX_RTOL, ON_INVALID, refuse_beyond, run
 from .kinetics import _temperature
 from .parameters import CellParameters, Value
+from .public import public
 from .validity import Extremes, Validity
 from .waveforms import Waveform
 
 
+@public
 class Response(NamedTuple):
     """Cells under a waveform, at samples in time; float64.
 

@@ -19,6 +19,7 @@ from ._random import stream_key
 from .array import CellArrays
 from .mvm import analog_product
 from .parameters import CellParameters
+from .public import public
 from .seeds import ArraySeeds
 from .slow_noise import advance, is_slow, read_weight
 from .variability import ReadNoise
@@ -31,6 +32,7 @@ _FORWARD, _BACKWARD, _PULSES, _SLOW = 0, 1, 2, 3
 _INPUT = 2  # place of the input among the arguments of aihwkit's AnalogFunction
 
 
+@public
 class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
     """Forward, backward and update of stacked arrays of VCM cells.
 
@@ -250,6 +252,7 @@ def _make(device: VCMDevice) -> tuple[Any, ...]:
     return nominal, varied, device.periphery, device.model, device.reads_cell, device.intervention
 
 
+@public
 class VCMTile(CustomTile):
     """aihwkit tile around :class:`VCMSimulatorTile`.
 
@@ -330,6 +333,7 @@ class VCMTile(CustomTile):
         return stack_weight(given, self.rpu_config.trials, self.out_size, self.in_size)
 
 
+@public
 class VCMTileArray(TileModuleArray):
     """Several tiles for one layer, as aihwkit maps it; with stacked trials all weights lead with their axis."""
 

@@ -16,11 +16,13 @@ from .constants import VACANCY_CHARGE_NUMBER, constants_of
 from .errors import DeviceError
 from .kinetics import _field, _temperature, bound_factor, log_speed
 from .parameters import CellParameters, Value
+from .public import public
 
 HOTTEST_K = 2000.0
 FASTEST_S = 5e-9  # some time constants of the filament's temperature: 0.8 ns in SET, 0.2 ns in RESET
 
 
+@public
 class Validity(NamedTuple):
     """Which cells left the range in which the model holds, and by how much at worst.
 

@@ -1,8 +1,9 @@
 """The cells of an array as one specification; torch alone, no aihwkit."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -12,9 +13,11 @@ from .errors import DeviceError
 from .intervention import Intervention
 from .parameters import CellParameters
 from .periphery import N_HIGH, N_LOW, Periphery, ReadMap
+from .public import public
 from .variability import Variability
 
 
+@public
 @dataclass(frozen=True)
 class VCMDevice:
     """The cells of an array: physics, spread, periphery and the programming pulse.
@@ -73,6 +76,10 @@ class VCMDevice:
             if not isinstance(self.intervention, Intervention):
                 raise DeviceError(f"intervention = {self.intervention!r} must be an Intervention, or None")
             self.intervention.check(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: what follows from them is computed anew, so that saved layers do not hold its classes."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @property
     def reads_cell(self) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .errors import DeviceError
+from .public import public
 
 COLUMNS = ["time_s", "voltage_v"]
 
@@ -22,6 +23,7 @@ class Segment(NamedTuple):
     end_v: float
 
 
+@public
 @dataclass(frozen=True)
 class Waveform:
     """A voltage that is linear between points; two points of one time are a jump.
@@ -39,7 +41,7 @@ class Waveform:
         >>> Waveform((0.0, 1.0, 0.5), (0.0, 0.1, 0.2))
         Traceback (most recent call last):
         ...
-        vcm_sweep.device.errors.DeviceError: times_s[2] = 0.5 must be at least times_s[1] = 1: put the points in order
+        vcm_sweep.device.DeviceError: times_s[2] = 0.5 must be at least times_s[1] = 1: put the points in order
     """
 
     times_s: Sequence[float]

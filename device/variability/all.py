@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from ..errors import DeviceError
 from ..parameters import CellParameters
+from ..public import public
 from ._checked import check_kind
 from .correlation import Correlation
 from .mismatch import Mismatch
@@ -29,6 +30,7 @@ _ALONE: dict[str, type] = {
 }
 
 
+@public
 @dataclass(frozen=True)
 class Variability:
     """All that differs from cell to cell and from pulse to pulse, and how a read scatters. Nothing by default.

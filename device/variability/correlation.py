@@ -9,9 +9,11 @@ import torch
 
 from ..errors import DeviceError
 from ..parameters import CellParameters
+from ..public import public
 from .spread import Spread
 
 
+@public
 @dataclass(frozen=True)
 class Correlation:
     """Correlation of parameters within a cell.

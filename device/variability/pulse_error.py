@@ -7,9 +7,11 @@ import torch
 
 from ..declared import number
 from ..errors import DeviceError
+from ..public import public
 from ._checked import check_fields
 
 
+@public
 @dataclass(frozen=True)
 class PulseError:
     """Error of each pulse's voltage and of its length, fresh per pulse and cell, normal and truncated.

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import torch
 
 from ..declared import number, whole
+from ..public import public
 from ._checked import check_fields
 
 
+@public
 @dataclass(frozen=True)
 class ReadNoise:
     """Read noise, in parts of the cell's own read current.

@@ -7,9 +7,11 @@ import torch
 
 from ..declared import number, word
 from ..errors import DeviceError
+from ..public import public
 from ._checked import check_fields
 
 
+@public
 @dataclass(frozen=True)
 class Spread:
     """Device-to-device spread of one quantity, relative to its nominal value.

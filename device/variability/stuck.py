@@ -6,9 +6,11 @@ import torch
 
 from ..declared import number
 from ..errors import DeviceError
+from ..public import public
 from ._checked import check_fields
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class StuckCells:
     """Cells whose read current stays at an end of the window: never formed or broken, or shorted.

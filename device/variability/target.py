@@ -6,6 +6,7 @@ import torch
 
 from ..declared import number, word
 from ..parameters import Value
+from ..public import public
 from ._checked import check_fields
 from .spread import Spread
 
@@ -13,6 +14,7 @@ TARGETS = ("r", "l")
 """Parameters that may have targets."""
 
 
+@public
 @dataclass(frozen=True)
 class TargetWalk:
     """Cycle-to-cycle variation of r or l: in each pulse the value moves towards a target drawn for it.

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import torch
 
 from ..declared import number
+from ..public import public
 from ._checked import check_fields
 
 
+@public
 @dataclass(frozen=True)
 class TelegraphNoise:
     """A trap beside the filament that is filled or empty: the read current jumps between two values.

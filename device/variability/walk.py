@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from ..declared import number
+from ..public import public
 from ._checked import check_fields
 
 VARYING = ("N_max", "N_min", "r", "l")
 """Parameters that may walk."""
 
 
+@public
 @dataclass(frozen=True)
 class Walk:
     """Cycle-to-cycle random walk of one of N_max, N_min, r and l: relative steps after every pulse.

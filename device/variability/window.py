@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import torch
 
 from ..errors import DeviceError
+from ..public import public
 from ._checked import check_kind
 from .spread import Spread
 
 
+@public
 @dataclass(frozen=True)
 class Window:
     """Per-cell conductance window: the weights at which programming a cell stops, around the nominal w_min, w_max.

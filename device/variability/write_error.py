@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import torch
 
 from ..declared import number
+from ..public import public
 from ._checked import check_fields
 
 
+@public
 @dataclass(frozen=True)
 class WriteError:
     """Error of the weights that are programmed at once (first weights, transferred weights), not by pulses.
