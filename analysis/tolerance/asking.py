@@ -66,10 +66,12 @@ class OptunaStudy:
     def _recover(self) -> None:
         state = _states()
         for trial in self.study.get_trials(deepcopy=False, states=(state.RUNNING,)):
-            # One that was enqueued may have been killed before it took its parameters.
-            params = trial.params or trial.system_attrs.get("fixed_params", {})
+            # Parameters are written one by one: one that was enqueued may have been killed before it took all of them.
+            params = trial.system_attrs.get("fixed_params", {}) | trial.params
+            # A proposal that was killed half drawn is none: nothing of it was trained, and the sampler draws anew.
+            whole = set(params) >= set(trial.user_attrs.get(_MOVED) or self._space)
             # In this order: killed in between, it is asked twice, which costs nothing, and never lost.
-            if params:
+            if whole:
                 self.study.enqueue_trial(params, user_attrs=dict(trial.user_attrs))
             self.study.tell(trial.number, state=state.FAIL)
 
