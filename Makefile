@@ -6,12 +6,14 @@ READY := $(VENV)/.ready
 PYTHON ?= python3
 STUDY ?= studies/demo.toml
 PYTEST_ARGS ?=
+WORKERS ?= 2
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test test-all check bench clean
 
 help:
 	@echo "make demo    set up, run the demo study and write its report"
-	@echo "make test    set up and run the tests (PYTEST_ARGS='-m \"not slow\"' for the short ones)"
+	@echo "make test    set up and prove that all works here, in minutes (WORKERS=2 processes)"
+	@echo "make test-all  every test; one kind: make test-all PYTEST_ARGS='-m ray' (slow, ray, browser, gpu)"
 	@echo "make check   ruff and mypy"
 	@echo "make bench   time the training against aihwkit's own device"
 
@@ -30,10 +32,11 @@ demo: $(READY)
 	$(BIN)/vcm-sweep run $(STUDY)
 
 # Home and Ray's token stay untouched: tests have a home of their own. PYTHON is found before HOME changes.
-test: $(READY)
+test: TIER := -m "not slow"
+test test-all: $(READY)
 	@home=$$(mktemp -d); trap 'rm -rf "$$home"' EXIT; \
-	VCM_SWEEP_DATA="$${VCM_SWEEP_DATA:-$$HOME/.cache/vcm-sweep}" HOME="$$home" RAY_AUTH_MODE=disabled \
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	VCM_SWEEP_DATA="$${VCM_SWEEP_DATA:-$$HOME/.cache/vcm-sweep}" HOME="$$home" RAY_AUTH_MODE=disabled OMP_NUM_THREADS=1 \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TIER) $(PYTEST_ARGS)
 
 # Static checkers need the four folders under their import name.
 check: $(READY)

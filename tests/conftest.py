@@ -1,7 +1,13 @@
-"""What every test needs: one thread, as a worker has, and the data sets."""
+"""What every test needs: one thread, as a worker has, compiled kernels, and the data sets.
+
+Several processes (``-n 2``) take whole files, so that what a file makes once is made once; the tests that share the Ray
+cluster of the session are taken by one process.
+"""
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +15,29 @@ import pytest
 # A shell that starts the tests in its background lets them ignore SIGINT, and so all that they start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# A training of each kind of cell, small: whoever starts first compiles, and keeps the code on the disk.
+_COMPILE = """
+from vcm_sweep.sweep import Study, build_design, train
+text = open("studies/demo.toml").read().replace("epochs = 4", "epochs = 1\\ntrain_samples = 32\\ntest_samples = 32")
+for model in ("tabulated", "explicit", "full"):
+    study = Study.from_text(text.replace('"tabulated"', f'"{model}"'))
+    train(list(build_design(study).trials(range(2))))
+"""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile before the processes of ``-n`` start: each of them would."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        subprocess.run([sys.executable, "-c", _COMPILE], cwd=config.rootpath, check=False)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        shared = "cluster" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("ray" if shared else item.nodeid.split("::")[0]))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -4,7 +4,6 @@ import itertools
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -75,27 +74,11 @@ def make_task() -> Callable[[Sequence[Trial]], list[TrialRecord]]:
     return ishigami
 
 
-@pytest.fixture(scope="module")
-def two_node_cluster() -> object:
-    """A real cluster of two nodes on this machine."""
-    import logging
-
-    import ray
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    cluster.add_node(num_cpus=1)
-    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
-
-
 @pytest.fixture(params=["in_process", pytest.param("ray", marks=pytest.mark.ray)])
 def make(request: pytest.FixtureRequest) -> Callable[..., Executor]:
     if request.param == "in_process":
         return InProcessExecutor
-    request.getfixturevalue("two_node_cluster")
+    request.getfixturevalue("cluster")
     return RayExecutor
 
 
@@ -258,7 +241,7 @@ def test_an_interrupt_passes_and_finish_leaves_nothing_running(make: Callable[..
 
 
 @pytest.mark.ray
-def test_a_killed_worker_is_replaced(two_node_cluster: object, tmp_path: Path) -> None:
+def test_a_killed_worker_is_replaced(cluster: object, tmp_path: Path) -> None:
     trials, good, marker = some_trials(3), make_task(), tmp_path / "died"
 
     def dies_once(pack: Sequence[Trial]) -> list[TrialRecord]:
@@ -274,7 +257,7 @@ def test_a_killed_worker_is_replaced(two_node_cluster: object, tmp_path: Path) -
 
 @pytest.mark.ray
 def test_workers_start_in_an_empty_folder(
-    two_node_cluster: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A user's own device.py beside the study must not shadow ours."""
     for name in ("device", "sweep", "analysis", "cluster"):
@@ -287,7 +270,6 @@ def test_workers_start_in_an_empty_folder(
 def test_ishigami_through_store_executor_and_estimators(make: Callable[..., Executor], tmp_path: Path) -> None:
     from vcm_sweep.analysis import analyze
 
-    started = time.perf_counter()
     results = run(Study.from_text(TEXT), make(make_task()), tmp_path / "out")
     result = analyze(results)
     # Ishigami with a = 7, b = 0.1: total indices .558 .442 .244, a dummy 0; noise of variance 4 beside V = 13.84.
@@ -302,7 +284,6 @@ def test_ishigami_through_store_executor_and_estimators(make: Callable[..., Exec
     assert abs(result.luck.value - 4 / (4 + 13.845)) < 0.05
     again = run(Study.from_text(TEXT), make(failing), tmp_path / "out")
     assert np.array_equal(again.blocks(), results.blocks())
-    assert time.perf_counter() - started < 300
 
 
 def failing(pack: Sequence[Trial]) -> list[TrialRecord]:

@@ -21,20 +21,6 @@ from vcm_sweep.sweep import ExecutorError, Trial, TrialRecord
 pytestmark = pytest.mark.ray
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A head and a node, of one core each."""
-    import ray
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    cluster.add_node(num_cpus=1)
-    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
-
-
 def trials(count: int, deadline_s: float = 600.0) -> list[Trial]:
     return [Trial(k, 0, {}, {"k": k}, seed=k, deadline_s=deadline_s) for k in range(count)]
 
@@ -121,11 +107,9 @@ def test_a_trial_that_crashes_its_worker_is_found_and_recorded(cluster: Any) -> 
 
 
 def test_a_trial_that_hangs_in_c_is_killed_and_recorded(cluster: Any) -> None:
-    started = time.monotonic()
     records = collect(RayExecutor(task({1: "hang"}), hard_grace_s=1.0), [trials(2, deadline_s=0.2)])
     assert [records[k].status for k in range(2)] == ["ok", "timeout"]
     assert "deadline_s" in records[1].reason
-    assert time.monotonic() - started < 60
 
 
 @pytest.mark.slow

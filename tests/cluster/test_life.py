@@ -8,13 +8,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from vcm_sweep.sweep import Study, build_design, train
+from vcm_sweep.sweep import Store, Study, TrialRecord, build_design, train
 
-COMMAND = [sys.executable, "-m", "vcm_sweep.cluster.cli"]
+from ._commands import Running, call
+
 STUDY = """
 [study]
 name = "small"
@@ -47,11 +49,7 @@ def study(tmp_path: Path) -> Path:
     return path
 
 
-def call(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=300, **options)  # type: ignore[call-overload,no-any-return]
-
-
-def said(*arguments: object, **options: object) -> dict[str, object]:
+def said(*arguments: object, **options: Any) -> dict[str, object]:
     done = call(*arguments, "--json", **options)
     assert done.returncode in (0, 6), done.stderr
     return json.loads(done.stdout.strip().splitlines()[-1])  # type: ignore[no-any-return]
@@ -63,18 +61,18 @@ def rows(out: Path) -> list[dict[str, object]]:
 
 
 def test_plan_run_resume_retry_extend(study: Path) -> None:
-    """With a deadline that no trial meets at first; what is printed last is what works next."""
-    here = {"cwd": study.parent}
-    first = said("run", study, "--in-process", "--no-report", "--deadline-s", 0.1, "--pack", 2, **here)
-    # Packs of two have twice the deadline; on a slow machine all are late.
-    assert first.get("timeout", 0) + first.get("ok", 0) == 40
-    out = study.parent / str(first["folder"])
-    if first.get("timeout"):
-        assert str(first["next"]).startswith(f"vcm-sweep retry {first['folder']}")
-        refused = call("retry", out, "--only", "timout", **here)
-        assert refused.returncode == 2
-        assert "--only 'timout' must be one or more of diverged, timeout, oom" in refused.stderr
-        assert refused.stderr.count("\n") == 1
+    """Of trials that all met their deadline at first; what is printed last is what works next."""
+    here, out = {"cwd": study.parent}, study.parent / "out"
+    made = Study.from_toml(study)
+    with Store.create(made, out) as store:
+        store.append([TrialRecord.failed(trial, "timeout", "after 0.1 s") for trial in build_design(made).trials()])
+    first = said("run", study, "--out", out, "--in-process", "--no-report", **here)
+    assert first["timeout"] == 40
+    assert str(first["next"]).startswith(f"vcm-sweep retry {out}")
+    refused = call("retry", out, "--only", "timout", **here)
+    assert refused.returncode == 2
+    assert "--only 'timout' must be one or more of diverged, timeout, oom" in refused.stderr
+    assert refused.stderr.count("\n") == 1
     again = said("retry", out, "--only", "timeout", "--in-process", "--no-report", "--deadline-s", 600, **here)
     assert again["ok"] == 40
     assert again["next"] == f"vcm-sweep analyze {out}"
@@ -104,6 +102,7 @@ def test_plan_says_what_it_will_cost_and_makes_nothing(study: Path) -> None:
     assert [path.name for path in study.parent.iterdir()] == ["small.toml"]
 
 
+@pytest.mark.slow
 def test_what_plan_extrapolates_is_what_training_takes(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within a factor of two on a busy machine: CPU time of a beginning, and of the whole.
 
@@ -113,7 +112,7 @@ def test_what_plan_extrapolates_is_what_training_takes(study: Path, monkeypatch:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     long = STUDY.replace("epochs = 1", "epochs = 40")
     study.write_text(long)
-    part = said("plan", study, "--in-process", "--pilot-s", 1, cwd=study.parent)
+    part = said("plan", study, "--in-process", "--pilot-s", 1, cwd=study.parent, fresh=True)
     assert "extrapolated" in str(part["cost_from"])
     done = said("run", study, "--in-process", "--no-report", cwd=study.parent)
     spent = [float(str(row["cpu_s"])) for row in rows(study.parent / str(done["folder"]))]
@@ -124,15 +123,14 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(study: Path) -> None:
     study.write_text(STUDY.replace("n = 8", "n = 64"))
     out = study.parent / "out"
     for how in (signal.SIGINT, signal.SIGTERM):
-        command = [*COMMAND, "run", str(study), "--out", str(out), "--in-process", "--no-report"]
-        running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        until, before = time.monotonic() + 120, len(rows(out))
+        running = Running("run", study, "--out", out, "--in-process", "--no-report")
+        until, before = time.monotonic() + 300, len(rows(out))
         while len(list(out.glob("parts/*.parquet"))) == 0 or len(rows(out)) == before:
             assert time.monotonic() < until
             assert running.poll() is None
             time.sleep(0.05)
         running.send_signal(how)
-        _, errors = running.communicate(timeout=60)
+        _, errors = running.communicate()
         assert running.returncode == 130
         kept = len(rows(out))
         assert before < kept < 264

@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,8 @@ from vcm_sweep.cluster.cli import main
 from vcm_sweep.cluster.tables import tolerance_table
 from vcm_sweep.sweep import Store, Study, TrialRecord
 from vcm_sweep.sweep.designs import build_design
+
+from ._commands import call
 
 STUDY = """
 [study]
@@ -44,7 +44,6 @@ confirm = 4
 [run]
 pack = 8
 """
-COMMAND = [sys.executable, "-m", "vcm_sweep.cluster.cli"]
 
 
 @pytest.fixture
@@ -52,10 +51,6 @@ def study(tmp_path: Path) -> Path:
     path = tmp_path / "small.toml"
     path.write_text(STUDY)
     return path
-
-
-def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.slow

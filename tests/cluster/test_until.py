@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -11,7 +10,8 @@ import pytest
 from vcm_sweep.cluster import main
 from vcm_sweep.sweep import Store
 
-from .test_life import COMMAND, STUDY, call
+from ._commands import Running, call
+from .test_life import STUDY
 
 
 @pytest.fixture
@@ -48,15 +48,12 @@ def test_a_budget_ends_it_and_resume_goes_on_to_the_goal(study: Path) -> None:
 def test_what_is_interrupted_says_how_to_go_on(study: Path) -> None:
     study.write_text(STUDY.replace("epochs = 1", "epochs = 100"))
     out = study.parent / "out"
-    running = subprocess.Popen(
-        [*COMMAND, "run", str(study), "--out", str(out), "--in-process", "--until", "0.05", "--budget-hours", "2"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    running = Running("run", study, "--out", out, "--in-process", "--until", 0.05, "--budget-hours", 2)
     end = time.monotonic() + 240
     while not list((out / "parts").glob("*.parquet")) and time.monotonic() < end:
         time.sleep(0.2)
     running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=120)
+    _, errors = running.communicate()
     assert running.returncode == 130, errors
     assert f"go on with: vcm-sweep resume {out} --until 0.05 --budget-hours 2.0" in errors
     assert "Traceback" not in errors
