@@ -158,7 +158,7 @@ class LineSearch:
             notes = trial.user_attrs
             if notes["ray"] not in self.rays:
                 # Killed before a larger budget found better directions.
-                self.asked.tell(trial, None, {"why": "its direction is no longer one of the best"})
+                self.optuna_study.tell(trial, None, {"why": "its direction is no longer one of the best"})
                 continue
             jobs.append((trial, notes["ray"], notes["place"], notes["first"], notes["last"]))
         self.evaluator.run([t for _, name, place, first, last in jobs for t in self._trials(name, place, last, first)])

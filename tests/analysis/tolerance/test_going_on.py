@@ -113,10 +113,10 @@ def test_a_kill_at_any_write_of_optuna_loses_no_point(tmp_path: Path) -> None:
 
     def search(path: Path) -> None:
         """One point that is enqueued, and one that the sampler proposes."""
-        asked = _optuna_study(path, "x", "y")
-        asked.enqueue(point, place=0.5)
-        for trial in asked.ask(2):
-            asked.tell(trial, [1.0], {"accuracy": 0.9}, below=0.1)
+        study = _optuna_study(path, "x", "y")
+        study.enqueue(point, place=0.5)
+        for trial in study.ask(2):
+            study.tell(trial, [1.0], {"accuracy": 0.9}, below=0.1)
 
     with dying_after(0) as writes:
         search(Path(shutil.copy(empty, tmp_path / "whole.db")))
@@ -126,17 +126,17 @@ def test_a_kill_at_any_write_of_optuna_loses_no_point(tmp_path: Path) -> None:
         with dying_after(last), pytest.raises(Killed):
             search(path)
         left = _running(path, ("x", "y"))
-        asked = _optuna_study(path, "x", "y")
-        ended = [trial for trial in asked.study.trials if trial.state == optuna.trial.TrialState.FAIL]
+        study = _optuna_study(path, "x", "y")
+        ended = [trial for trial in study.study.trials if trial.state == optuna.trial.TrialState.FAIL]
         halves += sum(len(trial.params) == 1 for trial in ended)
-        again = asked.ask(asked.waiting)
+        again = study.ask(study.waiting)
         for trial in again:
-            asked.tell(trial, [1.0], {})
+            study.tell(trial, [1.0], {})
         _all_asked_once_more(path, left)
         # What was enqueued is trained as it was asked for; of proposals, those that were whole.
-        done = [trial.params for trial in asked.done()]
+        done = [trial.params for trial in study.done()]
         assert done.count(point) == 1
-        assert [trial.user_attrs["place"] for trial in asked.done() if trial.params == point] == [0.5]
+        assert [trial.user_attrs["place"] for trial in study.done() if trial.params == point] == [0.5]
         assert all(trial.params in [point, *left.get("joint", [])] for trial in again)
     assert halves == 2, "each of the two was killed between its two parameters"
 
