@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.metrics import Metric
 
 Array = NDArray[np.float64]
 Marks = NDArray[np.bool_]
 
 POLICIES = ("fail", "drop-block", "worst-case")
-# Metrics of which less is worse; of the others (losses, costs) more is.
-HIGHER_IS_BETTER = ("accuracy", "accuracy_ok", "accuracy_trained", "levels")
 
 
 def check_policy(policy: str) -> None:
@@ -108,7 +107,7 @@ def drop_blocks(y: Array) -> tuple[Array, Marks]:
     return np.take_along_axis(rows, order, axis=2), keep
 
 
-def fill_worst(y: Array, failed: Marks, metric: str) -> tuple[Array, float]:
+def fill_worst(y: Array, failed: Marks, metric: Metric) -> tuple[Array, float]:
     """The output with failed trainings at the worst value seen, and that value.
 
     Raises:
@@ -116,6 +115,8 @@ def fill_worst(y: Array, failed: Marks, metric: str) -> tuple[Array, float]:
     """
     seen = y[np.isfinite(y) & ~failed]
     if not seen.size:
-        raise AnalysisError(f"{metric}: no training ended, so there is no worst value to stand in for the failed ones")
-    worst = float(seen.min() if metric in HIGHER_IS_BETTER else seen.max())
+        raise AnalysisError(
+            f"{metric.name}: no training ended, so there is no worst value to stand in for the failed ones"
+        )
+    worst = float(seen.min() if metric.more_is_better else seen.max())
     return np.where(failed, worst, y), worst

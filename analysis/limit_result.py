@@ -10,7 +10,7 @@ from vcm_sweep.analysis.failures import Failures
 from vcm_sweep.analysis.files import write_json, write_parquet
 from vcm_sweep.analysis.index import Difference, Index
 from vcm_sweep.analysis.mediation import Mediation
-from vcm_sweep.analysis.metrics import is_share
+from vcm_sweep.analysis.metrics import find_metric
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class LimitCost:
         >>> LimitCost("l.d2d.sigma", "high", 0.1, "relative", cost, cost, low, 32).words()
         '4.1 points [3.6, 4.6]'
         """
-        return self.cost.points() if is_share(metric) else self.cost.number()
+        return find_metric(metric).change(self.cost)
 
 
 @dataclass(frozen=True, kw_only=True)

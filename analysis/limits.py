@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vcm_sweep.analysis._bootstrap import Resampling, check_factors
 from vcm_sweep.analysis._paired import MIN_PAIRS, Pairs, difference_of_shares, share_of_pairs
 from vcm_sweep.analysis.errors import AnalysisError
-from vcm_sweep.analysis.failures import HIGHER_IS_BETTER, Failures, check_policy, count_kinds, fill_worst
+from vcm_sweep.analysis.failures import Failures, check_policy, count_kinds, fill_worst
 from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.limit_result import LimitCost, Limits, name_of
 from vcm_sweep.analysis.mediation import ARMS, Mediation, mediate
@@ -59,12 +59,12 @@ def limit_costs(
     output = read_output(results, metric)
     y, failures = _by_policy(output, policy, results.study.name)
     _check(y, output, metric)
-    sign = 1.0 if metric in HIGHER_IS_BETTER else -1.0
+    sign = 1.0 if output.metric.more_is_better else -1.0
     pairs = Pairs.drawn(len(y), resampling)
     diverged = (output.status[:, :, 0] == "diverged").astype(np.float64)
     at = {(row.factor, row.end, row.arm): k for k, row in enumerate(rows)}
     units = {factor.name: factor.unit for factor in results.study.factors}
-    binary = metric.startswith("p_")
+    binary = output.metric.binary
 
     def mean(name: str, x: Array) -> Index:
         if binary:
@@ -91,7 +91,7 @@ def limit_costs(
     draws = draws[np.isfinite(draws[:, measured]).all(axis=1)][:, measured]
     names = [name_of(costs[k], costs) for k in measured]
     return Limits(
-        metric=output.metric,
+        metric=output.metric.name,
         nominal=mean("nominal", y[:, 0]),
         costs=costs,
         mediations=tuple(_mediations(pairs, sign * y, ends, at)),
@@ -121,7 +121,7 @@ def _mediations(pairs: Pairs, y: Array, ends: Sequence[Any], at: _Places) -> lis
 def _by_policy(output: Output, policy: str, name: str) -> tuple[Array, Failures]:
     """(n, rows) values, NaN where a pair is to be left out, and what was done."""
     gaps = output.failed.any()
-    done = "drop-block" if output.given else policy
+    done = "drop-block" if output.metric.given else policy
     dropped = int(output.failed.any(axis=(1, 2)).sum()) if done == "drop-block" else 0
     failures = Failures(
         done, int((output.status != "").sum()), count_kinds(output.status), "seeds", len(output.y), dropped
@@ -156,7 +156,7 @@ def _check(y: Array, output: Output, metric: str) -> None:
             "look at whether the network trains at all"
         )
     low, high = float(np.nanmin(y)), float(np.nanmax(y))
-    if not metric.startswith("p_") and high - low <= 1e-12 * max(abs(low), abs(high)):
+    if not output.metric.binary and high - low <= 1e-12 * max(abs(low), abs(high)):
         raise AnalysisError(
             f"{metric}: all trainings gave {high:g}, so no factor costs anything; widen the ranges, or look at whether "
             "the network trains at all"

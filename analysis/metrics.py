@@ -1,5 +1,6 @@
 """What may be analysed: columns of the records, and outputs made of their statuses."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,39 +8,122 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.source import ResultsSource
+from vcm_sweep.sweep.trial import RECORD_COLUMNS
 
 Array = NDArray[np.float64]
 Marks = NDArray[np.bool_]
+Statuses = NDArray[np.str_]
 
-# Numbers of the record that a training ends with.
-COLUMNS = (
-    "accuracy",
-    "loss",
-    "energy_j",
-    "frac_at_bound",
-    "pulses_set",
-    "pulses_reset",
-    "reads",
-    "asymmetry_mean",
-    "asymmetry_sd",
-    "levels",
-    "peak_temperature_k",
-    "frac_outside_validity",
-    "wall_s",
-    "cpu_s",
-)
-SHORT = {"energy": "energy_j"}
-# Accuracy has two humps, chance and trained; these take them apart.
-MADE = {
-    "pulses": "pulses_set + pulses_reset",
-    "p_diverged": "1 where the training diverged, else 0: its mean is the probability",
-    "p_failed": "1 where the training failed in any way",
-    "p_chance": "1 where the training diverged or ended at chance level",
-    "accuracy_ok": "accuracy of the trainings that ended",
-    "accuracy_trained": "accuracy of the trainings that ended above chance level",
-}
-METRICS = (*COLUMNS, *SHORT, *MADE)
+
+@dataclass(frozen=True)
+class Metric:
+    """What may be analysed.
+
+    Args:
+        name: as a command has it. columns: of the records, whose sum it is. meaning: in words.
+        label: as a page calls it. unit: "" for a bare number.
+        share: whether it is a share of one, so that it is read in per cent and its differences in points.
+        more_is_better: else less is, as of losses and costs.
+        event: of a metric that is 1 where something happened to a training and else 0, so that its mean is a
+            probability: which trainings it happened to, and which tell, from status and whether it ended at chance.
+        above_chance: whether trainings that ended at chance level have none.
+        given: whether it is one of those trainings only that have it, so that the others are left out.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    meaning: str
+    label: str
+    unit: str = ""
+    share: bool = False
+    more_is_better: bool = False
+    event: Callable[[Statuses, Marks], tuple[Marks, Marks]] | None = None
+    above_chance: bool = False
+    given: bool = False
+
+    @property
+    def binary(self) -> bool:
+        """Whether its mean is a probability."""
+        return self.event is not None
+
+    def text(self, index: Index) -> str:
+        """A value with its interval, as people read it.
+
+        >>> METRICS["accuracy"].text(Index("nominal", 0.714, 0.66, 0.76))
+        '71 % [66, 76]'
+        """
+        return index.percent() if self.share else index.number()
+
+    def change(self, index: Index) -> str:
+        """A difference of values with its interval, as people read it.
+
+        >>> METRICS["accuracy"].change(Index("r.d2d.sigma", 0.0412, 0.036, 0.0461))
+        '4.1 points [3.6, 4.6]'
+        """
+        return index.points() if self.share else index.number()
+
+
+def _column(name: str, label: str = "", *, share: bool = False, more_is_better: bool = False) -> Metric:
+    column = RECORD_COLUMNS[name]
+    return Metric(name, (name,), column.meaning, label or name, column.unit, share, more_is_better)
+
+
+def _diverged(status: Statuses, at_chance: Marks) -> tuple[Marks, Marks]:
+    return status == "diverged", status != ""
+
+
+def _failed(status: Statuses, at_chance: Marks) -> tuple[Marks, Marks]:
+    return (status != "") & (status != "ok"), status != ""
+
+
+def _chance(status: Statuses, at_chance: Marks) -> tuple[Marks, Marks]:
+    ended, diverged = status == "ok", status == "diverged"
+    return (ended & at_chance) | diverged, ended | diverged
+
+
+_ENERGY = _column("energy_j", "programming energy (J)")
+METRICS: dict[str, Metric] = {
+    "accuracy": _column("accuracy", share=True, more_is_better=True),
+    "loss": _column("loss"),
+    "energy_j": _ENERGY,
+    "frac_at_bound": _column("frac_at_bound", share=True),
+    "pulses_set": _column("pulses_set"),
+    "pulses_reset": _column("pulses_reset"),
+    "reads": _column("reads"),
+    "asymmetry_mean": _column("asymmetry_mean"),
+    "asymmetry_sd": _column("asymmetry_sd"),
+    "levels": _column("levels", more_is_better=True),
+    "peak_temperature_k": _column("peak_temperature_k"),
+    "frac_outside_validity": _column("frac_outside_validity", share=True),
+    "wall_s": _column("wall_s"),
+    "cpu_s": _column("cpu_s"),
+    "energy": _ENERGY,
+    "pulses": Metric("pulses", ("pulses_set", "pulses_reset"), "pulses that were fired", "pulses"),
+    # Accuracy has two humps, chance and trained; these take them apart.
+    "p_diverged": Metric(
+        "p_diverged", (), "1 where the training diverged, else 0: its mean is the probability", "P(diverged)",
+        share=True, event=_diverged,
+    ),
+    "p_failed": Metric(
+        "p_failed", (), "1 where the training failed in any way", "P(failed)", share=True, event=_failed
+    ),
+    "p_chance": Metric(
+        "p_chance", (), "1 where the training diverged or ended at chance level", "P(chance)",
+        share=True, event=_chance,
+    ),
+    "accuracy_ok": Metric(
+        "accuracy_ok", ("accuracy",), "accuracy of the trainings that ended", "accuracy of the trainings that ended",
+        share=True, more_is_better=True, given=True,
+    ),
+    "accuracy_trained": Metric(
+        "accuracy_trained", ("accuracy",), "accuracy of the trainings that ended above chance level",
+        "accuracy of the trainings above chance", share=True, more_is_better=True, above_chance=True, given=True,
+    ),
+}  # fmt: skip
+"""By the name that a command gives it; ``energy`` is short for ``energy_j``."""
+
 FEW = 0.02
 """Share of trainings below which a hump is no hump, and its indices would be noise."""
 
@@ -51,40 +135,42 @@ class Output:
     Args:
         y: (units, rows, R) float64, NaN where there is no value. status: (units, rows, R) of each training, "" where
             there is no record. failed: (units, rows, R) trainings that failed to give a value.
-        given: whether the metric is one of those trainings only that have it, so that the others are left out.
         chance: share of the trainings that diverged or ended at chance level.
     """
 
-    metric: str
+    metric: Metric
     y: Array
-    status: NDArray[np.str_]
+    status: Statuses
     failed: Marks
-    given: bool = False
     chance: float = 0.0
 
 
-def check_metric(metric: str) -> None:
-    """Raise AnalysisError for a metric that does not exist."""
-    if metric not in METRICS:
-        raise AnalysisError(f"metric: {metric!r} is not one of {', '.join(METRICS)}")
+def find_metric(name: str) -> Metric:
+    """The metric of this name.
 
+    Raises:
+        AnalysisError: there is none.
 
-def is_share(metric: str) -> bool:
-    """Whether a metric is a share of one, so that it is read in per cent and its differences in points.
-
-    >>> is_share("accuracy_ok"), is_share("p_diverged"), is_share("loss")
-    (True, True, False)
+    >>> find_metric("energy").label, find_metric("p_diverged").share
+    ('programming energy (J)', True)
     """
-    return metric.startswith(("accuracy", "frac_", "p_"))
+    if name not in METRICS:
+        raise AnalysisError(f"metric: {name!r} is not one of {', '.join(METRICS)}")
+    return METRICS[name]
+
+
+def as_metric(name: str) -> Metric:
+    """The metric of this name; of anything else, for example a tolerance, one that is read as a bare number."""
+    return METRICS.get(name) or Metric(name, (), "", name)
 
 
 def two_humps(output: Output) -> tuple[str, ...]:
     """A sentence where accuracy is that of two kinds of trainings, some of which learned nothing; or none."""
-    if output.metric not in ("accuracy", "loss") or not FEW <= output.chance <= 1.0 - FEW:
+    if output.metric.name not in ("accuracy", "loss") or not FEW <= output.chance <= 1.0 - FEW:
         return ()
     return (
-        f"{100 * output.chance:.0f} % of the trainings diverged or ended at chance level, so {output.metric} has two "
-        "humps: analyze --metric p_chance says what makes them fail, and --metric accuracy_trained what costs the "
+        f"{100 * output.chance:.0f} % of the trainings diverged or ended at chance level, so {output.metric.name} has "
+        "two humps: analyze --metric p_chance says what makes them fail, and --metric accuracy_trained what costs the "
         "others accuracy.",
     )
 
@@ -95,8 +181,7 @@ def read_output(results: ResultsSource, metric: str) -> Output:
     Raises:
         AnalysisError: an unknown metric, points that are not finished, or a column that was not recorded.
     """
-    check_metric(metric)
-    metric = SHORT.get(metric, metric)
+    wanted = find_metric(metric)
     table = results.table()
     shape = np.asarray(results.blocks("accuracy")).shape
     place = table.column("point").to_numpy(), table.column("replicate").to_numpy()
@@ -115,34 +200,28 @@ def read_output(results: ResultsSource, metric: str) -> Output:
             f"{getattr(results, 'folder', None) or 'with its folder'} goes on where it stopped"
         )
     at_chance = laid_out("at_chance", False, "bool").astype(bool)
-    told, low = ended | (status == "diverged"), (ended & at_chance) | (status == "diverged")
-    chance = float(low.sum() / max(1, told.sum()))
-    if metric in ("p_diverged", "p_failed"):
-        event = status == "diverged" if metric == "p_diverged" else ran & ~ended
-        return Output(metric, np.where(ran, event, np.nan), status, np.zeros(shape, bool))
-    if metric == "p_chance":
-        return Output(metric, np.where(told, low, np.nan), status, ran & ~told)
-    y = _values(results, metric, ended)
-    if metric == "accuracy_trained":
+    low, told = _chance(status, at_chance)
+    chance = float(low.sum()) / max(1, int(told.sum()))
+    if wanted.event:
+        happened, known = wanted.event(status, at_chance)
+        return Output(wanted, np.where(known, happened, np.nan), status, ran & ~known)
+    y = _values(results, wanted, ended)
+    if wanted.above_chance:
         y = np.where(at_chance, np.nan, y)
-    given = metric in ("accuracy_ok", "accuracy_trained")
-    return Output(metric, y, status, ran & ~np.isfinite(y), given, chance)
+    return Output(wanted, y, status, ran & ~np.isfinite(y), chance)
 
 
-def _values(results: ResultsSource, metric: str, ended: Marks) -> Array:
-    columns = ("pulses_set", "pulses_reset") if metric == "pulses" else (metric,)
-    if metric in ("accuracy_ok", "accuracy_trained"):
-        columns = ("accuracy",)
-    y = np.sum([np.asarray(results.blocks(column), dtype=np.float64) for column in columns], axis=0)
+def _values(results: ResultsSource, metric: Metric, ended: Marks) -> Array:
+    y = np.sum([np.asarray(results.blocks(column), dtype=np.float64) for column in metric.columns], axis=0)
     empty = int((ended & ~np.isfinite(y)).sum())
-    if empty and columns == ("accuracy",):
+    if empty and metric.columns == ("accuracy",):
         raise AnalysisError(
-            f"{metric}: {empty} of {int(ended.sum())} trainings that ended have no finite value, and no training "
+            f"{metric.name}: {empty} of {int(ended.sum())} trainings that ended have no finite value, and no training "
             "writes such a record; vcm-sweep run with the study file and another --out trains anew"
         )
     if empty:
         raise AnalysisError(
-            f"{metric}: {empty} of {int(ended.sum())} trainings that ended have no finite value; their device does not "
-            "count it, so choose another metric"
+            f"{metric.name}: {empty} of {int(ended.sum())} trainings that ended have no finite value; their device "
+            "does not count it, so choose another metric"
         )
     return np.where(ended, y, np.nan)

@@ -40,7 +40,7 @@ def analyze(
     """The sensitivity of ``metric`` to the study's factors, by the design's own method or any for given points.
 
     Trainings that failed are never left out silently: dropping them biases every index towards the points that
-    train well. Low accuracy is no failure and stays in; `metrics.MADE` has metrics that take the two apart.
+    train well. Low accuracy is no failure and stays in; `metrics.METRICS` has metrics that take the two apart.
 
     Args:
         metric: one of `metrics.METRICS`.
@@ -60,7 +60,7 @@ def analyze(
     split, why = _split(prepared, options)
     result = replace(result, luck_split=split, remarks=(*result.remarks, *why, *two_humps(prepared.output)))
     output, failures, failing = prepared.output, prepared.failures, None
-    if failures.failed and not metric.startswith("p_"):
+    if failures.failed and not output.metric.binary:
         try:
             failed = np.where(output.status == "", np.nan, output.status != "ok").astype(np.float64)
             of = replace(prepared, metric="p_failed", y=failed, method=prepared.layout, x=prepared.everywhere)
@@ -153,7 +153,7 @@ def _by_policy(
     """The output without gaps, which units it holds, and what was done."""
     everyone = np.ones(len(output.y), dtype=bool)
     failures = Failures(
-        policy="drop-block" if output.given else policy,
+        policy="drop-block" if output.metric.given else policy,
         trainings=int((output.status != "").sum()),
         kinds=count_kinds(output.status),
         unit=unit,
@@ -161,14 +161,14 @@ def _by_policy(
     )
     if not output.failed.any():
         return output.y, everyone, failures
-    if output.given or policy == "drop-block":
+    if output.metric.given or policy == "drop-block":
         y, keep = drop_blocks(output.y)
         if _trainings(results) > 1:
             y = ended_first(output.y[keep], _trainings(results))
         if not keep.any():
             raise AnalysisError(
-                f"{output.metric}: every one of {len(keep)} {unit} holds a point without a value, so drop-block leaves "
-                "nothing; narrow the ranges, or analyse p_failed and p_chance"
+                f"{output.metric.name}: every one of {len(keep)} {unit} holds a point without a value, so drop-block "
+                "leaves nothing; narrow the ranges, or analyse p_failed and p_chance"
             )
         return y, keep, replace(failures, dropped=int((~keep).sum()))
     if policy == "worst-case":

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from vcm_sweep.analysis.enough import Enough
 from vcm_sweep.analysis.errors import TooFewError
 from vcm_sweep.analysis.failures import check_policy
-from vcm_sweep.analysis.metrics import check_metric
+from vcm_sweep.analysis.metrics import find_metric
 from vcm_sweep.analysis.result import Sensitivity
 from vcm_sweep.analysis.study import DESIGNED, analyze
 from vcm_sweep.sweep import Results, Study, StudyError, build_design, extend
@@ -129,7 +129,7 @@ def run_until(
             points would not help.
     """
     check_goal(study, half_width)
-    check_metric(metric)
+    find_metric(metric)
     check_policy(policy)
     budget, began = budget or Budget(), clock()
     if budget.trials < _trials(study, study.design.n):

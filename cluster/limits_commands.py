@@ -22,10 +22,10 @@ def add_limits_command(command: AddCommand) -> None:
 
 def _limits(arguments: argparse.Namespace) -> int:
     from vcm_sweep.analysis.failures import check_policy
-    from vcm_sweep.analysis.metrics import check_metric
+    from vcm_sweep.analysis.metrics import find_metric
     from vcm_sweep.sweep.limits_study import open_limits
 
-    check_metric(arguments.metric)
+    find_metric(arguments.metric)
     check_policy(arguments.policy)
     study, folder, costs = open_limits(arguments.dir, arguments.n, "mediation" if arguments.mediation else "cost")
     found: list[Any] = []
@@ -75,6 +75,7 @@ def _said(result: Any) -> list[str]:
 def limits_table(result: Any) -> str:
     """Costs from the highest to the lowest, and what of them goes through mismatch and speed."""
     from vcm_sweep.analysis.limit_result import level_words
+    from vcm_sweep.analysis.metrics import find_metric
 
     shares = {(part.factor, part.end, part.through): part for part in result.mediations}
     through = ("mismatch", "speed") if shares else ()
@@ -87,5 +88,5 @@ def limits_table(result: Any) -> str:
         rows.append(
             [cost.factor, cost.end, level_words(cost.level, cost.unit), cost.words(result.metric), times, *told]
         )
-    nominal = result.nominal.percent() if result.metric in ("accuracy", "accuracy_ok") else result.nominal.number()
+    nominal = find_metric(result.metric).text(result.nominal)
     return f"{aligned(rows)}\n\nnominal device: {result.metric} {nominal}, {result.pairs} pairs"

@@ -104,11 +104,11 @@ def _budget(arguments: argparse.Namespace) -> Any:
 
 def _say_beforehand(arguments: argparse.Namespace, study: Any) -> None:
     from vcm_sweep.analysis.failures import check_policy
-    from vcm_sweep.analysis.metrics import check_metric
+    from vcm_sweep.analysis.metrics import find_metric
     from vcm_sweep.analysis.until import check_goal, first_guess
 
     check_goal(study, arguments.until)
-    check_metric(arguments.metric or "accuracy")
+    find_metric(arguments.metric or "accuracy")
     check_policy(arguments.policy or "fail")
     guess = first_guess(study, arguments.until)
     if arguments.json:

@@ -4,7 +4,7 @@ import math
 
 from vcm_sweep.analysis import Comparison, Index, Sensitivity
 from vcm_sweep.analysis.kinds import BESIDE, KINDS
-from vcm_sweep.analysis.metrics import is_share
+from vcm_sweep.analysis.metrics import as_metric
 from vcm_sweep.analysis.tolerance import ToleranceAnswer
 from vcm_sweep.analysis.tolerance.answer import END_OF_RANGE
 
@@ -76,7 +76,7 @@ def tolerance_table(answer: ToleranceAnswer) -> str:
         rows = [[*names, "at"]]
         for point in answer.front:
             at = ", ".join(f"{name} = {value:.3g}" for name, value in point.values.items())
-            rows.append([*(i.percent() if is_share(i.factor) else i.number() for i in point.objectives), at])
+            rows.append([*(as_metric(i.factor).text(i) for i in point.objectives), at])
         return aligned(rows)
     rows = [["factor", "unit", "tolerance", f"{100 * answer.confidence:g} % interval", "limited by", "accuracy there"]]
     for row in answer.rows:

@@ -6,6 +6,7 @@ A table stands between ``<!-- name -->`` and ``<!-- /name -->``.
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from vcm_sweep.analysis.metrics import METRICS
 from vcm_sweep.sweep.trial import RECORD_COLUMNS
 
 HERE = Path(__file__).parent
@@ -23,7 +24,21 @@ def record_columns() -> str:
     )
 
 
-TABLES = {"results.md": {"columns": record_columns}}
+def metrics() -> str:
+    """What may be analysed."""
+    return _table(
+        ("metric", "what it is", "unit", "better"),
+        [
+            (
+                f"`{name}`", metric.meaning if name == metric.name else f"short for `{metric.name}`", metric.unit,
+                "more" if metric.more_is_better else "less",
+            )
+            for name, metric in METRICS.items()
+        ],
+    )  # fmt: skip
+
+
+TABLES = {"results.md": {"columns": record_columns, "metrics": metrics}}
 
 
 def written(page: str, text: str) -> str:

@@ -17,7 +17,6 @@ def write_limits_page(snapshot: Snapshot, limits: Any, target: Path, files: tupl
     quantity = Quantity(limits.metric)
     top = limits.ranking()[0]
     how = f"{limits.pairs} pairs of trainings; {limits.resamples} bootstrap resamples over pairs."
-    nominal = limits.nominal.percent() if quantity.share else limits.nominal.number()
     failed = limits.failures
     sections = [costs(limits, quantity), mediation(limits, quantity), made(snapshot, (how, *limits.notes()))]
     page = Page(
@@ -26,7 +25,7 @@ def write_limits_page(snapshot: Snapshot, limits: Any, target: Path, files: tupl
         answer=limits.answer(),
         open=bool(limits.rivals(top)),
         facts=(
-            Fact("Nominal device", nominal, quantity.label),
+            Fact("Nominal device", quantity.text(limits.nominal), quantity.label),
             Fact("Highest cost", quantity.cost(top.cost), f"{quantity.unit} {top.place}".strip()),
             Fact("Pairs", f"{limits.pairs}", f"{snapshot.table().num_rows:,} trainings"),
             Fact("Failures", f"{failed.failed}" if failed.failed else "none", f"of {failed.trainings} trainings"),

@@ -68,7 +68,7 @@ class Material:
     @cached_property
     def y(self) -> Array:
         """(units, rows, R) values, NaN where a training gave none and the policy put nothing in its place."""
-        if self.policy == "worst-case" and self.output.failed.any() and not self.output.given:
+        if self.policy == "worst-case" and self.output.failed.any() and not self.output.metric.given:
             return fill_worst(self.output.y, self.output.failed, self.output.metric)[0]
         return self.output.y
 

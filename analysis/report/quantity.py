@@ -1,17 +1,7 @@
 """How a metric is called and written: shares in per cent and points, all else as bare numbers."""
 
 from vcm_sweep.analysis.index import Index
-from vcm_sweep.analysis.metrics import is_share
-
-_LABELS = {
-    "energy_j": "programming energy (J)",
-    "energy": "programming energy (J)",
-    "p_diverged": "P(diverged)",
-    "p_failed": "P(failed)",
-    "p_chance": "P(chance)",
-    "accuracy_ok": "accuracy of the trainings that ended",
-    "accuracy_trained": "accuracy of the trainings above chance",
-}
+from vcm_sweep.analysis.metrics import as_metric
 
 
 class Quantity:
@@ -22,9 +12,8 @@ class Quantity:
     """
 
     def __init__(self, metric: str) -> None:
-        self.metric = metric
-        self.label = _LABELS.get(metric, metric)
-        self.share = is_share(metric)
+        self._metric = as_metric(metric)
+        self.label, self.share = self._metric.label, self._metric.share
         #: What a difference is multiplied by to be read, and its unit.
         self.scale, self.unit = (100.0, "points") if self.share else (1.0, "")
 
@@ -36,6 +25,10 @@ class Quantity:
         """A difference: 4.1 points, or 0.041."""
         return f"{100 * number:.1f} points" if self.share else f"{number:.3g}"
 
+    def text(self, index: Index) -> str:
+        """A value with its interval: 71 % [66, 76], or 0.714 [0.66, 0.76]."""
+        return self._metric.text(index)
+
     def cost(self, index: Index) -> str:
         """A difference with its interval: 4.1 [3.6, 4.6]; in points, which are not named, for a share."""
-        return index.points().replace(" points", "") if self.share else index.number()
+        return self._metric.change(index).replace(" points", "")

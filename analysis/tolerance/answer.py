@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vcm_sweep.analysis.index import Index
-from vcm_sweep.analysis.metrics import is_share
+from vcm_sweep.analysis.metrics import as_metric
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.tolerance_table import QUESTIONS
 
@@ -262,7 +262,7 @@ def read_tolerances(folder: Folder) -> tuple[ToleranceAnswer, ...]:
 def _span(indices: list[Index]) -> str:
     """From the lowest to the highest of one objective, with its interval at both ends."""
     ends = sorted(indices, key=lambda index: index.value)
-    words = Index.percent if is_share(ends[0].factor) else Index.number
+    words = as_metric(ends[0].factor).text
     return f"{ends[0].factor} {words(ends[0])} to {words(ends[-1])}"
 
 

@@ -48,7 +48,7 @@ def costs(limits: Any, quantity: Quantity) -> Section:
             found.end,
             level_words(found.level, found.unit),
             quantity.cost(found.cost),
-            found.output.percent() if quantity.share else found.output.number(),
+            quantity.text(found.output),
             found.diverged.percent(),
         ]
         for number, found in enumerate(limits.ranking(), 1)

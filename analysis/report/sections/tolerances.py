@@ -4,7 +4,7 @@ import math
 import shlex
 from typing import Any
 
-from vcm_sweep.analysis.metrics import is_share
+from vcm_sweep.analysis.metrics import as_metric
 from vcm_sweep.analysis.plots.intervals import Interval, intervals
 from vcm_sweep.analysis.plots.lines import lines
 from vcm_sweep.analysis.report.material import Material
@@ -53,7 +53,7 @@ def _table(answer: Any) -> Table:
             row.unit,
             row.text,
             row.limited_by,
-            row.accuracy.percent() if quantity.share else row.accuracy.number(),
+            quantity.text(row.accuracy),
         ]
         for row in answer.rows
     ]
@@ -68,7 +68,7 @@ def _front_table(answer: Any) -> Table:
     rows = [
         [
             str(number),
-            *(index.percent() if is_share(index.factor) else index.number() for index in point.objectives),
+            *(as_metric(index.factor).text(index) for index in point.objectives),
             *(f"{point.values[name]:.3g}" for name in factors),
         ]
         for number, point in enumerate(answer.front, 1)
