@@ -8,13 +8,14 @@ STUDY ?= studies/demo.toml
 PYTEST_ARGS ?=
 WORKERS ?= 2
 
-.PHONY: help demo test test-all check bench clean
+.PHONY: help demo test test-all check docs bench clean
 
 help:
 	@echo "make demo    set up, run the demo study and write its report"
 	@echo "make test    set up and prove that all works here, in minutes (WORKERS=2 processes)"
 	@echo "make test-all  every test; one kind: make test-all PYTEST_ARGS='-m ray' (slow, ray, browser, gpu)"
 	@echo "make check   ruff and mypy"
+	@echo "make docs    write the tables of the docs that the code knows"
 	@echo "make bench   time the training against aihwkit's own device"
 
 # pip is told nothing but versions; a second call finds the stamp and does nothing.
@@ -44,6 +45,10 @@ check: $(READY)
 	@for f in device sweep analysis cluster; do ln -sfn ../../../$$f build/links/vcm_sweep/$$f; done
 	$(BIN)/ruff check .
 	cd build/links && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p vcm_sweep.device -p vcm_sweep.sweep -p vcm_sweep.analysis -p vcm_sweep.cluster
+
+# The tables of docs/*.md that the code knows.
+docs: $(READY)
+	$(BIN)/python docs/tables.py
 
 bench: $(READY)
 	$(BIN)/python benchmarks/training.py --write

@@ -19,6 +19,7 @@ from .life_commands import add_life_commands
 from .limits_commands import add_limits_command
 from .printing import aligned
 from .result_commands import add_result_commands
+from .schema_command import add_schema_command
 from .store_commands import add_store_commands
 from .study_commands import add_study_commands
 from .tolerance_commands import add_tolerance_commands
@@ -67,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         return sub
 
     add_study_commands(command)
+    add_schema_command(command)
     add_life_commands(command)
     add_limits_command(command)
     add_result_commands(command)

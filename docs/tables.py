@@ -3,13 +3,18 @@
 A table stands between ``<!-- name -->`` and ``<!-- /name -->``.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from vcm_sweep.analysis.metrics import METRICS
+from vcm_sweep.device.declared import NEEDED, Declared
+from vcm_sweep.sweep.factors import CATALOGUE
+from vcm_sweep.sweep.sections import BY_NAME, CELL, DEVICE, INTERVENTION, LAYER, MECHANISMS, PERIPHERY, PLAIN
 from vcm_sweep.sweep.trial import RECORD_COLUMNS
 
 HERE = Path(__file__).parent
+_HUGE = 1e30
 
 
 def record_columns() -> str:
@@ -38,7 +43,29 @@ def metrics() -> str:
     )  # fmt: skip
 
 
-TABLES = {"results.md": {"columns": record_columns, "metrics": metrics}}
+def fields_of(fields: Mapping[str, Declared]) -> str:
+    """The fields of a table of a study file."""
+    rows = [(name, _meaning(field), _allowed(field), _default(field)) for name, field in fields.items()]
+    return _table(("field", "meaning", "allowed", "default"), rows)
+
+
+def mechanisms() -> str:
+    """All that varies, with the factor that each number can be."""
+    rows: list[tuple[str, ...]] = []
+    for kind, (names, fields) in BY_NAME.items():
+        which = f"of {', '.join(names)}" if len(names) < 5 else "any parameter of the cell"
+        rows += _rows(f"`[device.{kind}.X]`, X {which}", fields, (kind, names[0]))
+    for kind, fields in MECHANISMS.items():
+        rows += _rows(f"`[device.{kind}]`", fields, (kind,))
+    return _table(("table", "field", "meaning", "allowed", "default", "factor"), rows)
+
+
+DEVICE_ALONE = {name: field for name, field in DEVICE.items() if name not in CELL}
+FIELDS = PLAIN | {"device": DEVICE_ALONE, "cell": CELL, "periphery": PERIPHERY, "intervention": INTERVENTION} | LAYER
+TABLES: dict[str, dict[str, Callable[[], str]]] = {
+    "results.md": {"columns": record_columns, "metrics": metrics},
+    "studies.md": {name: partial(fields_of, fields) for name, fields in FIELDS.items()} | {"mechanisms": mechanisms},
+}
 
 
 def written(page: str, text: str) -> str:
@@ -48,6 +75,58 @@ def written(page: str, text: str) -> str:
         before, _, rest = text.partition(begin)
         text = f"{before}{begin}{table()}\n{end}{rest.partition(end)[2]}"
     return text
+
+
+def _allowed(field: Declared) -> str:
+    """What a field may be, in words."""
+    span = _span(field)
+    words: dict[str, Callable[[], str]] = {
+        "number": lambda: span,
+        "whole": lambda: f"whole, {span}",
+        "word": lambda: ", ".join(f'`"{word}"`' for word in field.words),
+        "flag": lambda: "true, false",
+        "text": lambda: field.form or "text",
+        "wholes": lambda: f"list of whole numbers, {span}",
+        "table": lambda: "table" if field.schema["type"] == "object" else "list",
+    }
+    return ", ".join((words[field.kind](), *(f'`"{word}"`' for word in field.instead)))
+
+
+def _span(field: Declared) -> str:
+    low = f"{'above ' * field.open_low}{field.low:g}"
+    high = f"{int(field.high)}" if field.kind in ("whole", "wholes") else f"{field.high:g}"
+    span = f"{low} to {high}" if field.high < _HUGE else low if field.open_low else f"at least {low}"
+    return span if field.unit in ("", "-") else f"{span} {field.unit}"
+
+
+def _default(field: Declared) -> str:
+    if field.default is NEEDED:
+        return "needed"
+    for word, value in field.instead.items():
+        if value == field.default:
+            return f'`"{word}"`'
+    if field.default is None or field.default == "" or field.default == {}:
+        return ""
+    if isinstance(field.default, bool):
+        return str(field.default).lower()
+    return f'`"{field.default}"`' if isinstance(field.default, str) else f"{field.default:g}"
+
+
+def _meaning(field: Declared) -> str:
+    if field.only is None:
+        return field.meaning
+    other, words = field.only
+    return f"{field.meaning}; with {other} = {' or '.join(words)} alone"
+
+
+def _rows(place: str, fields: Mapping[str, Declared], path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The rows of one mechanism; a name in its path, of what varies, is an X in its factors."""
+    factors = {entry.path: factor for factor, entry in CATALOGUE.items()}
+    for name, field in fields.items():
+        parts = factors.get(("device", *path, name), "").split(".")
+        factor = ".".join("X" if part in path[1:] else part for part in parts)
+        yield place, name, _meaning(field), _allowed(field), _default(field), f"`{factor}`" if factor else ""
+        place = ""
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

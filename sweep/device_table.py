@@ -42,9 +42,14 @@ DEVICE_FIELDS: Mapping[str, Declared] = {
         words=MODELS,
     ),
     **declared(VCMDevice),
+    "read_path": dataclasses.replace(
+        declared(VCMDevice)["read_path"],
+        meaning="whose current is read: the cell's own, or the nominal cell's at its N, the default of explicit",
+        default="cell",
+    ),
     **declared(CellParameters),
 }
-"""The other fields of [device] that are no tables; the default of read_path is nominal with the explicit model."""
+"""The other fields of [device] that are no tables."""
 
 # What the versions that did not know these words did, with the explicit model: left out of a canonical table where it
 # holds, so that their results keep their keys. Never changed.
@@ -69,9 +74,10 @@ def canonical_device(table: dict[str, Any]) -> dict[str, Any]:
         return _canonical_aihwkit(table)
     fields = Fields(table, "device")
     nominal = _cell(fields)
-    own = {name: getattr(nominal, name) for name in CellParameters.names()}
-    read_path = "nominal" if table.get("model") == "explicit" else "cell"
-    plain = _model(fields.all(DEVICE_FIELDS, read_path=read_path, **own))
+    own: dict[str, Any] = {name: getattr(nominal, name) for name in CellParameters.names()}
+    if table.get("model") == "explicit":
+        own["read_path"] = "nominal"
+    plain = _model(fields.all(DEVICE_FIELDS, **own))
     plain["periphery"] = _periphery(fields.table("periphery"))
     plain |= canonical_variability(fields)
     plain |= canonical_layer(fields)

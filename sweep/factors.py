@@ -20,7 +20,11 @@ from .specs import NetworkSpec
 from .variability_table import ALONE, STUCK
 
 FACTOR_FIELDS: Mapping[str, Declared] = {
-    "name": Declared("text", "<parameter>.<mechanism>.<moment>, aihwkit.<field>, or network.lr", NEEDED),
+    "name": Declared(
+        "text",
+        "PARAMETER.MECHANISM.MOMENT for the cell, aihwkit.FIELD, or network.lr; vcm-sweep plan --factors",
+        NEEDED,
+    ),
     "range": Declared(
         "table",
         "its two ends, [low, high]",

@@ -31,7 +31,7 @@ class NetworkSpec:
         "lenet: two convolutions, two pools, three dense layers; kernels of 3 for images below 20 pixels",
         later=True,
     )
-    model: str = text("", "your own network instead of a preset, see below", later=True)
+    model: str = text("", "your own network instead of a preset, see below", form=OWN, later=True)
     hidden: tuple[int, ...] = declare(
         Declared("wholes", "widths of the mlp's hidden layers, e.g. [256, 128]; for mlp alone", NEEDED, 1, 100_000)
     )
@@ -47,7 +47,7 @@ class NetworkSpec:
     batch: int = whole(NEEDED, 1, 100_000, "samples of a batch, which act one after the other")
     lr: float = number(NEEDED, 1e-9, 100.0, "", "learning rate")
     lr_step_epochs: int = whole(0, 0, 10_000, "lr is multiplied by lr_gamma after every so many epochs", later=True)
-    lr_gamma: float = number(1.0, 1e-6, 1.0, "", "see lr_step_epochs; the paper has 10 and 0.5", later=True)
+    lr_gamma: float = number(1.0, 1e-6, 1.0, "", "see lr_step_epochs; the paper has 0.5 every 10 epochs", later=True)
     init: float | str = number(
         0.5,
         0.0,
@@ -60,6 +60,7 @@ class NetworkSpec:
         "",
         "first weights from a file of safetensors.torch.save_file(model.state_dict(), path), looked for where "
         "vcm-sweep is started; keys hold its content, not its place",
+        form="path of a file",
         later=True,
     )
     train_samples: int = whole(0, 0, 10_000_000, "train with the first so many; 0 is all")

@@ -26,7 +26,7 @@ from .trial import MODEL_VERSION
 STUDY_FIELDS: Mapping[str, Declared] = {
     "name": Declared(
         "text",
-        "the results folder becomes runs/<name>-<hash>; no part of any result",
+        "the results folder becomes runs/NAME-HASH; no part of any result",
         NEEDED,
         pattern="(?=.{1,60}$)[-_]*[A-Za-z0-9][A-Za-z0-9_-]*",
         form="letters, digits, '-' and '_', at most 60",
@@ -52,7 +52,7 @@ class Study:
     Example:
         >>> study = Study.from_toml("studies/demo.toml")
         >>> study.factors[0].high
-        0.08
+        0.5
         >>> study.check()
     """
 

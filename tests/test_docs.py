@@ -16,4 +16,4 @@ _SPEC.loader.exec_module(tables)
 @pytest.mark.parametrize("page", tables.TABLES)
 def test_the_tables_of_a_page_are_current(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
-    assert text == tables.written(page, text), "run python docs/tables.py"
+    assert text == tables.written(page, text), "run make docs"

@@ -53,6 +53,14 @@ def test_help_answers_and_imports_nothing_heavy() -> None:
     assert not {"torch", "ray", "aihwkit", "SALib", "pyarrow", "numpy"} & set(modules)
 
 
+def test_schema_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    from vcm_sweep.cluster.cli import main
+
+    for options in ([], ["--json"]):
+        assert main(["schema", *options]) == 0
+        assert json.loads(capsys.readouterr().out)["required"] == ["study", "network", "factor", "design"]
+
+
 @pytest.mark.parametrize(
     ("edit", "code", "words"),
     [
