@@ -36,8 +36,6 @@ class Declared:
         pattern, form: of a text, as a regular expression, and in words.
         schema: of a table, as a JSON Schema.
         only: (another field, the words of it with which this one may be given).
-        later: it came after the first version: left out of a canonical table where it has its default, so that what
-            was done before keeps its keys.
     """
 
     kind: Literal["number", "whole", "word", "flag", "text", "wholes", "table"]
@@ -53,7 +51,6 @@ class Declared:
     form: str = ""
     schema: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     only: tuple[str, tuple[str, ...]] | None = None
-    later: bool = False
 
     def problem(self, value: Any) -> str | None:
         """What is wrong with a number or a word, in words that follow its name; None where nothing is.
@@ -95,10 +92,9 @@ def number(
     *,
     open_low: bool = False,
     instead: Mapping[str, Any] | None = None,
-    later: bool = False,
 ) -> Any:
     """A dataclass field for a finite number within [low, high]."""
-    field = Declared("number", meaning, default, low, high, open_low, unit, instead=instead or {}, later=later)
+    field = Declared("number", meaning, default, low, high, open_low, unit, instead=instead or {})
     return declare(field)
 
 
@@ -110,10 +106,9 @@ def whole(
     *,
     instead: Mapping[str, Any] | None = None,
     only: tuple[str, Words] | None = None,
-    later: bool = False,
 ) -> Any:
     """A dataclass field for a whole number within [low, high]."""
-    return declare(Declared("whole", meaning, default, low, high, instead=instead or {}, only=only, later=later))
+    return declare(Declared("whole", meaning, default, low, high, instead=instead or {}, only=only))
 
 
 def word(
@@ -122,16 +117,15 @@ def word(
     *,
     default: Any = "",
     only: tuple[str, Words] | None = None,
-    later: bool = False,
 ) -> Any:
     """A dataclass field for one of some words, the first by default."""
     default = words[0] if default == "" else default
-    return declare(Declared("word", meaning, default, words=words, only=only, later=later))
+    return declare(Declared("word", meaning, default, words=words, only=only))
 
 
-def flag(meaning: str = "", default: bool = False, *, later: bool = False) -> Any:
+def flag(meaning: str = "", default: bool = False) -> Any:
     """A dataclass field for true or false."""
-    return declare(Declared("flag", meaning, default, later=later))
+    return declare(Declared("flag", meaning, default))
 
 
 def text(
@@ -141,15 +135,14 @@ def text(
     words: Words = (),
     pattern: str = "",
     form: str = "",
-    later: bool = False,
 ) -> Any:
     """A dataclass field for a text that is not empty; "" by default where it may be left out."""
-    return declare(Declared("text", meaning, default, words=words, pattern=pattern, form=form, later=later))
+    return declare(Declared("text", meaning, default, words=words, pattern=pattern, form=form))
 
 
-def table(schema: Mapping[str, Any], meaning: str = "", *, later: bool = False) -> Any:
+def table(schema: Mapping[str, Any], meaning: str = "") -> Any:
     """A dataclass field for a table whose names are the user's, empty by default."""
-    return declare(Declared("table", meaning, {}, schema=schema, later=later))
+    return declare(Declared("table", meaning, {}, schema=schema))
 
 
 def declared(cls: type) -> Mapping[str, Declared]:

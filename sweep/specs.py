@@ -18,6 +18,11 @@ ARMS = ("cost", "mediation")
 MIN_PAIRS = 8
 """Below this an interval over the pairs of a limits design means nothing."""
 
+# Fields of the first version, and those of a design's own method: written out in a canonical table even where they are
+# the default. All others are left out there, so that what was done before they came keeps its keys. Never changed.
+_WRITTEN_OUT = frozenset(
+    ["init", "train_samples", "test_samples", "method", "replicates", "replicate_rows", "seeds", "levels", "arms"]
+)
 
 OWN = "your own function as 'package.module:function'"
 
@@ -29,13 +34,12 @@ class NetworkSpec:
     preset: str = word(
         PRESETS,
         "lenet: two convolutions, two pools, three dense layers; kernels of 3 for images below 20 pixels",
-        later=True,
     )
-    model: str = text("", "your own network instead of a preset, see below", form=OWN, later=True)
+    model: str = text("", "your own network instead of a preset, see below", form=OWN)
     hidden: tuple[int, ...] = declare(
         Declared("wholes", "widths of the mlp's hidden layers, e.g. [256, 128]; for mlp alone", NEEDED, 1, 100_000)
     )
-    activation: str = word(tuple(ACTIVATIONS), "after each hidden layer", later=True)
+    activation: str = word(tuple(ACTIVATIONS), "after each hidden layer")
     data: str = text(
         NEEDED,
         "a data set, or your own, see below",
@@ -46,8 +50,8 @@ class NetworkSpec:
     epochs: int = whole(NEEDED, 1, 10_000, "passes over the training samples")
     batch: int = whole(NEEDED, 1, 100_000, "samples of a batch, which act one after the other")
     lr: float = number(NEEDED, 1e-9, 100.0, "", "learning rate")
-    lr_step_epochs: int = whole(0, 0, 10_000, "lr is multiplied by lr_gamma after every so many epochs", later=True)
-    lr_gamma: float = number(1.0, 1e-6, 1.0, "", "see lr_step_epochs; the paper has 0.5 every 10 epochs", later=True)
+    lr_step_epochs: int = whole(0, 0, 10_000, "lr is multiplied by lr_gamma after every so many epochs")
+    lr_gamma: float = number(1.0, 1e-6, 1.0, "", "see lr_step_epochs; the paper has 0.5 every 10 epochs")
     init: float | str = number(
         0.5,
         0.0,
@@ -61,13 +65,12 @@ class NetworkSpec:
         "first weights from a file of safetensors.torch.save_file(model.state_dict(), path), looked for where "
         "vcm-sweep is started; keys hold its content, not its place",
         form="path of a file",
-        later=True,
     )
     train_samples: int = whole(0, 0, 10_000_000, "train with the first so many; 0 is all")
     test_samples: int = whole(0, 0, 10_000_000, "test with the first so many; 0 is all")
-    validation_samples: int = whole(0, 0, 10_000_000, "held out from the end of the training samples", later=True)
+    validation_samples: int = whole(0, 0, 10_000_000, "held out from the end of the training samples")
     patience: int = whole(
-        0, 0, 10_000, "a trial stops after so many epochs without a better validation accuracy; 0 is never", later=True
+        0, 0, 10_000, "a trial stops after so many epochs without a better validation accuracy; 0 is never"
     )
 
     @classmethod
@@ -102,13 +105,13 @@ class NetworkSpec:
     def plain(self) -> dict[str, Any]:
         """The canonical table, plain JSON types."""
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
-        return _without_later(type(self), values)
+        return _canonical(type(self), values)
 
 
-def _without_later(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values without those of fields that came later, where they are the default."""
-    kinds = declared(cls)
-    return {name: value for name, value in values.items() if not kinds[name].later or value != kinds[name].default}
+def _canonical(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without those that are the default, but for the fields that are always written out."""
+    fields = declared(cls)
+    return {name: value for name, value in values.items() if name in _WRITTEN_OUT or value != fields[name].default}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,21 +145,17 @@ class DesignSpec:
         "mediation: also what of a cost goes through SET/RESET mismatch and speed, five trainings for one",
         only=("method", ("limits",)),
     )
-    second_order: bool = flag(
-        "sobol: with the rows that tell the interaction of every pair, n (2 D + 2) of them", later=True
-    )
+    second_order: bool = flag("sobol: with the rows that tell the interaction of every pair, n (2 D + 2) of them")
     trainings: int = whole(
         1,
         1,
         1000,
         "so many replicates in a row are trainings of one array: replicates = 4, trainings = 2 are two arrays (device "
         "seeds), each trained twice, and luck is split into which array and which training; two arrays or more",
-        later=True,
     )
     groups: Mapping[str, tuple[str, ...]] = table(
         {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}, "minItems": 1}},
         "factors that move together, ranked as one; of sobol and morris, see below",
-        later=True,
     )
 
     @classmethod
@@ -251,7 +250,7 @@ class DesignSpec:
         for name, field in declared(type(self)).items():
             if field.only and getattr(self, field.only[0]) not in field.only[1]:
                 del values[name]
-        return _without_later(type(self), values)
+        return _canonical(type(self), values)
 
 
 def _groups(table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -256,9 +256,7 @@ def test_a_killed_worker_is_replaced(cluster: object, tmp_path: Path) -> None:
 
 
 @pytest.mark.ray
-def test_workers_start_in_an_empty_folder(
-    cluster: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_workers_start_in_an_empty_folder(cluster: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user's own device.py beside the study must not shadow ours."""
     for name in ("device", "sweep", "analysis", "cluster"):
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('shadowed')")

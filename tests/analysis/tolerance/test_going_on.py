@@ -142,9 +142,7 @@ def test_a_kill_at_any_write_of_optuna_loses_no_point(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_search_that_was_killed_at_any_write_gives_an_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_search_that_was_killed_at_any_write_gives_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Random points do as well as the search's own here, and cost nothing.
     monkeypatch.setattr(joint, "processes_first", lambda _: lambda seed, _: optuna.samplers.RandomSampler(seed))
     study = make_study(FACTORS[:2], 'question = "joint"\ntarget = 0.8\ntrials = 48\nconfirm = 4')
