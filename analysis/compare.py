@@ -15,8 +15,9 @@ from vcm_sweep.analysis.files import write_json, write_parquet
 from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.kinds import KINDS
 from vcm_sweep.analysis.result import Sensitivity
-from vcm_sweep.analysis.source import ResultsSource, ranges_of, same_points
+from vcm_sweep.analysis.source import ranges_of, same_points
 from vcm_sweep.analysis.study import analyze
+from vcm_sweep.sweep.results import Results
 
 
 @dataclass(frozen=True)
@@ -167,8 +168,8 @@ class Comparison:
 
 
 def compare_studies(
-    one: ResultsSource,
-    other: ResultsSource,
+    one: Results,
+    other: Results,
     metric: str = "accuracy",
     *,
     method: str = "",
@@ -190,7 +191,7 @@ def compare_studies(
     Raises:
         AnalysisError: a study cannot be analysed, the designs have no common method, or there is no common factor.
     """
-    layouts = [str(getattr(results.study.design, "method", "sobol")) for results in (one, other)]
+    layouts = [results.study.design.method for results in (one, other)]
     if not method and layouts[0] != layouts[1]:
         raise AnalysisError(
             f"compare: {one.study.name} is a {layouts[0]} design and {other.study.name} a {layouts[1]} design, whose "
@@ -262,22 +263,22 @@ def _swaps(results: tuple[Sensitivity, Sensitivity], common: Sequence[str]) -> t
     return tuple(sorted(swaps, key=lambda swap: -swap.told))
 
 
-def _names(one: ResultsSource, other: ResultsSource) -> tuple[str, str]:
+def _names(one: Results, other: Results) -> tuple[str, str]:
     """Names of the studies, told apart where they are equal."""
     names = one.study.name, other.study.name
     if names[0] != names[1]:
         return names
-    folders = [str(getattr(results, "folder", "")).rstrip("/").rpartition("/")[2] for results in (one, other)]
+    folders = [str(results.folder).rstrip("/").rpartition("/")[2] for results in (one, other)]
     if all(folders) and folders[0] != folders[1]:
         return folders[0], folders[1]
     return f"{names[0]} (first)", f"{names[1]} (second)"
 
 
-def _range(results: ResultsSource, result: Sensitivity, factor: str) -> str:
+def _range(results: Results, result: Sensitivity, factor: str) -> str:
     return ranges_of(results, factor, result.groups.get(factor, (factor,)))
 
 
-def _same_trainings(one: ResultsSource, other: ResultsSource, paired: bool) -> tuple[str, ...]:
+def _same_trainings(one: Results, other: Results, paired: bool) -> tuple[str, ...]:
     """A sentence where one of the two is a copy of the other."""
     if not paired:
         return ()
@@ -297,7 +298,7 @@ def _about_differences(paired: bool, confidence: float) -> tuple[str, ...]:
 
 
 def _remarks(
-    studies: tuple[ResultsSource, ResultsSource],
+    studies: tuple[Results, Results],
     names: tuple[str, str],
     results: tuple[Sensitivity, Sensitivity],
     ranges: dict[str, tuple[str, str]],
@@ -322,7 +323,7 @@ def _remarks(
         )
     if not math.isnan(results[0].luck.value) and not math.isnan(results[1].luck.value):
         said.append(f"Luck is {results[0].luck.percent()} in {names[0]} and {results[1].luck.percent()} in {names[1]}.")
-    policies = [str(study.study.design.seeds) for study in studies]
+    policies = [study.study.design.seeds for study in studies]
     if policies[0] != policies[1]:
         said.append(f"Seeds are {policies[0]} in {names[0]} and {policies[1]} in {names[1]}.")
     for name, result in zip(names, results, strict=True):

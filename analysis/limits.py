@@ -14,6 +14,8 @@ from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.limit_result import LimitCost, Limits, name_of
 from vcm_sweep.analysis.mediation import ARMS, Mediation, mediate
 from vcm_sweep.analysis.metrics import Output, read_output
+from vcm_sweep.sweep.limits_design import LimitsDesign
+from vcm_sweep.sweep.results import Results
 
 __all__ = ["LimitCost", "Limits", "limit_costs"]
 
@@ -23,7 +25,7 @@ type _Places = dict[tuple[str, str, str], int]  # column of a factor, end and ar
 
 
 def limit_costs(
-    results: Any,
+    results: Results,
     metric: str = "accuracy",
     *,
     policy: str = "fail",
@@ -38,7 +40,7 @@ def limit_costs(
     percentiles, since pairs are few), those of probabilities Wilson's and Newcombe's.
 
     Args:
-        results: `vcm_sweep.sweep.Results` of a study with ``method = "limits"``.
+        results: of a study with ``method = "limits"``.
         metric: one of `metrics.METRICS`.
         policy: as for `analyze`; ``drop-block`` leaves a seed out of those pairs of which one has no result, and so
             does a metric that is given only for trainings that ended.
@@ -46,11 +48,10 @@ def limit_costs(
     Raises:
         AnalysisError: another design, unfinished or failed trainings, fewer than 8 pairs, or a constant output.
     """
-    method = getattr(results.study.design, "method", "sobol")
-    if method != "limits":
+    if not isinstance(results.design, LimitsDesign):
         raise AnalysisError(
-            f"{results.study.name}: costs need a study of [design] method = 'limits', and this is {method!r}: "
-            "vcm-sweep limits makes one of it"
+            f"{results.study.name}: costs need a study of [design] method = 'limits', and this is "
+            f"{results.study.design.method!r}: vcm-sweep limits makes one of it"
         )
     check_policy(policy)
     rows = results.design.rows

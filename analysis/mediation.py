@@ -19,7 +19,8 @@ from vcm_sweep.analysis._replicates import check_output, replicated
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.metrics import read_output
-from vcm_sweep.analysis.source import ResultsSource, same_points
+from vcm_sweep.analysis.source import same_points
+from vcm_sweep.sweep.results import Results
 
 Array = NDArray[np.float64]
 
@@ -129,8 +130,8 @@ class VarianceMediation:
 
 
 def variance_mediation(
-    results: ResultsSource,
-    matched_results: ResultsSource,
+    results: Results,
+    matched_results: Results,
     metric: str = "accuracy",
     *,
     through: str = "mismatch",
@@ -176,7 +177,7 @@ def variance_mediation(
     )  # fmt: skip
 
 
-def _total_variances(results: ResultsSource, metric: str, d: int, resampling: Resampling) -> tuple[Array, Array]:
+def _total_variances(results: Results, metric: str, d: int, resampling: Resampling) -> tuple[Array, Array]:
     """(D,) V_Ti and (K, D) its resamples."""
     if results.study.design.seeds != "independent":
         raise AnalysisError(
@@ -198,12 +199,12 @@ def _total_variances(results: ResultsSource, metric: str, d: int, resampling: Re
     return (point.total * point.variance[:, None])[0], draws.total * draws.variance[:, None]
 
 
-def _same_factors(one: ResultsSource, other: ResultsSource) -> list[str]:
-    def told(results: ResultsSource) -> Sequence[tuple[str, float, float, str]]:
+def _same_factors(one: Results, other: Results) -> list[str]:
+    def told(results: Results) -> Sequence[tuple[str, float, float, str]]:
         return [(f.name, f.low, f.high, f.distribution) for f in results.study.factors]
 
     for results in (one, other):
-        if getattr(results.study.design, "method", "sobol") != "sobol":
+        if results.study.design.method != "sobol":
             raise AnalysisError(f"{results.study.name}: the variance version needs [design] method = 'sobol'")
     if told(one) != told(other):
         raise AnalysisError(
@@ -212,9 +213,9 @@ def _same_factors(one: ResultsSource, other: ResultsSource) -> list[str]:
     return [factor.name for factor in one.study.factors]
 
 
-def _check_intervened(plain: ResultsSource, matched: ResultsSource, kind: str) -> None:
-    def found(results: ResultsSource) -> Any:
-        return getattr(results.study, "device", {}).get("intervention", {}).get("kind", "")
+def _check_intervened(plain: Results, matched: Results, kind: str) -> None:
+    def found(results: Results) -> Any:
+        return results.study.device.get("intervention", {}).get("kind", "")
 
     if found(plain) or found(matched) != kind:
         raise AnalysisError(

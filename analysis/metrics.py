@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.index import Index
-from vcm_sweep.analysis.source import ResultsSource
+from vcm_sweep.sweep.results import Results
 from vcm_sweep.sweep.trial import RECORD_COLUMNS
 
 Array = NDArray[np.float64]
@@ -175,7 +175,7 @@ def two_humps(output: Output) -> tuple[str, ...]:
     )
 
 
-def read_output(results: ResultsSource, metric: str) -> Output:
+def read_output(results: Results, metric: str) -> Output:
     """The metric of all trainings.
 
     Raises:
@@ -197,7 +197,7 @@ def read_output(results: ResultsSource, metric: str) -> Output:
     if unfinished:
         raise AnalysisError(
             f"{results.study.name}: {unfinished} of {shape[0] * shape[1]} points are not finished; vcm-sweep resume "
-            f"{getattr(results, 'folder', None) or 'with its folder'} goes on where it stopped"
+            f"{results.folder} goes on where it stopped"
         )
     at_chance = laid_out("at_chance", False, "bool").astype(bool)
     low, told = _chance(status, at_chance)
@@ -211,7 +211,7 @@ def read_output(results: ResultsSource, metric: str) -> Output:
     return Output(wanted, y, status, ran & ~np.isfinite(y), chance)
 
 
-def _values(results: ResultsSource, metric: Metric, ended: Marks) -> Array:
+def _values(results: Results, metric: Metric, ended: Marks) -> Array:
     y = np.sum([np.asarray(results.blocks(column), dtype=np.float64) for column in metric.columns], axis=0)
     empty = int((ended & ~np.isfinite(y)).sum())
     if empty and metric.columns == ("accuracy",):

@@ -15,7 +15,8 @@ from vcm_sweep.analysis.failures import Failures, check_policy, count_kinds, dro
 from vcm_sweep.analysis.luck import LuckSplit, split_luck
 from vcm_sweep.analysis.metrics import Output, read_output, two_humps
 from vcm_sweep.analysis.result import Sensitivity
-from vcm_sweep.analysis.source import ResultsSource, places_in_ranges
+from vcm_sweep.analysis.source import places_in_ranges
+from vcm_sweep.sweep.results import Results
 
 Array = NDArray[np.float64]
 
@@ -28,7 +29,7 @@ _UNITS = {"sobol": "base blocks", "morris": "trajectories", "shapley": "trajecto
 
 
 def analyze(
-    results: ResultsSource,
+    results: Results,
     metric: str = "accuracy",
     *,
     method: str = "",
@@ -80,7 +81,7 @@ class Prepared:
         y: (units, rows, R) their outputs by the policy.
     """
 
-    results: ResultsSource
+    results: Results
     metric: str
     method: str
     layout: str
@@ -106,9 +107,9 @@ class Prepared:
         return _METHODS[self.method](self.results, self.x[:first], self.y[:first], given)
 
 
-def prepare(results: ResultsSource, metric: str, *, method: str = "", policy: str = "fail") -> Prepared:
+def prepare(results: Results, metric: str, *, method: str = "", policy: str = "fail") -> Prepared:
     """The study's outputs as a method wants them; arguments and errors as for `analyze`."""
-    layout = getattr(results.study.design, "method", "sobol")
+    layout = results.study.design.method
     if layout == "limits":
         raise AnalysisError(
             f"{results.study.name}: a limits design gives costs, and no shares of a variance: vcm-sweep analyze prints "
@@ -147,9 +148,7 @@ def _split(prepared: Prepared, options: dict[str, Any]) -> tuple[LuckSplit | Non
         return None, (f"Luck is not split into array and training ({error}).",)
 
 
-def _by_policy(
-    results: ResultsSource, output: Output, policy: str, unit: str
-) -> tuple[Array, NDArray[np.bool_], Failures]:
+def _by_policy(results: Results, output: Output, policy: str, unit: str) -> tuple[Array, NDArray[np.bool_], Failures]:
     """The output without gaps, which units it holds, and what was done."""
     everyone = np.ones(len(output.y), dtype=bool)
     failures = Failures(
@@ -180,14 +179,14 @@ def _by_policy(
     )
 
 
-def _sobol(results: ResultsSource, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+def _sobol(results: Results, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.sobol import sobol_indices
 
     names, groups = _ranked(results)
     return sobol_indices(y, names, groups=groups, seeds=results.study.design.seeds, **options)
 
 
-def _morris(results: ResultsSource, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+def _morris(results: Results, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.morris import morris_effects
 
     names = [factor.name for factor in results.study.factors]
@@ -197,14 +196,14 @@ def _morris(results: ResultsSource, x: Array, y: Array, options: dict[str, Any])
     )
 
 
-def _shapley(results: ResultsSource, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+def _shapley(results: Results, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.shapley import shapley_effects
 
     names = [factor.name for factor in results.study.factors]
     return shapley_effects(x, y, names, seeds=results.study.design.seeds, **options)
 
 
-def _given(method: str, results: ResultsSource, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+def _given(method: str, results: Results, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.delta import delta_indices
     from vcm_sweep.analysis.hdmr import hdmr_indices
     from vcm_sweep.analysis.pawn import pawn_indices
@@ -226,21 +225,20 @@ def _given(method: str, results: ResultsSource, x: Array, y: Array, options: dic
     )
 
 
-def _trainings(results: ResultsSource) -> int:
-    return int(getattr(results.study.design, "trainings", 1))
+def _trainings(results: Results) -> int:
+    return results.study.design.trainings
 
 
-def _ranked(results: ResultsSource) -> tuple[list[str], dict[str, tuple[str, ...]] | None]:
+def _ranked(results: Results) -> tuple[list[str], dict[str, tuple[str, ...]] | None]:
     """Names of what the design exchanges at a time, and the groups where it has any."""
     names = [factor.name for factor in results.study.factors]
-    design: Any = results.study.design
-    if getattr(design, "groups", None):
-        groups: dict[str, tuple[str, ...]] = design.grouped(names)
+    if results.study.design.groups:
+        groups = results.study.design.grouped(names)
         return list(groups), groups
     return names, None
 
 
-_METHODS: dict[str, Callable[[ResultsSource, Array, Array, dict[str, Any]], Sensitivity]] = {
+_METHODS: dict[str, Callable[[Results, Array, Array, dict[str, Any]], Sensitivity]] = {
     "sobol": _sobol,
     "morris": _morris,
     "shapley": _shapley,

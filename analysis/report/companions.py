@@ -3,19 +3,21 @@
 What lies there and cannot be used is said in the report: a reader must not take it for never asked.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.device.errors import VcmSweepError
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.study import Study
 
 if TYPE_CHECKING:
     from vcm_sweep.analysis.limit_result import Limits
     from vcm_sweep.analysis.tolerance import ToleranceAnswer
 
 
-def read_limits(folder: Any, metric: str, policy: str) -> "tuple[Limits | None, str]":
+def read_limits(folder: Folder, metric: str, policy: str) -> "tuple[Limits | None, str]":
     """The costs at the limits, or None and the sentence that says why; ("" where nobody ran them)."""
-    if folder is None or not folder.exists("limits"):
+    if not folder.exists("limits"):
         return None, ""
     from vcm_sweep.analysis.limits import limit_costs
     from vcm_sweep.sweep.results import open_results
@@ -28,9 +30,9 @@ def read_limits(folder: Any, metric: str, policy: str) -> "tuple[Limits | None, 
         return None, f"{folder / 'limits'} is there, but gives no costs: {error}"
 
 
-def read_tolerance_answers(folder: Any) -> "tuple[tuple[ToleranceAnswer, ...], str]":
+def read_tolerance_answers(folder: Folder) -> "tuple[tuple[ToleranceAnswer, ...], str]":
     """The answers of tolerance studies, none where nobody asked; and the sentence that says why there are none."""
-    if folder is None or not folder.exists("tolerance"):
+    if not folder.exists("tolerance"):
         return (), ""
     from vcm_sweep.analysis.tolerance import read_tolerances
     from vcm_sweep.sweep.store import Store, holds_study
@@ -49,7 +51,7 @@ def read_tolerance_answers(folder: Any) -> "tuple[tuple[ToleranceAnswer, ...], s
     return found, ""
 
 
-def _refuse_foreign(folder: Any, name: str, held: Any) -> None:
+def _refuse_foreign(folder: Folder, name: str, held: Study) -> None:
     from vcm_sweep.sweep.limits_study import same_but_design
     from vcm_sweep.sweep.store import Store
 

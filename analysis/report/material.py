@@ -14,8 +14,9 @@ from vcm_sweep.analysis.metrics import Output, read_output
 from vcm_sweep.analysis.report.quantity import Quantity
 from vcm_sweep.analysis.report.snapshot import Snapshot
 from vcm_sweep.analysis.result import Sensitivity
-from vcm_sweep.analysis.source import FactorSource, ranges_of
+from vcm_sweep.analysis.source import ranges_of
 from vcm_sweep.analysis.study import analyze
+from vcm_sweep.sweep.factors import Factor
 
 Array = NDArray[np.float64]
 
@@ -46,19 +47,19 @@ class Material:
         return Quantity(self.metric)
 
     @property
-    def factors(self) -> tuple[FactorSource, ...]:
+    def factors(self) -> tuple[Factor, ...]:
         """What was varied, with ranges."""
-        return tuple(self.results.study.factors)
+        return self.results.study.factors
 
     @property
     def folder(self) -> str:
         """The results folder as a command names it."""
-        return str(self.results.folder) if self.results.folder is not None else "DIR"
+        return str(self.results.folder)
 
     @property
     def method(self) -> str:
         """The design's method."""
-        return str(getattr(self.results.study.design, "method", "sobol"))
+        return self.results.study.design.method
 
     @cached_property
     def output(self) -> Output:

@@ -31,8 +31,8 @@ from vcm_sweep.analysis.report.sections.trainings import trainings
 from vcm_sweep.analysis.report.sections.why import why
 from vcm_sweep.analysis.report.snapshot import Snapshot
 from vcm_sweep.analysis.result import Sensitivity
-from vcm_sweep.analysis.source import ResultsSource
 from vcm_sweep.analysis.study import analyze
+from vcm_sweep.sweep.results import Results
 
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     rankings, order, effects, interactions, why, tolerances, settled, luck, humps, failures, trainings, device,
@@ -48,7 +48,7 @@ _FILES = (
 
 
 def write_report(
-    results: ResultsSource,
+    results: Results,
     directory: str | os.PathLike[str],
     metric: str = "accuracy",
     *,
@@ -67,7 +67,7 @@ def write_report(
         AnalysisError: the records cannot be analysed (as `analyze`), or the directory cannot be written.
     """
     snapshot = Snapshot(results)
-    if getattr(snapshot.study.design, "method", "") == "limits":
+    if snapshot.study.design.method == "limits":
         return _write_limits(snapshot, Path(directory), metric, policy)
     result = analyze(snapshot, metric, method=method, policy=policy)
     limits, no_limits = read_limits(snapshot.folder, result.metric, policy)
@@ -122,7 +122,7 @@ def _numbers(material: Material) -> dict[str, Any]:
     return numbers
 
 
-def _lines(results: ResultsSource, result: Sensitivity) -> list[dict[str, Any]]:
+def _lines(results: Results, result: Sensitivity) -> list[dict[str, Any]]:
     """The indices with the ranges they hold for."""
     ranges = {f.name: (f.low, f.high) for f in results.study.factors}
     lines = []

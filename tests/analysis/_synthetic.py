@@ -1,8 +1,11 @@
 """Synthetic studies with known answers; nothing here was trained."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +14,14 @@ from SALib.sample import morris as salib_morris
 from SALib.sample import shapley as salib_shapley
 from SALib.sample import sobol as salib_sobol
 
+from vcm_sweep.sweep import Design, Results, SobolDesign, Study
+from vcm_sweep.sweep.factors import Factor
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.limits_design import LimitsDesign, LimitsRow
+from vcm_sweep.sweep.specs import DesignSpec
+
 Array = NDArray[np.float64]
+DEMO = Path(__file__).parents[2] / "studies" / "demo.toml"
 
 # Ishigami with a = 7, b = 0.1 on [-pi, pi]^3 and a fourth input without effect; closed form, e.g. Saltelli et
 # al., Global Sensitivity Analysis: The Primer (2008).
@@ -91,43 +101,49 @@ def with_noise(rng: np.random.Generator, mean: Array, replicates: int, sd: float
 
 
 @dataclass(frozen=True)
-class SyntheticFactor:
-    name: str
+class SyntheticFactor(Factor):
+    """A factor of any name, which no catalogue knows."""
+
     low: float = 0.0
     high: float = 1.0
-    distribution: str = "uniform"
     unit: str = ""
 
 
-@dataclass(frozen=True)
-class SyntheticDesign:
-    seeds: str = "independent"
-    method: str = "sobol"
-    groups: Mapping[str, Sequence[str]] | None = None
-    trainings: int = 1
-
-    def grouped(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        return {name: tuple(members) for name, members in (self.groups or {}).items()}
+def synthetic_design(method: str = "sobol", **fields: Any) -> DesignSpec:
+    """A [design] table, unchecked."""
+    return DesignSpec(method=method, **{"n": 64} | fields)
 
 
-@dataclass(frozen=True)
-class SyntheticStudy:
-    factors: tuple[SyntheticFactor, ...]
-    name: str = "synthetic, nothing trained"
-    design: SyntheticDesign = field(default_factory=SyntheticDesign)
-    text: str = '[study]\nname = "synthetic"\nseed = 1\n'
+def synthetic_study(
+    factors: tuple[SyntheticFactor, ...], name: str = "synthetic", design: DesignSpec | None = None
+) -> Study:
+    """The demo study with other factors and another design."""
+    demo = Study.from_toml(DEMO)
+    return replace(demo, name=name, factors=factors, design=design or synthetic_design(), device={"aihwkit": "none"})
 
 
 @dataclass(frozen=True)
-class SyntheticResults:
-    """What `vcm_sweep.sweep` offers of a study, from invented numbers."""
+class SyntheticResults(Results):
+    """Results of a study from invented numbers; ``rows``: those of a limits design."""
 
-    study: SyntheticStudy
+    study: Study
     x: Array
     y: Array
     statuses: dict[int, str] = field(default_factory=dict)
+    rows: tuple[LimitsRow, ...] = ()
 
-    def blocks(self, metric: str) -> Array:
+    @property
+    def folder(self) -> Folder:
+        return Folder("synthetic")
+
+    @cached_property
+    def design(self) -> Design:  # type: ignore[override]
+        """Of that kind, without the points: those are ``x``."""
+        design = object.__new__(LimitsDesign if self.rows else SobolDesign)
+        design.study, design.rows = self.study, self.rows
+        return design
+
+    def blocks(self, metric: str = "accuracy") -> Array:
         return self.y
 
     def points(self) -> Array:
@@ -180,7 +196,7 @@ def synthetic_results(
     u = saltelli_sobol(base, d, seed) if scrambled else saltelli_random(rng, base, d)
     low, high = (np.array([getattr(f, end) for f in factors]) for end in ("low", "high"))
     y = with_noise(rng, output(u), replicates, sd)
-    return SyntheticResults(SyntheticStudy(factors, design=SyntheticDesign(seeds)), low + u * (high - low), y)
+    return SyntheticResults(synthetic_study(factors, design=synthetic_design(seeds=seeds)), low + u * (high - low), y)
 
 
 def device_like(base: int = 128, replicates: int = 2) -> SyntheticResults:
@@ -211,5 +227,5 @@ def by_trajectories(method: str, count: int = 200) -> SyntheticResults:
     u = (morris_trajectories if method == "morris" else shapley_trajectories)(count, 3, 1)
     mean = np.asarray(0.9 - 0.5 * u[..., 0] - 0.2 * u[..., 1])
     low, high = (np.array([getattr(f, end) for f in factors]) for end in ("low", "high"))
-    study = SyntheticStudy(factors, design=SyntheticDesign(method=method))
+    study = synthetic_study(factors, design=synthetic_design(method))
     return SyntheticResults(study, low + u * (high - low), with_noise(np.random.default_rng(1), mean, 2, 0.02))

@@ -14,10 +14,10 @@ from ._synthetic import (
     Array,
     SyntheticFactor,
     SyntheticResults,
-    SyntheticStudy,
     by_trajectories,
     saltelli_random,
     synthetic_results,
+    synthetic_study,
     with_noise,
 )
 
@@ -83,7 +83,7 @@ def test_studies_of_the_same_points_are_compared_point_by_point(edge: float) -> 
         # The same places of another range are the same points.
         high = 1.0 if name == "a" else 0.2
         factors = SyntheticFactor("r.d2d.sigma", 0.0, high), SyntheticFactor("l.d2d.sigma", 0.0, high)
-        return SyntheticResults(SyntheticStudy(factors, name=name), high * u, y)
+        return SyntheticResults(synthetic_study(factors, name=name), high * u, y)
 
     held, half = [], []
     for seed in range(200):

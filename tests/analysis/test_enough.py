@@ -17,16 +17,16 @@ from vcm_sweep.analysis import (
 from ._synthetic import (
     NAMES,
     Array,
-    SyntheticDesign,
     SyntheticFactor,
     SyntheticResults,
-    SyntheticStudy,
     ishigami,
     morris_trajectories,
     saltelli_random,
     saltelli_sobol,
     shapley_trajectories,
+    synthetic_design,
     synthetic_results,
+    synthetic_study,
     with_noise,
 )
 
@@ -131,7 +131,7 @@ def _trajectories(method: str) -> SyntheticResults:
     make = morris_trajectories if method == "morris" else shapley_trajectories
     u = make(256, 3, 1)
     y = with_noise(np.random.default_rng(1), _output(u), 2, 0.02)
-    return SyntheticResults(SyntheticStudy(FACTORS, design=SyntheticDesign(method=method)), u, y)
+    return SyntheticResults(synthetic_study(FACTORS, design=synthetic_design(method)), u, y)
 
 
 def _output(u: Array) -> Array:

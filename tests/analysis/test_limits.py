@@ -3,10 +3,8 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
@@ -19,32 +17,22 @@ from vcm_sweep.analysis.mediation import Mediation, mediate
 from vcm_sweep.device import INTERVENTIONS
 from vcm_sweep.sweep.limits_design import LimitsRow
 
-from ._synthetic import SyntheticFactor, SyntheticResults, synthetic_results
+from ._synthetic import SyntheticFactor, SyntheticResults, synthetic_design, synthetic_results, synthetic_study
 
 Array = NDArray[np.float64]
 
 ENDS = (("r.d2d.sigma", "high", 0.08), ("T_0.global.mean", "low", 283.0), ("T_0.global.mean", "high", 323.0))
 
 
-def pairs(y: Array, rows: tuple[LimitsRow, ...], statuses: dict[int, str] | None = None) -> SimpleNamespace:
+def pairs(y: Array, rows: tuple[LimitsRow, ...], statuses: dict[int, str] | None = None) -> SyntheticResults:
     """A limits study of these outputs, nothing trained; y: (n, rows)."""
     factors = (
         SyntheticFactor("r.d2d.sigma", 0.0, 0.08, unit="relative"),
         SyntheticFactor("T_0.global.mean", 283, 323, unit="K"),
     )
-    design = SimpleNamespace(method="limits", seeds="common", arms="mediation" if len(rows) > 4 else "cost")
-    status = [(statuses or {}).get(k, "ok") for k in range(y.size)]
-    table = pa.table({
-        "point": np.arange(y.size), "replicate": np.zeros(y.size, int), "status": status, "accuracy": y.ravel(),
-        "at_chance": y.ravel() < 0.15,
-    })  # fmt: skip
-    return SimpleNamespace(
-        study=SimpleNamespace(name="synthetic", factors=factors, design=design),
-        design=SimpleNamespace(rows=rows),
-        blocks=lambda metric: np.where(np.array(status).reshape(*y.shape, 1) == "ok", y[:, :, None], np.nan),
-        points=lambda: np.zeros((y.size, 2)),
-        table=lambda: table,
-    )
+    design = synthetic_design("limits", seeds="common", arms="mediation" if len(rows) > 4 else "cost")
+    study = synthetic_study(factors, design=design)
+    return SyntheticResults(study, np.zeros((*y.shape, 2)), y[:, :, None], statuses or {}, rows)
 
 
 PLAIN = (LimitsRow(), *(LimitsRow(*end) for end in ENDS))
@@ -156,9 +144,7 @@ def test_mediations_of_a_study_with_arms() -> None:
 
 def test_costs_where_less_is_better_are_costs_too() -> None:
     y = 1e-6 * trained(np.random.default_rng(7), [1.0, 1.4, 0.9, 1.0], 16)
-    results = pairs(y, PLAIN)
-    results.table = lambda: pairs(y, PLAIN).table().append_column("energy_j", pa.array(y.ravel()))
-    result = limit_costs(results, "energy")
+    result = limit_costs(pairs(y, PLAIN), "energy")
     assert result.costs[0].cost.value == pytest.approx(0.4e-6, rel=0.1)
     assert result.ranking()[0].factor == "r.d2d.sigma"
 
@@ -274,8 +260,7 @@ def two_studies(
             noise = 0.5 * rng.normal(size=results.y.shape)
             results = replace(results, x=u, y=(2 * part * u[..., 0] + 2 * u[..., 1])[..., None] + noise)
         device = {"intervention": {"kind": kind}} if kind else {}
-        study = SimpleNamespace(**vars(results.study), device=device)
-        made.append(SyntheticResults(study, results.x, results.y))  # type: ignore[arg-type]
+        made.append(replace(results, study=replace(results.study, device=device)))
     return made[0], made[1]
 
 

@@ -8,7 +8,7 @@ import pytest
 from vcm_sweep.analysis import AnalysisError, analyze, sobol_indices, split_luck
 from vcm_sweep.analysis._replicates import ended_first
 
-from ._synthetic import SyntheticDesign, SyntheticFactor, SyntheticResults, SyntheticStudy, saltelli_random
+from ._synthetic import SyntheticFactor, SyntheticResults, saltelli_random, synthetic_design, synthetic_study
 
 
 def _nested(rng: np.random.Generator, points: int, arrays: int, trainings: int, array_sd: float) -> np.ndarray:
@@ -79,8 +79,8 @@ def test_a_studys_luck_is_split_from_its_records() -> None:
     rng = np.random.default_rng(3)
     factors = (SyntheticFactor("a"), SyntheticFactor("b"), SyntheticFactor("dummy"))
     y = 0.5 + 0.05 * _nested_study(rng, 256, 2, 2)
-    design = SyntheticDesign(trainings=2)
-    results = SyntheticResults(SyntheticStudy(factors, design=design), saltelli_random(rng, 256, 3), y)
+    design = synthetic_design(trainings=2)
+    results = SyntheticResults(synthetic_study(factors, design=design), saltelli_random(rng, 256, 3), y)
     result = analyze(results)
     split = result.luck_split
     assert split is not None
@@ -97,7 +97,7 @@ def test_a_studys_luck_is_split_from_its_records() -> None:
     assert left.luck_split is not None
     assert left.luck_split.points == 255 * 5
     assert left.units == 256
-    assert analyze(SyntheticResults(SyntheticStudy(factors), results.x, y)).luck_split is None
+    assert analyze(SyntheticResults(synthetic_study(factors), results.x, y)).luck_split is None
 
 
 @pytest.mark.parametrize("method", ["rbd-fast", "hdmr", "pawn", "delta"])
@@ -108,7 +108,7 @@ def test_methods_for_given_points_know_of_arrays(method: str) -> None:
     mean = np.sqrt(12 * 0.4) * u[..., 0] + np.sqrt(12 * 0.2) * u[..., 1]
     y = mean[..., None, None] + rng.normal(0, np.sqrt(0.2), (*mean.shape, 2, 1))
     y = (y + rng.normal(0, np.sqrt(0.1), (*mean.shape, 2, 2))).reshape(*mean.shape, 4)
-    study = SyntheticStudy(factors, design=SyntheticDesign(trainings=2))
+    study = synthetic_study(factors, design=synthetic_design(trainings=2))
     result = analyze(SyntheticResults(study, u, y), method=method, resamples=200)
     assert result.noise_variance == pytest.approx(0.3, rel=0.1)
     assert result.luck.low < 1 / 3 < result.luck.high

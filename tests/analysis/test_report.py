@@ -54,11 +54,11 @@ def test_answers_first_and_says_what_indices_are(device_page: Path) -> None:
     assert "not of accuracy lost" in body
     for words in (
         "Luck", "Settled", "Failures", "at chance level", "By status", "Seeds: independent", "torch 2.13.0",
-        "T_0.array.mean (K)", "vcm-sweep limits DIR", "needs about", "in the median (48 min in all)",
+        "T_0.array.mean (K)", "vcm-sweep limits synthetic", "needs about", "in the median (48 min in all)",
     ):  # fmt: skip
         assert words in body, words
-    # Of the tolerances and of why it hurts nothing is known, and nothing is said.
-    assert "What can be tolerated" not in body
+    assert "vcm-sweep tolerance synthetic/study.toml --out synthetic" in body
+    # Of why it hurts nothing is known, and nothing is said.
     assert "Why it hurts" not in body
 
 

@@ -14,13 +14,13 @@ from vcm_sweep.analysis.study import GIVEN, METHODS
 
 from ._synthetic import (
     Array,
-    SyntheticDesign,
     SyntheticFactor,
     SyntheticResults,
-    SyntheticStudy,
     morris_trajectories,
     shapley_trajectories,
+    synthetic_design,
     synthetic_results,
+    synthetic_study,
     with_noise,
 )
 
@@ -40,7 +40,7 @@ def _by_trajectories(method: str) -> SyntheticResults:
     u = make(200, 3, 1)
     y = with_noise(np.random.default_rng(1), _accuracy(u), 2, 0.02)
     low, high = (np.array([getattr(f, end) for f in FACTORS]) for end in ("low", "high"))
-    study = SyntheticStudy(FACTORS, design=SyntheticDesign(method=method))
+    study = synthetic_study(FACTORS, design=synthetic_design(method))
     return SyntheticResults(study, low + u * (high - low), y)
 
 
@@ -89,7 +89,7 @@ def test_a_loguniform_factor_is_scaled_by_its_distribution() -> None:
     x = u.copy()
     x[..., 0] = 1e-3 * 1e4 ** u[..., 0]
     y = with_noise(np.random.default_rng(1), 0.5 * u[..., 0], 2, 0.01)
-    study = SyntheticStudy(factors, design=SyntheticDesign(method="morris"))
+    study = synthetic_study(factors, design=synthetic_design("morris"))
     result = analyze(SyntheticResults(study, x, y))
     assert result["mu_star"][0].value == pytest.approx(0.5, abs=0.01)
     assert abs(result["sigma"][0].value) < 0.05
@@ -97,9 +97,9 @@ def test_a_loguniform_factor_is_scaled_by_its_distribution() -> None:
 
 def test_groups_of_a_design_are_ranked_and_named() -> None:
     results = synthetic_results(FACTORS[:2], lambda u: 0.5 * u[..., 0], base=64)
-    design = SyntheticDesign(groups={"one": ("strong",), "other": ("weak", "inert")})
+    design = synthetic_design(groups={"one": ("strong",), "other": ("weak", "inert")})
     x = np.concatenate([results.x, results.x[..., 1:] + 1], axis=2)
-    grouped = replace(results, study=SyntheticStudy(FACTORS, design=design), x=x)
+    grouped = replace(results, study=synthetic_study(FACTORS, design=design), x=x)
     result = analyze(grouped)
     assert result.factors == ("one", "other")
     assert result.to_dict()["groups"] == {"one": ["strong"], "other": ["weak", "inert"]}

@@ -15,8 +15,8 @@ _WEIGHTS = 41
 
 def device(material: Material) -> Section | None:
     """Pictures of the nominal cell; None where the study's device is none of ours."""
-    table = getattr(material.results.study, "device", None)
-    if not table or "aihwkit" in table:
+    table = material.results.study.device
+    if "aihwkit" in table:
         return None
     from vcm_sweep.sweep.device_table import build_device
 

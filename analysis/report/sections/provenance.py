@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from vcm_sweep.analysis.report.material import Material
 from vcm_sweep.analysis.report.parts import Code, Items, Section
-from vcm_sweep.analysis.source import ResultsSource
+from vcm_sweep.sweep.results import Results
 
 
 def provenance(material: Material) -> Section:
@@ -22,7 +22,7 @@ def provenance(material: Material) -> Section:
     return made(material.results, (how, *result.notes()))
 
 
-def made(results: ResultsSource, how: Sequence[str]) -> Section:
+def made(results: Results, how: Sequence[str]) -> Section:
     """Seeds, hours, energy, hosts, versions, how it was analysed, and the study file."""
     study, table = results.study, results.table()
     words = [f"Seeds: {study.design.seeds}.", _cost(table), *_energy(table)]

@@ -24,7 +24,7 @@ def tolerances(material: Material) -> Section | None:
         return Section("What can be tolerated", "tolerances", [Text(material.no_tolerances)])
     if not material.tolerances:
         folder = material.results.folder
-        if folder is None or folder.local is None:
+        if folder.local is None:
             return None
         command = shlex.join(["vcm-sweep", "tolerance", f"{folder}/study.toml", "--out", str(folder)])
         told = f"How much of each imperfection can be tolerated needs trainings of its own: {command}"
