@@ -5,12 +5,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from vcm_sweep.device.constants import READ_VOLTAGE_V
+
 from .printing import aligned, bar, prose, show
 
 MODELS = ("explicit", "full")
 KINDS = ("iv", "pulses", "switching", "maps", "mismatch")
 # Where physics.md and arXiv 2403.06746 look at a cell.
-STATES, SET_V, RESET_V, READ_V = "0.1,0.5,1.5", -0.342, 0.7065, 0.2
+STATES, SET_V, RESET_V = "0.1,0.5,1.5", -0.342, 0.7065
 
 
 def add_device_commands(parser: argparse.ArgumentParser, epilog: str) -> None:
@@ -113,7 +115,7 @@ def _sensitivity(arguments: argparse.Namespace) -> int:
     values = {key: {name: (x + 0.0).tolist() for name, x in column.items()} for key, column in found.items()}
     if arguments.json:
         settings = {"cell": arguments.cell, "model": model, "n": arguments.n}
-        settings |= {"set_voltage_v": SET_V, "reset_voltage_v": RESET_V, "read_voltage_v": READ_V}
+        settings |= {"set_voltage_v": SET_V, "reset_voltage_v": RESET_V, "read_voltage_v": READ_VOLTAGE_V}
         print(json.dumps({**settings, **values}))
         return 0
     count = len(arguments.n)
@@ -125,7 +127,7 @@ def _sensitivity(arguments: argparse.Namespace) -> int:
     size = {name: max(abs(x) for key in values for x in values[key][name]) for name in values["set"]}
     for name in sorted(size, key=lambda name: -size[name]):
         rows.append([name, *(_short(x) for key in values for x in values[key][name])])
-    kinds = f"{SET_V} V (SET) and {RESET_V} V (RESET), d ln I / d ln p at {READ_V} V (read)"
+    kinds = f"{SET_V} V (SET) and {RESET_V} V (RESET), d ln I / d ln p at {READ_VOLTAGE_V} V (read)"
     print(prose(f"d ln|dN/dt| / d ln p at {kinds}"))
     print(f"cell {arguments.cell}, model {model}")
     print("", aligned(rows, right=range(1, len(rows[0])), heads=2), sep="\n")

@@ -17,8 +17,9 @@ from typing import NamedTuple
 import torch
 
 from ._cells import Cells, Outcome, known, padded, take_lanes
+from .constants import BOUND_EXPONENT
 from .errors import DeviceError
-from .kinetics import BOUND_EXPONENT, log_speed
+from .kinetics import log_speed
 from .validity import Extremes
 
 MAX_ROUNDS = 20_000

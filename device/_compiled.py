@@ -14,7 +14,7 @@ import numba as nb
 
 SOURCES = (
     "_beside", "_march", "_physics", "_pulse", "_random", "_reading", "_stencil", "_structures", "_trajectory",
-    "_update", "constants", "tables",
+    "_update", "conduction", "constants", "parameters", "tables",
 )  # fmt: skip
 """Modules with compiled functions, or with constants of theirs."""
 

@@ -5,8 +5,10 @@
 from ._cuda_tables import interval, node, step_and_start
 from ._march import F_RANGE
 from ._triton import tl, triton
+from .constants import BOUND_EXPONENT
 
 _F_RANGE = tl.constexpr(F_RANGE)
+_EXPONENT = tl.constexpr(BOUND_EXPONENT)
 
 
 @triton.jit
@@ -54,13 +56,13 @@ def _effort(y, s):
 @triton.jit
 def _stretched(u):
     """-ln(exp(10 u) - 1) / 10: the coordinate in which the bound factor drops out; grows toward the bound."""
-    return -(u + tl.log(_minus_expm1(10.0 * u)) / 10.0)
+    return -(u + tl.log(_minus_expm1(_EXPONENT * u)) / _EXPONENT)
 
 
 @triton.jit
 def _from_stretched(y):
-    z = -10.0 * y
-    return tl.where(z > 30.0, z / 10.0, _log1p(tl.exp(tl.minimum(z, 30.0))) / 10.0)
+    z = -_EXPONENT * y
+    return tl.where(z > 30.0, z / _EXPONENT, _log1p(tl.exp(tl.minimum(z, 30.0))) / _EXPONENT)
 
 
 @triton.jit

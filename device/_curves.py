@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from ._trajectory import trajectory
 from .conduction import current
+from .constants import READ_VOLTAGE_V
 from .integration import integrate
 from .kinetics import bound_factor, log_speed, temperature
 from .parameters import CellParameters
-from .periphery import N_HIGH, N_LOW, READ_VOLTAGE_V
+from .periphery import N_HIGH, N_LOW
 from .variability import Spread
 
 SET_V, RESET_V, PULSE_S = -0.342, 0.7065, 1e-6  # arXiv 2403.06746

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from ._trajectory import trajectory
 from .conduction import current_function
+from .constants import READ_VOLTAGE_V
 from .errors import DeviceError
 from .measurement import Measurement
 from .parameters import CellParameters
-from .periphery import READ_VOLTAGE_V
 
 START = "n_start"
 FLOOR = 1e-3  # of the largest current: three decades count

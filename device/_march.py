@@ -13,10 +13,10 @@ absorbs it, and the same closed form holds there.
 import math
 
 from ._compiled import inlined, kernel
+from .constants import BOUND_EXPONENT
 
 # F differs from 1 by less than 3e-7 when ln N is further than this from the bound.
 F_RANGE = 1.5
-_F_EXPONENT = 10.0
 
 
 @inlined
@@ -60,15 +60,15 @@ def _effort(y, s):
 @inlined
 def _stretched(u):
     """-ln(exp(10 u) - 1) / 10: the coordinate in which the bound factor drops out; grows toward the bound."""
-    return -(u + math.log(-math.expm1(-_F_EXPONENT * u)) / _F_EXPONENT)
+    return -(u + math.log(-math.expm1(-BOUND_EXPONENT * u)) / BOUND_EXPONENT)
 
 
 @inlined
 def _from_stretched(y):
-    z = -_F_EXPONENT * y
+    z = -BOUND_EXPONENT * y
     if z > 30.0:
-        return z / _F_EXPONENT
-    return math.log1p(math.exp(z)) / _F_EXPONENT
+        return z / BOUND_EXPONENT
+    return math.log1p(math.exp(z)) / BOUND_EXPONENT
 
 
 @kernel

@@ -7,6 +7,34 @@ tests compare the two. Parameters come as a vector in the order of ``CellParamet
 import math
 
 from ._compiled import kernel
+from .conduction import (
+    A0,
+    A2,
+    A3,
+    B0,
+    B1,
+    C0,
+    C1,
+    C2,
+    C3,
+    D0,
+    D1,
+    D2,
+    D3,
+    F0,
+    F1,
+    F2,
+    F3,
+    G0,
+    G1,
+    H0,
+    H1,
+    H2,
+    H3,
+    READ_EXPONENT,
+    READ_REFERENCE_N,
+    READ_ROOT,
+)  # fmt: skip
 from .constants import (
     CODATA_2018,
     CONCENTRATION_UNIT,
@@ -17,9 +45,10 @@ from .constants import (
     VACANCY_CHARGE_NUMBER,
     VACUUM_PERMITTIVITY,
 )
+from .parameters import CellParameters
 
 (T_0, EPS, EPS_PHIB, PHI_BN0, PHI_N, MU_N, N_MAX, N_MIN, N_PLUG, HOP, NU_0, DW_A, R_TH0, R, R_NOMINAL, L_CELL, L,
- R_THEFF, R_TIOX, R_0, R_TH_LINE, ALPHA_LINE) = range(22)  # fmt: skip
+ R_THEFF, R_TIOX, R_0, R_TH_LINE, ALPHA_LINE) = range(len(CellParameters.names()))  # fmt: skip
 
 _E, _K = CODATA_2018
 _E_PUBLISHED, _K_PUBLISHED = PUBLISHED
@@ -144,18 +173,18 @@ def _full_current(v, n, is_set, p):
 
 @kernel
 def _explicit_current(v, n, is_set):
-    """|I| in A of the explicit fit at |V| = v; coefficients as in conduction.py."""
+    """|I| in A of the explicit fit at |V| = v."""
     if not is_set:
-        g = -4.84e-3 * math.expm1(-0.1353 * v)
-        h = 5.548 + 6.8648 * v + 51.586 * math.exp(-0.36 * v)
-        return g / (1 + h * (n / 0.008) ** -1.054) ** (1 / 1.0526)
+        g = -G0 * math.expm1(-G1 * v)
+        h = H0 + H1 * v + H2 * math.exp(-H3 * v)
+        return g / (1 + h * (n / READ_REFERENCE_N) ** READ_EXPONENT) ** (1 / READ_ROOT)
     v = -v
-    a1 = 4.81951e-5 * math.exp(-1.03685 / 0.34567)
-    alpha = (a1 + 4.81951e-5) / (1 + math.exp(-(v + 1.03685) / 0.34567)) - 4.81951e-5
-    beta = 4.2383e-5 * (1 - math.exp(-v)) - 7.0526e-4 * v
-    c = 4.2125 * math.exp(-v / 1.4134) + 2.8646 * v - 4.004
-    d = 7.4235 * math.exp(-v / 4.0585) + 1.4524 * v - 6.6103
-    f = 6.326e-4 + (1.4711 - 6.326e-4) / (1 + (-v / 0.5199) ** 1.561)
+    a1 = A0 * math.exp(-A2 / A3)
+    alpha = (a1 + A0) / (1 + math.exp(-(v + A2) / A3)) - A0
+    beta = B1 * (1 - math.exp(-v)) - B0 * v
+    c = C2 * math.exp(-v / C3) + C1 * v - C0
+    d = D2 * math.exp(-v / D3) + D1 * v - D0
+    f = F0 + (F1 - F0) / (1 + (-v / F2) ** F3)
     return alpha + beta / (1 + (c / n) ** d) ** f
 
 

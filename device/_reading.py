@@ -7,9 +7,9 @@ import numpy as np
 from ._compiled import inlined, kernel
 from ._physics import L, R, magnitude
 from ._stencil import fill_stencil, read_cubic, read_slope
-from ._structures import LENGTH, PULSE_AMPLITUDE, RADIUS
+from ._structures import LENGTH, PARAMETERS, PULSE_AMPLITUDE, RADIUS
+from .constants import READ_VOLTAGE_V
 
-_READ_V = 0.2
 _DELTA = 1e-6  # of ln N, for a slope
 
 
@@ -44,7 +44,7 @@ def locate(cells, cell, physics, amplitude, r, length, scratch):
     if not physics.direct:
         return look_up(cells, cell, physics, amplitude, r, length, scratch)
     p, varied = scratch.parameters, cells.varied
-    for i in range(22):
+    for i in range(PARAMETERS):
         p[i] = physics.nominal[i]
     for i in range(varied.shape[0]):
         p[physics.places[i]] = varied[i, cell if varied.shape[1] > 1 else 0]
@@ -68,7 +68,7 @@ def _curve_weight(x, c, nodes, offsets, weights):
 
 @kernel
 def _direct_weight(x, p, full, dark, slope):
-    return dark + slope * magnitude(_READ_V, math.exp(x), False, full, p)
+    return dark + slope * magnitude(READ_VOLTAGE_V, math.exp(x), False, full, p)
 
 
 @inlined

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._stencil import MAX_AXES, STENCIL_SIZE
+from .parameters import CellParameters
 
 # Rows of a walk table, in the order in which a pulse changes the parameters; places in ``base`` and ``walked``.
 N_MAX, N_MIN, RADIUS, LENGTH = 0, 1, 2, 3
@@ -15,6 +16,8 @@ SIGMA, CLIP, PER_POLARITY = 0, 1, 2
 PULSES_SET, PULSES_RESET, ENERGY_J, SKIPPED, INVALID = 0, 1, 2, 3, 4
 # Where an axis of a table finds a cell's value: below 4 in ``walked``, from 4 on in ``varied``, or in the pulse.
 PULSE_AMPLITUDE = -1
+# How many parameters a cell has.
+PARAMETERS = len(CellParameters.names())
 
 
 class Cells(NamedTuple):
@@ -56,8 +59,8 @@ class Physics(NamedTuple):
     read: Curve
     direct: bool  # solve the equations instead of reading tables
     full: bool  # which current
-    nominal: np.ndarray  # (22,) float64, CellParameters
-    places: np.ndarray  # int64: which of the 22 each row of ``varied`` is
+    nominal: np.ndarray  # (PARAMETERS,) float64, CellParameters
+    places: np.ndarray  # int64: which of those each row of ``varied`` is
     v_set: float  # magnitudes, V
     v_reset: float
     w_dark: float  # weight = w_dark + w_slope * read current
@@ -97,7 +100,7 @@ class Scratch(NamedTuple):
     @classmethod
     def new(cls) -> "Scratch":
         # One node of weight 1, as an array without axes wants it.
-        return cls(np.zeros(STENCIL_SIZE, np.int64), np.ones(STENCIL_SIZE), np.zeros(MAX_AXES), np.zeros(22))
+        return cls(np.zeros(STENCIL_SIZE, np.int64), np.ones(STENCIL_SIZE), np.zeros(MAX_AXES), np.zeros(PARAMETERS))
 
 
 class Partner(NamedTuple):

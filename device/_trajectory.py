@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from ._compiled import compiled
-from .kinetics import BOUND_EXPONENT, log_speed
+from .constants import BOUND_EXPONENT
+from .kinetics import log_speed
 from .parameters import CellParameters
 
 NODES = 193  # of y: linear interpolation of ln rate to about 1e-3

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 VACANCY_CHARGE_NUMBER = 2.0
 CONCENTRATION_UNIT = 1e26  # 1/m3: every N in this package is in this unit
+READ_VOLTAGE_V = 0.2  # at which the periphery reads a cell, of the published device
+BOUND_EXPONENT = 10.0  # of F in equation (4)
 
 
 class Constants(NamedTuple):

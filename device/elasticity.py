@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 import torch
 
 from .conduction import checked_state, current_function
+from .constants import READ_VOLTAGE_V
 from .errors import DeviceError
 from .kinetics import bound_factor, log_speed
 from .parameters import CellParameters, Value
-from .periphery import READ_VOLTAGE_V
 
 
 def elasticities(

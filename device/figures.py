@@ -8,7 +8,7 @@ import torch
 
 from .conduction import current_function
 from .errors import DeviceError
-from .kinetics import _temperature, log_speed
+from .kinetics import log_speed, temperature_of
 from .parameters import CellParameters
 from .public import public
 from .validity import FASTEST_S, HOTTEST_K, check_state
@@ -91,7 +91,7 @@ def _extremes(device: VCMDevice, cells: CellParameters, count: int) -> tuple[flo
     for voltage in (device.set_voltage_v, device.reset_voltage_v):
         v = torch.full_like(n, voltage)
         i = current_function(device.model)(v, n, cells)
-        found = check_state(_temperature(v, i, cells), log_speed(v, n, cells, device.model, i) - torch.log(n))
+        found = check_state(temperature_of(v, i, cells), log_speed(v, n, cells, device.model, i) - torch.log(n))
         hot = max(hot, found.worst_temperature_k)
         outside |= found.outside.any(0)
     return hot, int(outside.sum())

@@ -16,7 +16,7 @@ from ._cells import LANES, Cells, Outcome, padded
 from ._steps import checked_rk4, euler, fixed, midpoint, rk4, rk4_converged
 from .conduction import checked_state, current_function
 from .errors import DeviceError
-from .kinetics import _temperature
+from .kinetics import temperature_of
 from .parameters import CellParameters, Value
 from .validity import Extremes, Validity, field_ratio, refuse_cold
 
@@ -194,7 +194,7 @@ def refuse_beyond(cells: Cells, end: Outcome) -> None:
         volts = torch.where(volts.abs() > left.end_volts.abs(), volts, left.end_volts)
     n = end.n.detach()[padded(bad)].reshape(-1, LANES)
     i = current_function(left.model)(volts, n, left.parameters)
-    kelvin = _temperature(volts, i, left.parameters).expand(n.shape).reshape(-1)[: len(bad)]
+    kelvin = temperature_of(volts, i, left.parameters).expand(n.shape).reshape(-1)[: len(bad)]
     refuse_cold(kelvin, "validity = True, on_invalid = 'record'")
     gamma = field_ratio(volts, n, left.parameters, left.model, i)
     raise DeviceError(

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import torch
 
 from .conduction import current_function
+from .constants import READ_VOLTAGE_V
 from .errors import DeviceError
-from .periphery import READ_VOLTAGE_V
 from .vcm_device import VCMDevice
 
 _STEEPEST = 3.0  # |d ln I / d ln N| of a branch is below 2

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Literal, overload
 import torch
 
 from .conduction import checked_state, current_function
-from .constants import CONCENTRATION_UNIT, VACANCY_CHARGE_NUMBER, constants_of
+from .constants import BOUND_EXPONENT, CONCENTRATION_UNIT, VACANCY_CHARGE_NUMBER, constants_of
 from .parameters import CellParameters, Value
 
 if TYPE_CHECKING:
     from .validity import Validity
-
-BOUND_EXPONENT = 10  # of F in equation (4)
 
 
 @overload
@@ -61,7 +59,7 @@ def temperature(
     v, concentration = checked_state(voltage_v, n, parameters)
     parameters = parameters or CellParameters()
     i = current_function(model)(v, concentration, parameters)
-    kelvin = _temperature(v, i, parameters)
+    kelvin = temperature_of(v, i, parameters)
     from .validity import refuse_cold, validity_of  # which imports this module
 
     if validity:
@@ -145,8 +143,8 @@ def log_speed(
     if i is None:
         i = current_function(model)(v, n, p)
     charge, boltzmann = constants_of(model)
-    thermal_v = boltzmann * _temperature(v, i, p)
-    gamma = VACANCY_CHARGE_NUMBER * _field(v, i, n, p, charge).abs() * p.a / (math.pi * p.dW_A)
+    thermal_v = boltzmann * temperature_of(v, i, p)
+    gamma = VACANCY_CHARGE_NUMBER * field_of(v, i, n, p, charge).abs() * p.a / (math.pi * p.dW_A)
     barrier = p.dW_A * (torch.sqrt(1 - gamma**2) + gamma * torch.asin(gamma))
     drive = p.dW_A * gamma * (math.pi / 2) / thermal_v
     log_prefactor = torch.log(0.5 * (p.N_plug + n) * p.a * p.nu_0 / p.l)
@@ -165,13 +163,13 @@ def _series_resistance(i: torch.Tensor, p: CellParameters) -> torch.Tensor:
     return p.R_TiOx + p.R_0 * (1 + p.R_0 * p.alpha_line * i**2 * p.R_th_line)  # (12)
 
 
-def _temperature(v: torch.Tensor, i: torch.Tensor, p: CellParameters) -> torch.Tensor:
+def temperature_of(v: torch.Tensor, i: torch.Tensor, p: CellParameters) -> torch.Tensor:
     scaling = torch.where(v > 0, torch.as_tensor(p.R_theff_scaling, dtype=v.dtype, device=v.device), 1.0)
     thermal_resistance = p.R_th0 * (p.r_nominal / p.r) ** 2 * scaling  # (6)
     return p.T_0 + i * (v - i * _series_resistance(i, p)) * thermal_resistance
 
 
-def _field(v: torch.Tensor, i: torch.Tensor, n: torch.Tensor, p: CellParameters, charge: float) -> torch.Tensor:
+def field_of(v: torch.Tensor, i: torch.Tensor, n: torch.Tensor, p: CellParameters, charge: float) -> torch.Tensor:
     area = math.pi * p.r**2
     # I R_disc / l: the disc length cancels (10, 13).
     disc = i / (n * CONCENTRATION_UNIT * VACANCY_CHARGE_NUMBER * charge * p.mu_n * area)

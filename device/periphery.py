@@ -11,13 +11,13 @@ from functools import cached_property
 import torch
 
 from .conduction import READ_EXPONENT, READ_REFERENCE_N, READ_ROOT, current_function, explicit_read_coefficients
+from .constants import READ_VOLTAGE_V
 from .declared import flag, number
 from .errors import DeviceError
 from .parameters import CellParameters
 from .public import public
 
 N_LOW, N_HIGH = 0.06, 1.98974521274400865
-READ_VOLTAGE_V = 0.2
 
 
 @public

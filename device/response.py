@@ -10,7 +10,7 @@ from ._cells import LANES, Cells, Outcome, padded
 from .conduction import checked_state, current_function
 from .errors import DeviceError
 from .integration import MAX_RTOL, ON_INVALID, refuse_beyond, run
-from .kinetics import _temperature
+from .kinetics import temperature_of
 from .parameters import CellParameters, Value
 from .public import public
 from .validity import Extremes, Validity
@@ -125,5 +125,5 @@ def _course(block: Cells, states: list[torch.Tensor], volts: list[float]) -> tup
     for n, volt in zip(states, volts, strict=True):
         v = torch.full((LANES,), volt, dtype=n.dtype, device=n.device)
         i = current_function(block.model)(v, n, p)
-        rows.append([x.expand(n.shape).reshape(-1)[:count] for x in (n, i, _temperature(v, i, p))])
+        rows.append([x.expand(n.shape).reshape(-1)[:count] for x in (n, i, temperature_of(v, i, p))])
     return tuple(torch.stack(x) for x in zip(*rows, strict=True))

@@ -24,12 +24,12 @@ from ._compiled import kernel
 from ._stencil import MAX_AXES as MAX_AXES
 from ._stencil import at_stencil, fill_stencil, read_cubic, read_linear, scratch
 from .conduction import current_function
+from .constants import READ_VOLTAGE_V
 from .errors import DeviceError
 from .full_current import barrier_above_zero, full_current
 from .jumps import refuse_jumps
 from .kinetics import log_speed
 from .parameters import CellParameters
-from .periphery import READ_VOLTAGE_V
 from .vcm_device import VCMDevice
 
 TOLERANCE = 5e-4

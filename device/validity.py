@@ -14,7 +14,7 @@ import torch
 from .conduction import current_function
 from .constants import VACANCY_CHARGE_NUMBER, constants_of
 from .errors import DeviceError
-from .kinetics import _field, _temperature, bound_factor, log_speed
+from .kinetics import bound_factor, field_of, log_speed, temperature_of
 from .parameters import CellParameters, Value
 from .public import public
 
@@ -66,7 +66,7 @@ def validity_of(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, mo
     """The validity of cells in a given state that carry a current ``i``: of the broadcast shape."""
     with torch.no_grad():
         fast = log_speed(v, n, parameters, model, i) + torch.log(bound_factor(v, n, parameters)) - torch.log(n)
-        hot, fast = torch.broadcast_tensors(_temperature(v, i, parameters), fast)
+        hot, fast = torch.broadcast_tensors(temperature_of(v, i, parameters), fast)
         found = check_state(hot, fast)
         return found._replace(outside=found.outside | ~(hot > 0))
 
@@ -89,7 +89,7 @@ def refuse_without_rate(
     bad = torch.isnan(rate)
     if not bool(bad.any()):
         return
-    refuse_cold(_temperature(v, i, parameters))
+    refuse_cold(temperature_of(v, i, parameters))
     gamma = field_ratio(v, n, parameters, model, i).expand(bad.shape)[bad]
     raise DeviceError(
         f"the field must be within the hopping model (|gamma| < 1): {int(bad.sum())} of {bad.numel()} cells are beyond "
@@ -104,7 +104,7 @@ def field_ratio(
     """|gamma| of equation (9): the hopping model holds below 1. ``i``: the current, where the caller has it."""
     if i is None:
         i = current_function(model)(v, n, parameters)
-    field = _field(v, i, n, parameters, constants_of(model).elementary_charge).abs()
+    field = field_of(v, i, n, parameters, constants_of(model).elementary_charge).abs()
     return VACANCY_CHARGE_NUMBER * field * parameters.a / (math.pi * parameters.dW_A)
 
 
@@ -120,7 +120,7 @@ class Extremes:
         self, index: torch.Tensor, v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str
     ) -> None:
         """Note a state of the cells at ``index``, the first lanes of ``n``."""
-        hot = _temperature(v, current_function(model)(v, n, parameters), parameters)
+        hot = temperature_of(v, current_function(model)(v, n, parameters), parameters)
         fast = log_speed(v, n, parameters, model) + torch.log(bound_factor(v, n, parameters)) - torch.log(n)
         for worst, now in ((self.temperature_k, hot), (self.log_rate, fast)):
             now = now.expand(n.shape).reshape(-1)[: len(index)]

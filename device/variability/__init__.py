@@ -8,7 +8,7 @@ from .pulse_error import PulseError
 from .read_noise import ReadNoise
 from .spread import Spread
 from .stuck import StuckCells
-from .target import TARGETS, TargetWalk, moved
+from .target import TARGETS, TargetWalk
 from .telegraph import TelegraphNoise
 from .walk import VARYING, Walk
 from .window import Window
@@ -31,5 +31,4 @@ __all__ = [
     "WriteError",
     "bounds",
     "draw_spreads",
-    "moved",
 ]

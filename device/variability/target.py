@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 
 from ..declared import number, word
-from ..parameters import Value
 from ..public import public
 from ._checked import check_fields
 from .spread import Spread
@@ -51,23 +50,3 @@ class TargetWalk:
         """
         u = torch.rand(own.shape, generator=generator, dtype=torch.float64, device=generator.device)
         return own.to(torch.float64) * Spread(self.sigma, self.clip).quantile(u)
-
-
-def moved(old: Value, target: Value, n_old: Value, n: Value, bound: Value) -> torch.Tensor:
-    """The value of r or l when N has come from ``n_old`` to ``n``, float64: equations (21-24).
-
-    Args:
-        old, target: value at the start of the pulse, and where it moves, in one unit.
-        n_old, n: concentration at the start of the pulse, and now; 1e26/m3.
-        bound: N_max in SET, N_min in RESET. A cell that started there does not move.
-
-    Example:
-        >>> moved(40.0, 50.0, 1.0, 5.75, 20.0).item()
-        42.5
-    """
-    old, target, n_old, n, bound = (
-        torch.as_tensor(value, dtype=torch.float64) for value in (old, target, n_old, n, bound)
-    )
-    way = bound - n_old
-    part = torch.where(way == 0, torch.zeros_like(way), (n - n_old) / torch.where(way == 0, torch.ones_like(way), way))
-    return old + (target - old) * part

@@ -2,13 +2,11 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from scipy import stats
 
 from vcm_sweep.device import DeviceError, PulseError, Spread, StuckCells, TargetWalk, Window, WriteError
-from vcm_sweep.device.variability import moved
 
 COUNT = 100_000
 FARTHEST = math.sqrt(math.log(2e9) / (2 * COUNT))
@@ -16,29 +14,6 @@ FARTHEST = math.sqrt(math.log(2e9) / (2 * COUNT))
 
 def _generator(seed=1):
     return torch.Generator().manual_seed(seed)
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-def test_radius_moves_with_the_way_of_n_to_its_bound(sign):
-    """Bengel et al. (21-24): SET (N - N_old) / (N_max - N_old), RESET (N_old - N) / (N_old - N_min)."""
-    random = np.random.default_rng(1)
-    n_min, n_max = 0.008, 20.0
-    n_old = random.uniform(0.06, 2.0, 1000)
-    old, target = random.uniform(40, 50, (2, 1000))
-    if sign > 0:
-        n = random.uniform(n_old, n_max)
-        part = (n - n_old) / (n_max - n_old)
-    else:
-        n = random.uniform(n_min, n_old)
-        part = (n_old - n) / (n_old - n_min)
-    found = moved(*(torch.from_numpy(x) for x in (old, target, n_old, n)), n_max if sign > 0 else n_min)
-    assert found.numpy() == pytest.approx(old + (target - old) * part, rel=1e-12)
-
-
-def test_radius_stays_without_switching_reaches_its_target_at_the_bound_and_stays_at_a_bound():
-    assert moved(40.0, 50.0, 1.0, 1.0, 20.0).item() == 40.0
-    assert moved(40.0, 50.0, 1.0, 20.0, 20.0).item() == 50.0
-    assert moved(40.0, 50.0, 20.0, 20.0, 20.0).item() == 40.0
 
 
 def test_targets_lie_around_the_cells_own_value():
