@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from vcm_sweep.analysis.kinds import KINDS
 from vcm_sweep.analysis.result import Sensitivity
 from vcm_sweep.analysis.source import ranges_of, same_points
 from vcm_sweep.analysis.study import analyze
-from vcm_sweep.sweep.results import Results
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.results import Results
 
 
 @dataclass(frozen=True)
@@ -168,8 +170,8 @@ class Comparison:
 
 
 def compare_studies(
-    one: Results,
-    other: Results,
+    one: "Results",
+    other: "Results",
     metric: str = "accuracy",
     *,
     method: str = "",
@@ -263,7 +265,7 @@ def _swaps(results: tuple[Sensitivity, Sensitivity], common: Sequence[str]) -> t
     return tuple(sorted(swaps, key=lambda swap: -swap.told))
 
 
-def _names(one: Results, other: Results) -> tuple[str, str]:
+def _names(one: "Results", other: "Results") -> tuple[str, str]:
     """Names of the studies, told apart where they are equal."""
     names = one.study.name, other.study.name
     if names[0] != names[1]:
@@ -274,11 +276,11 @@ def _names(one: Results, other: Results) -> tuple[str, str]:
     return f"{names[0]} (first)", f"{names[1]} (second)"
 
 
-def _range(results: Results, result: Sensitivity, factor: str) -> str:
+def _range(results: "Results", result: Sensitivity, factor: str) -> str:
     return ranges_of(results, factor, result.groups.get(factor, (factor,)))
 
 
-def _same_trainings(one: Results, other: Results, paired: bool) -> tuple[str, ...]:
+def _same_trainings(one: "Results", other: "Results", paired: bool) -> tuple[str, ...]:
     """A sentence where one of the two is a copy of the other."""
     if not paired:
         return ()
@@ -298,7 +300,7 @@ def _about_differences(paired: bool, confidence: float) -> tuple[str, ...]:
 
 
 def _remarks(
-    studies: tuple[Results, Results],
+    studies: "tuple[Results, Results]",
     names: tuple[str, str],
     results: tuple[Sensitivity, Sensitivity],
     ranges: dict[str, tuple[str, str]],

@@ -1,17 +1,21 @@
 """Indices from growing parts of a design: have they settled, or would more base rows move them?"""
 
+from typing import TYPE_CHECKING
+
 from vcm_sweep.analysis._replicates import MIN_UNITS
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.result import Sensitivity
 from vcm_sweep.analysis.study import prepare
-from vcm_sweep.sweep.results import Results
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.results import Results
 
 # Parts of the design, all prefixes: a prefix of a Sobol or a random design is such a design itself.
 PARTS = (0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 
 
 def converge_results(
-    results: Results,
+    results: "Results",
     metric: str = "accuracy",
     *,
     method: str = "",

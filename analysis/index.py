@@ -121,3 +121,12 @@ class Difference:
     def separated(self) -> bool:
         """Whether the data know which of the two is larger."""
         return not self.low <= 0.0 <= self.high
+
+
+def with_unit(value: str, unit: str) -> str:
+    """A value with its unit; a share of something else is a bare number to a reader.
+
+    >>> with_unit("293", "K"), with_unit("0.08", "relative")
+    ('293 K', '0.08')
+    """
+    return value if unit in ("", "1", "relative") else f"{value} {unit}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from vcm_sweep.analysis.failures import Failures
 from vcm_sweep.analysis.files import write_json, write_parquet
-from vcm_sweep.analysis.index import Difference, Index
+from vcm_sweep.analysis.index import Difference, Index, with_unit
 from vcm_sweep.analysis.mediation import Mediation
 from vcm_sweep.analysis.metrics import find_metric
 
@@ -166,9 +166,9 @@ def name_of(cost: LimitCost, costs: Sequence[LimitCost]) -> str:
 
 
 def level_words(level: float, unit: str) -> str:
-    """A level with its unit; bare where it is relative.
+    """A level with its unit; bare where it is relative, or a logarithm.
 
     >>> level_words(323.0, "K"), level_words(0.08, "relative")
     ('323 K', '0.08')
     """
-    return f"{level:.4g}" if unit in ("relative", "1", "ln", "") else f"{level:.4g} {unit}"
+    return with_unit(f"{level:.4g}", "" if unit == "ln" else unit)

@@ -1,7 +1,7 @@
 """What each factor costs at the ends of its range, against the nominal device, in pairs with the same seeds."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.limit_result import LimitCost, Limits, name_of
 from vcm_sweep.analysis.mediation import ARMS, Mediation, mediate
 from vcm_sweep.analysis.metrics import Output, read_output
-from vcm_sweep.sweep.limits_design import LimitsDesign
-from vcm_sweep.sweep.results import Results
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.limits_design import LimitsDesign
+    from vcm_sweep.sweep.results import Results
 
 __all__ = ["LimitCost", "Limits", "limit_costs"]
 
@@ -25,7 +27,7 @@ type _Places = dict[tuple[str, str, str], int]  # column of a factor, end and ar
 
 
 def limit_costs(
-    results: Results,
+    results: "Results",
     metric: str = "accuracy",
     *,
     policy: str = "fail",
@@ -48,13 +50,13 @@ def limit_costs(
     Raises:
         AnalysisError: another design, unfinished or failed trainings, fewer than 8 pairs, or a constant output.
     """
-    if not isinstance(results.design, LimitsDesign):
+    if (method := results.study.design.method) != "limits":
         raise AnalysisError(
-            f"{results.study.name}: costs need a study of [design] method = 'limits', and this is "
-            f"{results.study.design.method!r}: vcm-sweep limits makes one of it"
+            f"{results.study.name}: costs need a study of [design] method = 'limits', and this is {method!r}: "
+            "vcm-sweep limits makes one of it"
         )
     check_policy(policy)
-    rows = results.design.rows
+    rows = cast("LimitsDesign", results.design).rows
     check_factors([factor.name for factor in results.study.factors], "common")
     resampling = Resampling(resamples, confidence, seed)
     output = read_output(results, metric)

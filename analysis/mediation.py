@@ -7,7 +7,7 @@ indirect effects are those of Robins, Greenland, Epidemiology 3 (1992) 143.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,9 @@ from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.metrics import read_output
 from vcm_sweep.analysis.source import same_points
-from vcm_sweep.sweep.results import Results
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.results import Results
 
 Array = NDArray[np.float64]
 
@@ -130,8 +132,8 @@ class VarianceMediation:
 
 
 def variance_mediation(
-    results: Results,
-    matched_results: Results,
+    results: "Results",
+    matched_results: "Results",
     metric: str = "accuracy",
     *,
     through: str = "mismatch",
@@ -177,7 +179,7 @@ def variance_mediation(
     )  # fmt: skip
 
 
-def _total_variances(results: Results, metric: str, d: int, resampling: Resampling) -> tuple[Array, Array]:
+def _total_variances(results: "Results", metric: str, d: int, resampling: Resampling) -> tuple[Array, Array]:
     """(D,) V_Ti and (K, D) its resamples."""
     if results.study.design.seeds != "independent":
         raise AnalysisError(
@@ -199,8 +201,8 @@ def _total_variances(results: Results, metric: str, d: int, resampling: Resampli
     return (point.total * point.variance[:, None])[0], draws.total * draws.variance[:, None]
 
 
-def _same_factors(one: Results, other: Results) -> list[str]:
-    def told(results: Results) -> Sequence[tuple[str, float, float, str]]:
+def _same_factors(one: "Results", other: "Results") -> list[str]:
+    def told(results: "Results") -> Sequence[tuple[str, float, float, str]]:
         return [(f.name, f.low, f.high, f.distribution) for f in results.study.factors]
 
     for results in (one, other):
@@ -213,8 +215,8 @@ def _same_factors(one: Results, other: Results) -> list[str]:
     return [factor.name for factor in one.study.factors]
 
 
-def _check_intervened(plain: Results, matched: Results, kind: str) -> None:
-    def found(results: Results) -> Any:
+def _check_intervened(plain: "Results", matched: "Results", kind: str) -> None:
+    def found(results: "Results") -> Any:
         return results.study.device.get("intervention", {}).get("kind", "")
 
     if found(plain) or found(matched) != kind:

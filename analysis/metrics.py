@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.index import Index
-from vcm_sweep.sweep.results import Results
 from vcm_sweep.sweep.trial import RECORD_COLUMNS
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.results import Results
 
 Array = NDArray[np.float64]
 Marks = NDArray[np.bool_]
@@ -175,7 +177,7 @@ def two_humps(output: Output) -> tuple[str, ...]:
     )
 
 
-def read_output(results: Results, metric: str) -> Output:
+def read_output(results: "Results", metric: str) -> Output:
     """The metric of all trainings.
 
     Raises:
@@ -211,7 +213,7 @@ def read_output(results: Results, metric: str) -> Output:
     return Output(wanted, y, status, ran & ~np.isfinite(y), chance)
 
 
-def _values(results: Results, metric: Metric, ended: Marks) -> Array:
+def _values(results: "Results", metric: Metric, ended: Marks) -> Array:
     y = np.sum([np.asarray(results.blocks(column), dtype=np.float64) for column in metric.columns], axis=0)
     empty = int((ended & ~np.isfinite(y)).sum())
     if empty and metric.columns == ("accuracy",):

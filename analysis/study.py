@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,9 @@ from vcm_sweep.analysis.failures import Failures, check_policy, count_kinds, dro
 from vcm_sweep.analysis.luck import LuckSplit, split_luck
 from vcm_sweep.analysis.metrics import Output, read_output, two_humps
 from vcm_sweep.analysis.result import Sensitivity
-from vcm_sweep.analysis.source import places_in_ranges
-from vcm_sweep.sweep.results import Results
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.results import Results
 
 Array = NDArray[np.float64]
 
@@ -29,7 +30,7 @@ _UNITS = {"sobol": "base blocks", "morris": "trajectories", "shapley": "trajecto
 
 
 def analyze(
-    results: Results,
+    results: "Results",
     metric: str = "accuracy",
     *,
     method: str = "",
@@ -81,7 +82,7 @@ class Prepared:
         y: (units, rows, R) their outputs by the policy.
     """
 
-    results: Results
+    results: "Results"
     metric: str
     method: str
     layout: str
@@ -107,7 +108,7 @@ class Prepared:
         return _METHODS[self.method](self.results, self.x[:first], self.y[:first], given)
 
 
-def prepare(results: Results, metric: str, *, method: str = "", policy: str = "fail") -> Prepared:
+def prepare(results: "Results", metric: str, *, method: str = "", policy: str = "fail") -> Prepared:
     """The study's outputs as a method wants them; arguments and errors as for `analyze`."""
     layout = results.study.design.method
     if layout == "limits":
@@ -148,7 +149,7 @@ def _split(prepared: Prepared, options: dict[str, Any]) -> tuple[LuckSplit | Non
         return None, (f"Luck is not split into array and training ({error}).",)
 
 
-def _by_policy(results: Results, output: Output, policy: str, unit: str) -> tuple[Array, NDArray[np.bool_], Failures]:
+def _by_policy(results: "Results", output: Output, policy: str, unit: str) -> tuple[Array, NDArray[np.bool_], Failures]:
     """The output without gaps, which units it holds, and what was done."""
     everyone = np.ones(len(output.y), dtype=bool)
     failures = Failures(
@@ -179,31 +180,31 @@ def _by_policy(results: Results, output: Output, policy: str, unit: str) -> tupl
     )
 
 
-def _sobol(results: Results, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+def _sobol(results: "Results", x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.sobol import sobol_indices
 
     names, groups = _ranked(results)
     return sobol_indices(y, names, groups=groups, seeds=results.study.design.seeds, **options)
 
 
-def _morris(results: Results, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+def _morris(results: "Results", x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.morris import morris_effects
 
     names = [factor.name for factor in results.study.factors]
     groups = _ranked(results)[1]
     return morris_effects(
-        places_in_ranges(results, x), y, names, groups=groups, seeds=results.study.design.seeds, **options
+        results.design.scaled(x), y, names, groups=groups, seeds=results.study.design.seeds, **options
     )
 
 
-def _shapley(results: Results, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+def _shapley(results: "Results", x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.shapley import shapley_effects
 
     names = [factor.name for factor in results.study.factors]
     return shapley_effects(x, y, names, seeds=results.study.design.seeds, **options)
 
 
-def _given(method: str, results: Results, x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+def _given(method: str, results: "Results", x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.delta import delta_indices
     from vcm_sweep.analysis.hdmr import hdmr_indices
     from vcm_sweep.analysis.pawn import pawn_indices
@@ -213,7 +214,7 @@ def _given(method: str, results: Results, x: Array, y: Array, options: dict[str,
         "pawn": pawn_indices, "delta": delta_indices, "rbd-fast": rbd_fast_indices, "hdmr": hdmr_indices
     }[method]  # fmt: skip
     # HDMR needs the distributions, the others the order of values only.
-    x = places_in_ranges(results, x) if method == "hdmr" else x
+    x = results.design.scaled(x) if method == "hdmr" else x
     block = np.repeat(np.arange(len(x)), x.shape[1])
     return function(
         x.reshape(-1, x.shape[2]),
@@ -225,11 +226,11 @@ def _given(method: str, results: Results, x: Array, y: Array, options: dict[str,
     )
 
 
-def _trainings(results: Results) -> int:
+def _trainings(results: "Results") -> int:
     return results.study.design.trainings
 
 
-def _ranked(results: Results) -> tuple[list[str], dict[str, tuple[str, ...]] | None]:
+def _ranked(results: "Results") -> tuple[list[str], dict[str, tuple[str, ...]] | None]:
     """Names of what the design exchanges at a time, and the groups where it has any."""
     names = [factor.name for factor in results.study.factors]
     if results.study.design.groups:
@@ -238,7 +239,7 @@ def _ranked(results: Results) -> tuple[list[str], dict[str, tuple[str, ...]] | N
     return names, None
 
 
-_METHODS: dict[str, Callable[[Results, Array, Array, dict[str, Any]], Sensitivity]] = {
+_METHODS: "dict[str, Callable[[Results, Array, Array, dict[str, Any]], Sensitivity]]" = {
     "sobol": _sobol,
     "morris": _morris,
     "shapley": _shapley,

@@ -148,13 +148,20 @@ class Design(ABC):
         for point, replicate in zip(*self.places(chosen), strict=True):
             yield self.trial(int(point), int(replicate))
 
-    def scaled(self) -> NDArray[np.float64]:
-        """(rows, D) the points within 0..1, logarithmically where a factor is loguniform; cut at the ranges' ends."""
-        low, high = (np.array([getattr(f, end) for f in self.study.factors]) for end in ("low", "high"))
-        log = np.array([f.distribution == "loguniform" for f in self.study.factors])
-        points = np.clip(self.points, low, high)
-        scaled: NDArray[np.float64] = (points - low) / (high - low)
-        scaled[:, log] = np.log(points[:, log] / low[log]) / np.log(high[log] / low[log])
+    def scaled(self, points: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Points within 0..1 of the ranges, logarithmically where a factor is loguniform; cut at the ranges' ends.
+
+        Args:
+            points: (..., D) factor values in their units; all of the design by default.
+        """
+        points = self.points if points is None else points
+        scaled = np.empty_like(points)
+        for j, factor in enumerate(self.study.factors):
+            shape = np.log if factor.distribution == "loguniform" else np.asarray
+            low, high = shape(factor.low), shape(factor.high)
+            # A nominal value may lie outside, and an end comes back from its logarithm with a rounding error.
+            inside = shape(np.clip(points[..., j], factor.low, factor.high))
+            scaled[..., j] = np.clip((inside - low) / (high - low), 0.0, 1.0)
         return scaled
 
     def salib_problem(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,9 @@ from vcm_sweep.analysis.report.snapshot import Snapshot
 from vcm_sweep.analysis.result import Sensitivity
 from vcm_sweep.analysis.source import ranges_of
 from vcm_sweep.analysis.study import analyze
-from vcm_sweep.sweep.factors import Factor
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.factors import Factor
 
 Array = NDArray[np.float64]
 
@@ -47,7 +49,7 @@ class Material:
         return Quantity(self.metric)
 
     @property
-    def factors(self) -> tuple[Factor, ...]:
+    def factors(self) -> "tuple[Factor, ...]":
         """What was varied, with ranges."""
         return self.results.study.factors
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vcm_sweep.analysis.index import Index
+from vcm_sweep.analysis.index import Index, with_unit
 from vcm_sweep.analysis.metrics import as_metric
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.tolerance_table import QUESTIONS
@@ -49,11 +49,11 @@ class Tolerance:
         """
         if math.isnan(self.value):
             return "none"
-        unit = "" if self.unit in ("1", "relative", "") else f" {self.unit}"
         from_to = f"{self.nominal:.4g} .. {self.value:.3g}" if self.nominal else f"{self.value:.3g}"
+        said = with_unit(from_to, self.unit)
         if self.limited_by == END_OF_RANGE:
-            return f"{from_to}{unit} {self.beyond}"
-        return f"{from_to}{unit} [{self.low:.3g}, {self.high:.3g}]"
+            return f"{said} {self.beyond}"
+        return f"{said} [{self.low:.3g}, {self.high:.3g}]"
 
     @property
     def beyond(self) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,9 @@ import pyarrow.compute as pc
 
 from vcm_sweep.analysis.report.material import Material
 from vcm_sweep.analysis.report.parts import Code, Items, Section
-from vcm_sweep.sweep.results import Results
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.results import Results
 
 
 def provenance(material: Material) -> Section:
@@ -22,7 +25,7 @@ def provenance(material: Material) -> Section:
     return made(material.results, (how, *result.notes()))
 
 
-def made(results: Results, how: Sequence[str]) -> Section:
+def made(results: "Results", how: Sequence[str]) -> Section:
     """Seeds, hours, energy, hosts, versions, how it was analysed, and the study file."""
     study, table = results.study, results.table()
     words = [f"Seeds: {study.design.seeds}.", _cost(table), *_energy(table)]
