@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .commands import EXIT_INTERRUPTED, AddCommand, positive
+from .options import RunOptions
 from .printing import show
 
 _FOLLOW_S = 2.0
@@ -30,7 +31,9 @@ def add_job_commands(command: AddCommand) -> None:
     sub.add_argument("--python", help="interpreter on the cluster; default: that of its workers")
     sub.add_argument("--data-dir", help="folder on the cluster's machines that holds MNIST (torchvision root)")
     sub.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train")
-    sub.add_argument("--wait-for-nodes", type=positive, metavar="S", help="seconds to wait for the first fitting node")
+    sub.add_argument(
+        "--wait-for-nodes", type=positive, default=0, metavar="S", help="seconds to wait for the first fitting node"
+    )
     sub.add_argument("--take", type=Path, action="append", default=[], metavar="PATH", help="also take along; repeat")
     sub.add_argument("--no-report", action="store_true", help="do not write the report at the end")
 
@@ -54,16 +57,7 @@ def add_job_commands(command: AddCommand) -> None:
 def _submit(arguments: argparse.Namespace) -> int:
     from .jobs import submit
 
-    job = submit(
-        arguments.study, arguments.address, out=arguments.out, root=arguments.root, python=arguments.python,
-        options=[
-            *(["--data-dir", arguments.data_dir] if arguments.data_dir else []),
-            *(["--device", arguments.device] if arguments.device != "cpu" else []),
-            *(["--wait-for-nodes", str(arguments.wait_for_nodes)] if arguments.wait_for_nodes else []),
-            *(["--no-report"] if arguments.no_report else []),
-        ],
-        take=arguments.take,
-    )  # fmt: skip
+    job = submit(arguments.study, RunOptions.of(arguments), arguments.root, arguments.python, arguments.take)
     for warning in job.warnings:
         print(f"vcm-sweep: {warning}", file=sys.stderr)
     folder = shlex.quote(job.folder)

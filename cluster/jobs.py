@@ -1,12 +1,11 @@
 """Sending a study to a running Ray cluster, where a driver of its own runs it."""
 
-import dataclasses
 import os
 import shlex
 import tempfile
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from vcm_sweep.sweep.session_state import (
 from vcm_sweep.sweep.store import Store
 from vcm_sweep.sweep.study import Study
 
+from .options import RunOptions, in_words
 from .ray_jobs import RayJobs
 from .shipping import check_size, own_modules, pack_code, pack_job
 
@@ -45,25 +45,26 @@ class SubmittedJob:
 
 def submit(
     study_file: Path,
-    address: str,
-    out: str | None = None,
+    options: RunOptions,
     root: str | None = None,
     python: str | None = None,
-    options: Sequence[str] = (),
     take: Sequence[Path] = (),
 ) -> SubmittedJob:
     """Start a study on a cluster; returns when the job is accepted.
 
     Args:
-        study_file: TOML. address: of the head's dashboard.
-        out: results folder, or root: folder that gets one; reached from here and from the cluster.
+        study_file: TOML.
+        options: of the run. Its place's address is that of the head's dashboard, its results folder is reached from
+            here and from the cluster.
+        root: folder that gets a results folder, where the options name none.
         python: interpreter on the cluster; default that of its workers.
-        options: of ``vcm-sweep run``, as the driver gets them. take: files to take along, besides what is found.
+        take: files to take along, besides what is found.
 
     Raises:
         StudyError: a mistake in the study, or files that cannot be sent. StoreError: the folder holds another study,
         or a run is under way. ExecutorError: the cluster.
     """
+    address, out = str(options.place.address), options.out
     if not (out or root):
         raise StudyError("--out is empty: give a folder that this machine and the cluster can reach, or --root")
     study = Study.from_toml(study_file)
@@ -75,8 +76,10 @@ def submit(
     with tempfile.TemporaryDirectory(prefix="vcm-sweep-submit-") as scratch:
         # All that can be wrong here is found before anything is written or sent.
         session = new_id()
-        command = shlex.join(["vcm-sweep", "submit", str(study_file), "--address", address, "--out", where, *options])
-        job = {"out": where, "session": session, "command": command, "options": list(options)}
+        # The driver finds its cluster by itself.
+        words = [*in_words(replace(options.place, address=None)), *(["--no-report"] if options.no_report else [])]
+        command = shlex.join(["vcm-sweep", "submit", str(study_file), "--address", address, "--out", where, *words])
+        job = {"out": where, "session": session, "command": command, "options": words}
         modules = [pack_code(Path(scratch)), pack_job(Path(scratch), study_file, job, [*_own_files(study), *take])]
         megabytes = sum(check_size(module) for module in modules)
         cluster = RayJobs(address)
@@ -87,7 +90,7 @@ def submit(
         close_dead_runs(folder, session)
         state = SessionState(session, state="submitted", command=command, started=utc_now(), seen=utc_now())
         name = f"vcm-sweep-{study.name}-{session}"
-        state = dataclasses.replace(state, job={"address": cluster.address, "id": name})
+        state = replace(state, job={"address": cluster.address, "id": name})
         write_state(folder, state)
         variables = {name: os.environ[name] for name in _PASSED_ON if os.environ.get(name)}
         # -P: nothing of the folder that Ray happens to start it in is imported.
@@ -95,7 +98,7 @@ def submit(
         try:
             cluster.submit(entry, modules, variables, name)
         except BaseException:
-            write_state(folder, dataclasses.replace(state, state="failed", reason="the cluster did not take the job"))
+            write_state(folder, replace(state, state="failed", reason="the cluster did not take the job"))
             raise
     return SubmittedJob(name, session, where, round(megabytes, 2), _warnings(cluster, where, found))
 

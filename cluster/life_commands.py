@@ -4,9 +4,10 @@ import argparse
 from typing import Any
 
 from .commands import AddCommand, positive
+from .options import RunOptions, UntilOptions, add_run_options, add_until_options
 from .printing import show
-from .run_study import add_run_options, run_study
-from .run_until import add_until_options, goes_on, run_until_known
+from .run_study import run_study
+from .run_until import run_until_known
 
 
 def add_life_commands(command: AddCommand) -> None:
@@ -31,13 +32,14 @@ def _add_common(sub: argparse.ArgumentParser) -> None:
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    run = run_until_known if goes_on(arguments) else run_study
-    return run(arguments, _study(arguments.dir), arguments.dir)
+    options, goal = RunOptions.of(arguments, out=arguments.dir), UntilOptions.of(arguments)
+    study = _study(arguments.dir)
+    return run_until_known(study, options, goal) if goal else run_study(study, options)
 
 
 def _retry(arguments: argparse.Namespace) -> int:
-    retry = statuses(arguments.only)
-    return run_study(arguments, _study(arguments.dir), arguments.dir, retry)
+    options = RunOptions.of(arguments, out=arguments.dir, retry=statuses(arguments.only))
+    return run_study(_study(arguments.dir), options)
 
 
 def _extend(arguments: argparse.Namespace) -> int:
@@ -57,7 +59,7 @@ def _extend(arguments: argparse.Namespace) -> int:
         return 0
     if not arguments.json:
         show({**changes, "trials_added": added}, arguments.json)
-    return run_study(arguments, after, arguments.dir)
+    return run_study(after, RunOptions.of(arguments, out=arguments.dir))
 
 
 def statuses(text: str | None) -> Any:

@@ -5,8 +5,9 @@ import json
 from typing import Any
 
 from .commands import AddCommand, positive
+from .options import RunOptions, add_run_options
 from .printing import aligned, prose
-from .run_study import add_run_options, run_study
+from .run_study import run_study
 
 
 def add_limits_command(command: AddCommand) -> None:
@@ -21,34 +22,30 @@ def add_limits_command(command: AddCommand) -> None:
 
 
 def _limits(arguments: argparse.Namespace) -> int:
+    from vcm_sweep.analysis import limit_costs
     from vcm_sweep.analysis.failures import check_policy
     from vcm_sweep.analysis.metrics import find_metric
+    from vcm_sweep.device.errors import VcmSweepError
     from vcm_sweep.sweep.limits_study import open_limits
 
     find_metric(arguments.metric)
     check_policy(arguments.policy)
     study, folder, costs = open_limits(arguments.dir, arguments.n, "mediation" if arguments.mediation else "cost")
+    options = RunOptions.of(arguments, out=str(folder), reuse=tuple(map(str, costs)))
     found: list[Any] = []
-    code = run_study(
-        arguments, study, str(folder), reuse=tuple(map(str, costs)),
-        conclude=lambda results: _costs(arguments, results, found),
-    )  # fmt: skip
-    if found and not arguments.json:
+
+    def conclude(results: Any) -> dict[str, Any]:
+        """What ``run_study`` shows of the costs, or why there are none."""
+        try:
+            found.append(limit_costs(results, arguments.metric, policy=arguments.policy))
+        except VcmSweepError as error:
+            return {"no_costs": str(error)}
+        return {"limits": found[0].to_dict()} if options.json else {}
+
+    code = run_study(study, options, conclude)
+    if found and not options.json:
         print("", *_said(found[0]), sep="\n")
     return code
-
-
-def _costs(arguments: argparse.Namespace, results: Any, found: list[Any]) -> dict[str, Any]:
-    """What ``run_study`` shows of the costs, or why there are none."""
-    from vcm_sweep.analysis import limit_costs
-    from vcm_sweep.device.errors import VcmSweepError
-
-    try:
-        result = limit_costs(results, arguments.metric, policy=arguments.policy)
-    except VcmSweepError as error:
-        return {"no_costs": str(error)}
-    found.append(result)
-    return {"limits": result.to_dict()} if arguments.json else {}
 
 
 def analyze_limits(arguments: argparse.Namespace, results: Any) -> int:

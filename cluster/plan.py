@@ -1,6 +1,5 @@
 """``vcm-sweep plan``: how large a study is and what it will cost, as values and in words."""
 
-import argparse
 import dataclasses
 from typing import Any
 
@@ -13,26 +12,43 @@ from vcm_sweep.sweep.planning import Plan, check_failure_rate, plan
 from vcm_sweep.sweep.running import default_directory
 from vcm_sweep.sweep.study import Study
 
-from .run_study import executor_of, pack_of, settings_of, with_run_options, workers_of
+from .options import Place, RunOptions
+from .run_study import executor_of, pack_of, settings_of, with_run_options
 from .view import duration
 
 # Of so many finished trials costs are known better than by a pilot.
 _ENOUGH_RECORDS = 4 * MIN_PILOT
 
 
-def planned(arguments: argparse.Namespace, study: Study) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(plain values for programs, words for people)."""
+@dataclasses.dataclass(frozen=True)
+class _Costs:
+    """What trials cost, what that was learned from, and bytes of a pack where they were measured."""
+
+    model: CostModel
+    source: str
+    pack_bytes: float | None = None
+
+
+def planned(
+    study: Study, options: RunOptions, pilot_s: float | None, failure_rate: float
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(plain values for programs, words for people).
+
+    Args:
+        study: that would be run. options: how.
+        pilot_s: seconds for more than eight rows; None: no pilot, and no costs. failure_rate: share of trainings.
+    """
     from vcm_sweep.sweep.corners import rates_in_words
 
-    rate = check_failure_rate(arguments.failure_rate)
-    if not arguments.pilot_s > 0:
-        raise StudyError(f"--pilot-s {arguments.pilot_s:g} must be more than 0: seconds")
-    study = with_run_options(study, arguments)
+    rate = check_failure_rate(failure_rate)
+    if pilot_s is not None and not pilot_s > 0:
+        raise StudyError(f"--pilot-s {pilot_s:g} must be more than 0: seconds")
+    study = with_run_options(study, options)
     checked_design(study)  # before sizes of packs are tried
-    directory = arguments.out or default_directory(study)
-    settings = settings_of(arguments)
+    directory = options.out or default_directory(study)
+    settings = settings_of(options.place)
     # What run chooses with the same options: it depends on how many packs run at a time.
-    pack = study.run.pack if arguments.no_pilot else pack_of(study, settings, workers_of(arguments))
+    pack = study.run.pack if pilot_s is None else pack_of(study, settings, options.place.workers)
     size = plan(study, directory, pack)
     design, lost = size.order.design, size.lost_share(rate)
     values: dict[str, Any] = {
@@ -60,9 +76,9 @@ def planned(arguments: argparse.Namespace, study: Study) -> tuple[dict[str, Any]
     del words["method"]
     if advice := _advice(study, directory, size.points):
         values["replicates_advice"] = words["advice"] = advice
-    if not arguments.no_pilot and size.order.left:
-        costs, where, memory = _costs(arguments, study, settings, pack, size)
-        _add_costs(values, words, arguments, size, costs, where, memory)
+    if pilot_s is not None and size.order.left:
+        costs = _learned(size) or _measured(study, options.place, settings, size, pilot_s)
+        _add_costs(values, words, size, costs, options.place)
     return values, words
 
 
@@ -88,46 +104,40 @@ def _advice(study: Study, directory: Any, rows: int) -> str:
     return ""
 
 
-def _costs(
-    arguments: argparse.Namespace, study: Study, settings: Any, pack: int, size: Plan
-) -> tuple[CostModel, str, float | None]:
-    """(costs, what they were learned from, bytes of a pack)."""
-    if size.order.costs.rows >= _ENOUGH_RECORDS:
-        return size.order.costs, f"{size.order.costs.rows} finished trials of the folder", None
+def _learned(size: Plan) -> _Costs | None:
+    """Costs by the folder's own trials, where so many are finished."""
+    rows = size.order.costs.rows
+    return _Costs(size.order.costs, f"{rows} finished trials of the folder") if rows >= _ENOUGH_RECORDS else None
+
+
+def _measured(study: Study, place: Place, settings: Any, size: Plan, pilot_s: float) -> _Costs:
+    """Costs by a pilot."""
     from .pilot import learned, pilot
 
     measured = pilot(
-        size.order.design, lambda task: executor_of(arguments, study, settings, task), settings, pack, arguments.pilot_s
+        size.order.design, lambda task: executor_of(place, study, settings, task), settings, size.order.size, pilot_s
     )
     if not measured.points:
         raise StudyError(
-            f"all {measured.failed} rows of the pilot failed: vcm-sweep run {arguments.study} records why, or leave "
-            "the pilot out with --no-pilot"
+            f"all {measured.failed} rows of the pilot failed: vcm-sweep run of this study records why, or leave the "
+            "pilot out with --no-pilot"
         )
     epochs = measured.share * study.network.epochs
     part = "" if measured.share == 1 else f", extrapolated from {100 * epochs:.2g} % of an epoch"
     failed = f", {measured.failed} more failed" if measured.failed else ""
-    where = f"a pilot of {len(measured.points)} rows, corners first{part}{failed}"
-    return learned(size.order.design, measured), where, measured.memory_bytes
+    source = f"a pilot of {len(measured.points)} rows, corners first{part}{failed}"
+    return _Costs(learned(size.order.design, measured), source, measured.memory_bytes)
 
 
-def _add_costs(
-    values: dict[str, Any],
-    words: dict[str, Any],
-    arguments: argparse.Namespace,
-    size: Plan,
-    costs: CostModel,
-    where: str,
-    memory: float | None,
-) -> None:
-    size.order.costs = costs
+def _add_costs(values: dict[str, Any], words: dict[str, Any], size: Plan, costs: _Costs, place: Place) -> None:
+    size.order.costs = costs.model
     size.order.sort()
     scaled = size.order.left_scaled()
-    median, high = costs.quantiles(scaled, (0.5, 0.95))
-    total = costs.total(scaled)
-    workers = _workers(arguments)
+    median, high = costs.model.quantiles(scaled, (0.5, 0.95))
+    total = costs.model.total(scaled)
+    workers = _workers(place)
     wall = size.wall_s(workers)
-    kind = "gpu" if arguments.device == "cuda" else "core"
+    kind = "gpu" if place.device == "cuda" else "core"
     hours = dataclasses.astuple(total)
     values |= {
         "trial_s_median": median,
@@ -136,7 +146,7 @@ def _add_costs(
         f"{kind}_hours_interval": [hours[1] / 3600, hours[2] / 3600],
         "workers": workers,
         "wall_hours": wall / 3600,
-        "cost_from": where,
+        "cost_from": costs.source,
     }
     share = wall / total.seconds if total.seconds else 0.0
     words |= {
@@ -145,21 +155,21 @@ def _add_costs(
         f"{kind}_time_to_run": f"{duration(hours[0])}, 95 % interval {duration(hours[1])} to {duration(hours[2])}",
         "wall_time_to_run": f"{duration(wall)} on {workers} worker{'s' if workers > 1 else ''} "
         f"({duration(share * hours[1])} to {duration(share * hours[2])})",
-        "cost_from": where,
+        "cost_from": costs.source,
     }
-    if memory is not None:
-        values["pack_bytes"] = memory
-        words["memory_per_pack"] = f"{memory / 2**20:.3g} MiB, estimated"
+    if costs.pack_bytes is not None:
+        values["pack_bytes"] = costs.pack_bytes
+        words["memory_per_pack"] = f"{costs.pack_bytes / 2**20:.3g} MiB, estimated"
 
 
-def _workers(arguments: argparse.Namespace) -> int:
+def _workers(place: Place) -> int:
     """Packs that run at the same time, on the cluster if the pilot was there."""
-    if arguments.address and not arguments.in_process:
+    if place.address and not place.in_process:
         import ray
 
         if ray.is_initialized():
             return max(1, int(ray.cluster_resources().get("CPU", 1)))
-    return workers_of(arguments)
+    return place.workers
 
 
 def _times(count: int) -> str:

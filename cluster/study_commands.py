@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 
 from .commands import AddCommand
+from .options import RunOptions, UntilOptions, add_place_options, add_run_options, add_until_options
 from .printing import aligned, show
-from .run_study import add_place_options, add_run_options, run_study
-from .run_until import add_until_options, goes_on, run_until_known
+from .run_study import run_study
+from .run_until import run_until_known
 
 
 def add_study_commands(command: AddCommand) -> None:
@@ -23,7 +24,7 @@ def add_study_commands(command: AddCommand) -> None:
     sub = command("run", _run, "run a study, or go on with it")
     sub.add_argument("study", type=Path, help="study file (TOML)")
     sub.add_argument("--out", help="results folder, path or URI (s3://...); default runs/<name>-<hash>")
-    sub.add_argument("--reuse", nargs="+", default=[], metavar="DIR", help="take equal records over from these folders")
+    sub.add_argument("--reuse", nargs="+", default=(), metavar="DIR", help="take equal records over from these folders")
     sub.add_argument("--retry", action="store_true", help="run trials that failed once more")
     add_run_options(sub)
     add_until_options(sub)
@@ -47,7 +48,8 @@ def _plan(arguments: argparse.Namespace) -> int:
 
     from .plan import planned
 
-    values, words = planned(arguments, Study.from_toml(arguments.study))
+    pilot_s = None if arguments.no_pilot else arguments.pilot_s
+    values, words = planned(Study.from_toml(arguments.study), RunOptions.of(arguments), pilot_s, arguments.failure_rate)
     show(values if arguments.json else words, arguments.json)
     return 0
 
@@ -56,5 +58,5 @@ def _run(arguments: argparse.Namespace) -> int:
     from vcm_sweep.sweep.study import Study
 
     study = Study.from_toml(arguments.study)
-    run = run_until_known if goes_on(arguments) else run_study
-    return run(arguments, study, arguments.out, arguments.retry, tuple(arguments.reuse))
+    options, goal = RunOptions.of(arguments), UntilOptions.of(arguments)
+    return run_until_known(study, options, goal) if goal else run_study(study, options)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .commands import EXIT_INTERRUPTED, AddCommand, positive
+from .options import Place, RunOptions, add_place_options
 from .printing import prose, show
-from .run_study import add_place_options
 
 
 def add_tolerance_commands(command: AddCommand) -> None:
@@ -34,29 +34,30 @@ def _tolerance(arguments: argparse.Namespace) -> int:
     from vcm_sweep.sweep.running import checkpoint_folder, default_directory
     from vcm_sweep.sweep.study import Study
 
-    from .run_study import executor_of, pack_of, settings_of, with_run_options, workers_of
+    from .run_study import executor_of, pack_of, settings_of, with_run_options
     from .watched import watched
 
-    study = with_run_options(Study.from_toml(arguments.study), arguments)
+    options = RunOptions.of(arguments)
+    study = with_run_options(Study.from_toml(arguments.study), options)
     study.check()  # before sizes of packs are tried
     spec = _spec(study, arguments)
-    folder = Folder(arguments.out or default_directory(study))
-    settings = settings_of(arguments)
-    place = None
+    folder = Folder(options.out or default_directory(study))
+    settings = settings_of(options.place)
+    checkpoints = None
     if study.run.checkpoint_s:
-        place = checkpoint_folder(folder / FOLDER)
-        settings = dataclasses.replace(settings, checkpoints=place, checkpoint_s=study.run.checkpoint_s)
-    workers = workers_of(arguments)
+        checkpoints = checkpoint_folder(folder / FOLDER)
+        settings = dataclasses.replace(settings, checkpoints=checkpoints, checkpoint_s=study.run.checkpoint_s)
+    workers = options.place.workers
     pack = pack_of(study, settings, workers)
-    executor = executor_of(arguments, study, settings)
+    executor = executor_of(options.place, study, settings)
     try:
         with (
-            _held(arguments),
-            watched(f"{study.name}: tolerance", folder / FOLDER, executor, quiet=arguments.json) as progress,
+            _held(options.place),
+            watched(f"{study.name}: tolerance", folder / FOLDER, executor, quiet=options.json) as progress,
         ):
             answer = find_tolerances(
                 study, executor, folder, spec=spec, pack=pack, batch=2 * workers * pack, progress=progress,
-                checkpoints=place,
+                checkpoints=checkpoints,
             )  # fmt: skip
     except KeyboardInterrupt:
         print(
@@ -64,7 +65,7 @@ def _tolerance(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return EXIT_INTERRUPTED
-    _say(arguments, study, folder, answer)
+    _say(study, folder, answer, options.json)
     return 0
 
 
@@ -81,18 +82,18 @@ def _spec(study: Any, arguments: argparse.Namespace) -> Any:
     return ToleranceSpec.from_table({**own, **given}, tuple(factor.name for factor in study.factors))
 
 
-def _held(arguments: argparse.Namespace) -> Any:
+def _held(place: Place) -> Any:
     """Ray for the whole search: each round would start and end a cluster of its own."""
     from contextlib import closing, nullcontext
 
-    if arguments.in_process:
+    if place.in_process:
         return nullcontext()
     from .connection import Connection
 
-    return closing(Connection(arguments.address, arguments.cpus))
+    return closing(Connection(place.address, place.cpus))
 
 
-def _say(arguments: argparse.Namespace, study: Any, folder: Any, answer: Any) -> None:
+def _say(study: Any, folder: Any, answer: Any, as_json: bool) -> None:
     from vcm_sweep.analysis.tolerance.answer import FOLDER
     from vcm_sweep.analysis.tolerance.asking import FILE
     from vcm_sweep.analysis.tolerance.search import optuna_place
@@ -103,9 +104,9 @@ def _say(arguments: argparse.Namespace, study: Any, folder: Any, answer: Any) ->
         "folder": str(folder / FOLDER),
         "dashboard": f"optuna-dashboard sqlite:///{optuna_place(study, folder) / FILE}",
     }
-    if arguments.json:
+    if as_json:
         print(json.dumps(answer.to_dict() | where))
         return
     print(prose(*answer.answer()), tolerance_table(answer), *map(prose, answer.remarks), sep="\n\n")
     print()
-    show(where, arguments.json)
+    show(where, as_json)

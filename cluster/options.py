@@ -1,0 +1,141 @@
+"""The options of all that runs trials: added to a parser, and what was given of them, made here and nowhere else."""
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .commands import positive
+
+
+def add_place_options(sub: argparse.ArgumentParser) -> None:
+    """Where trials are trained: of ``plan`` and of all that runs."""
+    sub.add_argument("--data-dir", type=Path, help="folder that holds MNIST (torchvision root)")
+    sub.add_argument("--address", help="of a running Ray cluster; default: start one on this machine")
+    sub.add_argument(
+        "--wait-for-nodes", type=positive, default=0, metavar="S",
+        help="seconds to wait for the first node that can run a pack, as where an autoscaler brings it",
+    )  # fmt: skip
+    sub.add_argument("--cpus", type=positive, help="cores to use on this machine; default all")
+    sub.add_argument("--in-process", action="store_true", help="run in this process, without Ray")
+    sub.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train")
+    sub.add_argument("--pack", type=positive, help="trials trained side by side; default: the study's own")
+
+
+def add_run_options(sub: argparse.ArgumentParser) -> None:
+    """Options of all that runs trials."""
+    add_place_options(sub)
+    sub.add_argument("--deadline-s", type=float, help="wall time of a trial in seconds; default: the study's own")
+    sub.add_argument("--no-report", action="store_true", help="do not write the report at the end")
+
+
+def add_until_options(sub: argparse.ArgumentParser) -> None:
+    """Options of what makes a study longer by itself."""
+    sub.add_argument(
+        "--until", type=float, metavar="H",
+        help="make the study longer until half the interval of every ranking index is at most H, as 0.05",
+    )  # fmt: skip
+    sub.add_argument("--budget-trials", type=positive, metavar="N", help="with --until: trainings in all, at most")
+    sub.add_argument("--budget-hours", type=float, metavar="H", help="with --until: hours of this command, at most")
+    sub.add_argument("--metric", help="with --until: whose indices; default accuracy")
+    sub.add_argument("--policy", help="with --until: of failed trainings: fail (default), drop-block or worst-case")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where trials are trained.
+
+    Attributes:
+        data_dir: torchvision root; None: what VCM_SWEEP_DATA names. address: of a running Ray cluster; None: one is
+            started on this machine.
+        wait_for_nodes: seconds for the first node that can run a pack. cpus: cores of this machine; None: all.
+        in_process: without Ray. device: "cpu" or "cuda".
+    """
+
+    data_dir: Path | str | None = None
+    address: str | None = None
+    wait_for_nodes: int = 0
+    cpus: int | None = None
+    in_process: bool = False
+    device: str = "cpu"
+
+    @property
+    def workers(self) -> int:
+        """Packs that run at the same time on this machine."""
+        return 1 if self.in_process else self.cpus or len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a study is run.
+
+    Attributes:
+        place: where. out: results folder, path or URI; None: the study's own.
+        pack, deadline_s: in the place of the study's own; None: those.
+        retry: statuses of failed trials to run once more; True: all. reuse: folders whose equal records are taken over.
+        no_report: write none at the end. json: what is said is for programs.
+    """
+
+    place: Place = Place()
+    out: str | None = None
+    pack: int | None = None
+    deadline_s: float | None = None
+    retry: Collection[str] | bool = False
+    reuse: Sequence[str] = ()
+    no_report: bool = False
+    json: bool = False
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace, **own: Any) -> "RunOptions":
+        """What was parsed, with ``own`` in its place; an option that the subcommand does not have has its default."""
+        return cls(**{"place": Place(**_given(Place, arguments)), **_given(cls, arguments), **own})
+
+
+@dataclass(frozen=True)
+class UntilOptions:
+    """What a study is made longer for, and what that may take; see :func:`vcm_sweep.analysis.run_until`."""
+
+    until: float
+    budget_trials: int | None = None
+    budget_hours: float | None = None
+    metric: str = "accuracy"
+    policy: str = "fail"
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> "UntilOptions | None":
+        """What was parsed; None without --until, StudyError for its companions without it."""
+        from vcm_sweep.sweep.errors import StudyError
+
+        given = {name: value for name, value in _given(cls, arguments).items() if value is not None}
+        if not given:
+            return None
+        if "until" not in given:
+            option = next(iter(given)).replace("_", "-")
+            raise StudyError(f"--{option} goes with --until: give that as well, as --until 0.05")
+        return cls(**given)
+
+
+def in_words(options: Place | UntilOptions) -> list[str]:
+    """The options that are not at their defaults, as they are written on a command line.
+
+    >>> in_words(Place(data_dir="/data", in_process=True)), in_words(UntilOptions(0.05, budget_trials=500))
+    (['--data-dir', '/data', '--in-process'], ['--until', '0.05', '--budget-trials', '500'])
+    """
+    words: list[str] = []
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if value != field.default:
+            words += [f"--{field.name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return words
+
+
+def _given(kind: type[Place | RunOptions | UntilOptions], arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the parser knows of an options' fields, which are named like its options."""
+    return {
+        field.name: getattr(arguments, field.name)
+        for field in dataclasses.fields(kind)
+        if hasattr(arguments, field.name)
+    }
