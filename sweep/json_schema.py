@@ -34,17 +34,12 @@ def study_schema() -> Schema:
         "properties": {
             "study": table(PLAIN["study"]),
             "network": _network(),
-            "device": {
-                "if": {"required": ["aihwkit"]},
-                "then": {"$ref": "#/definitions/aihwkit"},
-                "else": {"$ref": "#/definitions/cells"},
-            },
+            "device": _device(),
             "factor": {"type": "array", "minItems": 2, "items": _factor()},
             "design": table(PLAIN["design"]),
             "run": table(PLAIN["run"]),
             "tolerance": table(PLAIN["tolerance"]) | _not_both("target", "drop"),
         },
-        "definitions": {"cells": _cells(), "aihwkit": _aihwkit()},
     }
 
 
@@ -127,34 +122,34 @@ def _network() -> Schema:
     return made | {"if": {"required": ["model"]}, "then": own, "else": lenet}
 
 
-def _cells() -> Schema:
-    """[device] for VCM cells."""
-    layer = {name: table(fields) for name, fields in LAYER.items()}
-    own: dict[str, Schema] = {"periphery": table(PERIPHERY)}
-    for kind, (names, fields) in BY_NAME.items():
-        own[kind] = {
+def _device() -> Schema:
+    """[device]: VCM cells, or a device of aihwkit's with its settings, which are aihwkit's to name."""
+    aihwkit: dict[str, Schema] = {
+        "aihwkit": {"enum": list(DEVICES), "description": "a device of aihwkit's instead of VCM cells"},
+        "settings": {
             "type": "object",
-            "additionalProperties": False,
-            "properties": {name: table(fields) for name in names},
-        }
-    own |= {kind: table(fields) for kind, fields in MECHANISMS.items()}
-    noise = own["read_noise"]
-    noise["properties"]["white"] = noise["properties"]["sigma"]
-    own["read_noise"] = noise | _not_both("sigma", "white")
-    nominal = table(DEVICE, own | layer)
-    return table(DEVICE, own | layer | {"intervention": table(INTERVENTION, {"nominal": nominal})})
-
-
-def _aihwkit() -> Schema:
-    """[device] for a device of aihwkit's; its settings are aihwkit's to name."""
-    settings = {
-        "type": "object",
-        "additionalProperties": {"type": ["number", "boolean"]},
-        "propertyNames": {"not": {"const": "construction_seed"}},
+            "additionalProperties": {"type": ["number", "boolean"]},
+            "propertyNames": {"not": {"const": "construction_seed"}},
+        },
     }
-    device = {"enum": list(DEVICES), "description": "a device of aihwkit's instead of VCM cells"}
     layer = {name: table(fields) for name, fields in LAYER.items()}
-    return table({}, {"aihwkit": device, "settings": settings, **layer})
+    cells = _varying() | {"periphery": table(PERIPHERY)} | layer
+    intervention = table(INTERVENTION, {"nominal": table(DEVICE, cells)})
+    made = table(DEVICE, aihwkit | cells | {"intervention": intervention})
+    either = {"propertyNames": {"enum": [*aihwkit, *layer]}}
+    return made | {"if": {"required": ["aihwkit"]}, "then": either, "else": {"properties": {"settings": False}}}
+
+
+def _varying() -> dict[str, Schema]:
+    """The sub-tables of [device] for what varies."""
+    made: dict[str, Schema] = {kind: table(fields) for kind, fields in MECHANISMS.items()}
+    for kind, (names, fields) in BY_NAME.items():
+        of_each = {name: table(fields) for name in names}
+        made[kind] = {"type": "object", "additionalProperties": False, "properties": of_each}
+    noise = made["read_noise"]
+    noise["properties"]["white"] = noise["properties"]["sigma"]
+    made["read_noise"] = noise | _not_both("sigma", "white")
+    return made
 
 
 def _factor() -> Schema:

@@ -88,6 +88,7 @@ SLIPS = [
     ("device.aihwkit", "SoftBoundDevice", "device.dw_min"),
     ("device", {"aihwkit": "SoftBoundsDevice", "r": 45e-9}, ""),
     ("device", {"aihwkit": "SoftBoundsDevice", "settings": {"construction_seed": 1}}, ""),
+    ("device.settings", {"dw_min": 0.1}, ""),
     ("factor", [DEMO["factor"][0]], ""),
     ("factor.0.name", "r.d2.sigma", ""),
     ("factor.0.range", [0.0], ""),
