@@ -11,6 +11,7 @@ _EXPORTS = {
     "INTERVENTIONS": "intervention",
     "Intervention": "intervention",
     "Mismatch": "variability",
+    "NetworkSeeds": "seeds",
     "Periphery": "periphery",
     "PulseError": "variability",
     "ReadNoise": "variability",

@@ -11,6 +11,7 @@ from aihwkit.simulator.tiles.custom import CustomRPUConfig
 
 from .mvm import check_io
 from .public import public
+from .seeds import NetworkSeeds
 from .tile import VCMSimulatorTile, VCMTile, VCMTileArray
 from .vcm_device import VCMDevice
 
@@ -29,6 +30,7 @@ class VCMRPUConfig(CustomRPUConfig):
         device: one for all trials, or a sequence with one per trial.
         trials: None for a plain layer, else the number of stacked trials, at least 1.
         update: aihwkit's; any pulse type, trains of at most 64 slots where they are stochastic.
+        seeds: of the arrays of one network, whose tiles are made in its order; None: from torch's global generator.
 
     Example:
         >>> import torch
@@ -48,6 +50,7 @@ class VCMRPUConfig(CustomRPUConfig):
     update: UpdateParameters = field(default_factory=UpdateParameters)
     device: VCMDevice | Sequence[VCMDevice] = field(default_factory=VCMDevice)
     trials: int | None = None
+    seeds: NetworkSeeds | None = None
 
     def check(self) -> None:
         """Raise aihwkit's ConfigError for what this device does not support; called by every tile."""
@@ -58,6 +61,10 @@ class VCMRPUConfig(CustomRPUConfig):
         if not isinstance(self.device, VCMDevice) and len(self.device) != (self.trials or 1):
             raise ConfigError(
                 f"device has {len(self.device)} entries for {self.trials or 1} trials: give one, or one per trial"
+            )
+        if self.seeds is not None and len(self.seeds.trials) != (self.trials or 1):
+            raise ConfigError(
+                f"seeds has {len(self.seeds.trials)} entries for {self.trials or 1} trials: give one per trial"
             )
         if self.trials is not None and (self.mapping.weight_scaling_omega > 0 or self.mapping.learn_out_scaling):
             raise ConfigError(

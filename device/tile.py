@@ -39,8 +39,8 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
     Vectors come as (trials, vectors, features) from a stacked tile, in aihwkit's own layouts otherwise.
 
     The random streams are counters: noise of a read and pulses of an update are keyed by the trial's seed, the
-    tile's index and the number of the call, so a tile can be restored from its state alone. Without ``reseed``
-    the seeds come from torch's global generator.
+    tile's index and the number of the call, so a tile can be restored from its state alone. Where the configuration
+    has no seeds they come from torch's global generator.
     """
 
     def __init__(self, x_size: int, d_size: int, rpu_config: "VCMRPUConfig", bias: bool = False) -> None:
@@ -53,9 +53,13 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         self.learning_rate = 0.1
         trials = rpu_config.trials or 1
         self.rate_factors = (1.0,) * trials
-        self.seeds = [ArraySeeds(*row) for row in torch.randint(2**63 - 1, (trials, 3)).tolist()]
+        named = rpu_config.seeds
+        if named is None:
+            self.seeds = [ArraySeeds(*row) for row in torch.randint(2**63 - 1, (trials, 3)).tolist()]
+            self.index = 0
+        else:
+            self.seeds, self.index = list(named.trials), named.next_place()
         self.calls = [0, 0, 0]
-        self.index = 0
         self.cells = CellArrays(rpu_config.devices(), d_size, x_size, self.seeds, self.index)
         self._read_noise: tuple[Tensor, Tensor, bool] | None = None
         self.set_config(rpu_config)

@@ -4,7 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from aihwkit.nn import AnalogConv2d, AnalogLinear, AnalogSequential
+from aihwkit.nn.conversion import convert_to_analog
 from torch import nn
+
+from vcm_sweep.device.figures import array_figures
+from vcm_sweep.device.optimizer import TrialSGD
 
 from .device_table import rpu_config
 from .network import build_network, lines_per_sample
@@ -24,11 +29,6 @@ class CellStack(ResumableStack):
         self, trials: Sequence["Trial"], tables: Sequence[dict[str, Any]], spec: Mapping[str, Any],
         shape: Sequence[int], classes: int, device: str,
     ) -> None:  # fmt: skip
-        from aihwkit.nn.conversion import convert_to_analog
-
-        from vcm_sweep.device.figures import array_figures
-        from vcm_sweep.device.optimizer import TrialSGD
-
         self.trials = len(trials)
         digital = build_network(spec, shape, classes)
         if "start_digest" in spec:
@@ -36,19 +36,18 @@ class CellStack(ResumableStack):
         else:
             zero_biases(digital)
         self._lines = lines_per_sample(digital, shape)
-        self.network: Any = convert_to_analog(digital, rpu_config(list(tables)))
+        seeds = [trial.seeds for trial in trials]
+        config = rpu_config(list(tables), [seed.arrays for seed in seeds])
+        self.network: Any = convert_to_analog(digital, config, conversion_map=_AS_MADE)
         _split_sigmoids(self.network, self.trials)
         self.tiles = list(self.network.analog_tiles())
-        seeds = [trial.seeds for trial in trials]
-        for index, tile in enumerate(self.tiles):
-            tile.tile.reseed([seed.arrays for seed in seeds], index)
+        assert [tile.tile.index for tile in self.tiles] == list(range(len(self.tiles))), "made in the network's order"
         arrays = [tile.tile.cells for tile in self.tiles]
         self._made = [array_figures(arrays, k) for k in range(self.trials)]
-        # Programmed once, into the trials' own cells: those of the conversion are drawn anew above.
         layers = dict(self.network.named_analog_layers())
         generators = [torch.Generator().manual_seed(seed.init) for seed in seeds]
         for name, weights in first_weights(digital, spec, generators).items():
-            layers[name].set_weights(weights)
+            layers[name].analog_module.set_weights(weights, digital.get_submodule(name).bias)
         self.network.to(device)
         self._fold: tuple[int, ...] = (self.trials, -1, classes)
         self.optimizer = TrialSGD(self.network, 1.0, [0.0] * self.trials)
@@ -116,6 +115,30 @@ class CellStack(ResumableStack):
 
     def _biases(self) -> list[nn.Parameter]:
         return [parameter for name, parameter in self.network.named_parameters() if name.endswith("bias")]
+
+
+class _AsMade:
+    """A layer whose cells aihwkit's conversion leaves as they were made.
+
+    It would program them twice, with weights that no trial keeps, and each writing draws its own errors.
+    """
+
+    def reset_parameters(self) -> None:
+        """No weights of its own."""
+
+    def set_weights(self, *_: Any, **__: Any) -> None:
+        """Not those of the digital layer: every trial has first weights of its own."""
+
+
+class _LinearAsMade(_AsMade, AnalogLinear):
+    pass
+
+
+class _Conv2dAsMade(_AsMade, AnalogConv2d):
+    pass
+
+
+_AS_MADE = {nn.Linear: _LinearAsMade, nn.Conv2d: _Conv2dAsMade, nn.Sequential: AnalogSequential}
 
 
 class _TrialSigmoid(nn.Module):

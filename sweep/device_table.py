@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +14,7 @@ from vcm_sweep.device.jumps import refuse_nominal_jumps
 from vcm_sweep.device.kinetics import rate
 from vcm_sweep.device.parameters import CellParameters
 from vcm_sweep.device.periphery import Periphery
+from vcm_sweep.device.seeds import ArraySeeds, NetworkSeeds
 from vcm_sweep.device.vcm_device import VCMDevice
 
 from .aihwkit_device import build_compiled_device, canonical_settings, check_compiled
@@ -199,8 +200,8 @@ def build_device(plain: dict[str, Any]) -> VCMDevice:
     )
 
 
-def rpu_config(tables: list[dict[str, Any]]) -> "VCMRPUConfig":
-    """The aihwkit configuration that stacks one trial per canonical [device] table.
+def rpu_config(tables: list[dict[str, Any]], seeds: Sequence[ArraySeeds]) -> "VCMRPUConfig":
+    """The aihwkit configuration of one network that stacks one trial per canonical [device] table and seed.
 
     The tables must agree on ``io``, ``update`` and ``mapping``: those hold for the whole stack.
 
@@ -211,7 +212,9 @@ def rpu_config(tables: list[dict[str, Any]]) -> "VCMRPUConfig":
 
     from vcm_sweep.device.config import VCMRPUConfig
 
-    config = VCMRPUConfig(trials=len(tables), device=[build_device(table) for table in tables])
+    config = VCMRPUConfig(
+        trials=len(tables), device=[build_device(table) for table in tables], seeds=NetworkSeeds(tuple(seeds))
+    )
     _set_common(config, tables[0])
     try:
         config.check()

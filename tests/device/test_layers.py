@@ -1,5 +1,6 @@
 """Layers beyond the plain one: convolutions, mapped layers, converted models, other pulse types, learning rates."""
 
+import copy
 import io
 
 import pytest
@@ -15,7 +16,17 @@ from aihwkit.simulator.parameters.mapping import MappingParameter
 from aihwkit.simulator.parameters.training import UpdateParameters
 from torch import nn
 
-from vcm_sweep.device import ArraySeeds, Mismatch, Spread, TrialSGD, Variability, VCMDevice, VCMRPUConfig, Walk
+from vcm_sweep.device import (
+    ArraySeeds,
+    Mismatch,
+    NetworkSeeds,
+    Spread,
+    TrialSGD,
+    Variability,
+    VCMDevice,
+    VCMRPUConfig,
+    Walk,
+)
 
 PERFECT = IOParameters(is_perfect=True)
 NOISY = Variability(d2d={"r": Spread(0.1, 0.2)}, c2c={"r": Walk(0.01)}, read_noise=0.02, mismatch=Mismatch(0.1))
@@ -57,6 +68,29 @@ def steps(net, optimizer, trials, count=3, batch=6):
         out = net(x.repeat(trials, 1, 1, 1))
         (nn.functional.nll_loss(out, target.repeat(trials), reduction="sum") / batch).backward()
         optimizer.step()
+
+
+@pytest.mark.parametrize("mapping", [None, MappingParameter(max_input_size=10, max_output_size=4)])
+def test_seeds_in_the_configuration_make_the_same_arrays_at_once(mapping):
+    reseeded = converted(DEVICES, SEEDS, True, mapping)
+    config = VCMRPUConfig(device=DEVICES, trials=3, seeds=NetworkSeeds(SEEDS))
+    config.mapping = mapping or config.mapping
+    torch.manual_seed(1)
+    at_once = convert_to_analog(lenet(), config)
+    tiles = list(zip(at_once.analog_tiles(), reseeded.analog_tiles(), strict=True))
+    assert [tile.tile.index for tile, _ in tiles] == list(range(len(tiles)))
+    for one, other in tiles:
+        for (name, made), redrawn in zip(one.tile.cells.named_buffers(), other.tile.cells.buffers(), strict=True):
+            if name not in ("log_n", "weight", "writes"):
+                assert torch.equal(made, redrawn), name
+    copied = copy.deepcopy(at_once)
+    assert [tile.tile.index for tile in copied.analog_tiles()] == list(range(len(tiles)))
+    assert all(torch.equal(a, b) for k in range(3) for a, b in zip(cells(copied, k), cells(at_once, k), strict=True))
+
+
+def test_seeds_in_the_configuration_are_one_per_trial():
+    with pytest.raises(ConfigError, match="seeds has 3 entries for 2 trials: give one per trial"):
+        AnalogLinear(3, 2, rpu_config=VCMRPUConfig(trials=2, seeds=NetworkSeeds(SEEDS)))
 
 
 def sgd(net, lr=0.05):
