@@ -1,6 +1,6 @@
 """What running on Ray costs: per trial, per pack, and how two workers compare with one.
 
-    python benchmarks/executor.py [--rounds 3] [--data-dir ROOT]
+    python benchmarks/executor.py [--rounds 3] [--data-dir ROOT] [--smoke]
 
 Prints a table. Each row compares with the same work in this process or on one worker, in turns, as other work on the
 machine would favour one of them. One thread per worker.
@@ -26,7 +26,7 @@ from vcm_sweep.sweep.data import load
 from vcm_sweep.sweep.shared_data import SharedData
 
 STUDIES = Path(__file__).parents[1] / "studies"
-TINY, PACK = 10_000, 250
+PACK = 250
 
 
 def nothing(pack: Sequence[Trial]) -> list[TrialRecord]:
@@ -50,15 +50,15 @@ def timed(executor: Executor, packs: Sequence[Sequence[Trial]]) -> float:
     return time.perf_counter() - started
 
 
-def overhead(rounds: int) -> None:
+def overhead(rounds: int, count: int) -> None:
     """Trials that cost nothing, in packs, on Ray."""
-    trials = [Trial(k, 0, {"x": 1.0}, {"k": k}, seed=k) for k in range(TINY)]
-    packs = [trials[i : i + PACK] for i in range(0, TINY, PACK)]
+    trials = [Trial(k, 0, {"x": 1.0}, {"k": k}, seed=k) for k in range(count)]
+    packs = [trials[i : i + PACK] for i in range(0, count, PACK)]
     seconds = [timed(RayExecutor(nothing), packs) for _ in range(rounds)]
-    row("tiny trials in packs of 250", f"{1e3 * min(seconds) / TINY:.3f} ms per trial on Ray")
-    single = [[trial] for trial in trials[:500]]
+    row("tiny trials in packs of 250", f"{1e3 * min(seconds) / count:.3f} ms per trial on Ray")
+    single = [[trial] for trial in trials[: count // 20]]
     seconds = [timed(RayExecutor(nothing), single) for _ in range(rounds)]
-    row("tiny trials, one by one", f"{1e3 * min(seconds) / 500:.1f} ms per pack on Ray")
+    row("tiny trials, one by one", f"{1e3 * min(seconds) / len(single):.1f} ms per pack on Ray")
 
 
 def scaling(rounds: int, packs: int) -> None:
@@ -86,11 +86,11 @@ def ray_cpu_s() -> float:
     return sum(sum(process.cpu_times()[:2]) for process in (me, *others))
 
 
-def training(rounds: int, data_dir: str | None) -> None:
+def training(rounds: int, data_dir: str | None, samples: int) -> None:
     """A pack of the MNIST study for one epoch of fewer samples, in this process and on Ray."""
     text = (STUDIES / "mnist.toml").read_text()
     epochs = Study.from_text(text).network.epochs
-    text = text.replace(f"epochs = {epochs}", "epochs = 1\ntrain_samples = 6400\ntest_samples = 1000")
+    text = text.replace(f"epochs = {epochs}", f"epochs = 1\ntrain_samples = {samples}\ntest_samples = 1000")
     study = Study.from_text(text)
     trials = list(SobolDesign(study).trials())[:8]
     plain = functools.partial(train_from, TrainSettings(data_dir))
@@ -128,14 +128,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--data-dir", default=os.environ.get("VCM_SWEEP_DATA"))
+    parser.add_argument("--smoke", action="store_true", help="see that it runs: sizes that measure nothing")
     arguments = parser.parse_args()
+    rounds, trials, packs, samples = (1, 500, 2, 64) if arguments.smoke else (arguments.rounds, 10_000, 40, 6400)
     torch.set_num_threads(1)
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     timed(RayExecutor(nothing), [[Trial(0, 0, {}, {}, seed=k)] for k in range(20)])
     print(json.dumps({"cores": os.cpu_count(), "load": os.getloadavg()[0]}))
-    overhead(arguments.rounds)
-    scaling(arguments.rounds, 40)
-    training(arguments.rounds, arguments.data_dir)
+    overhead(rounds, trials)
+    scaling(rounds, packs)
+    training(rounds, arguments.data_dir, samples)
     ray.shutdown()
 
 

@@ -1,6 +1,6 @@
 """The noise-free baseline of arXiv 2403.06746 on our cells: MNIST, 784-256-128-10, 30 epochs, all weights start at 0.
 
-    python benchmarks/paper.py described|published [--epochs 30] [--repeats 5] [--data-dir ROOT]
+    python benchmarks/paper.py described|published [--epochs 30] [--repeats 5] [--data-dir ROOT] [--smoke]
 
 ``described`` is the text's mapping, +-1.5 clamped to the window; ``published`` the one that the published code ran,
 +-0.6 without a window. Writes docs/paper/<mapping>.json; an interrupted call goes on.
@@ -56,17 +56,24 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--data-dir", default=os.environ.get("VCM_SWEEP_DATA"))
+    parser.add_argument("--smoke", action="store_true", help="see that it runs: 64 samples, and nothing is written")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    study = Study.from_text(STUDY.format(epochs=arguments.epochs, mapping=MAPPINGS[arguments.mapping]))
+    text = STUDY.format(epochs=arguments.epochs, mapping=MAPPINGS[arguments.mapping])
+    if arguments.smoke:
+        text = text.replace("batch = 32", "batch = 32\ntrain_samples = 64\ntest_samples = 64")
+    study = Study.from_text(text)
     inputs = study.inputs({})
     # The study's factors only make it one: the baseline has no spread at all.
     inputs["device"]["d2d"] = {}
     trials = [Trial(0, k, {}, inputs, 1000 + k, 1e6) for k in range(arguments.repeats)]
-    records = train(trials, arguments.data_dir, checkpoints=str(ROOT / "build" / "paper"), checkpoint_s=120)
+    checkpoints = None if arguments.smoke else str(ROOT / "build" / "paper")
+    records = train(trials, arguments.data_dir, checkpoints=checkpoints, checkpoint_s=120)
     accuracies = [100 * record.accuracy for record in records]
     spread = statistics.stdev(accuracies) if len(accuracies) > 1 else float("nan")
     print(f"{arguments.mapping}: {statistics.mean(accuracies):.2f} % mean, {spread:.2f} standard deviation", accuracies)
+    if arguments.smoke:
+        return
     kept = (
         "status",
         "accuracy",

@@ -1,6 +1,6 @@
 """Time a training epoch on VCM cells against aihwkit's own ConstantStep device, on one core, in one run.
 
-    python benchmarks/training.py [--data digits|mnist] [--data-dir ROOT] [--stack 8] [--write]
+    python benchmarks/training.py [--data digits|mnist] [--data-dir ROOT] [--stack 8] [--samples N] [--write]
 
 The network is the paper's, 784-256-128-10 (64-32-10 on digits), all else aihwkit's defaults. Ratios are within
 this run; absolute times depend on the machine and on what else it does. An epoch that does not learn fires fewer
@@ -233,10 +233,13 @@ def main() -> None:
     parser.add_argument("--data", choices=("digits", "mnist"), default="mnist")
     parser.add_argument("--data-dir", default=os.environ.get("VCM_SWEEP_DATA"))
     parser.add_argument("--stack", type=int, default=8)
+    parser.add_argument("--samples", type=int, help="of the training set; default all of it")
     parser.add_argument("--write", action="store_true", help=f"put the tables into docs/{DOCUMENT.name}")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     data = load(arguments.data, arguments.data_dir)
+    if arguments.samples:
+        data = data.first(arguments.samples, len(data.test_y))
     sizes = [784, 256, 128, 10] if arguments.data == "mnist" else [64, 32, 10]
     lines: list[str] = []
 

@@ -53,7 +53,7 @@ class Head:
         """Until jobs are taken."""
         import requests
 
-        until = time.monotonic() + 90
+        until = time.monotonic() + 300
         token = (self.home / ".ray" / "auth_token").read_text()
         while time.monotonic() < until:
             assert self.process.poll() is None, (self.home / "head.log").read_text()[-2000:]

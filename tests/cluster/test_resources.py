@@ -1,7 +1,6 @@
 """What fits where, said before anything starts."""
 
 import socket
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -86,11 +85,7 @@ def node(name: str, alive: bool = True, cpus: float = 4.0) -> dict[str, object]:
     return {"NodeID": name, "Alive": alive, "Resources": resources, "NodeManagerHostname": f"host-{name}"}
 
 
-def test_when_every_capable_node_has_left_there_is_a_wait_and_then_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vcm_sweep.cluster import nodes as module
-
-    now = [0.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+def test_when_every_capable_node_has_left_there_is_a_wait_and_then_an_error(now: list[float]) -> None:
     listed = [node("a"), node("head", cpus=0.0)]
     nodes = Nodes(PackNeeds(), lambda: listed, patience_s=60.0)  # type: ignore[arg-type, return-value]
     assert nodes.slots == 4
@@ -109,6 +104,16 @@ def test_when_every_capable_node_has_left_there_is_a_wait_and_then_an_error(monk
     assert nodes.slots == 4
 
 
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the clock of the nodes says."""
+    from vcm_sweep.cluster import nodes
+
+    clock = [0.0]
+    monkeypatch.setattr(nodes.time, "monotonic", lambda: clock[0])
+    return clock
+
+
 def seen(*resources: dict[str, float]) -> list[dict[str, object]]:
     return [
         {"NodeID": f"n{k}", "Alive": True, "Resources": has, "NodeManagerHostname": f"host{k}"}
@@ -116,7 +121,7 @@ def seen(*resources: dict[str, float]) -> list[dict[str, object]]:
     ]
 
 
-def test_workers_that_are_still_to_come_are_waited_for() -> None:
+def test_workers_that_are_still_to_come_are_waited_for(now: list[float]) -> None:
     """A head without cores has nothing to run on; one with cores that lack a GPU is asked at once, unless told."""
     head_alone = Nodes(PackNeeds(), lambda: seen({"CPU": 0.0, "memory": 1.0}), patience_s=1.0)
     assert head_alone.slots == 0
@@ -126,28 +131,28 @@ def test_workers_that_are_still_to_come_are_waited_for() -> None:
     waiting = Nodes(PackNeeds(gpus=1), lambda: nodes, patience_s=1.0, wait_s=60.0)
     assert waiting.slots == 0
     nodes.append(seen({}, {"CPU": 4.0, "GPU": 2.0})[1])
-    time.sleep(1.1)
+    now[0] += 1.1
     waiting.refresh()
     assert waiting.slots == 2
 
 
-def test_what_never_comes_is_an_error_after_the_wait() -> None:
+def test_what_never_comes_is_an_error_after_the_wait(now: list[float]) -> None:
     waiting = Nodes(PackNeeds(gpus=1), lambda: seen({"CPU": 4.0}), patience_s=600.0, wait_s=1.0)
-    time.sleep(1.1)
+    now[0] += 1.1
     with pytest.raises(ExecutorError, match="host0 has 4 CPU, 0 GPU"):
         waiting.refresh()
 
 
-def test_a_short_wait_for_the_first_node_is_no_short_patience_with_the_next() -> None:
+def test_a_short_wait_for_the_first_node_is_no_short_patience_with_the_next(now: list[float]) -> None:
     nodes = seen({"CPU": 4.0})
     waiting = Nodes(PackNeeds(), lambda: nodes, patience_s=600.0, wait_s=1.0)
-    time.sleep(1.1)
+    now[0] += 1.1
     waiting.refresh()
     nodes.clear()
-    time.sleep(1.1)
+    now[0] += 1.1
     waiting.refresh()
     assert waiting.slots == 0
-    time.sleep(1.1)
+    now[0] += 1.1
     waiting.refresh()
 
 

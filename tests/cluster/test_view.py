@@ -36,10 +36,12 @@ print("the result")
 
 
 def test_a_file_gets_whole_lines_now_and_then() -> None:
-    done = subprocess.run([sys.executable, "-c", RUN], capture_output=True, text=True, check=True, timeout=60)
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", RUN], capture_output=True, text=True, check=True, timeout=300)
+    seconds = time.monotonic() - began
     lines = done.stderr.splitlines()
     assert done.stdout == "the result\n"
-    assert 4 <= len(lines) <= 7
+    assert 4 <= len(lines) <= 5 + seconds / 0.4
     assert "\x1b" not in done.stderr
     assert lines[0].startswith("demo: 0/8 trials, 0 failed, 3 packs running, - trials/h, time left -")
     assert "demo: a worker was lost" in lines
@@ -71,7 +73,7 @@ def on_a_terminal(command: list[str], stdout: Path, columns: int) -> str:
         running = subprocess.Popen(command, stdin=slave, stdout=file, stderr=slave, env=environment)
     os.close(slave)
     read = b""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while time.monotonic() < until:
         if select.select([master], [], [], 0.2)[0]:
             try:
@@ -84,7 +86,7 @@ def on_a_terminal(command: list[str], stdout: Path, columns: int) -> str:
         elif running.poll() is not None:
             break
     os.close(master)
-    assert running.wait(10) == 0
+    assert running.wait(60) == 0
     return read.decode()
 
 
@@ -93,7 +95,7 @@ def test_a_notebook_gets_one_output_that_is_updated(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     from jupyter_client.manager import start_new_kernel
 
-    manager, client = start_new_kernel(startup_timeout=60)
+    manager, client = start_new_kernel(startup_timeout=300)
     outputs: list[tuple[str, str]] = []
     try:
 
@@ -105,7 +107,7 @@ def test_a_notebook_gets_one_output_that_is_updated(tmp_path: Path, monkeypatch:
             elif kind in ("error", "stream"):
                 outputs.append((kind, content.get("text") or str(content)))
 
-        client.execute_interactive(RUN.replace("time.sleep(0.7)", "time.sleep(1.1)"), timeout=60, output_hook=hear)
+        client.execute_interactive(RUN.replace("time.sleep(0.7)", "time.sleep(1.1)"), timeout=300, output_hook=hear)
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)

@@ -94,14 +94,17 @@ def s3_environment(address: str) -> dict[str, str]:
 
 
 class FailingServer:
-    """Passes bytes on to an S3 server, unless it is told to fail: ``mode`` "500", or "hang" for no answer at all."""
+    """Passes bytes on to an S3 server, unless it is told to fail: ``mode`` "500", or "hang" for no answer at all.
+
+    After ``heals_after`` failures, if that is not 0, it no longer does.
+    """
 
     _REFUSAL = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
     def __init__(self, behind: str) -> None:
         place = urlsplit(behind)
         self._behind = (str(place.hostname), int(place.port or 80))
-        self.mode, self.failures = "", 0
+        self.mode, self.failures, self.heals_after = "", 0, 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -120,9 +123,11 @@ class FailingServer:
     def _pass_on(self, source: socket.socket, target: socket.socket, asks: bool) -> None:
         with suppress(OSError), source, target:
             while content := source.recv(1 << 16):
-                if asks and self.mode:
+                if asks and (mode := self.mode):
                     self.failures += 1
-                    if self.mode == "hang":
+                    if self.failures == self.heals_after:
+                        self.mode = ""
+                    if mode == "hang":
                         time.sleep(20)
                     source.sendall(self._REFUSAL)
                     return

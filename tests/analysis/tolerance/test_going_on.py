@@ -256,7 +256,7 @@ def test_optuna_dashboard_shows_the_search(tmp_path: Path) -> None:
 
 
 def _page(address: str, server: subprocess.Popen[bytes]) -> str:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while True:
         with suppress(OSError), urllib.request.urlopen(address, timeout=10) as answer:
             return str(answer.read().decode())

@@ -1,0 +1,42 @@
+"""Every benchmark runs, at a size that measures nothing, and prints its table."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SMALL = {
+    "analysis": ("--factors 3 --n 64 --resamples 20 --salib", ("first and total", "SALib", "hdmr_indices of all 320")),
+    "device": ("--cells 64", ("ns per cell", "full RK4 step, float32", "integrate, explicit, adaptive")),
+    "executor": ("--smoke", ("tiny trials, one by one", "two workers to one", "the whole study's epochs")),
+    "intervention": ("--smoke", ("| mismatch | plain |", "| mismatch-explicit |")),
+    "paper": ("described --epochs 1 --repeats 2 --smoke", ("described: ", "standard deviation")),
+    "report": ("--n 16 32", ("| trainings |", "| 320 |", "| 640 |")),
+    "store": ("--records 640 --parts 20", ("append 640 records", "640 rows, 20 parts", "640 rows, compacted")),
+    "training": (
+        "--data digits --stack 2 --samples 64",
+        ("aihwkit ConstantStep", "VCM full, 2 stacked", "Euler steps per pulse, noise-free", "largest difference"),
+    ),
+}
+
+
+def test_none_is_left_out() -> None:
+    assert set(SMALL) == {path.stem for path in BENCHMARKS.glob("[!_]*.py")}
+
+
+# The one that the README's make bench calls is tried by make test.
+MARKS = {"training": [], "executor": [pytest.mark.slow, pytest.mark.ray]}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, pytest.mark.slow)) for name in SMALL])
+def test_a_benchmark_prints_its_table(name: str, mnist_root: str, tmp_path: Path) -> None:
+    options, words = SMALL[name]
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / f"{name}.py", *options.split()], capture_output=True, text=True, timeout=600,
+        cwd=tmp_path, env={**os.environ, "VCM_SWEEP_DATA": mnist_root},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [word for word in words if word not in done.stdout] == []
