@@ -228,9 +228,10 @@ def pulse_draws(seed, count):
     return v, log_uniform(rng, 0.03, 19.0, count), duration.tolist(), cells
 
 
-def test_pulses_agree_with_scipy():
+@pytest.mark.parametrize("count", [22, pytest.param(220, marks=pytest.mark.slow)])
+def test_pulses_agree_with_scipy(count):
     """Gentle pulses by Radau, forward; those that avalanche by the time scipy needs to get where ours got."""
-    v, n, duration, cells = pulse_draws(13, 220)
+    v, n, duration, cells = pulse_draws(13, count)
     after = np.array(
         [
             integrate(n[k], v[k], duration[k], CellParameters(**one(cells, k)), model="full").item()
@@ -252,9 +253,9 @@ def test_pulses_agree_with_scipy():
         else:
             taken = reference_time(n[k], after[k], v[k], one(cells, k), panels=300)
             assert taken == pytest.approx(duration[k], rel=1e-5), k
-    assert gentle >= 100
-    assert len(n) - gentle - stopped >= 20
-    assert stopped >= 1
+    assert gentle >= 0.45 * count
+    assert count - gentle - stopped >= 0.09 * count
+    assert stopped >= 1 or count < 100
 
 
 def one(cells, k):

@@ -89,6 +89,7 @@ def test_no_larger_pack_is_tried_once_a_try_takes_long(monkeypatch: pytest.Monke
     assert tried == [1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "network",
     ["preset = 'lenet'\nbatch = 16", "preset = 'lenet'\nbatch = 256", "hidden = [1500, 1500]\nbatch = 16"],
