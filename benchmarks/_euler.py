@@ -178,11 +178,11 @@ class EulerUpdate:
 
     def __call__(
         self, x: np.ndarray, d: np.ndarray, key: np.uint64, cells: Any, physics: Any, train: Any, pulses: Any,
-        counters: np.ndarray,
+        counters: np.ndarray, partner: Any = None,
     ) -> None:  # fmt: skip
         """Pulse one array for a batch; arguments as of update_array."""
         same = len(cells.boost) == len(cells.rate) == 1 and all(len(values) == 1 for values in cells.base)
-        if pulses.alone or physics.full or cells.varied.size or not same:
+        if partner is not None or pulses.alone or physics.full or cells.varied.size or not same:
             raise ValueError("Euler stepping is for cells without noise: give a VCMDevice without variability")
         euler_update(x, d, key, cells, train, pulses.pulse_s, self._set, self._reset, self._read, counters)
 

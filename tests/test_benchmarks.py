@@ -9,7 +9,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
-    "analysis": ("--factors 3 --n 64 --resamples 20 --salib", ("first and total", "SALib", "hdmr_indices of all 320")),
+    "analysis": ("--factors 3 --n 64 --resamples 100 --salib", ("first and total", "SALib", "hdmr_indices of all 320")),
     "device": ("--cells 64", ("ns per cell", "full RK4 step, float32", "integrate, explicit, adaptive")),
     "executor": ("--smoke", ("tiny trials, one by one", "two workers to one", "the whole study's epochs")),
     "intervention": ("--smoke", ("| mismatch | plain |", "| mismatch-explicit |")),
