@@ -6,6 +6,7 @@ import pytest
 
 from vcm_sweep.cluster.cli import main
 from vcm_sweep.cluster.jobs import submit
+from vcm_sweep.cluster.options import Place, RunOptions
 from vcm_sweep.sweep import InProcessExecutor, Store, Study, StudyError, extend, open_results, plan, run
 from vcm_sweep.sweep.designs import build_design, checked_design
 
@@ -91,7 +92,7 @@ def test_what_cannot_be_trained_is_refused_at_every_door(crossing: Path, tmp_pat
         "run": lambda: run(study, InProcessExecutor(never), out),  # type: ignore[arg-type]
         "plan": lambda: plan(study, out),
         "create": lambda: Store.create(study, out),
-        "submit": lambda: submit(crossing, "http://127.0.0.1:1", str(out)),
+        "submit": lambda: submit(crossing, RunOptions(Place(address="http://127.0.0.1:1"), str(out))),
     }
     for door, go in doors.items():
         with pytest.raises(StudyError, match=CROSSES) as refusal:
