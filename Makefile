@@ -14,7 +14,7 @@ help:
 	@echo "make demo    set up, run the demo study and write its report"
 	@echo "make test    set up and prove that all works here, in minutes (WORKERS=2 processes)"
 	@echo "make test-all  every test; one kind: make test-all PYTEST_ARGS='-m ray' (slow, ray, browser, gpu)"
-	@echo "make check   ruff and mypy"
+	@echo "make check   ruff, import-linter and mypy"
 	@echo "make docs    write the tables of the docs that the code knows"
 	@echo "make bench   time the training against aihwkit's own device"
 
@@ -44,6 +44,8 @@ check: $(READY)
 	@mkdir -p build/links/vcm_sweep
 	@for f in device sweep analysis cluster; do ln -sfn ../../../$$f build/links/vcm_sweep/$$f; done
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	cd build/links && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p vcm_sweep.device -p vcm_sweep.sweep -p vcm_sweep.analysis -p vcm_sweep.cluster
 
 # The tables of docs/*.md that the code knows.

@@ -16,12 +16,13 @@ import numpy as np
 import torch
 
 from vcm_sweep.device import CellParameters, Periphery, Spread, Variability, VCMDevice, integrate
-from vcm_sweep.device._march import march
-from vcm_sweep.device._stencil import at_stencil, fill_stencil, scratch
-from vcm_sweep.device._steps import rk4
-from vcm_sweep.device.conduction import current_function
-from vcm_sweep.device.kinetics import signed_rate
-from vcm_sweep.device.tables import Curves, build_tables
+from vcm_sweep.device.dynamics.fixed_steps import rk4
+from vcm_sweep.device.kernels.cpu.march import march
+from vcm_sweep.device.kernels.cpu.stencil import at_stencil, fill_stencil, scratch
+from vcm_sweep.device.physics.currents import current_function
+from vcm_sweep.device.physics.kinetics import signed_rate
+from vcm_sweep.device.tables.building import build_tables
+from vcm_sweep.device.tables.tables import Curves
 
 SET_V, RESET_V, PULSE_S = -0.342, 0.7065, 1e-6
 BLOCK = 16_384  # cells whose intermediate values stay in the cache, as in integrate

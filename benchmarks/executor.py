@@ -19,11 +19,11 @@ import psutil
 import torch
 
 from vcm_sweep.cluster import RayExecutor
-from vcm_sweep.cluster.resources import PackNeeds
-from vcm_sweep.cluster.tasks import TrainSettings, train_from
+from vcm_sweep.cluster.ray_executor.resources import PackNeeds
+from vcm_sweep.cluster.ray_executor.tasks import TrainSettings, train_from
 from vcm_sweep.sweep import Executor, InProcessExecutor, SobolDesign, Study, Trial, TrialRecord
-from vcm_sweep.sweep.data import load
-from vcm_sweep.sweep.shared_data import SharedData
+from vcm_sweep.sweep.data.sets import load
+from vcm_sweep.sweep.data.shared_data import SharedData
 
 STUDIES = Path(__file__).parents[1] / "studies"
 PACK = 250

@@ -21,16 +21,16 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import torch
-from _euler import STEPS, EulerUpdate
 from aihwkit.nn import AnalogLinear, AnalogSequential
 from aihwkit.optim import AnalogSGD
 from aihwkit.simulator.configs import SingleRPUConfig
 from aihwkit.simulator.configs.devices import ConstantStepDevice
+from euler import STEPS, EulerUpdate
 
 from vcm_sweep.device import Spread, Variability, VCMDevice, VCMRPUConfig, Walk
-from vcm_sweep.device import array as array_module
-from vcm_sweep.device.array import COUNTERS
-from vcm_sweep.sweep.data import DataSet, load
+from vcm_sweep.device.array import cell_arrays as array_module
+from vcm_sweep.device.array.cell_arrays import COUNTERS
+from vcm_sweep.sweep.data.sets import DataSet, load
 
 REPLAYED_SAMPLES = 3000
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"

@@ -12,17 +12,17 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from .commands import EXIT_CODES, EXIT_FAILED_TRIALS, EXIT_INTERRUPTED
-from .device_commands import add_device_commands
-from .job_commands import add_job_commands
-from .life_commands import add_life_commands
-from .limits_commands import add_limits_command
-from .printing import aligned
-from .result_commands import add_result_commands
-from .schema_command import add_schema_command
-from .store_commands import add_store_commands
-from .study_commands import add_study_commands
-from .tolerance_commands import add_tolerance_commands
+from vcm_sweep.cluster.commands.device import add_device_commands
+from vcm_sweep.cluster.commands.jobs import add_job_commands
+from vcm_sweep.cluster.commands.life import add_life_commands
+from vcm_sweep.cluster.commands.limits import add_limits_command
+from vcm_sweep.cluster.commands.results import add_result_commands
+from vcm_sweep.cluster.commands.schema import add_schema_command
+from vcm_sweep.cluster.commands.store import add_store_commands
+from vcm_sweep.cluster.commands.study import add_study_commands
+from vcm_sweep.cluster.commands.tolerance import add_tolerance_commands
+from vcm_sweep.cluster.exit_codes import EXIT_CODES, EXIT_FAILED_TRIALS, EXIT_INTERRUPTED
+from vcm_sweep.cluster.terminal.printing import aligned
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from .doctor import examine
+    from vcm_sweep.cluster.commands.doctor import examine
 
     checks = examine()
     if arguments.json:

@@ -9,7 +9,7 @@ import platform
 import sys
 from typing import Any, TextIO
 
-from .shipping import job_folder
+from vcm_sweep.cluster.jobs.shipping import job_folder
 
 
 def drive() -> int:
@@ -23,10 +23,10 @@ def drive() -> int:
         return 4
     # Modules and first weights that the study names are looked for here, as where vcm-sweep is started.
     os.chdir(folder / "own")
-    from .watched import COMMAND_VARIABLE, SESSION_VARIABLE
+    from vcm_sweep.cluster.running.watched import COMMAND_VARIABLE, SESSION_VARIABLE
 
     os.environ |= {SESSION_VARIABLE: job["session"], COMMAND_VARIABLE: job["command"]}
-    from .cli import main
+    from vcm_sweep.cluster.cli import main
 
     heard = sys.stderr = _Heard(sys.stderr)
     # The supervisor of jobs names its own cluster; "auto" could find another one on this machine.
@@ -66,7 +66,7 @@ def _report(job: dict[str, Any], reason: str) -> None:
     """Note a failure that came before or after the run itself, where nobody else has."""
     try:
         from vcm_sweep.sweep.folder import Folder
-        from vcm_sweep.sweep.session_state import mark_failed
+        from vcm_sweep.sweep.session.state import mark_failed
     except ImportError:
         return
     mark_failed(Folder(job["out"]), job["session"], reason.strip().removeprefix("vcm-sweep: "))

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .commands import positive
-
 
 def add_place_options(sub: argparse.ArgumentParser) -> None:
     """Where trials are trained: of ``plan`` and of all that runs."""
@@ -139,3 +137,14 @@ def _given(kind: type[Place | RunOptions | UntilOptions], arguments: argparse.Na
         for field in dataclasses.fields(kind)
         if hasattr(arguments, field.name)
     }
+
+
+def positive(text: str) -> int:
+    """An argument that is a whole number of at least 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 1")
+    return value

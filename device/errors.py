@@ -1,6 +1,6 @@
 """The root of the error tree, and the device's own branch of it."""
 
-from .public import public
+from vcm_sweep.device.public import public
 
 
 @public

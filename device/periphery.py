@@ -10,12 +10,18 @@ from functools import cached_property
 
 import torch
 
-from .conduction import READ_EXPONENT, READ_REFERENCE_N, READ_ROOT, current_function, explicit_read_coefficients
-from .constants import READ_VOLTAGE_V
-from .declared import flag, number
-from .errors import DeviceError
-from .parameters import CellParameters
-from .public import public
+from vcm_sweep.device.declared import flag, number
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
+from vcm_sweep.device.physics.currents import current_function
+from vcm_sweep.device.physics.explicit_current import (
+    READ_EXPONENT,
+    READ_REFERENCE_N,
+    READ_ROOT,
+    explicit_read_coefficients,
+)
+from vcm_sweep.device.physics.parameters import CellParameters
+from vcm_sweep.device.public import public
 
 N_LOW, N_HIGH = 0.06, 1.98974521274400865
 

@@ -1,10 +1,10 @@
-"""The named random streams that an array draws from."""
+"""Seeds of arrays, and the keys of random streams that are made of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .public import public
+from vcm_sweep.device.public import public
 
 
 @public
@@ -36,3 +36,27 @@ class NetworkSeeds:
     def __deepcopy__(self, memo: Any) -> "NetworkSeeds":
         # aihwkit copies the configuration for every layer, and the layers of a network count together.
         return self
+
+
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+_MASK = (1 << 64) - 1
+
+
+def stream_key(*parts: int) -> int:
+    """A 64-bit key from non-negative integers (seed, tile, purpose, step); order matters.
+
+    >>> stream_key(1, 2) != stream_key(2, 1)
+    True
+    """
+    state = 0
+    for part in parts:
+        state = _mix((state ^ (part & _MASK)) + GOLDEN & _MASK)
+    return state
+
+
+def _mix(z: int) -> int:
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    return z ^ (z >> 31)

@@ -1,20 +1,96 @@
-"""The cells of an array as one specification; torch alone, no aihwkit."""
+"""``VCMDevice``, all that one array of cells is made of, and ``Intervention``, what is taken out of its cells."""
 
+import dataclasses
 import math
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .conduction import current_function
-from .declared import declared, number, word
-from .errors import DeviceError
-from .intervention import Intervention
-from .parameters import CellParameters
-from .periphery import N_HIGH, N_LOW, Periphery, ReadMap
-from .public import public
-from .variability import Variability
+from vcm_sweep.device.declared import NEEDED, declared, number, word
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.periphery import N_HIGH, N_LOW, Periphery, ReadMap
+from vcm_sweep.device.physics.currents import current_function
+from vcm_sweep.device.physics.parameters import CellParameters
+from vcm_sweep.device.public import public
+from vcm_sweep.device.variability import Variability
+
+if TYPE_CHECKING:
+    pass
+
+INTERVENTIONS = ("matched", "mismatch_only", "speed_matched", "speed_only")
+
+
+@public
+@dataclass(frozen=True)
+class Intervention:
+    """Which array of the two that a factor and its absence make, and with whose mismatch and speed.
+
+    Attributes:
+        kind: one of ``INTERVENTIONS``, see above.
+        nominal: the device without what is under study, of the same model, periphery and pulse rule. What both devices
+            have, read noise say, stays in every kind; what only the disturbed one has is the factor's. None: the same
+            device without any variability.
+
+    Raises:
+        DeviceError: another word, or (when it becomes part of a device) a nominal device that does not fit.
+
+    Example:
+        >>> from vcm_sweep.device import Spread, Variability, VCMDevice
+        >>> spread = Variability(d2d={"r": Spread(0.05)})
+        >>> acting, partner = roles(VCMDevice(variability=spread, intervention=Intervention("mismatch_only")))
+        >>> acting.variability == Variability(), partner.variability == spread
+        (True, True)
+    """
+
+    kind: str = word(
+        INTERVENTIONS, "which cells act, and what they take of the others; docs/physics.md", default=NEEDED
+    )
+    nominal: "VCMDevice | None" = None
+
+    def __post_init__(self) -> None:
+        if problem := declared(Intervention)["kind"].problem(self.kind):
+            raise DeviceError(f"intervention.kind {problem}")
+
+    @property
+    def takes_speed(self) -> bool:
+        """Whether the acting cell takes its partner's speed, not its mismatch."""
+        return self.kind.startswith("speed")
+
+    def check(self, device: "VCMDevice") -> None:
+        """Raise DeviceError where a device and its nominal one have no weights or pulses in common."""
+        if self.nominal is not None and not isinstance(self.nominal, type(device)):
+            raise DeviceError(f"intervention.nominal = {self.nominal!r} must be a VCMDevice, or None")
+        nominal = self.nominal_of(device)
+        if nominal.intervention is not None:
+            raise DeviceError("intervention.nominal has an intervention itself: leave that one out")
+        for name in ("model", "periphery", "dw_min"):
+            given, own = getattr(nominal, name), getattr(device, name)
+            if given != own:
+                raise DeviceError(
+                    f"intervention.nominal has {name} = {given!r} and the device {own!r}: weights and pulses of both "
+                    "must mean the same, give them one"
+                )
+        for which in (device, nominal):
+            if any(target.active for target in which.variability.targets.values()):
+                raise DeviceError("targets of r and l have no intervention: use c2c walks, or leave intervention out")
+
+    def nominal_of(self, device: "VCMDevice") -> "VCMDevice":
+        """The nominal device of a disturbed one."""
+        if self.nominal is not None:
+            return self.nominal
+        return dataclasses.replace(device, variability=Variability(), intervention=None)
+
+
+def roles(device: "VCMDevice") -> "tuple[VCMDevice, VCMDevice | None]":
+    """The device that acts and its partner, neither with an intervention; no partner where the device has none."""
+    intervention = device.intervention
+    if intervention is None:
+        return device, None
+    disturbed = dataclasses.replace(device, intervention=None)
+    nominal = intervention.nominal_of(device)
+    return (nominal, disturbed) if intervention.kind.endswith("only") else (disturbed, nominal)
 
 
 @public

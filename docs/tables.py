@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from vcm_sweep.analysis.metrics import METRICS
+from vcm_sweep.analysis.records.metrics import METRICS
 from vcm_sweep.device.declared import NEEDED, Declared
-from vcm_sweep.sweep.factors import CATALOGUE
-from vcm_sweep.sweep.sections import BY_NAME, CELL, DEVICE, INTERVENTION, LAYER, MECHANISMS, PERIPHERY, PLAIN
+from vcm_sweep.sweep.study.factors import CATALOGUE
+from vcm_sweep.sweep.study.sections import BY_NAME, CELL, DEVICE, INTERVENTION, LAYER, MECHANISMS, PERIPHERY, PLAIN
 from vcm_sweep.sweep.trial import RECORD_COLUMNS
 
 HERE = Path(__file__).parent

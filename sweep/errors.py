@@ -19,3 +19,13 @@ class ExecutorError(VcmSweepError):
     """Trials cannot be run where they were asked to run."""
 
     exit_code = 4
+
+
+def one_line(error: BaseException) -> str:
+    """Type and message of an error of the user's code, on one line of bounded length.
+
+    >>> one_line(ValueError("two\\nlines"))
+    'ValueError: two lines'
+    """
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message[:300]}" if message else type(error).__name__

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pyarrow import NativeFile, fs
 
-from .errors import StoreError
+from vcm_sweep.sweep.errors import StoreError
 
 # An object store that answers 500, or not at all, is asked again for about a minute.
 _ATTEMPTS = 8

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from math import nan
 from typing import Any
 
-from .seeds import TrialSeeds, children
+from vcm_sweep.sweep.seeds import TrialSeeds, children
 
 MODEL_VERSION = 3
 """Raised by hand with every change of the numbers that a trial gives; part of every key."""

@@ -50,7 +50,7 @@ def one_thread() -> None:
 @pytest.fixture(scope="session")
 def mnist_root() -> str:
     """The torchvision root of MNIST; CI requires it, elsewhere its absence skips."""
-    from vcm_sweep.sweep.data import CACHE
+    from vcm_sweep.sweep.data.sets import CACHE
 
     root = Path(os.environ.get("VCM_SWEEP_DATA") or CACHE)
     if not (root / "MNIST" / "raw").is_dir():

@@ -5,8 +5,8 @@ from typing import Any
 
 import altair as alt
 
-from vcm_sweep.analysis.index import Index
-from vcm_sweep.analysis.plots._theme import BLUE, GREY, WIDE, Spec, data, finished
+from vcm_sweep.analysis.plots.theme import BLUE, GREY, WIDE, Spec, data, finished
+from vcm_sweep.analysis.results.index import Index
 
 
 def bubbles(pairs: Sequence[Index], order: Sequence[str]) -> Spec:

@@ -2,8 +2,8 @@
 
 import altair as alt
 
-from vcm_sweep.analysis.effects import EffectCurve
-from vcm_sweep.analysis.plots._theme import BLUE, SMALL, Spec, data, finished, number_format
+from vcm_sweep.analysis.methods.effects import EffectCurve
+from vcm_sweep.analysis.plots.theme import BLUE, SMALL, Spec, data, finished, number_format
 
 
 def curve(found: EffectCurve, unit: str, metric: str, domain: tuple[float, float], *, share: bool) -> Spec:

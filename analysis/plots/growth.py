@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from vcm_sweep.analysis.plots._theme import COLOURS, GREY, INK, SHAPES, WIDE, Spec, data, finished, number_format
-from vcm_sweep.analysis.result import Sensitivity
+from vcm_sweep.analysis.plots.theme import COLOURS, GREY, INK, SHAPES, WIDE, Spec, data, finished, number_format
+from vcm_sweep.analysis.results.sensitivity import Sensitivity
 
 _NAMED = 4
 

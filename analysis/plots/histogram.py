@@ -4,7 +4,7 @@ import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis.plots._theme import BLUE, WIDE, Spec, data, finished, number_format
+from vcm_sweep.analysis.plots.theme import BLUE, WIDE, Spec, data, finished, number_format
 
 
 def histogram(values: NDArray[np.float64], metric: str, *, share: bool) -> Spec:

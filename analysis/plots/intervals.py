@@ -6,8 +6,8 @@ from typing import Any
 
 import altair as alt
 
-from vcm_sweep.analysis.index import Index
-from vcm_sweep.analysis.plots._theme import COLOURS, INK, SHAPES, WIDE, Spec, data, finished, number_format
+from vcm_sweep.analysis.plots.theme import COLOURS, INK, SHAPES, WIDE, Spec, data, finished, number_format
+from vcm_sweep.analysis.results.index import Index
 
 
 @dataclass(frozen=True)

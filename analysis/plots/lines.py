@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import altair as alt
 
-from vcm_sweep.analysis.plots._theme import COLOURS, SHAPES, WIDE, Spec, data, finished
+from vcm_sweep.analysis.plots.theme import COLOURS, SHAPES, WIDE, Spec, data, finished
 
 
 def lines(

@@ -4,7 +4,7 @@ import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis.plots._theme import GREEN, WIDE, Spec, data, finished, number_format
+from vcm_sweep.analysis.plots.theme import GREEN, WIDE, Spec, data, finished, number_format
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 

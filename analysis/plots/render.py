@@ -6,7 +6,7 @@ from functools import cache
 import vl_convert
 from markupsafe import escape
 
-from vcm_sweep.analysis.plots._theme import Spec
+from vcm_sweep.analysis.plots.theme import Spec
 
 _SPARE = 24  # pixels
 

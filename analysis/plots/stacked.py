@@ -5,7 +5,7 @@ from typing import Any
 
 import altair as alt
 
-from vcm_sweep.analysis.plots._theme import COLOURS, WIDE, Spec, data, finished
+from vcm_sweep.analysis.plots.theme import COLOURS, WIDE, Spec, data, finished
 
 
 def stacked_bar(parts: Sequence[tuple[str, float, str]], axis: str) -> Spec:

@@ -5,13 +5,13 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from vcm_sweep.analysis.kinds import KINDS
-from vcm_sweep.analysis.report.material import Material
-from vcm_sweep.analysis.report.parts import Fact
+from vcm_sweep.analysis.report.content.material import Material
+from vcm_sweep.analysis.report.content.parts import Fact
 from vcm_sweep.analysis.report.sections.costs import worst_costs
 from vcm_sweep.analysis.report.sections.failures import failures_fact
 from vcm_sweep.analysis.report.sections.luck import luck_words
 from vcm_sweep.analysis.report.sections.settled import settled_fact
+from vcm_sweep.analysis.results.kinds import KINDS
 
 
 def answer(material: Material) -> tuple[str, ...]:

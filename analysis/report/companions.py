@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.device.errors import VcmSweepError
 from vcm_sweep.sweep.folder import Folder
-from vcm_sweep.sweep.study import Study
+from vcm_sweep.sweep.study.study import Study
 
 if TYPE_CHECKING:
-    from vcm_sweep.analysis.limit_result import Limits
+    from vcm_sweep.analysis.limits.result import Limits
     from vcm_sweep.analysis.tolerance import ToleranceAnswer
 
 
@@ -19,8 +19,8 @@ def read_limits(folder: Folder, metric: str, policy: str) -> "tuple[Limits | Non
     """The costs at the limits, or None and the sentence that says why; ("" where nobody ran them)."""
     if not folder.exists("limits"):
         return None, ""
-    from vcm_sweep.analysis.limits import limit_costs
-    from vcm_sweep.sweep.results import open_results
+    from vcm_sweep.analysis.limits.costs import limit_costs
+    from vcm_sweep.sweep.store.results import open_results
 
     try:
         results = open_results(folder / "limits")
@@ -52,7 +52,7 @@ def read_tolerance_answers(folder: Folder) -> "tuple[tuple[ToleranceAnswer, ...]
 
 
 def _refuse_foreign(folder: Folder, name: str, held: Study) -> None:
-    from vcm_sweep.sweep.limits_study import same_but_design
+    from vcm_sweep.sweep.running.limits_study import same_but_design
     from vcm_sweep.sweep.store import Store
 
     if not same_but_design(held, Store.open(folder).study):

@@ -7,18 +7,18 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from vcm_sweep.analysis._package import read_template
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.files import replace_file
 from vcm_sweep.analysis.plots.render import alone, inline, png, svg, viewer_script
+from vcm_sweep.analysis.report.content.parts import Chart, Page, Table
 from vcm_sweep.analysis.report.markdown import markdown
-from vcm_sweep.analysis.report.parts import Chart, Page, Table
 
 _OURS = (".svg", ".png", ".csv")
 
@@ -130,3 +130,8 @@ def _tied(text: str) -> str:
 def _breakable(name: str) -> Markup:
     """The escaped text, whose names may break after each dot: a browser takes a dotted name for one word."""
     return Markup(".<wbr>").join(re.split(r"\.(?=[A-Za-z_])", name))
+
+
+def read_template(name: str) -> str:
+    """The text of ``templates/<name>``, from a checkout, a wheel or a zip alike."""
+    return resources.files("vcm_sweep.analysis.report").joinpath("templates", name).read_text(encoding="utf-8")

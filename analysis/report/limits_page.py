@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from vcm_sweep.analysis.report.content.parts import Fact, Page
+from vcm_sweep.analysis.report.content.quantity import Quantity
+from vcm_sweep.analysis.report.content.snapshot import Snapshot
 from vcm_sweep.analysis.report.frame import write_page
-from vcm_sweep.analysis.report.parts import Fact, Page
-from vcm_sweep.analysis.report.quantity import Quantity
 from vcm_sweep.analysis.report.sections.costs import costs
 from vcm_sweep.analysis.report.sections.provenance import made
 from vcm_sweep.analysis.report.sections.why import mediation
-from vcm_sweep.analysis.report.snapshot import Snapshot
 
 
 def write_limits_page(snapshot: Snapshot, limits: Any, target: Path, files: tuple[tuple[str, str], ...]) -> Path:

@@ -2,7 +2,7 @@
 
 import re
 
-from vcm_sweep.analysis.report.parts import Charts, Code, Items, Page, Section, Table, Text
+from vcm_sweep.analysis.report.content.parts import Charts, Code, Items, Page, Section, Table, Text
 
 
 def markdown(page: Page, stem: str) -> str:

@@ -3,13 +3,13 @@
 import os
 from pathlib import Path
 
-from vcm_sweep.analysis.compare import Comparison
 from vcm_sweep.analysis.files import write_json
-from vcm_sweep.analysis.kinds import KINDS
 from vcm_sweep.analysis.plots.intervals import Interval, intervals
+from vcm_sweep.analysis.report.content.parts import Chart, Charts, Fact, Items, Page, Part, Section, Table, Text
+from vcm_sweep.analysis.report.content.quantity import Quantity
 from vcm_sweep.analysis.report.frame import refuse_unwritable, write_page
-from vcm_sweep.analysis.report.parts import Chart, Charts, Fact, Items, Page, Part, Section, Table, Text
-from vcm_sweep.analysis.report.quantity import Quantity
+from vcm_sweep.analysis.results.kinds import KINDS
+from vcm_sweep.analysis.studies.comparison import Comparison
 
 _FILES = (
     ("compare.md", "summary in Markdown"),

@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vcm_sweep.analysis.files import replace_file, write_json, write_parquet
-from vcm_sweep.analysis.limits import limit_costs
+from vcm_sweep.analysis.limits.costs import limit_costs
 from vcm_sweep.analysis.report.answer import answer, facts
 from vcm_sweep.analysis.report.companions import read_limits, read_tolerance_answers
+from vcm_sweep.analysis.report.content.material import Material
+from vcm_sweep.analysis.report.content.parts import Page, Section
+from vcm_sweep.analysis.report.content.snapshot import Snapshot
 from vcm_sweep.analysis.report.frame import refuse_unwritable, write_page
 from vcm_sweep.analysis.report.limits_page import write_limits_page
-from vcm_sweep.analysis.report.material import Material
-from vcm_sweep.analysis.report.parts import Page, Section
 from vcm_sweep.analysis.report.sections.device import device
 from vcm_sweep.analysis.report.sections.effects import effects
 from vcm_sweep.analysis.report.sections.failures import failures
@@ -29,10 +30,9 @@ from vcm_sweep.analysis.report.sections.settled import settled
 from vcm_sweep.analysis.report.sections.tolerances import tolerances
 from vcm_sweep.analysis.report.sections.trainings import trainings
 from vcm_sweep.analysis.report.sections.why import why
-from vcm_sweep.analysis.report.snapshot import Snapshot
-from vcm_sweep.analysis.result import Sensitivity
-from vcm_sweep.analysis.study import analyze
-from vcm_sweep.sweep.results import Results
+from vcm_sweep.analysis.results.sensitivity import Sensitivity
+from vcm_sweep.analysis.studies.analysis import analyze
+from vcm_sweep.sweep.store.results import Results
 
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     rankings, order, effects, interactions, why, tolerances, settled, luck, humps, failures, trainings, device,

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vcm_sweep.analysis.index import Index, with_unit
-from vcm_sweep.analysis.metrics import as_metric
+from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.records.metrics import as_metric
+from vcm_sweep.analysis.results.index import Index, with_unit
 from vcm_sweep.sweep.folder import Folder
-from vcm_sweep.sweep.tolerance_table import QUESTIONS
-
-from ..errors import AnalysisError
+from vcm_sweep.sweep.study.tables.tolerance import QUESTIONS
 
 FOLDER = "tolerance"
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vcm_sweep.analysis.tolerance.early_stopping import Forecast, first_look
+from vcm_sweep.analysis.tolerance.evaluation import Evaluator
+from vcm_sweep.analysis.tolerance.optuna_study import KNOWN, OptunaStudy
 from vcm_sweep.sweep.trial import Trial as Training
-
-from .asking import KNOWN, OptunaStudy
-from .cutting import Forecast, first_look
-from .evaluation import Evaluator
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from vcm_sweep.analysis.index import Index
-
-from .evaluation import Evaluator
-from .line_search import LineSearch
-from .space import Point
+from vcm_sweep.analysis.results.index import Index
+from vcm_sweep.analysis.tolerance.evaluation import Evaluator
+from vcm_sweep.analysis.tolerance.line_search import LineSearch
+from vcm_sweep.analysis.tolerance.space import Point
 
 ATTEMPTS = 4
 # A refuted value shrinks by this part of itself at least.

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vcm_sweep.sweep.limits_design import nominal_value
-from vcm_sweep.sweep.results import Results
-from vcm_sweep.sweep.reuse import RESULTS
-from vcm_sweep.sweep.study import Study
-from vcm_sweep.sweep.tolerance_table import ToleranceSpec
-
-from .asking import FILE, OptunaStudy
-from .evaluation import Evaluator
+from vcm_sweep.analysis.tolerance.evaluation import Evaluator
+from vcm_sweep.analysis.tolerance.optuna_study import FILE, OptunaStudy
+from vcm_sweep.sweep.designs.limits import nominal_value
+from vcm_sweep.sweep.running.reuse import RESULTS
+from vcm_sweep.sweep.store.results import Results
+from vcm_sweep.sweep.study.study import Study
+from vcm_sweep.sweep.study.tables.tolerance import ToleranceSpec
 
 if TYPE_CHECKING:
     from optuna.distributions import FloatDistribution

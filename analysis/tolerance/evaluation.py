@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.sweep.checkpoint import discard_checkpoints, tidy_checkpoints
-from vcm_sweep.sweep.executor import Executor
-from vcm_sweep.sweep.reuse import RESULTS
-from vcm_sweep.sweep.running import OnRecords
+from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.tolerance.space import Point
+from vcm_sweep.sweep.packs.executor import Executor
+from vcm_sweep.sweep.running.reuse import RESULTS
+from vcm_sweep.sweep.running.running import OnRecords
 from vcm_sweep.sweep.seeds import trial_seed
 from vcm_sweep.sweep.store import Store
-from vcm_sweep.sweep.study import Study
+from vcm_sweep.sweep.study.study import Study
+from vcm_sweep.sweep.training.checkpoint import discard_checkpoints, tidy_checkpoints
 from vcm_sweep.sweep.trial import Trial, TrialRecord
-
-from ..errors import AnalysisError
-from .space import Point
 
 _FRESH = "confirm"
 

@@ -11,16 +11,15 @@ from optuna.distributions import FloatDistribution
 from optuna.samplers import RandomSampler
 
 from vcm_sweep.analysis.errors import AnalysisError
-from vcm_sweep.analysis.index import Index
-
-from .answer import END_OF_RANGE, Tolerance, ToleranceAnswer
-from .asking import CONSTRAINT, processes_first
-from .batches import MOST_KNOWN, Batches, Params, PointResult
-from .confirmation import Confirmation, confirm, in_words, mean_index
-from .context import Context
-from .line_search import LineSearch
-from .one import limited_by
-from .space import Ray, Side, sides_of
+from vcm_sweep.analysis.results.index import Index
+from vcm_sweep.analysis.tolerance.answer import END_OF_RANGE, Tolerance, ToleranceAnswer
+from vcm_sweep.analysis.tolerance.batches import MOST_KNOWN, Batches, Params, PointResult
+from vcm_sweep.analysis.tolerance.confirmation import Confirmation, confirm, in_words, mean_index
+from vcm_sweep.analysis.tolerance.context import Context
+from vcm_sweep.analysis.tolerance.line_search import LineSearch
+from vcm_sweep.analysis.tolerance.one import limited_by
+from vcm_sweep.analysis.tolerance.optuna_study import CONSTRAINT, processes_first
+from vcm_sweep.analysis.tolerance.space import Ray, Side, sides_of
 
 type Known = tuple[Params, PointResult, int]
 """Parameters, what the point turned out to be, and the trainings of it."""

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .asking import OptunaStudy
-from .crossing import Crossing, find_crossing
-from .evaluation import Evaluator
-from .space import Ray
+from vcm_sweep.analysis.tolerance.crossing import Crossing, find_crossing
+from vcm_sweep.analysis.tolerance.evaluation import Evaluator
+from vcm_sweep.analysis.tolerance.optuna_study import OptunaStudy
+from vcm_sweep.analysis.tolerance.space import Ray
 
 _FIRST = (0.0, 0.25, 0.5, 0.75, 1.0)
 # Where in the posterior of the crossing the next trainings go.

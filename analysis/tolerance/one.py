@@ -4,12 +4,12 @@ import math
 
 from optuna.samplers import RandomSampler
 
-from .answer import ACCURACY, DIVERGED, END_OF_RANGE, NOMINAL, Tolerance, ToleranceAnswer
-from .confirmation import Confirmation, confirm, in_words, mean_index
-from .context import Context
-from .crossing import Crossing
-from .line_search import LineSearch
-from .space import Ray, Side, sides_of
+from vcm_sweep.analysis.tolerance.answer import ACCURACY, DIVERGED, END_OF_RANGE, NOMINAL, Tolerance, ToleranceAnswer
+from vcm_sweep.analysis.tolerance.confirmation import Confirmation, confirm, in_words, mean_index
+from vcm_sweep.analysis.tolerance.context import Context
+from vcm_sweep.analysis.tolerance.crossing import Crossing
+from vcm_sweep.analysis.tolerance.line_search import LineSearch
+from vcm_sweep.analysis.tolerance.space import Ray, Side, sides_of
 
 # At a place this near to the end of a ray its end is meant.
 _END = 1.0 - 1e-9

@@ -3,20 +3,19 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from vcm_sweep.analysis.tolerance.answer import FOLDER, ToleranceAnswer, write_answer
+from vcm_sweep.analysis.tolerance.context import Context
+from vcm_sweep.analysis.tolerance.evaluation import Evaluator
 from vcm_sweep.sweep.errors import StoreError
-from vcm_sweep.sweep.executor import Executor
 from vcm_sweep.sweep.folder import Folder
-from vcm_sweep.sweep.limits_study import same_but_design
-from vcm_sweep.sweep.results import Results
-from vcm_sweep.sweep.running import PACK, OnRecords, check_model, default_directory
+from vcm_sweep.sweep.packs.executor import Executor
+from vcm_sweep.sweep.running.limits_study import same_but_design
+from vcm_sweep.sweep.running.running import PACK, OnRecords, check_model, default_directory
 from vcm_sweep.sweep.store import Store, holds_study
 from vcm_sweep.sweep.store.difference import difference
-from vcm_sweep.sweep.study import Study
-from vcm_sweep.sweep.tolerance_table import ToleranceSpec
-
-from .answer import FOLDER, ToleranceAnswer, write_answer
-from .context import Context
-from .evaluation import Evaluator
+from vcm_sweep.sweep.store.results import Results
+from vcm_sweep.sweep.study.study import Study
+from vcm_sweep.sweep.study.tables.tolerance import ToleranceSpec
 
 
 def find_tolerances(
@@ -72,19 +71,19 @@ def optuna_place(study: Study, folder: Folder) -> Path:
 
 
 def _one(context: Context) -> ToleranceAnswer:
-    from .one import answer_one
+    from vcm_sweep.analysis.tolerance.one import answer_one
 
     return answer_one(context)
 
 
 def _joint(context: Context) -> ToleranceAnswer:
-    from .joint import answer_joint
+    from vcm_sweep.analysis.tolerance.joint import answer_joint
 
     return answer_joint(context)
 
 
 def _trade_off(context: Context) -> ToleranceAnswer:
-    from .trade_off import answer_trade_off
+    from vcm_sweep.analysis.tolerance.trade_off import answer_trade_off
 
     return answer_trade_off(context)
 

@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vcm_sweep.sweep.factors import Factor
-from vcm_sweep.sweep.limits_design import nominal_value
-from vcm_sweep.sweep.study import Study
+from vcm_sweep.sweep.designs.limits import nominal_value
+from vcm_sweep.sweep.study.factors import Factor
+from vcm_sweep.sweep.study.study import Study
 
 type Point = Mapping[str, float]
 """A value of every factor, in its unit."""

@@ -8,15 +8,14 @@ from numpy.typing import NDArray
 from optuna.distributions import FloatDistribution
 
 from vcm_sweep.analysis.errors import AnalysisError
-
-from .answer import FrontPoint, ToleranceAnswer
-from .asking import KNOWN, processes_first
-from .batches import Batches, Params, PointResult
-from .confirmation import mean_index
-from .context import Context
-from .evaluation import TrainingOutcome
-from .front import front_of, history
-from .joint import Known, harmful_sides, known_in, places_of, space_of
+from vcm_sweep.analysis.tolerance.answer import FrontPoint, ToleranceAnswer
+from vcm_sweep.analysis.tolerance.batches import Batches, Params, PointResult
+from vcm_sweep.analysis.tolerance.confirmation import mean_index
+from vcm_sweep.analysis.tolerance.context import Context
+from vcm_sweep.analysis.tolerance.evaluation import TrainingOutcome
+from vcm_sweep.analysis.tolerance.front import front_of, history
+from vcm_sweep.analysis.tolerance.joint import Known, harmful_sides, known_in, places_of, space_of
+from vcm_sweep.analysis.tolerance.optuna_study import KNOWN, processes_first
 
 # Points of the front that are trained again; a spec needs no more, and each costs the seeds of a confirmation.
 _MOST_ON_FRONT = 12

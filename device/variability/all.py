@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..errors import DeviceError
-from ..parameters import CellParameters
-from ..public import public
-from ._checked import check_kind
-from .correlation import Correlation
-from .mismatch import Mismatch
-from .pulse_error import PulseError
-from .read_noise import ReadNoise
-from .spread import Spread
-from .stuck import StuckCells
-from .target import TARGETS, TargetWalk
-from .telegraph import TelegraphNoise
-from .walk import VARYING, Walk
-from .window import Window
-from .write_error import WriteError
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.physics.parameters import CellParameters
+from vcm_sweep.device.public import public
+from vcm_sweep.device.variability.checked import check_kind
+from vcm_sweep.device.variability.correlation import Correlation
+from vcm_sweep.device.variability.mismatch import Mismatch
+from vcm_sweep.device.variability.pulse_error import PulseError
+from vcm_sweep.device.variability.read_noise import ReadNoise
+from vcm_sweep.device.variability.spread import Spread
+from vcm_sweep.device.variability.stuck import StuckCells
+from vcm_sweep.device.variability.target import TARGETS, TargetWalk
+from vcm_sweep.device.variability.telegraph import TelegraphNoise
+from vcm_sweep.device.variability.walk import VARYING, Walk
+from vcm_sweep.device.variability.window import Window
+from vcm_sweep.device.variability.write_error import WriteError
 
 _ALONE: dict[str, type] = {
     "mismatch": Mismatch,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from ..errors import DeviceError
-from ..parameters import CellParameters
-from ..public import public
-from .spread import Spread
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.physics.parameters import CellParameters
+from vcm_sweep.device.public import public
+from vcm_sweep.device.variability.spread import Spread
 
 
 @public

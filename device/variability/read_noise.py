@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from ..declared import number, whole
-from ..public import public
-from ._checked import check_fields
+from vcm_sweep.device.declared import number, whole
+from vcm_sweep.device.public import public
+from vcm_sweep.device.variability.checked import check_fields
 
 
 @public

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import torch
 
-from ..declared import number, word
-from ..public import public
-from ._checked import check_fields
-from .spread import Spread
+from vcm_sweep.device.declared import number, word
+from vcm_sweep.device.public import public
+from vcm_sweep.device.variability.checked import check_fields
+from vcm_sweep.device.variability.spread import Spread
 
 TARGETS = ("r", "l")
 """Parameters that may have targets."""

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from ..declared import number
-from ..public import public
-from ._checked import check_fields
+from vcm_sweep.device.declared import number
+from vcm_sweep.device.public import public
+from vcm_sweep.device.variability.checked import check_fields
 
 VARYING = ("N_max", "N_min", "r", "l")
 """Parameters that may walk."""

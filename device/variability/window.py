@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import torch
 
-from ..errors import DeviceError
-from ..public import public
-from ._checked import check_kind
-from .spread import Spread
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.public import public
+from vcm_sweep.device.variability.checked import check_kind
+from vcm_sweep.device.variability.spread import Spread
 
 
 @public

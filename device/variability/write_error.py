@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import torch
 
-from ..declared import number
-from ..public import public
-from ._checked import check_fields
+from vcm_sweep.device.declared import number
+from vcm_sweep.device.public import public
+from vcm_sweep.device.variability.checked import check_fields
 
 
 @public

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from ..errors import StoreError
-from ..folder import in_words
-from ..trial import TrialRecord
+from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.folder import in_words
+from vcm_sweep.sweep.trial import TrialRecord
 
 # A record waits so long for others before it is written; a second is promised, and the disk needs its part of it.
 _GATHER_S = 0.4

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from ..errors import StoreError
-from ..folder import Folder
-from .manifest import PARTS, Listing, Manifest, Part, part_name
-from .schema import encode
+from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.store.manifest import PARTS, Listing, Manifest, Part, part_name
+from vcm_sweep.sweep.store.schema import encode
 
 _ROWS = 1 << 20  # per part
 _ASIDE = "aside"

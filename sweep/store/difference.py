@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from ..study import Study
+from vcm_sweep.sweep.study.study import Study
 
 
 def difference(there: Study, here: Study, but: str = "") -> str:

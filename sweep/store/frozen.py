@@ -9,10 +9,10 @@ import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from ..errors import StoreError, StudyError
-from ..folder import Folder, in_words
-from ..study import Study
-from .difference import difference
+from vcm_sweep.sweep.errors import StoreError, StudyError
+from vcm_sweep.sweep.folder import Folder, in_words
+from vcm_sweep.sweep.store.difference import difference
+from vcm_sweep.sweep.study.study import Study
 
 STUDY, FROZEN, LINEAGE = "study.toml", "frozen.json", "lineage.json"
 

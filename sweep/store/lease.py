@@ -14,8 +14,8 @@ import logging
 import threading
 import time
 
-from ..errors import StoreError
-from ..folder import Folder
+from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.folder import Folder
 
 _FILE = "lease.json"
 _SETTLE_S = 1.0

@@ -6,9 +6,9 @@ import socket
 from pathlib import Path
 from typing import IO, Protocol
 
-from ..errors import StoreError
-from ..folder import Folder
-from .lease import Lease, in_use
+from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.store.lease import Lease, in_use
 
 
 class Lock(Protocol):

@@ -14,8 +14,8 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from ..errors import StoreError
-from ..folder import Folder
+from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.folder import Folder
 
 PARTS = "parts"
 MISSING = "is missing"

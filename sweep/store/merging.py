@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import StoreError
-from ..folder import Folder
-from .difference import difference
-from .store import Store, holds_study
+from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.store.difference import difference
+from vcm_sweep.sweep.store.store import Store, holds_study
 
 
 def merge(sources: Sequence[str | Path | Folder], into: str | Path | Folder) -> dict[str, int]:

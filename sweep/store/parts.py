@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import NativeFile
 
-from ..errors import StoreError
-from ..folder import Folder
-from .duplicates import chosen
-from .manifest import MISSING, PARTS, Listing, Part
-from .schema import SCHEMA_VERSION, STUDY_NOTE, VERSION_NOTE, conform
+from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.store.duplicates import chosen
+from vcm_sweep.sweep.store.manifest import MISSING, PARTS, Listing, Part
+from vcm_sweep.sweep.store.schema import SCHEMA_VERSION, STUDY_NOTE, VERSION_NOTE, conform
 
 # While a driver writes or compacts, a listing may be a moment old: it is made again before anything is called missing.
 _FOREIGN = "belongs to another study"

@@ -4,11 +4,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..errors import StoreError
-from ..folder import write_durably
-from ..study import Study
-from ..trial import TrialRecord
-from .schema import encode, schema, to_table
+from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.folder import write_durably
+from vcm_sweep.sweep.store.schema import encode, schema, to_table
+from vcm_sweep.sweep.study.study import Study
+from vcm_sweep.sweep.trial import TrialRecord
 
 
 def rescue(study: Study, name: str, records: Sequence[TrialRecord]) -> str:

@@ -10,9 +10,9 @@ from operator import attrgetter
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import StoreError
-from ..study import Study
-from ..trial import RECORD_COLUMNS, TrialRecord
+from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.study.study import Study
+from vcm_sweep.sweep.trial import RECORD_COLUMNS, TrialRecord
 
 SCHEMA_VERSION = 3
 """1 had no figures of the arrays (asymmetry, levels, temperature, validity); 2 no node and no attempts."""

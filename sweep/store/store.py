@@ -17,20 +17,20 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..errors import StoreError
-from ..folder import Folder
-from ..study import Study
-from ..trial import Trial, TrialRecord
-from .committer import Committer
-from .compaction import Compaction, compact, delete_replaced
-from .difference import difference
-from .frozen import FROZEN, LINEAGE, STUDY, read_frozen, replace_frozen, reported, write_frozen
-from .lock import Lock, take_lock
-from .manifest import PARTS, Listing, Part, part_name
-from .parts import PartReader
-from .rescue import rescue
-from .schema import encode, schema, to_table
-from .taking import LeftBehind, in_place, wanted
+from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.store.committer import Committer
+from vcm_sweep.sweep.store.compaction import Compaction, compact, delete_replaced
+from vcm_sweep.sweep.store.difference import difference
+from vcm_sweep.sweep.store.frozen import FROZEN, LINEAGE, STUDY, read_frozen, replace_frozen, reported, write_frozen
+from vcm_sweep.sweep.store.lock import Lock, take_lock
+from vcm_sweep.sweep.store.manifest import PARTS, Listing, Part, part_name
+from vcm_sweep.sweep.store.parts import PartReader
+from vcm_sweep.sweep.store.rescue import rescue
+from vcm_sweep.sweep.store.schema import encode, schema, to_table
+from vcm_sweep.sweep.store.take_over import LeftBehind, in_place, wanted
+from vcm_sweep.sweep.study.study import Study
+from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 _log = logging.getLogger("vcm_sweep")
 
@@ -265,7 +265,7 @@ class Store:
         source = other if isinstance(other, Store | LeftBehind) else open_source(other)
         digest = source.study.digest if isinstance(source, Store) else source.digest
         if not isinstance(keys, Mapping) and digest not in self.digests:
-            from ..designs import build_design
+            from vcm_sweep.sweep.designs.build import build_design
 
             trials = {trial.key: trial for trial in build_design(self.study).trials()}
             keys = {key: trials[key] for key in (trials if keys is None else keys) if key in trials}

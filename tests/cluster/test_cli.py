@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ._commands import Running, call
+from .calling import Running, call
 
 STUDY = """
 [study]

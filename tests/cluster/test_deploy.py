@@ -17,7 +17,7 @@ import yaml
 
 from vcm_sweep.cluster.cli import build_parser
 
-from ._ray_head import free_ports
+from .ray_head import free_ports
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

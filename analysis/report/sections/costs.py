@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from vcm_sweep.analysis.limit_result import level_words
+from vcm_sweep.analysis.limits.result import level_words
 from vcm_sweep.analysis.plots.intervals import Interval, intervals
-from vcm_sweep.analysis.report.parts import Chart, Charts, Section, Table, Text
-from vcm_sweep.analysis.report.quantity import Quantity
+from vcm_sweep.analysis.report.content.parts import Chart, Charts, Section, Table, Text
+from vcm_sweep.analysis.report.content.quantity import Quantity
 
 
 def worst_costs(limits: Any) -> dict[str, Any]:

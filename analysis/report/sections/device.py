@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from vcm_sweep.analysis.plots.lines import lines
-from vcm_sweep.analysis.report.material import Material
-from vcm_sweep.analysis.report.parts import Chart, Charts, Section, Text
+from vcm_sweep.analysis.report.content.material import Material
+from vcm_sweep.analysis.report.content.parts import Chart, Charts, Section, Text
 from vcm_sweep.device.errors import VcmSweepError
 
 _VOLTAGES = 81
@@ -18,7 +18,7 @@ def device(material: Material) -> Section | None:
     table = material.results.study.device
     if "aihwkit" in table:
         return None
-    from vcm_sweep.sweep.device_table import build_device
+    from vcm_sweep.sweep.study.tables.build_device import build_device
 
     try:
         cell = build_device({key: value for key, value in table.items() if key != "intervention"})

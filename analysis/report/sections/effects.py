@@ -1,8 +1,8 @@
 """Direction and shape of every factor's effect."""
 
 from vcm_sweep.analysis.plots.curves import curve
-from vcm_sweep.analysis.report.material import Material
-from vcm_sweep.analysis.report.parts import Chart, Charts, Section, Text
+from vcm_sweep.analysis.report.content.material import Material
+from vcm_sweep.analysis.report.content.parts import Chart, Charts, Section, Text
 
 
 def effects(material: Material) -> Section:

@@ -1,9 +1,9 @@
 """Trainings that failed: how many, of which kind, what was done, and what failing depends on."""
 
-from vcm_sweep.analysis.kinds import KINDS
 from vcm_sweep.analysis.plots.intervals import interval_rows, intervals
-from vcm_sweep.analysis.report.material import Material
-from vcm_sweep.analysis.report.parts import Chart, Charts, Fact, Part, Section, Table, Text
+from vcm_sweep.analysis.report.content.material import Material
+from vcm_sweep.analysis.report.content.parts import Chart, Charts, Fact, Part, Section, Table, Text
+from vcm_sweep.analysis.results.kinds import KINDS
 
 
 def failures_fact(material: Material) -> Fact:

@@ -2,13 +2,13 @@
 
 import pyarrow.compute as pc
 
-from vcm_sweep.analysis.kinds import KINDS
-from vcm_sweep.analysis.metrics import FEW
 from vcm_sweep.analysis.plots.intervals import interval_rows, intervals
-from vcm_sweep.analysis.report.material import Material
-from vcm_sweep.analysis.report.parts import Chart, Charts, Part, Section, Table, Text
-from vcm_sweep.analysis.report.quantity import Quantity
-from vcm_sweep.analysis.result import Sensitivity
+from vcm_sweep.analysis.records.metrics import FEW
+from vcm_sweep.analysis.report.content.material import Material
+from vcm_sweep.analysis.report.content.parts import Chart, Charts, Part, Section, Table, Text
+from vcm_sweep.analysis.report.content.quantity import Quantity
+from vcm_sweep.analysis.results.kinds import KINDS
+from vcm_sweep.analysis.results.sensitivity import Sensitivity
 
 
 def humps(material: Material) -> Section | None:

@@ -1,11 +1,11 @@
 """Which factors matter together: second-order indices of the design, else HDMR's."""
 
-from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.plots.bubbles import bubbles
 from vcm_sweep.analysis.plots.intervals import interval_rows, intervals
-from vcm_sweep.analysis.report.material import Material
-from vcm_sweep.analysis.report.parts import Chart, Charts, Part, Section, Text
-from vcm_sweep.analysis.result import Sensitivity
+from vcm_sweep.analysis.report.content.material import Material
+from vcm_sweep.analysis.report.content.parts import Chart, Charts, Part, Section, Text
+from vcm_sweep.analysis.results.index import Index
+from vcm_sweep.analysis.results.sensitivity import Sensitivity
 
 _STRONGEST = 8
 

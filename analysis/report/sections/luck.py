@@ -2,10 +2,10 @@
 
 import math
 
-from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.plots.stacked import stacked_bar
-from vcm_sweep.analysis.report.material import Material
-from vcm_sweep.analysis.report.parts import Chart, Charts, Part, Section, Table, Text
+from vcm_sweep.analysis.report.content.material import Material
+from vcm_sweep.analysis.report.content.parts import Chart, Charts, Part, Section, Table, Text
+from vcm_sweep.analysis.results.index import Index
 
 
 def luck_words(material: Material) -> str:

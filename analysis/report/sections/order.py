@@ -1,8 +1,8 @@
 """Which order of the factors the data tell, and which they leave open."""
 
-from vcm_sweep.analysis.kinds import KINDS
-from vcm_sweep.analysis.report.material import Material
-from vcm_sweep.analysis.report.parts import Items, Part, Section, Text
+from vcm_sweep.analysis.report.content.material import Material
+from vcm_sweep.analysis.report.content.parts import Items, Part, Section, Text
+from vcm_sweep.analysis.results.kinds import KINDS
 
 _LONG = 12
 

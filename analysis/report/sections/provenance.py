@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vcm_sweep.analysis.report.material import Material
-from vcm_sweep.analysis.report.parts import Code, Items, Section
+from vcm_sweep.analysis.report.content.material import Material
+from vcm_sweep.analysis.report.content.parts import Code, Items, Section
 
 if TYPE_CHECKING:
-    from vcm_sweep.sweep.results import Results
+    from vcm_sweep.sweep.store.results import Results
 
 
 def provenance(material: Material) -> Section:

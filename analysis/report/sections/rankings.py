@@ -1,12 +1,12 @@
 """Both rankings side by side: the index over the ranges, and the cost at the ends of the ranges."""
 
-from vcm_sweep.analysis.kinds import BESIDE, KINDS
-from vcm_sweep.analysis.limit_result import level_words
+from vcm_sweep.analysis.limits.result import level_words
 from vcm_sweep.analysis.plots.intervals import interval_rows, intervals
-from vcm_sweep.analysis.report.material import Material
-from vcm_sweep.analysis.report.parts import Chart, Charts, Part, Section, Table, Text
+from vcm_sweep.analysis.report.content.material import Material
+from vcm_sweep.analysis.report.content.parts import Chart, Charts, Part, Section, Table, Text
 from vcm_sweep.analysis.report.sections.costs import cost_chart, worst_costs
-from vcm_sweep.analysis.result import listed
+from vcm_sweep.analysis.results.kinds import BESIDE, KINDS
+from vcm_sweep.analysis.results.sensitivity import listed
 
 
 def rankings(material: Material) -> Section:

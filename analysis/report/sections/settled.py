@@ -1,12 +1,12 @@
 """Whether the study is large enough: what each factor lacks, how stable the order is, and how the indices grew."""
 
-from vcm_sweep.analysis.convergence import converge_results
-from vcm_sweep.analysis.enough import HALF_WIDTH, Enough
 from vcm_sweep.analysis.errors import AnalysisError
-from vcm_sweep.analysis.kinds import KINDS
 from vcm_sweep.analysis.plots.growth import growth
-from vcm_sweep.analysis.report.material import Material
-from vcm_sweep.analysis.report.parts import Chart, Charts, Fact, Part, Section, Table, Text
+from vcm_sweep.analysis.report.content.material import Material
+from vcm_sweep.analysis.report.content.parts import Chart, Charts, Fact, Part, Section, Table, Text
+from vcm_sweep.analysis.results.enough import HALF_WIDTH, Enough
+from vcm_sweep.analysis.results.kinds import KINDS
+from vcm_sweep.analysis.studies.convergence import converge_results
 
 
 def settled_fact(material: Material) -> Fact:

@@ -4,12 +4,12 @@ import math
 import shlex
 from typing import Any
 
-from vcm_sweep.analysis.metrics import as_metric
 from vcm_sweep.analysis.plots.intervals import Interval, intervals
 from vcm_sweep.analysis.plots.lines import lines
-from vcm_sweep.analysis.report.material import Material
-from vcm_sweep.analysis.report.parts import Chart, Charts, Part, Section, Table, Text
-from vcm_sweep.analysis.report.quantity import Quantity
+from vcm_sweep.analysis.records.metrics import as_metric
+from vcm_sweep.analysis.report.content.material import Material
+from vcm_sweep.analysis.report.content.parts import Chart, Charts, Part, Section, Table, Text
+from vcm_sweep.analysis.report.content.quantity import Quantity
 
 _QUESTIONS = {
     "one": "One imperfection at a time",

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from vcm_sweep.analysis.plots.histogram import histogram
 from vcm_sweep.analysis.plots.quantiles import QUANTILES, quantile_band
-from vcm_sweep.analysis.report.material import Material
-from vcm_sweep.analysis.report.parts import Chart, Charts, Part, Section, Text
+from vcm_sweep.analysis.report.content.material import Material
+from vcm_sweep.analysis.report.content.parts import Chart, Charts, Part, Section, Text
 
 
 def trainings(material: Material) -> Section:

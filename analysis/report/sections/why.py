@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from vcm_sweep.analysis.index import Index
 from vcm_sweep.analysis.plots.intervals import Interval, intervals
-from vcm_sweep.analysis.report.material import Material
-from vcm_sweep.analysis.report.parts import Chart, Charts, Part, Section, Table, Text
-from vcm_sweep.analysis.report.quantity import Quantity
+from vcm_sweep.analysis.report.content.material import Material
+from vcm_sweep.analysis.report.content.parts import Chart, Charts, Part, Section, Table, Text
+from vcm_sweep.analysis.report.content.quantity import Quantity
+from vcm_sweep.analysis.results.index import Index
 
 
 def why(material: Material) -> Section | None:

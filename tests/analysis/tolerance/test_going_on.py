@@ -18,10 +18,10 @@ import pytest
 from optuna.storages._cached_storage import _CachedStorage
 
 from vcm_sweep.analysis.tolerance import find_tolerances, joint
-from vcm_sweep.analysis.tolerance.asking import OptunaStudy, quiet
+from vcm_sweep.analysis.tolerance.optuna_study import OptunaStudy, quiet
 from vcm_sweep.sweep import Store
 
-from ._linear import Counted, linear, make_study
+from .linear import Counted, linear, make_study
 
 FACTORS = ("r.d2d.sigma", "l.d2d.sigma", "read.noise.sigma")
 SLOPES = {"r.d2d.sigma": 0.3, "l.d2d.sigma": 0.12, "read.noise.sigma": 0.02}
@@ -32,7 +32,7 @@ ASKED = 'question = "{question}"\ntarget = 0.87\ntrials = {trials}\nconfirm = 4'
 DRIVER = """
 import importlib, os, signal, sys
 sys.path.insert(0, {root!r})
-made = importlib.import_module("_linear")
+made = importlib.import_module("linear")
 task = made.Counted(made.linear({slopes!r}, 0.01))
 
 from vcm_sweep.analysis.tolerance import find_tolerances

@@ -13,9 +13,9 @@ from vcm_sweep.analysis.tolerance.context import Context
 from vcm_sweep.analysis.tolerance.front import hypervolume
 from vcm_sweep.sweep import Store, StoreError, Study, StudyError, open_results, run
 from vcm_sweep.sweep.folder import Folder
-from vcm_sweep.sweep.tolerance_table import ToleranceSpec
+from vcm_sweep.sweep.study.tables.tolerance import ToleranceSpec
 
-from ._linear import NOMINAL, RANGES, Counted, linear, make_study, places
+from .linear import NOMINAL, RANGES, Counted, linear, make_study, places
 
 FACTORS = ("r.d2d.sigma", "l.d2d.sigma", "read.noise.sigma")
 SLOPES = {"r.d2d.sigma": 0.3, "l.d2d.sigma": 0.12, "read.noise.sigma": 0.02}

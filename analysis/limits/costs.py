@@ -1,0 +1,187 @@
+"""What each factor costs at the ends of its range, against the nominal device, in pairs with the same seeds."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.limits.mediation import ARMS, Mediation, mediate
+from vcm_sweep.analysis.limits.pairs import MIN_PAIRS, Pairs, difference_of_shares, share_of_pairs
+from vcm_sweep.analysis.limits.result import LimitCost, Limits, name_of
+from vcm_sweep.analysis.records.metrics import Output, read_output
+from vcm_sweep.analysis.records.policies import check_policy, fill_worst
+from vcm_sweep.analysis.results.failures import Failures, count_kinds
+from vcm_sweep.analysis.results.index import Index
+from vcm_sweep.analysis.statistics.bootstrap import Resampling, check_factors
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.designs.limits import LimitsDesign
+    from vcm_sweep.sweep.store.results import Results
+
+__all__ = ["LimitCost", "Limits", "limit_costs"]
+
+Array = NDArray[np.float64]
+
+type _Places = dict[tuple[str, str, str], int]  # column of a factor, end and arm
+
+
+def limit_costs(
+    results: "Results",
+    metric: str = "accuracy",
+    *,
+    policy: str = "fail",
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 1,
+) -> Limits:
+    """What each factor costs at its ends, and through what, from the records of a limits design.
+
+    The pairs are seeds: one seed gives the nominal device and every other row of its block the same cells, first
+    weights and order of samples, so luck that they share cancels. Intervals are by a bootstrap over seeds (expanded
+    percentiles, since pairs are few), those of probabilities Wilson's and Newcombe's.
+
+    Args:
+        results: of a study with ``method = "limits"``.
+        metric: one of `metrics.METRICS`.
+        policy: as for `analyze`; ``drop-block`` leaves a seed out of those pairs of which one has no result, and so
+            does a metric that is given only for trainings that ended.
+
+    Raises:
+        AnalysisError: another design, unfinished or failed trainings, fewer than 8 pairs, or a constant output.
+    """
+    if (method := results.study.design.method) != "limits":
+        raise AnalysisError(
+            f"{results.study.name}: costs need a study of [design] method = 'limits', and this is {method!r}: "
+            "vcm-sweep limits makes one of it"
+        )
+    check_policy(policy)
+    rows = cast("LimitsDesign", results.design).rows
+    check_factors([factor.name for factor in results.study.factors], "common")
+    resampling = Resampling(resamples, confidence, seed)
+    output = read_output(results, metric)
+    y, failures = _by_policy(output, policy, results.study.name)
+    _check(y, output, metric)
+    sign = 1.0 if output.metric.more_is_better else -1.0
+    pairs = Pairs.drawn(len(y), resampling)
+    diverged = (output.status[:, :, 0] == "diverged").astype(np.float64)
+    at = {(row.factor, row.end, row.arm): k for k, row in enumerate(rows)}
+    units = {factor.name: factor.unit for factor in results.study.factors}
+    binary = output.metric.binary
+
+    def mean(name: str, x: Array) -> Index:
+        if binary:
+            return share_of_pairs(name, x, confidence)
+        value, draws = pairs.means(x[:, None])
+        return pairs.index(name, float(value[0]), draws[:, 0], int(np.isfinite(x).sum()))
+
+    ends = [row for row in rows if row.factor and not row.arm]
+    gaps = np.column_stack([sign * (y[:, 0] - y[:, at[row.factor, row.end, ""]]) for row in ends])
+    values, draws = pairs.means(gaps)
+    costs = tuple(
+        LimitCost(
+            row.factor, row.end, row.level, units[row.factor],
+            difference_of_shares(row.factor, y[:, at[row.factor, row.end, ""]], y[:, 0], confidence)
+            if binary
+            else pairs.index(row.factor, values[k], draws[:, k], int(np.isfinite(gaps[:, k]).sum())),
+            mean(row.factor, y[:, at[row.factor, row.end, ""]]),
+            share_of_pairs(row.factor, diverged[:, at[row.factor, row.end, ""]], confidence),
+            int(np.isfinite(gaps[:, k]).sum()),
+        )
+        for k, row in enumerate(ends)
+    )  # fmt: skip
+    measured = np.flatnonzero(np.isfinite(values))
+    draws = draws[np.isfinite(draws[:, measured]).all(axis=1)][:, measured]
+    names = [name_of(costs[k], costs) for k in measured]
+    return Limits(
+        metric=output.metric.name,
+        nominal=mean("nominal", y[:, 0]),
+        costs=costs,
+        mediations=tuple(_mediations(pairs, sign * y, ends, at)),
+        differences=resampling.differences(names, values[measured], draws) if len(draws) else (),
+        pairs=len(y),
+        remarks=_remarks(costs, ends, at, results.study.design.arms),
+        failures=failures,
+        confidence=confidence,
+        resamples=resamples,
+    )
+
+
+def _mediations(pairs: Pairs, y: Array, ends: Sequence[Any], at: _Places) -> list[Mediation]:
+    """Two per end that has the arms; y: (n, rows), more is better."""
+    found = []
+    for row in ends:
+        arms = {arm: y[:, k] for (factor, end, arm), k in at.items() if (factor, end) == (row.factor, row.end)}
+        if len(arms) == 1:
+            continue
+        with_factor = arms[""]
+        for through, (without, alone) in ARMS.items():
+            effects = y[:, 0] - with_factor, arms[without] - with_factor, y[:, 0] - arms[alone]
+            found.append(mediate(pairs, through, row.factor, row.end, row.level, *effects))
+    return found
+
+
+def _by_policy(output: Output, policy: str, name: str) -> tuple[Array, Failures]:
+    """(n, rows) values, NaN where a pair is to be left out, and what was done."""
+    gaps = output.failed.any()
+    done = "drop-block" if output.metric.given else policy
+    dropped = int(output.failed.any(axis=(1, 2)).sum()) if done == "drop-block" else 0
+    failures = Failures(
+        done, int((output.status != "").sum()), count_kinds(output.status), "seeds", len(output.y), dropped
+    )
+    if not gaps or done == "drop-block":
+        return output.y[:, :, 0], failures
+    if done == "worst-case":
+        y, worst = fill_worst(output.y, output.failed, output.metric)
+        return y[:, :, 0], Failures(
+            done, failures.trainings, failures.kinds, failures.unit, failures.units, worst=worst
+        )
+    raise AnalysisError(
+        f"{name}: {failures.words()}, and leaving them out would bias the costs; vcm-sweep run --retry runs them "
+        "again, or narrow the ranges, or name a policy: drop-block or worst-case"
+    )
+
+
+def _check(y: Array, output: Output, metric: str) -> None:
+    """Refuse an output that carries no cost."""
+    if len(y) < MIN_PAIRS:
+        raise AnalysisError(
+            f"n: {len(y)} pairs are too few for an interval; {MIN_PAIRS} or more are needed, 32 for most costs "
+            "(vcm-sweep extend)"
+        )
+    if np.isinf(y).any():
+        raise AnalysisError(
+            f"{metric}: {int(np.isinf(y).sum())} values are infinite; run those again (vcm-sweep retry)"
+        )
+    if not np.isfinite(y[:, 0]).any():
+        raise AnalysisError(
+            f"{metric}: the nominal device has no result in any of {len(y)} pairs, so nothing can be compared with it; "
+            "look at whether the network trains at all"
+        )
+    low, high = float(np.nanmin(y)), float(np.nanmax(y))
+    if not output.metric.binary and high - low <= 1e-12 * max(abs(low), abs(high)):
+        raise AnalysisError(
+            f"{metric}: all trainings gave {high:g}, so no factor costs anything; widen the ranges, or look at whether "
+            "the network trains at all"
+        )
+
+
+def _remarks(costs: Sequence[LimitCost], ends: Sequence[Any], at: _Places, arms: str) -> tuple[str, ...]:
+    said = [
+        "Costs are of each factor alone at an end of its range, all others nominal; what two do together is not in "
+        "them.",
+        "Trainings of a pair share their seed, so luck that both have cancels.",
+    ]
+    if arms == "mediation":
+        without = dict.fromkeys(row.factor for row in ends if (row.factor, row.end, "matched") not in at)
+        if without:
+            said.append(
+                f"No step of a pulse depends on {', '.join(without)}: none of what they cost goes through mismatch or "
+                "speed."
+            )
+    least = min(cost.pairs for cost in costs)
+    if least < MIN_PAIRS:
+        few = [name_of(cost, costs) for cost in costs if cost.pairs < MIN_PAIRS]
+        said.append(f"Fewer than {MIN_PAIRS} pairs have a result for {', '.join(few)}: read no cost of it.")
+    return tuple(said)

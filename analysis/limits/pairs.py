@@ -1,0 +1,106 @@
+"""Means over pairs and their ratios, with paired bootstrap intervals: the units are seeds, shared by all arms."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from vcm_sweep.analysis.results.index import Index
+from vcm_sweep.analysis.statistics.bootstrap import Resampling, interval
+from vcm_sweep.sweep.study.tables.design import MIN_PAIRS
+
+__all__ = ["MIN_PAIRS", "Pairs", "difference_of_shares", "share_of_pairs"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Resamples of n pairs, drawn once and used for every mean, so that what is compared stays paired.
+
+    Args:
+        weights: (K, n) of the bootstrap, rows summing to 1. confidence: of all intervals.
+    """
+
+    weights: Array
+    confidence: float
+
+    @classmethod
+    def drawn(cls, n: int, resampling: Resampling) -> "Pairs":
+        """The resamples of n pairs."""
+        return cls(resampling.weights(n), resampling.confidence)
+
+    def means(self, x: Array) -> tuple[Array, Array]:
+        """(columns,) means over the pairs that have a value, and (K, columns) those of the resamples; x: (n, columns).
+
+        A resample without any such pair has NaN.
+        """
+        there = np.isfinite(x)
+        filled = np.where(there, x, 0.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return filled.sum(axis=0) / there.sum(axis=0), (self.weights @ filled) / (self.weights @ there)
+
+    def index(self, name: str, value: float, draws: Array, pairs: int) -> Index:
+        """A number with its interval, NaN of fewer than two pairs; draws: (K,); pairs: how many it is the mean of."""
+        known = draws[np.isfinite(draws)]
+        if pairs < 2 or not known.size or not np.isfinite(value):
+            return Index(name, float("nan"), float("nan"), float("nan"))
+        low, high = interval(known, _expanded(self.confidence, pairs))
+        return Index(name, float(value), float(low), float(high))
+
+
+def _expanded(confidence: float, n: int) -> float:
+    """The confidence of a percentile interval that covers like Student's t: without, one of few pairs is too short.
+
+    Hesterberg, Am. Stat. 69 (2015) 371, the expanded percentile interval.
+    """
+    t = stats.t.ppf(0.5 + confidence / 2.0, n - 1)
+    return float(2.0 * stats.norm.cdf(t * np.sqrt(n / (n - 1))) - 1.0)
+
+
+def share_of_pairs(name: str, x: Array, confidence: float) -> Index:
+    """How often something happens, with Wilson's interval: 0 of 32 leaves up to 11 %; x: (n,) 0 or 1, NaN for none."""
+    x = x[np.isfinite(x)]
+    if not x.size:
+        return Index(name, float("nan"), float("nan"), float("nan"))
+    p = float(x.mean())
+    low, high = _wilson(p, x.size, confidence)
+    return Index(name, p, low, high)
+
+
+def difference_of_shares(name: str, one: Array, other: Array, confidence: float) -> Index:
+    """Share of ``one`` minus that of ``other`` over pairs; (n,) 0 or 1, NaN for none.
+
+    Newcombe's interval for paired shares, Stat. Med. 17 (1998) 2635, method 10. A bootstrap would call a difference
+    that was never seen impossible.
+    """
+    both = np.isfinite(one) & np.isfinite(other)
+    one, other = one[both], other[both]
+    n = int(both.sum())
+    if n < 2:
+        return Index(name, float("nan"), float("nan"), float("nan"))
+    p, q = float(one.mean()), float(other.mean())
+    (p_low, p_high), (q_low, q_high) = _wilson(p, n, confidence), _wilson(q, n, confidence)
+    phi = _phi(one, other)
+    below = (p - p_low) ** 2 - 2 * phi * (p - p_low) * (q_high - q) + (q_high - q) ** 2
+    above = (p_high - p) ** 2 - 2 * phi * (p_high - p) * (q - q_low) + (q - q_low) ** 2
+    return Index(name, p - q, p - q - float(np.sqrt(max(below, 0.0))), p - q + float(np.sqrt(max(above, 0.0))))
+
+
+def _wilson(p: float, n: int, confidence: float) -> tuple[float, float]:
+    z2 = float(stats.norm.ppf(0.5 + confidence / 2.0)) ** 2
+    centre, half = p + z2 / (2 * n), np.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n**2)))
+    # What rounding leaves of 0 and 1 is cut.
+    return max(0.0, float((centre - half) / (1 + z2 / n))), min(1.0, float((centre + half) / (1 + z2 / n)))
+
+
+def _phi(one: Array, other: Array) -> float:
+    """Correlation of two paired outcomes, with Newcombe's correction of small counts; 0 where one never varies."""
+    a, b = float(np.sum(one * other)), float(np.sum(one * (1 - other)))
+    c, d = float(np.sum((1 - one) * other)), float(np.sum((1 - one) * (1 - other)))
+    spread = (a + b) * (c + d) * (a + c) * (b + d)
+    if spread == 0.0:
+        return 0.0
+    product = a * d - b * c
+    return float((max(product - len(one) / 2, 0.0) if product > 0 else product) / np.sqrt(spread))

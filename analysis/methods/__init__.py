@@ -1,0 +1,1 @@
+"""Methods of sensitivity analysis, a file each."""

@@ -1,0 +1,1 @@
+"""Records as an analysis reads them: metrics, and what is done about failures."""

@@ -1,0 +1,229 @@
+"""What may be analysed: columns of the records, and outputs made of their statuses."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.results.index import Index
+from vcm_sweep.sweep.trial import RECORD_COLUMNS
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.store.results import Results
+
+Array = NDArray[np.float64]
+Marks = NDArray[np.bool_]
+Statuses = NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What may be analysed.
+
+    Args:
+        name: as a command has it. columns: of the records, whose sum it is. meaning: in words.
+        label: as a page calls it. unit: "" for a bare number.
+        share: whether it is a share of one, so that it is read in per cent and its differences in points.
+        more_is_better: else less is, as of losses and costs.
+        event: of a metric that is 1 where something happened to a training and else 0, so that its mean is a
+            probability: which trainings it happened to, and which tell, from status and whether it ended at chance.
+        above_chance: whether trainings that ended at chance level have none.
+        given: whether it is one of those trainings only that have it, so that the others are left out.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    meaning: str
+    label: str
+    unit: str = ""
+    share: bool = False
+    more_is_better: bool = False
+    event: Callable[[Statuses, Marks], tuple[Marks, Marks]] | None = None
+    above_chance: bool = False
+    given: bool = False
+
+    @property
+    def binary(self) -> bool:
+        """Whether its mean is a probability."""
+        return self.event is not None
+
+    def text(self, index: Index) -> str:
+        """A value with its interval, as people read it.
+
+        >>> METRICS["accuracy"].text(Index("nominal", 0.714, 0.66, 0.76))
+        '71 % [66, 76]'
+        """
+        return index.percent() if self.share else index.number()
+
+    def change(self, index: Index) -> str:
+        """A difference of values with its interval, as people read it.
+
+        >>> METRICS["accuracy"].change(Index("r.d2d.sigma", 0.0412, 0.036, 0.0461))
+        '4.1 points [3.6, 4.6]'
+        """
+        return index.points() if self.share else index.number()
+
+
+def _column(name: str, label: str = "", *, share: bool = False, more_is_better: bool = False) -> Metric:
+    column = RECORD_COLUMNS[name]
+    return Metric(name, (name,), column.meaning, label or name, column.unit, share, more_is_better)
+
+
+def _diverged(status: Statuses, at_chance: Marks) -> tuple[Marks, Marks]:
+    return status == "diverged", status != ""
+
+
+def _failed(status: Statuses, at_chance: Marks) -> tuple[Marks, Marks]:
+    return (status != "") & (status != "ok"), status != ""
+
+
+def _chance(status: Statuses, at_chance: Marks) -> tuple[Marks, Marks]:
+    ended, diverged = status == "ok", status == "diverged"
+    return (ended & at_chance) | diverged, ended | diverged
+
+
+_ENERGY = _column("energy_j", "programming energy (J)")
+METRICS: dict[str, Metric] = {
+    "accuracy": _column("accuracy", share=True, more_is_better=True),
+    "loss": _column("loss"),
+    "energy_j": _ENERGY,
+    "frac_at_bound": _column("frac_at_bound", share=True),
+    "pulses_set": _column("pulses_set"),
+    "pulses_reset": _column("pulses_reset"),
+    "reads": _column("reads"),
+    "asymmetry_mean": _column("asymmetry_mean"),
+    "asymmetry_sd": _column("asymmetry_sd"),
+    "levels": _column("levels", more_is_better=True),
+    "peak_temperature_k": _column("peak_temperature_k"),
+    "frac_outside_validity": _column("frac_outside_validity", share=True),
+    "wall_s": _column("wall_s"),
+    "cpu_s": _column("cpu_s"),
+    "energy": _ENERGY,
+    "pulses": Metric("pulses", ("pulses_set", "pulses_reset"), "pulses that were fired", "pulses"),
+    # Accuracy has two humps, chance and trained; these take them apart.
+    "p_diverged": Metric(
+        "p_diverged", (), "1 where the training diverged, else 0: its mean is the probability", "P(diverged)",
+        share=True, event=_diverged,
+    ),
+    "p_failed": Metric(
+        "p_failed", (), "1 where the training failed in any way", "P(failed)", share=True, event=_failed
+    ),
+    "p_chance": Metric(
+        "p_chance", (), "1 where the training diverged or ended at chance level", "P(chance)",
+        share=True, event=_chance,
+    ),
+    "accuracy_ok": Metric(
+        "accuracy_ok", ("accuracy",), "accuracy of the trainings that ended", "accuracy of the trainings that ended",
+        share=True, more_is_better=True, given=True,
+    ),
+    "accuracy_trained": Metric(
+        "accuracy_trained", ("accuracy",), "accuracy of the trainings that ended above chance level",
+        "accuracy of the trainings above chance", share=True, more_is_better=True, above_chance=True, given=True,
+    ),
+}  # fmt: skip
+"""By the name that a command gives it; ``energy`` is short for ``energy_j``."""
+
+FEW = 0.02
+"""Share of trainings below which a hump is no hump, and its indices would be noise."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A metric laid out by the design.
+
+    Args:
+        y: (units, rows, R) float64, NaN where there is no value. status: (units, rows, R) of each training, "" where
+            there is no record. failed: (units, rows, R) trainings that failed to give a value.
+        chance: share of the trainings that diverged or ended at chance level.
+    """
+
+    metric: Metric
+    y: Array
+    status: Statuses
+    failed: Marks
+    chance: float = 0.0
+
+
+def find_metric(name: str) -> Metric:
+    """The metric of this name.
+
+    Raises:
+        AnalysisError: there is none.
+
+    >>> find_metric("energy").label, find_metric("p_diverged").share
+    ('programming energy (J)', True)
+    """
+    if name not in METRICS:
+        raise AnalysisError(f"metric: {name!r} is not one of {', '.join(METRICS)}")
+    return METRICS[name]
+
+
+def as_metric(name: str) -> Metric:
+    """The metric of this name; of anything else, for example a tolerance, one that is read as a bare number."""
+    return METRICS.get(name) or Metric(name, (), "", name)
+
+
+def two_humps(output: Output) -> tuple[str, ...]:
+    """A sentence where accuracy is that of two kinds of trainings, some of which learned nothing; or none."""
+    if output.metric.name not in ("accuracy", "loss") or not FEW <= output.chance <= 1.0 - FEW:
+        return ()
+    return (
+        f"{100 * output.chance:.0f} % of the trainings diverged or ended at chance level, so {output.metric.name} has "
+        "two humps: analyze --metric p_chance says what makes them fail, and --metric accuracy_trained what costs the "
+        "others accuracy.",
+    )
+
+
+def read_output(results: "Results", metric: str) -> Output:
+    """The metric of all trainings.
+
+    Raises:
+        AnalysisError: an unknown metric, points that are not finished, or a column that was not recorded.
+    """
+    wanted = find_metric(metric)
+    table = results.table()
+    shape = np.asarray(results.blocks("accuracy")).shape
+    place = table.column("point").to_numpy(), table.column("replicate").to_numpy()
+
+    def laid_out(column: str, empty: object, kind: str) -> NDArray[Any]:
+        flat = np.full((shape[0] * shape[1], shape[2]), empty, dtype=kind)
+        flat[place] = np.asarray(table.column(column).to_pylist(), dtype=kind)
+        return flat.reshape(shape)
+
+    status = laid_out("status", "", "U16")
+    ended, ran = status == "ok", status != ""
+    unfinished = int((~ran[:, :, 0]).sum())
+    if unfinished:
+        raise AnalysisError(
+            f"{results.study.name}: {unfinished} of {shape[0] * shape[1]} points are not finished; vcm-sweep resume "
+            f"{results.folder} goes on where it stopped"
+        )
+    at_chance = laid_out("at_chance", False, "bool").astype(bool)
+    low, told = _chance(status, at_chance)
+    chance = float(low.sum()) / max(1, int(told.sum()))
+    if wanted.event:
+        happened, known = wanted.event(status, at_chance)
+        return Output(wanted, np.where(known, happened, np.nan), status, ran & ~known)
+    y = _values(results, wanted, ended)
+    if wanted.above_chance:
+        y = np.where(at_chance, np.nan, y)
+    return Output(wanted, y, status, ran & ~np.isfinite(y), chance)
+
+
+def _values(results: "Results", metric: Metric, ended: Marks) -> Array:
+    y = np.sum([np.asarray(results.blocks(column), dtype=np.float64) for column in metric.columns], axis=0)
+    empty = int((ended & ~np.isfinite(y)).sum())
+    if empty and metric.columns == ("accuracy",):
+        raise AnalysisError(
+            f"{metric.name}: {empty} of {int(ended.sum())} trainings that ended have no finite value, and no training "
+            "writes such a record; vcm-sweep run with the study file and another --out trains anew"
+        )
+    if empty:
+        raise AnalysisError(
+            f"{metric.name}: {empty} of {int(ended.sum())} trainings that ended have no finite value; their device "
+            "does not count it, so choose another metric"
+        )
+    return np.where(ended, y, np.nan)

@@ -1,0 +1,1 @@
+"""What a page is made of: its parts, the numbers it shows, the records behind them."""

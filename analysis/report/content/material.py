@@ -1,0 +1,104 @@
+"""What the sections of a report draw on: one analysis, one reading of the records, and the studies beside it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.methods.effects import EffectCurve, effect_curves
+from vcm_sweep.analysis.records.metrics import Output, read_output
+from vcm_sweep.analysis.records.policies import fill_worst
+from vcm_sweep.analysis.records.source import ranges_of
+from vcm_sweep.analysis.report.content.quantity import Quantity
+from vcm_sweep.analysis.report.content.snapshot import Snapshot
+from vcm_sweep.analysis.results.sensitivity import Sensitivity
+from vcm_sweep.analysis.studies.analysis import analyze
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.study.factors import Factor
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything a section may need; what several of them need is computed once.
+
+    no_limits, no_tolerances: why what lies beside the study cannot be used; "" where it can, or nothing is there.
+    """
+
+    results: Snapshot
+    result: Sensitivity
+    policy: str
+    limits: Any = None
+    tolerances: tuple[Any, ...] = ()
+    no_limits: str = ""
+    no_tolerances: str = ""
+
+    @property
+    def metric(self) -> str:
+        """The output that was analysed."""
+        return self.result.metric
+
+    @cached_property
+    def quantity(self) -> Quantity:
+        """How the metric is written."""
+        return Quantity(self.metric)
+
+    @property
+    def factors(self) -> "tuple[Factor, ...]":
+        """What was varied, with ranges."""
+        return self.results.study.factors
+
+    @property
+    def folder(self) -> str:
+        """The results folder as a command names it."""
+        return str(self.results.folder)
+
+    @property
+    def method(self) -> str:
+        """The design's method."""
+        return self.results.study.design.method
+
+    @cached_property
+    def output(self) -> Output:
+        """The metric laid out by the design."""
+        return read_output(self.results, self.metric)
+
+    @cached_property
+    def y(self) -> Array:
+        """(units, rows, R) values, NaN where a training gave none and the policy put nothing in its place."""
+        if self.policy == "worst-case" and self.output.failed.any() and not self.output.metric.given:
+            return fill_worst(self.output.y, self.output.failed, self.output.metric)[0]
+        return self.output.y
+
+    @cached_property
+    def curves(self) -> tuple[EffectCurve, ...]:
+        """Mean output against every factor, of the points that have a value."""
+        units, rows, _ = self.y.shape
+        counts = np.isfinite(self.y).sum(axis=2)
+        sums = np.where(np.isfinite(self.y), self.y, 0.0).sum(axis=2)
+        there = (counts > 0).reshape(-1)
+        means = (sums / np.maximum(counts, 1)).reshape(-1)
+        unit = np.repeat(np.arange(units), rows)
+        return effect_curves(
+            self.results.points()[there],
+            means[there],
+            [factor.name for factor in self.factors],
+            blocks=unit[there],
+            confidence=self.result.confidence,
+        )
+
+    def again(self, metric: str, method: str = "") -> Sensitivity | str:
+        """Another analysis of the same records, or the sentence that says why there is none."""
+        try:
+            return analyze(self.results, metric, method=method, policy=self.policy, confidence=self.result.confidence)
+        except AnalysisError as error:
+            return str(error)
+
+    def range(self, name: str) -> str:
+        """The range of a factor, or of the members of a group."""
+        return ranges_of(self.results, name, self.result.groups.get(name, (name,)))

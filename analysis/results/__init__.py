@@ -1,0 +1,1 @@
+"""What an analysis gives: indices with intervals, whether they are enough, failures, luck."""

@@ -1,0 +1,38 @@
+"""``LuckSplit``: how much of the luck of a training is the array's, and how much the training's."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from vcm_sweep.analysis.results.index import Index
+
+
+@dataclass(frozen=True)
+class LuckSplit:
+    """Variance at fixed factors, by its two sources; shares of their sum, which is the luck of one training.
+
+    Args:
+        array: what lies in which cells were made, as a share of the noise variance with its interval.
+        training: what lies in first weights, order of samples, pulses and reading noise.
+        noise_variance: of one training. points: that were run in nested replicates.
+    """
+
+    array: Index
+    training: Index
+    noise_variance: float
+    points: int
+
+    def sentences(self) -> tuple[str, ...]:
+        """The split in words."""
+        return (
+            f"Of the luck of a training, {self.array.percent()} lies in which array it got and "
+            f"{self.training.percent()} in the training itself ({self.points} points).",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "array": self.array.to_dict(),
+            "training": self.training.to_dict(),
+            "noise_variance": self.noise_variance,
+            "points": self.points,
+        }

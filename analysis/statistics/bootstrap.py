@@ -1,0 +1,109 @@
+"""Resampling by weights: one matrix product gives all resamples of a statistic that is a mean over units."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm_sweep.analysis.errors import AnalysisError, TooFewError
+from vcm_sweep.analysis.results.index import Difference, Index
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are made: percentiles of a bootstrap over units.
+
+    Args:
+        resamples: how many, 100 or more. confidence: of all intervals, in [0.5, 1). seed: of the draws.
+
+    Raises:
+        AnalysisError: a number outside its range.
+
+    >>> Resampling(resamples=1000, confidence=0.95, seed=1).weights(64).shape
+    (1000, 64)
+    """
+
+    resamples: int
+    confidence: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.resamples < 100:
+            raise AnalysisError(f"resamples: {self.resamples} is too few for an interval; take 100 or more")
+        if not 0.5 <= self.confidence < 1.0:
+            raise AnalysisError(f"confidence: {self.confidence} must be in [0.5, 1), for example 0.95")
+
+    def weights(self, units: int) -> Array:
+        """Multinomial weights of a bootstrap over units: (resamples, units), rows summing to 1."""
+        rng = np.random.default_rng(self.seed)
+        weights = np.empty((self.resamples, units))
+        # Counting drawn units is a multinomial draw, and ten times as fast as numpy's.
+        for row in weights:
+            row[:] = np.bincount(rng.integers(units, size=units), minlength=units)
+        weights /= units
+        return weights
+
+    def indices(
+        self,
+        names: Sequence[str],
+        value: Array,
+        draws: Array,
+        *,
+        partners: Sequence[str] | None = None,
+        floor: Array | None = None,
+    ) -> tuple[Index, ...]:
+        """An `Index` per column; value: (D,), draws: (K, D), floor: (D,)."""
+        low, high = interval(draws, self.confidence)
+        partners = [""] * len(names) if partners is None else partners
+        floors = np.zeros(len(names)) if floor is None else floor
+        return tuple(
+            Index(name, float(v), float(a), float(b), partner, float(f))
+            for name, v, a, b, partner, f in zip(names, value, low, high, partners, floors, strict=True)
+        )
+
+    def differences(self, names: Sequence[str], value: Array, draws: Array) -> tuple[Difference, ...]:
+        """Every pair, from the higher to the lower estimate; value: (D,), draws: (K, D)."""
+        pairs = [(i, j) if value[i] >= value[j] else (j, i) for i, j in combinations(range(len(names)), 2)]
+        if not pairs:
+            return ()
+        big, small = np.array(pairs).T
+        low, high = interval(draws[:, big] - draws[:, small], self.confidence)
+        gap = value[big] - value[small]
+        return tuple(
+            Difference(names[i], names[j], float(v), float(a), float(b))
+            for i, j, v, a, b in zip(big, small, gap, low, high, strict=True)
+        )
+
+    def usable(self, variance: Array, metric: str) -> NDArray[np.bool_]:
+        """Resamples whose variance is positive: the others have no ratio, and must be few.
+
+        Raises:
+            AnalysisError: they are more than the interval leaves outside on one side.
+        """
+        keep = np.asarray(variance > 0.0)
+        if np.mean(~keep) > (1.0 - self.confidence) / 2.0:
+            raise TooFewError(
+                f"{metric}: in {np.sum(~keep)} of {keep.size} bootstrap resamples the output varies no more "
+                f"than training noise, so the indices have no {100 * self.confidence:g} % interval; add base rows "
+                "(vcm-sweep extend) or replicates, or widen the ranges"
+            )
+        return keep
+
+
+def interval(draws: Array, confidence: float) -> tuple[Array, Array]:
+    """Percentile interval along the first axis."""
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(draws, [tail, 1.0 - tail], axis=0)
+    return low, high
+
+
+def check_factors(names: Sequence[str], seeds: str) -> None:
+    """Refuse names and a seeds policy that no method can work with."""
+    if not names or len(set(names)) != len(names):
+        raise AnalysisError(f"factors: {list(names)} must be one or more distinct names")
+    if seeds not in ("independent", "common"):
+        raise AnalysisError(f"seeds: {seeds!r} is not one of independent, common")

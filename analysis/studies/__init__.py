@@ -1,0 +1,1 @@
+"""Questions to whole studies: analyse, compare, is it enough, how much more."""

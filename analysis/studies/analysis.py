@@ -1,0 +1,249 @@
+"""A study's records analysed by a method, or the one sentence that says what is missing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.methods.luck import split_luck
+from vcm_sweep.analysis.records.metrics import Output, read_output, two_humps
+from vcm_sweep.analysis.records.policies import check_policy, drop_blocks, fill_worst
+from vcm_sweep.analysis.results.failures import Failures, count_kinds
+from vcm_sweep.analysis.results.luck_split import LuckSplit
+from vcm_sweep.analysis.results.sensitivity import Sensitivity
+from vcm_sweep.analysis.statistics.points import check_varied
+from vcm_sweep.analysis.statistics.replicates import ended_first
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.store.results import Results
+
+Array = NDArray[np.float64]
+
+# Of a design of their own, by the [design] method that makes it; the first is that design's default.
+DESIGNED = {"sobol": ("sobol",), "morris": ("morris",), "shapley": ("shapley",)}
+# From any points.
+GIVEN = ("pawn", "delta", "rbd-fast", "hdmr")
+METHODS = (*DESIGNED, *GIVEN)
+_UNITS = {"sobol": "base blocks", "morris": "trajectories", "shapley": "trajectories"}
+
+
+def analyze(
+    results: "Results",
+    metric: str = "accuracy",
+    *,
+    method: str = "",
+    policy: str = "fail",
+    resamples: int | None = None,
+    confidence: float = 0.95,
+    seed: int = 1,
+) -> Sensitivity:
+    """The sensitivity of ``metric`` to the study's factors, by the design's own method or any for given points.
+
+    Trainings that failed are never left out silently: dropping them biases every index towards the points that
+    train well. Low accuracy is no failure and stays in; `metrics.METRICS` has metrics that take the two apart.
+
+    Args:
+        metric: one of `metrics.METRICS`.
+        method: one of `METHODS`; "" for the design's own. Where rows of a design share coordinates, methods for
+            given points resample and shuffle them by block.
+        policy: ``fail`` refuses records with failures; ``drop-block`` leaves out the blocks in which a point has no
+            result; ``worst-case`` gives failed trainings the worst value that another had.
+        resamples: of the bootstrap; None for the method's own number.
+
+    Raises:
+        AnalysisError: records are missing or failed, a factor never varied, or the method refuses them.
+    """
+    prepared = prepare(results, metric, method=method, policy=policy)
+    options: dict[str, Any] = {} if resamples is None else {"resamples": resamples}
+    options |= {"confidence": confidence, "seed": seed}
+    result = prepared.indices(**options)
+    split, why = _split(prepared, options)
+    result = replace(result, luck_split=split, remarks=(*result.remarks, *why, *two_humps(prepared.output)))
+    output, failures, failing = prepared.output, prepared.failures, None
+    if failures.failed and not output.metric.binary:
+        try:
+            failed = np.where(output.status == "", np.nan, output.status != "ok").astype(np.float64)
+            of = replace(prepared, metric="p_failed", y=failed, method=prepared.layout, x=prepared.everywhere)
+            failing = of.indices(**options)
+        except AnalysisError as error:
+            failures = replace(failures, why=str(error))
+    return replace(result, failures=failures, failing=failing)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study's outputs, ready for a method.
+
+    Args:
+        method: what analyses them. layout: the design that laid them out.
+        x: (units, rows, D) points of the units that are kept; ``everywhere``: of all.
+        y: (units, rows, R) their outputs by the policy.
+    """
+
+    results: "Results"
+    metric: str
+    method: str
+    layout: str
+    x: Array
+    everywhere: Array
+    y: Array
+    output: Output
+    failures: Failures
+
+    @property
+    def units(self) -> int:
+        """Base blocks or trajectories."""
+        return len(self.y)
+
+    @property
+    def trainings(self) -> int:
+        """Replicates in a row that share an array."""
+        return _trainings(self.results)
+
+    def indices(self, first: int | None = None, **options: Any) -> Sensitivity:
+        """The indices from the first so many units, or all."""
+        given = {"metric": self.metric, "trainings": self.trainings, **options}
+        return _METHODS[self.method](self.results, self.x[:first], self.y[:first], given)
+
+
+def prepare(results: "Results", metric: str, *, method: str = "", policy: str = "fail") -> Prepared:
+    """The study's outputs as a method wants them; arguments and errors as for `analyze`."""
+    layout = results.study.design.method
+    if layout == "limits":
+        raise AnalysisError(
+            f"{results.study.name}: a limits design gives costs, and no shares of a variance: vcm-sweep analyze prints "
+            "them, vcm_sweep.analysis.limit_costs computes them"
+        )
+    method = method or layout
+    if method not in METHODS:
+        raise AnalysisError(f"method: {method!r} is not one of {', '.join(METHODS)}")
+    if method not in (*GIVEN, layout):
+        raise AnalysisError(
+            f"method: {method} needs a study of [design] method = {method!r}, and this one is {layout!r}; from these "
+            f"points: {', '.join((layout, *GIVEN))}"
+        )
+    check_policy(policy)
+    output = read_output(results, metric)
+    points = np.asarray(results.points(), dtype=np.float64)
+    check_varied(points, [factor.name for factor in results.study.factors])
+    blocks = points.reshape(*output.y.shape[:2], -1)
+    y, keep, failures = _by_policy(results, output, policy, _UNITS[layout])
+    return Prepared(results, metric, method, layout, blocks[keep], blocks, y, output, failures)
+
+
+def _split(prepared: Prepared, options: dict[str, Any]) -> tuple[LuckSplit | None, tuple[str, ...]]:
+    """Luck by its two sources where trainings are nested; or why that is not known."""
+    trainings = prepared.trainings
+    if trainings == 1:
+        return None, ()
+    # An extra run of some rows is no array with two trainings.
+    arrays = prepared.y.shape[2] // trainings
+    whole = prepared.y[:, :, : arrays * trainings]
+    whole = whole[np.isfinite(whole).all(axis=(1, 2))]
+    try:
+        nested = whole.reshape(-1, arrays, trainings)
+        return split_luck(nested, block=prepared.y.shape[1], **options), ()
+    except AnalysisError as error:
+        return None, (f"Luck is not split into array and training ({error}).",)
+
+
+def _by_policy(results: "Results", output: Output, policy: str, unit: str) -> tuple[Array, NDArray[np.bool_], Failures]:
+    """The output without gaps, which units it holds, and what was done."""
+    everyone = np.ones(len(output.y), dtype=bool)
+    failures = Failures(
+        policy="drop-block" if output.metric.given else policy,
+        trainings=int((output.status != "").sum()),
+        kinds=count_kinds(output.status),
+        unit=unit,
+        units=len(output.y),
+    )
+    if not output.failed.any():
+        return output.y, everyone, failures
+    if output.metric.given or policy == "drop-block":
+        y, keep = drop_blocks(output.y)
+        if _trainings(results) > 1:
+            y = ended_first(output.y[keep], _trainings(results))
+        if not keep.any():
+            raise AnalysisError(
+                f"{output.metric.name}: every one of {len(keep)} {unit} holds a point without a value, so drop-block "
+                "leaves nothing; narrow the ranges, or analyse p_failed and p_chance"
+            )
+        return y, keep, replace(failures, dropped=int((~keep).sum()))
+    if policy == "worst-case":
+        y, worst = fill_worst(output.y, output.failed, output.metric)
+        return y, everyone, replace(failures, worst=worst)
+    raise AnalysisError(
+        f"{results.study.name}: {failures.words()}, and leaving them out would bias the indices; vcm-sweep run --retry "
+        "runs them again, or narrow the ranges, or name a policy: drop-block or worst-case"
+    )
+
+
+def _sobol(results: "Results", x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+    from vcm_sweep.analysis.methods.sobol import sobol_indices
+
+    names, groups = _ranked(results)
+    return sobol_indices(y, names, groups=groups, seeds=results.study.design.seeds, **options)
+
+
+def _morris(results: "Results", x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+    from vcm_sweep.analysis.methods.morris import morris_effects
+
+    names = [factor.name for factor in results.study.factors]
+    groups = _ranked(results)[1]
+    return morris_effects(
+        results.design.scaled(x), y, names, groups=groups, seeds=results.study.design.seeds, **options
+    )
+
+
+def _shapley(results: "Results", x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+    from vcm_sweep.analysis.methods.shapley import shapley_effects
+
+    names = [factor.name for factor in results.study.factors]
+    return shapley_effects(x, y, names, seeds=results.study.design.seeds, **options)
+
+
+def _given(method: str, results: "Results", x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+    from vcm_sweep.analysis.methods.delta import delta_indices
+    from vcm_sweep.analysis.methods.hdmr import hdmr_indices
+    from vcm_sweep.analysis.methods.pawn import pawn_indices
+    from vcm_sweep.analysis.methods.rbd_fast import rbd_fast_indices
+
+    function = {
+        "pawn": pawn_indices, "delta": delta_indices, "rbd-fast": rbd_fast_indices, "hdmr": hdmr_indices
+    }[method]  # fmt: skip
+    # HDMR needs the distributions, the others the order of values only.
+    x = results.design.scaled(x) if method == "hdmr" else x
+    block = np.repeat(np.arange(len(x)), x.shape[1])
+    return function(
+        x.reshape(-1, x.shape[2]),
+        y.reshape(-1, y.shape[2]),
+        [factor.name for factor in results.study.factors],
+        blocks=block,
+        seeds=results.study.design.seeds,
+        **options,
+    )
+
+
+def _trainings(results: "Results") -> int:
+    return results.study.design.trainings
+
+
+def _ranked(results: "Results") -> tuple[list[str], dict[str, tuple[str, ...]] | None]:
+    """Names of what the design exchanges at a time, and the groups where it has any."""
+    names = [factor.name for factor in results.study.factors]
+    if results.study.design.groups:
+        groups = results.study.design.grouped(names)
+        return list(groups), groups
+    return names, None
+
+
+_METHODS: "dict[str, Callable[[Results, Array, Array, dict[str, Any]], Sensitivity]]" = {
+    "sobol": _sobol,
+    "morris": _morris,
+    "shapley": _shapley,
+    **{name: partial(_given, name) for name in GIVEN},
+}

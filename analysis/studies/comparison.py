@@ -1,0 +1,334 @@
+"""Two studies side by side: where do their rankings differ, and is the difference real?"""
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.files import write_json, write_parquet
+from vcm_sweep.analysis.records.source import ranges_of, same_points
+from vcm_sweep.analysis.results.index import Index
+from vcm_sweep.analysis.results.kinds import KINDS
+from vcm_sweep.analysis.results.sensitivity import Sensitivity
+from vcm_sweep.analysis.statistics.bootstrap import interval
+from vcm_sweep.analysis.studies.analysis import analyze
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.store.results import Results
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A factor's ranking index in both studies.
+
+    Args:
+        one, other: in the first and the second study. difference: second minus first, with its interval.
+        same_range: whether both studies vary it over the same range.
+    """
+
+    factor: str
+    one: Index
+    other: Index
+    difference: Index
+    same_range: bool
+
+    @property
+    def real(self) -> bool:
+        """Whether the data tell that the index differs."""
+        return not self.difference.low <= 0.0 <= self.difference.high
+
+
+@dataclass(frozen=True)
+class Swap:
+    """Two factors that the studies rank the other way round.
+
+    Args:
+        first, second: the order in the first study. told: in how many of the two studies the data tell the order:
+            the rankings really differ only where it is 2.
+    """
+
+    first: str
+    second: str
+    told: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two studies, their common factors, and what differs.
+
+    Args:
+        names: of the studies. results: their analyses. shifts: per common factor, in the order of the first ranking.
+        swaps: pairs in opposite order, those that both studies tell first. only: factors of one study alone.
+        ranges: of both studies, by factor. remarks: what makes the studies hard to compare, one sentence each.
+    """
+
+    names: tuple[str, str]
+    results: tuple[Sensitivity, Sensitivity]
+    shifts: tuple[Shift, ...]
+    swaps: tuple[Swap, ...]
+    only: tuple[tuple[str, ...], tuple[str, ...]]
+    ranges: dict[str, tuple[str, str]]
+    remarks: tuple[str, ...]
+
+    @property
+    def share(self) -> bool:
+        """Whether the index is a share of variance."""
+        return KINDS[self.results[0].kind].share
+
+    def text(self, index: Index) -> str:
+        """An index as people read it."""
+        return self.results[0].text(index)
+
+    def difference(self, shift: Shift) -> str:
+        """A difference as people read it: in points of a share, as many decimals as its interval carries."""
+        return shift.difference.points() if self.share else shift.difference.number()
+
+    def answer(self) -> tuple[str, ...]:
+        """The conclusion in sentences, certainty included."""
+        tops = [result.ranking()[0].factor for result in self.results]
+        one, other = self.names
+        label = KINDS[self.results[0].kind].label
+        said = [
+            f"Both studies put {tops[0]} first."
+            if tops[0] == tops[1]
+            else f"{one} puts {tops[0]} first, {other} puts {tops[1]} first."
+        ]
+        sure = [swap for swap in self.swaps if swap.told == 2]
+        if sure:
+            pairs = "; ".join(f"{swap.first} above {swap.second} in {one}, below it in {other}" for swap in sure)
+            said.append(f"Their rankings really differ: {pairs}.")
+        elif self.swaps:
+            said.append(
+                f"Their rankings differ in {len(self.swaps)} {'pair' if len(self.swaps) == 1 else 'pairs'} of factors, "
+                "in none beyond what the intervals leave open."
+            )
+        else:
+            said.append("They rank their common factors alike.")
+        real = [shift for shift in self.shifts if shift.real]
+        if real:
+            most = max(real, key=lambda shift: abs(shift.difference.value))
+            said.append(
+                f"The {label} differs beyond its interval for {len(real)} of {len(self.shifts)} factors, most for "
+                f"{most.factor}: {self.text(most.one)} against {self.text(most.other)}."
+            )
+        else:
+            said.append(f"No factor's {label} differs beyond the interval of the difference.")
+        return tuple(said)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Three plain lines per factor: its index in either study, and the difference."""
+        return [
+            {
+                "factor": shift.factor,
+                "of": of,
+                "value": index.value,
+                "low": index.low,
+                "high": index.high,
+                "real": ("yes" if shift.real else "open") if of == "difference" else None,
+            }
+            for shift in self.shifts
+            for of, index in (*zip(self.names, (shift.one, shift.other), strict=True), ("difference", shift.difference))
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "studies": list(self.names),
+            "metric": self.results[0].metric,
+            "method": self.results[0].method,
+            "kind": self.results[0].kind,
+            "answer": list(self.answer()),
+            "factors": [
+                {
+                    "factor": shift.factor,
+                    "first": shift.one.to_dict(),
+                    "second": shift.other.to_dict(),
+                    "difference": shift.difference.to_dict(),
+                    "real": shift.real,
+                    "ranges": list(self.ranges[shift.factor]),
+                    "same_range": shift.same_range,
+                }
+                for shift in self.shifts
+            ],
+            "swaps": [vars(swap) for swap in self.swaps],
+            "only": [list(names) for names in self.only],
+            "remarks": list(self.remarks),
+        }
+
+    def write_json(self, path: str | os.PathLike[str]) -> None:
+        """`to_dict` as a file."""
+        write_json(path, self.to_dict())
+
+    def write_parquet(self, path: str | os.PathLike[str]) -> None:
+        """`lines` as a file."""
+        write_parquet(path, self.lines(), {"studies": json.dumps(self.names)})
+
+
+def compare_studies(
+    one: "Results",
+    other: "Results",
+    metric: str = "accuracy",
+    *,
+    method: str = "",
+    policy: str = "fail",
+    resamples: int | None = None,
+    confidence: float = 0.95,
+    seed: int = 1,
+) -> Comparison:
+    """What differs between two studies in the ranking index of the factors that they share.
+
+    The interval of a difference is that of the differences of the resamples. Where both ran the same points, as two
+    models of one device do, both draw the same blocks: what the points do to both indices cancels, or adds up where it
+    moves them opposite ways. Otherwise each is resampled by itself.
+
+    Args:
+        metric, method, policy, resamples, confidence: as for `analyze`; one method for both, by default that of
+            their designs.
+
+    Raises:
+        AnalysisError: a study cannot be analysed, the designs have no common method, or there is no common factor.
+    """
+    layouts = [results.study.design.method for results in (one, other)]
+    if not method and layouts[0] != layouts[1]:
+        raise AnalysisError(
+            f"compare: {one.study.name} is a {layouts[0]} design and {other.study.name} a {layouts[1]} design, whose "
+            "indices are of different kinds; name a method for any points: --method pawn, delta, rbd-fast or hdmr"
+        )
+    given: dict[str, Any] = {"method": method, "policy": policy, "resamples": resamples, "confidence": confidence}
+    first = analyze(one, metric, seed=seed, **given)
+    paired = same_points(one, other)
+    second = analyze(other, metric, seed=seed if paired else seed + 1, **given)
+    results = first, second
+    common = [index.factor for index in results[0].ranking() if index.factor in results[1].factors]
+    names = _names(one, other)
+    if not common:
+        raise AnalysisError(
+            f"compare: {names[0]} ({', '.join(results[0].factors)}) and {names[1]} ({', '.join(results[1].factors)}) "
+            "have no factor in common"
+        )
+    ranges = {factor: (_range(one, results[0], factor), _range(other, results[1], factor)) for factor in common}
+    return Comparison(
+        names=names,
+        results=results,
+        shifts=_shifts(results, common, ranges, confidence),
+        swaps=_swaps(results, common),
+        only=tuple(tuple(f for f in result.factors if f not in common) for result in results),  # type: ignore[arg-type]
+        ranges=ranges,
+        remarks=(
+            *_same_trainings(one, other, paired),
+            *_about_differences(paired, confidence),
+            *_remarks((one, other), names, results, ranges),
+        ),
+    )
+
+
+def _shifts(
+    results: tuple[Sensitivity, Sensitivity],
+    common: Sequence[str],
+    ranges: dict[str, tuple[str, str]],
+    confidence: float,
+) -> tuple[Shift, ...]:
+    draws = []
+    count = min(len(result.draws) for result in results)
+    for result in results:
+        columns = [result.factors.index(factor) for factor in common]
+        draws.append(np.asarray(result.draws)[:count, columns])
+    low, high = interval(draws[1] - draws[0], confidence)
+    found = [{index.factor: index for index in result[result.kind]} for result in results]
+    return tuple(
+        Shift(
+            factor,
+            found[0][factor],
+            found[1][factor],
+            Index(factor, found[1][factor].value - found[0][factor].value, float(low[i]), float(high[i])),
+            ranges[factor][0] == ranges[factor][1],
+        )
+        for i, factor in enumerate(common)
+    )
+
+
+def _swaps(results: tuple[Sensitivity, Sensitivity], common: Sequence[str]) -> tuple[Swap, ...]:
+    """Pairs in opposite order; those told by both studies first, then in the order of the first ranking."""
+    order = [[index.factor for index in result.ranking() if index.factor in common] for result in results]
+    told = [{frozenset((p.larger, p.smaller)): p.separated for p in result.differences} for result in results]
+    swaps = [
+        Swap(a, b, sum(separated[frozenset((a, b))] for separated in told))
+        for i, a in enumerate(order[0])
+        for b in order[0][i + 1 :]
+        if order[1].index(a) > order[1].index(b)
+    ]
+    return tuple(sorted(swaps, key=lambda swap: -swap.told))
+
+
+def _names(one: "Results", other: "Results") -> tuple[str, str]:
+    """Names of the studies, told apart where they are equal."""
+    names = one.study.name, other.study.name
+    if names[0] != names[1]:
+        return names
+    folders = [str(results.folder).rstrip("/").rpartition("/")[2] for results in (one, other)]
+    if all(folders) and folders[0] != folders[1]:
+        return folders[0], folders[1]
+    return f"{names[0]} (first)", f"{names[1]} (second)"
+
+
+def _range(results: "Results", result: Sensitivity, factor: str) -> str:
+    return ranges_of(results, factor, result.groups.get(factor, (factor,)))
+
+
+def _same_trainings(one: "Results", other: "Results", paired: bool) -> tuple[str, ...]:
+    """A sentence where one of the two is a copy of the other."""
+    if not paired:
+        return ()
+    for column in ("accuracy", "loss"):
+        first, second = (np.asarray(results.blocks(column), dtype=np.float64) for results in (one, other))
+        if not np.array_equal(first, second, equal_nan=True):
+            return ()
+    return ("Both hold the same trainings, number by number, as copies of one study do: there is nothing to compare.",)
+
+
+def _about_differences(paired: bool, confidence: float) -> tuple[str, ...]:
+    said = "Both studies ran the same points, and are compared point by point. " if paired else ""
+    return (
+        f"{said}Each interval is of its own factor: of {1.0 / (1.0 - confidence):.3g} differences that are none, about "
+        "one lies beyond it.",
+    )
+
+
+def _remarks(
+    studies: "tuple[Results, Results]",
+    names: tuple[str, str],
+    results: tuple[Sensitivity, Sensitivity],
+    ranges: dict[str, tuple[str, str]],
+) -> tuple[str, ...]:
+    """What a reader must know before taking a difference for one of the devices."""
+    said = []
+    other = [factor for factor, (a, b) in ranges.items() if a != b]
+    if other:
+        said.append(
+            f"Ranges differ for {', '.join(other)}: an index is a share over its ranges, so these and all others may "
+            "differ for that reason alone."
+        )
+    for name, result, mate in ((names[0], results[0], results[1]), (names[1], results[1], results[0])):
+        alone = [factor for factor in result.factors if factor not in mate.factors]
+        if alone:
+            said.append(f"Only {name} varies {', '.join(alone)}, which takes its part of the variance there.")
+    if KINDS[results[0].kind].share and all(result.variance > 0 for result in results):
+        spread = [f"{result.variance**0.5:.2g}" for result in results]
+        said.append(
+            f"Shares are of each study's own variance: the standard deviation of {results[0].metric} is {spread[0]} in "
+            f"{names[0]} and {spread[1]} in {names[1]}, its mean {results[0].mean:.3g} and {results[1].mean:.3g}."
+        )
+    if not math.isnan(results[0].luck.value) and not math.isnan(results[1].luck.value):
+        said.append(f"Luck is {results[0].luck.percent()} in {names[0]} and {results[1].luck.percent()} in {names[1]}.")
+    policies = [study.study.design.seeds for study in studies]
+    if policies[0] != policies[1]:
+        said.append(f"Seeds are {policies[0]} in {names[0]} and {policies[1]} in {names[1]}.")
+    for name, result in zip(names, results, strict=True):
+        if result.failures is not None and result.failures.failed:
+            said.append(f"{name}: {result.failures.words()}.")
+    return tuple(said)

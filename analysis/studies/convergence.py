@@ -1,0 +1,48 @@
+"""Indices from growing parts of a design: have they settled, or would more base rows move them?"""
+
+from typing import TYPE_CHECKING
+
+from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.results.sensitivity import Sensitivity
+from vcm_sweep.analysis.statistics.replicates import MIN_UNITS
+from vcm_sweep.analysis.studies.analysis import prepare
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.store.results import Results
+
+# Parts of the design, all prefixes: a prefix of a Sobol or a random design is such a design itself.
+PARTS = (0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
+
+
+def converge_results(
+    results: "Results",
+    metric: str = "accuracy",
+    *,
+    method: str = "",
+    policy: str = "fail",
+    resamples: int = 300,
+    confidence: float = 0.95,
+    seed: int = 1,
+) -> tuple[Sensitivity, ...]:
+    """The indices of the first quarter of a study up to all of it, by increasing number of base blocks or trajectories.
+
+    Parts that are too small to analyse are left out; so the tuple may hold the whole design only.
+
+    Args:
+        metric, method, policy: as for `analyze`.
+
+    Raises:
+        AnalysisError: the whole design cannot be analysed.
+    """
+    prepared = prepare(results, metric, method=method, policy=policy)
+    found: dict[int, Sensitivity] = {}
+    for part in PARTS:
+        size = round(part * prepared.units)
+        if size in found or (size < MIN_UNITS and size < prepared.units):
+            continue
+        try:
+            found[size] = prepared.indices(size, resamples=resamples, confidence=confidence, seed=seed)
+        except AnalysisError:
+            if size == prepared.units:
+                raise
+    return tuple(found[size] for size in sorted(found))

@@ -1,0 +1,237 @@
+"""A study that is made longer until its indices are known well enough, or what may be spent is spent."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow.compute as pc
+
+from vcm_sweep.analysis.errors import TooFewError
+from vcm_sweep.analysis.records.metrics import find_metric
+from vcm_sweep.analysis.records.policies import check_policy
+from vcm_sweep.analysis.results.enough import Enough
+from vcm_sweep.analysis.results.sensitivity import Sensitivity
+from vcm_sweep.analysis.studies.analysis import DESIGNED, analyze
+from vcm_sweep.sweep import Results, Study, StudyError, build_design, extend
+from vcm_sweep.sweep.folder import Folder
+
+# Half-width of the widest total index times the root of n: 1.6 to 3.2 on Ishigami's function, 2.8 to 4.8 in studies on
+# digits. Only for a first guess, before there is a result.
+_RULE_OF_THUMB = 3.0
+# Stages in a row whose outputs carry no index at all; then more of the same will not help.
+_MOST_WITHOUT = 3
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be spent.
+
+    Args:
+        trials: trainings in the folder, those that it holds already included. seconds: of wall time from now on.
+    """
+
+    trials: float = math.inf
+    seconds: float = math.inf
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A study's state after it was run to some length.
+
+    Args:
+        number: from 1. n: base points or trajectories. trials: of the design. unit: of n.
+        widest: the ranking index with the widest interval; None where there is no index yet, for ``reason``.
+        expected_n, expected_trials: what the goal is likely to take in all; None where that is not known.
+    """
+
+    number: int
+    n: int
+    trials: int
+    unit: str
+    widest: Enough | None
+    expected_n: int | None
+    expected_trials: int | None
+    reason: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether every ranking index is known well enough."""
+        return self.widest is not None and self.widest.settled
+
+    def words(self) -> str:
+        """In one line."""
+        said = f"stage {self.number}: n = {self.n}, {self.trials} trainings: "
+        if self.widest is None:
+            return f"{said}no index yet ({self.reason})"
+        said += f"widest half-width {self.widest.half_width:.2g}, of {self.widest.factor}"
+        if self.met:
+            return f"{said}: at most {self.widest.goal:.2g}, as wanted"
+        return f"{said}; {self.widest.goal:.2g} needs about n = {self.expected_n}, {self.expected_trials} trainings"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        widest = self.widest.to_dict() if self.widest else None
+        return {**vars(self), "widest": widest, "met": self.met}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How it ended: the stages, whether the goal is met, and why it went no further."""
+
+    met: bool
+    why: str
+    stages: tuple[Stage, ...] = field(default_factory=tuple)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"met": self.met, "stopped": self.why, "stages": [stage.to_dict() for stage in self.stages]}
+
+
+def first_guess(study: Study, half_width: float) -> tuple[int, int] | None:
+    """(n, trainings) that a Sobol study is likely to take, by rule of thumb; None for other designs."""
+    if study.design.method != "sobol":
+        return None
+    n = max(study.design.n, 2 ** math.ceil(2 * math.log2(_RULE_OF_THUMB / half_width)))
+    return n, _trials(study, n)
+
+
+def run_until(
+    study: Study,
+    directory: str | Folder,
+    run: Callable[[Study], Results],
+    half_width: float,
+    *,
+    metric: str = "accuracy",
+    policy: str = "fail",
+    budget: Budget | None = None,
+    workers: int = 1,
+    tell: Callable[[Stage], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Ended:
+    """Run a study, and as long as an index that ranks has too wide an interval, make it longer and run what is new.
+
+    Base points of Sobol designs double; trajectories grow by what `enough` asks for, and at most double. Replicates
+    stay. A stage that would go over the budget is not begun: trajectories then grow by what still fits. What was done
+    is kept if it is interrupted; the same call with the study that the folder then holds goes on.
+
+    Args:
+        study: what to begin with. directory: its results folder, which ``run`` makes. run: runs a study there.
+        half_width: the goal, see `enough`. metric, policy: as for `analyze`.
+        budget: none: goes on until the goal is met.
+        workers: packs that run at a time; with records' times the pace, until a stage has shown it.
+        tell: is told each stage.
+
+    Raises:
+        StudyError: a design that cannot be narrowed so. AnalysisError: records that cannot be analysed, and more
+            points would not help.
+    """
+    check_goal(study, half_width)
+    find_metric(metric)
+    check_policy(policy)
+    budget, began = budget or Budget(), clock()
+    if budget.trials < _trials(study, study.design.n):
+        raise StudyError(
+            f"--budget-trials {budget.trials:g} is less than the {_trials(study, study.design.n)} trainings that the "
+            "study has: give more, or a smaller n"
+        )
+    stages: list[Stage] = []
+    pace: float | None = None
+    while True:
+        started = clock()
+        results = run(study)
+        pace = _pace(results, stages, clock() - started, workers, pace)
+        stage = _look(results, len(stages) + 1, half_width, metric, policy, stages)
+        stages.append(stage)
+        if tell:
+            tell(stage)
+        if stage.met:
+            return Ended(True, f"every half-width is at most {half_width:g}", tuple(stages))
+        wanted = _next(study, stage)
+        n = _within(study, wanted, budget.trials)
+        if n is None:
+            why = f"n = {wanted} would be {_trials(study, wanted)} trainings, and the budget is {budget.trials:g}"
+            return Ended(False, why, tuple(stages))
+        seconds = clock() - began + (pace or 0.0) * (_trials(study, n) - stage.trials)
+        if seconds > budget.seconds:
+            spent, allowed = (f"{value / 3600:.3g} h" for value in (seconds, budget.seconds))
+            why = f"n = {n} would have taken until {spent}, and the budget is {allowed}"
+            return Ended(False, why, tuple(stages))
+        _, study = extend(directory, to=n)
+
+
+def check_goal(study: Study, half_width: float) -> None:
+    """StudyError where no number of points would do."""
+    if not 0.0 < half_width <= 0.5:
+        raise StudyError(
+            f"--until {half_width:g} must be above 0 and at most 0.5: half of an interval; 0.05 is 5 points"
+        )
+    design = study.design
+    if design.method not in DESIGNED:
+        raise StudyError(f"--until is for designs that rank factors, {', '.join(DESIGNED)}: this is {design.method!r}")
+    if design.seeds == "independent" and design.replicates == 1 and not design.replicate_rows:
+        raise StudyError(
+            "--until needs the training noise to be known: give [design] replicates = 2, or replicate_rows (an eighth "
+            "of the rows is a good number)"
+        )
+
+
+def _look(results: Results, number: int, half_width: float, metric: str, policy: str, before: list[Stage]) -> Stage:
+    study = results.study
+    unit = "base points" if study.design.method == "sobol" else "trajectories"
+    stage = Stage(number, study.design.n, len(results.design), unit, None, None, None)
+    try:
+        result = analyze(results, metric, policy=policy)
+    except TooFewError as error:
+        if len(before) >= _MOST_WITHOUT and all(earlier.widest is None for earlier in before[-_MOST_WITHOUT:]):
+            raise
+        return dataclasses.replace(stage, reason=str(error))
+    widest = _widest(result, half_width)
+    expected = study.design.n + widest.needs
+    return dataclasses.replace(stage, widest=widest, expected_n=expected, expected_trials=_trials(study, expected))
+
+
+def _widest(result: Sensitivity, half_width: float) -> Enough:
+    return max(result.enough(half_width), key=lambda verdict: verdict.half_width)
+
+
+def _next(study: Study, stage: Stage) -> int:
+    n = int(study.design.n)
+    if study.design.method == "sobol" or stage.widest is None:
+        return 2 * n
+    return n + min(n, stage.widest.needs)
+
+
+def _within(study: Study, n: int, most: float) -> int | None:
+    """As many base points as the budget allows, up to n; None where these are no more than there are."""
+    if _trials(study, n) <= most:
+        return n
+    if study.design.method == "sobol":
+        return None
+    rows = _trials(study, n) / n
+    fits = int(most / rows)
+    while fits > study.design.n and _trials(study, fits) > most:
+        fits -= 1
+    return fits if fits > study.design.n else None
+
+
+def _trials(study: Study, n: int) -> int:
+    """Trainings of the study with n base points; for the numbers of a message, so no design is made for it."""
+    design = study.design
+    if n <= design.n:
+        return len(build_design(study))
+    block = build_design(dataclasses.replace(study, design=dataclasses.replace(design, n=2))).block
+    return int(n * block * design.replicates + min(design.replicate_rows, n * block))
+
+
+def _pace(results: Results, stages: list[Stage], seconds: float, workers: int, before: float | None) -> float | None:
+    """Wall seconds per training: of this stage if it ran as much as is told by, else as records have it."""
+    new = len(results.design) - (stages[-1].trials if stages else 0)
+    if stages and new:
+        return seconds / new
+    if before is not None:
+        return before
+    mean = pc.mean(results.records(["wall_s"])["wall_s"]).as_py()
+    return None if mean is None or not math.isfinite(mean) else float(mean) / max(1, workers)

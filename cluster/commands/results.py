@@ -1,0 +1,101 @@
+"""``vcm-sweep status``, ``analyze``, ``report`` and ``compare``: what is given results folders."""
+
+import argparse
+import json
+from pathlib import Path
+
+from vcm_sweep.cluster.commands.shared import AddCommand
+from vcm_sweep.cluster.exit_codes import EXIT_INTERRUPTED
+from vcm_sweep.cluster.options import positive
+from vcm_sweep.cluster.terminal.printing import prose, show
+
+
+def add_result_commands(command: AddCommand) -> None:
+    """What reads results."""
+    sub = command("status", _status, "show how far a study is, and what its run is doing")
+    sub.add_argument("dir", help="results folder, path or URI")
+    sub.add_argument("--watch", action="store_true", help="go on showing it until the run is over; --json: one a line")
+    sub.add_argument("--interval", type=positive, default=2, metavar="S", help="seconds between two looks (default 2)")
+    sub = command("analyze", _analyze, "print the sensitivity indices of a study")
+    sub.add_argument("dir", help="results folder, path or URI")
+    _add_analysis(sub)
+    sub = command("report", _report, "write the report of a study: a page, its pictures, the numbers")
+    sub.add_argument("dir", help="results folder, path or URI")
+    _add_analysis(sub)
+    sub.add_argument("--out", metavar="DIR", help="where to (default: the results folder; of a URI reports/<name>)")
+    sub = command("compare", _compare, "put two studies side by side: is the difference real?")
+    sub.add_argument("one", help="results folder, path or URI")
+    sub.add_argument("other", help="results folder, path or URI")
+    _add_analysis(sub)
+    sub.add_argument("--out", metavar="DIR", help="where the page goes (default reports/<one>-against-<other>)")
+
+
+def _add_analysis(sub: argparse.ArgumentParser) -> None:
+    """What is analysed, and how."""
+    sub.add_argument("--metric", default="accuracy", help="what varies: accuracy, energy, pulses, p_diverged, ...")
+    sub.add_argument("--method", default="", help="default: the design's; or pawn, delta, rbd-fast, hdmr")
+    sub.add_argument("--policy", default="fail", help="of failed trainings: fail, drop-block or worst-case")
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from vcm_sweep.cluster.jobs.status import run_status, watch
+    from vcm_sweep.sweep.store.results import open_results
+
+    results = open_results(arguments.dir)
+    if arguments.watch:
+        try:
+            watch(arguments.dir, results.study.name, arguments.interval, arguments.json)
+        except KeyboardInterrupt:  # the usual way out, and nothing of the run's
+            return EXIT_INTERRUPTED
+        # What the records say, now that the run is over.
+        results = open_results(arguments.dir)
+    counts = results.counts()
+    values = {"study": results.study.name, "trials": len(results.design), **counts}
+    show(values | run_status(arguments.dir, plain=arguments.json), arguments.json)
+    return 0
+
+
+def _analyze(arguments: argparse.Namespace) -> int:
+    from vcm_sweep.analysis import analyze
+    from vcm_sweep.cluster.terminal.tables import index_table
+    from vcm_sweep.sweep.store.results import open_results
+
+    results = open_results(arguments.dir)
+    if results.study.design.method == "limits":
+        from vcm_sweep.cluster.commands.limits import analyze_limits
+
+        return analyze_limits(arguments, results)
+    result = analyze(results, arguments.metric, method=arguments.method, policy=arguments.policy)
+    if arguments.json:
+        print(json.dumps(result.to_dict()))
+    else:
+        print(prose(" ".join(result.answer(arguments.metric))), index_table(result), sep="\n\n")
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from vcm_sweep.analysis import write_report
+    from vcm_sweep.cluster.running.reports import place_of
+    from vcm_sweep.sweep.store.results import open_results
+
+    results = open_results(arguments.dir)
+    target = Path(arguments.out) if arguments.out else place_of(results.folder)
+    how = {"method": arguments.method, "policy": arguments.policy}
+    show({"report": str(write_report(results, target, arguments.metric, **how))}, arguments.json)
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from vcm_sweep.analysis import compare_studies, write_comparison
+    from vcm_sweep.cluster.terminal.tables import comparison_table
+    from vcm_sweep.sweep.store.results import open_results
+
+    one, other = open_results(arguments.one), open_results(arguments.other)
+    found = compare_studies(one, other, arguments.metric, method=arguments.method, policy=arguments.policy)
+    names = [str(results.folder).rstrip("/").rpartition("/")[2] for results in (one, other)]
+    page = write_comparison(found, arguments.out or Path("reports") / "-against-".join(names))
+    if arguments.json:
+        print(json.dumps(found.to_dict() | {"report": str(page)}))
+    else:
+        print(prose(" ".join(found.answer())), comparison_table(found), f"report  {page}", sep="\n\n")
+    return 0

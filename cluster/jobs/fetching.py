@@ -1,0 +1,114 @@
+"""Copying results to this machine: whole files under their final names, what is there already is kept."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyarrow import fs
+
+from vcm_sweep.cluster.terminal.printing import bar
+from vcm_sweep.sweep.errors import StoreError, one_line
+from vcm_sweep.sweep.folder import Folder
+
+# States of trainings under way, and who holds the folder: of use to the running study alone.
+_LEFT_OUT = ("checkpoints", "lock", "lease")
+_ATTEMPTS = 5
+
+
+class _Gone(Exception):
+    """What was listed is not there any more."""
+
+
+@dataclass(frozen=True)
+class Copied:
+    """Files copied, files that were there, megabytes copied."""
+
+    files: int
+    kept: int
+    megabytes: float
+
+
+def fetch(source: Folder, local: Path, quiet: bool = False) -> Copied:
+    """Copy a results folder; after an interruption the same call goes on.
+
+    Records are in files that never change: one of the same name and size is kept. All others are small and are copied
+    anew, last those that say which records count.
+
+    Raises:
+        StoreError: ``local`` holds another study or something else, or a file does not arrive whole.
+    """
+    target = Folder(local)
+    _check_target(source, target)
+    for _ in range(_ATTEMPTS):
+        try:
+            return _copy_all(source, target, quiet)
+        except _Gone:
+            # Compacted meanwhile: what was listed is in another file now.
+            continue
+        except OSError as error:
+            raise StoreError(
+                f"{source} cannot be copied to {local} ({one_line(error)}): run it again to go on"
+            ) from None
+    raise StoreError(f"{source} changes faster than it can be copied: wait for its compaction, and run it again")
+
+
+def _check_target(source: Folder, target: Folder) -> None:
+    local = Path(target.path)
+    if local.exists() and not local.is_dir():
+        raise StoreError(f"{target} is a file: name a folder")
+    if source.path == target.path and source.local is not None:
+        raise StoreError(f"{target} is the results folder itself: name another one")
+    if target.exists("frozen.json") and target.exists("study.toml"):
+        same = all(_digest(source, name) == _digest(target, name) for name in ("study.toml", "frozen.json"))
+        if not same and not _extended(source, local):
+            raise StoreError(f"{target} holds another study: name another folder, or an empty one")
+    elif local.exists() and any(not p.name.startswith(".") for p in local.iterdir()) and not target.exists("parts"):
+        raise StoreError(f"{target} is not empty and holds no study: name another folder")
+
+
+def _extended(source: Folder, local: Path) -> bool:
+    """Whether the study of the source was extended from that of the local copy."""
+    if not source.exists("lineage.json"):
+        return False
+    from vcm_sweep.sweep.store import Store
+
+    return Store.open(local).study.digest in json.loads(source.read("lineage.json"))
+
+
+def _digest(folder: Folder, name: str) -> str:
+    return hashlib.sha256(folder.read(name)).hexdigest() if folder.exists(name) else ""
+
+
+def _copy_all(source: Folder, target: Folder, quiet: bool) -> Copied:
+    selector = fs.FileSelector(source.path, recursive=True)
+    listed = {
+        info.path.removeprefix(source.path).lstrip("/"): info.size
+        for info in source.filesystem.get_file_info(selector)
+        if info.type == fs.FileType.File
+    }
+    names = [n for n in listed if not n.split("/")[0].startswith((*_LEFT_OUT, ".")) and "/." not in n]
+    # Records first: whatever speaks of them finds them there.
+    names.sort(key=lambda name: (not name.endswith(".parquet"), name))
+    kept, size = 0, 0
+    with bar("fetch", len(names), quiet) as step:
+        for name in names:
+            there = Path(target.path) / name
+            if name.endswith(".parquet") and there.is_file() and there.stat().st_size == listed[name]:
+                kept += 1
+            else:
+                size += _copy(source, target, name, listed[name])
+            step(name)
+    return Copied(len(names) - kept, kept, round(size / 1e6, 2))
+
+
+def _copy(source: Folder, target: Folder, name: str, size: int) -> int:
+    """Copy one file; its size. StoreError where a file of records is not as long as it was listed."""
+    try:
+        content = source.read(name)
+    except FileNotFoundError:
+        raise _Gone from None
+    if name.endswith(".parquet") and len(content) != size:
+        raise StoreError(f"{source}/{name} came with {len(content)} of {size} bytes: run it again to go on")
+    target.write(name, content)
+    return len(content)

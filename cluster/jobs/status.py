@@ -1,0 +1,117 @@
+"""What the run of a study is doing, read from its results folder."""
+
+import dataclasses
+import json
+import sys
+import time
+from typing import Any
+
+from vcm_sweep.cluster.jobs.job_list import seen_words
+from vcm_sweep.cluster.terminal.live_view import Redrawn
+from vcm_sweep.cluster.terminal.words import log_line, view_lines
+from vcm_sweep.sweep.errors import ExecutorError
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.session.state import SessionState, latest_session, silent_sessions
+
+_LINE_EVERY_S = 60.0
+
+
+def run_status(where: str, plain: bool = False) -> dict[str, Any]:
+    """The latest run of a results folder: as values for the terminal, or whole (``plain``); nothing without one."""
+    folder = Folder(where)
+    session = latest_session(folder)
+    if session is None:
+        return {}
+    silent = bool(silent_sessions([(folder, session)]))
+    if plain:
+        return {"run": dataclasses.asdict(session) | {"silent": silent}}
+    values: dict[str, Any] = {
+        "run": f"{session.id}: {'silent' if silent else session.state}",
+        "on": session.host or "-",
+    }
+    if session.reason:
+        values["reason"] = session.reason
+    values["last_seen"] = f"{seen_words(session)} UTC"
+    if session.state == "running" and not silent:
+        values["now"] = log_line("running", session.figures).partition(": ")[2]
+    elif session.state == "submitted":
+        values["ray_says"] = _what_ray_says(session)
+    elif silent:
+        values["note"] = f"the run says it is running, and nothing is heard of it; it goes on with: {session.command}"
+    return values
+
+
+def _what_ray_says(session: SessionState) -> str:
+    """Of a job whose driver has not written yet; only its cluster knows whether it ever will."""
+    from vcm_sweep.cluster.jobs.ray_jobs import RayJobs
+
+    try:
+        status, message = RayJobs(session.job.get("address", "")).status(session.job.get("id", ""))
+    except ExecutorError as error:
+        return str(error)
+    return " ".join(f"{status} {message}".split())[:300]
+
+
+def watch(where: str, name: str, interval_s: float, as_json: bool) -> None:
+    """Show the latest run until it is over, or silent; JSON: an object a line, whenever something has changed."""
+    folder = Folder(where)
+    shown: _OnScreen | _Told = _Told(name) if as_json or not sys.stdout.isatty() else _OnScreen(name)
+    before: SessionState | None = None
+    since = time.monotonic()
+    try:
+        while (session := latest_session(folder)) is not None:
+            now = time.monotonic()
+            since = since if before and (before.id, before.beat) == (session.id, session.beat) else now
+            # A beat that stands still for five of its ticks, watched here, whatever the clocks say.
+            silent = session.state == "running" and now - since > 5 * session.tick_s
+            if as_json:
+                if session != before or silent:
+                    print(json.dumps(dataclasses.asdict(session) | {"silent": silent}), flush=True)
+            else:
+                shown.show(session, silent)
+            if not session.open or silent:
+                return
+            before = session
+            time.sleep(interval_s)
+    finally:
+        shown.close()
+
+
+class _Told:
+    """A line a minute."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._last = -_LINE_EVERY_S
+
+    def show(self, session: SessionState, silent: bool) -> None:
+        if time.monotonic() - self._last < _LINE_EVERY_S and session.open and not silent:
+            return
+        self._last = time.monotonic()
+        print(f"{session.seen} {_state(session, silent)} {log_line(self._name, session.figures)}", flush=True)
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class _OnScreen:
+    """The lines of the live view, in place."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lines: list[str] = []
+        self._redrawn: Redrawn | None = None
+
+    def show(self, session: SessionState, silent: bool) -> None:
+        name = f"{self._name} ({_state(session, silent)} on {session.host or '-'})"
+        self._lines = view_lines(name, session.figures)
+        if self._redrawn is None:
+            self._redrawn = Redrawn(lambda: self._lines, sys.stdout)
+
+    def close(self) -> None:
+        if self._redrawn is not None:
+            self._redrawn.close()
+
+
+def _state(session: SessionState, silent: bool) -> str:
+    return "silent" if silent else session.state

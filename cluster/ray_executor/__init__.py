@@ -1,0 +1,1 @@
+"""The executor on Ray: connection, nodes, tasks, and surviving the head."""

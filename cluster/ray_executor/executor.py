@@ -1,0 +1,352 @@
+"""The Ray executor: each pack is one Ray Core task, spread over the nodes of a cluster."""
+
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any
+
+from vcm_sweep.cluster.ray_executor.connection import Connection
+from vcm_sweep.cluster.ray_executor.head import Head, say_goodbye
+from vcm_sweep.cluster.ray_executor.nodes import Nodes
+from vcm_sweep.cluster.ray_executor.resources import PackNeeds
+from vcm_sweep.cluster.ray_executor.tasks import Message, Mistake, Started, Stopped, kill_process, run_pack
+from vcm_sweep.sweep.errors import ExecutorError, StudyError
+from vcm_sweep.sweep.packs.executor import Executor, Task
+from vcm_sweep.sweep.packs.recovery import Cause, Failure, PackAttempt, judge, stamped, whole
+from vcm_sweep.sweep.trial import Trial, TrialRecord
+
+_log = logging.getLogger("vcm_sweep")
+
+_IN_FLIGHT_PER_SLOT = 2
+# A trial watches its own deadline after every batch. A pack that is this much later hangs inside of one.
+_HARD_FACTOR = 1.5
+_HARD_GRACE_S = 120.0
+# No node is able to run a pack: an autoscaler, or a person, gets this long to bring one.
+_PATIENCE_S = 600.0
+# After a soft stop a batch ends and a checkpoint is written; after a hard one the process is gone at once.
+_SAVE_S = 30.0
+_KILL_S = 10.0
+# A process that even its system cannot kill (it waits for a disk or a GPU) is left behind.
+_LEAVE_S = 60.0
+_LOOK_EVERY_S = 0.5
+
+
+@dataclass(eq=False)
+class Flight:
+    """An attempt that was given to Ray: its stream of messages, and where it runs once it has started."""
+
+    attempt: PackAttempt
+    stream: Any
+    hard_s: float
+    node: str = ""
+    pid: int = 0
+    started: float = 0.0
+    killed: float = 0.0
+    by_pid: float = 0.0
+    answer: Any = None
+    """The message that is being fetched: an interrupt meanwhile does not lose it."""
+
+
+class RayExecutor(Executor):
+    """Runs packs as Ray tasks, on a cluster that is there or on one started for the run.
+
+    Args:
+        task: what runs a pack; must pickle. It is put into Ray's object store once, with the arrays in it.
+        address: of a running cluster (``auto`` finds a local one); None starts one on this machine and stops it
+            at the end.
+        cpus: cores of the cluster started here; default all.
+        needs: resources of a pack.
+        retries: further attempts after a trial's own error.
+        hard_grace_s: a pack is killed after 1.5 times the sum of its deadlines and this, which covers loading.
+        patience_s: how long to wait when no node is left that can run a pack.
+        wait_s: how long to wait for the first one, as where an autoscaler brings it; 0: see :class:`.nodes.Nodes`.
+
+    At most two packs per place are in flight, so a long study costs the driver constant memory. Ray itself retries
+    nothing: each loss is seen here, with its cause, and judged by :mod:`vcm_sweep.sweep.packs.recovery`. Nodes
+    may join and leave. What happens to packs and nodes is logged, with its event in the fields of the log record.
+
+    Attributes:
+        on_stuck: is told, on another thread, why the run cannot go on, where Ray waits for a cluster that is gone and
+            does not let go of the thread that runs. It ends the process: see :class:`.head.Head`.
+    """
+
+    def __init__(
+        self, task: Task, address: str | None = None, cpus: int | None = None, needs: PackNeeds | None = None,
+        retries: int = 1, hard_grace_s: float = _HARD_GRACE_S, patience_s: float = _PATIENCE_S,
+        wait_s: float = 0.0,
+    ) -> None:  # fmt: skip
+        self.task, self.address, self.cpus = task, address, cpus
+        self.needs, self.retries = needs or PackNeeds(), retries
+        self.hard_grace_s, self.patience_s, self.wait_s = hard_grace_s, patience_s, wait_s
+        self.on_stuck: Callable[[str], None] | None = None
+        self._flights: list[Flight] = []
+        self._again: deque[PackAttempt] = deque()
+        self._connection: Connection | None = None
+        self._looked = 0.0
+        self._nodes: Nodes
+        self._head: Head | None = None
+
+    def run(self, packs: Iterable[Sequence[Trial]]) -> Iterator[list[TrialRecord]]:
+        """Yield the records of each pack as its task ends.
+
+        Raises:
+            ExecutorError: a cluster that cannot be used, or no node that could run a pack.
+        """
+        waiting = iter(packs)
+        first = next(waiting, None)
+        if first is None:
+            return
+        try:
+            self._open()
+            for records in self._loop(map(whole, chain([first], waiting))):
+                self._inside_ray(False)
+                yield records
+                self._inside_ray(True)
+        except KeyboardInterrupt:
+            # What is running is left to finish().
+            raise
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+
+    def finish(self, grace_s: float) -> Iterator[list[TrialRecord]]:
+        """Yield what ends within ``grace_s`` seconds; let the rest save a checkpoint, and stop it."""
+        self._inside_ray(False)
+        self._again.clear()
+        try:
+            self._cancel(flight for flight in self._flights if not flight.started)
+            yield from self._drain(grace_s)
+            self._cancel(self._flights)
+            if not self._silent():
+                yield from self._drain(_SAVE_S)
+        finally:
+            self.close()
+
+    def activity(self) -> dict[str, int]:
+        """Packs that are running, by the name of their node."""
+        running = [flight.node for flight in list(self._flights) if flight.started]
+        return dict(Counter(self._nodes.name(node) for node in running)) if running else {}
+
+    def close(self) -> None:
+        """Stop what is running, and disconnect."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        silent = self._silent()
+        if self._head is not None:
+            self._head.close()
+        try:
+            for flight in () if silent else self._flights:
+                connection.ray.cancel(flight.stream, force=True)
+        finally:
+            self._flights.clear()
+            self._again.clear()
+            if silent:
+                say_goodbye(connection.close)
+            else:
+                connection.close()
+
+    @property
+    def _ray(self) -> Any:
+        assert self._connection is not None
+        return self._connection.ray
+
+    def _open(self) -> None:
+        self._connection = Connection(self.address, self.cpus)
+        try:
+            self._prepare()
+        except self._ray.exceptions.RayError as error:
+            raise ExecutorError(
+                f"{self._cluster} does not take what its workers need ({_first_line(error)}): is its object store full?"
+            ) from None
+
+    def _silent(self) -> bool:
+        return self._head is not None and self._head.silent()
+
+    def _inside_ray(self, inside: bool) -> None:
+        if self._head is not None:
+            self._head.inside = inside
+
+    @property
+    def _cluster(self) -> str:
+        return f"the Ray cluster at {self.address}" if self.address else "the Ray cluster on this machine"
+
+    def _prepare(self) -> None:
+        head = self._head = Head(self._ray.get_runtime_context().gcs_address, self._cluster, self.on_stuck)
+        self._nodes = Nodes(self.needs, lambda: head.asked(self._ray.nodes), self.patience_s, self.wait_s)
+        self._remote = self._ray.remote(max_retries=0, num_returns="streaming", **self.needs.options())(run_pack)
+        self._shared_task = self._ray.put(self.task)
+
+    def _loop(self, packs: Iterator[PackAttempt]) -> Iterator[list[TrialRecord]]:
+        head = self._head
+        assert head is not None
+        while True:
+            head.check()
+            silent = head.silent()
+            if not silent:
+                self._nodes.refresh()
+            # Without a head nothing new begins, and what ends is heard.
+            window = 0 if silent else max(1, _IN_FLIGHT_PER_SLOT * self._nodes.slots)
+            while len(self._flights) < window and (attempt := self._next(packs)):
+                stream = self._remote.remote(self._shared_task, attempt.trials, self.needs.cpus)
+                hard_s = _HARD_FACTOR * sum(trial.deadline_s for trial in attempt.trials) + self.hard_grace_s
+                self._flights.append(Flight(attempt, stream, hard_s))
+            if not self._flights:
+                attempt = self._next(packs) if silent else None
+                if attempt is None:
+                    return
+                self._again.appendleft(attempt)
+            flight = self._first_ready(1.0)
+            if flight is not None:
+                records = self._heard(flight)
+                if records:
+                    yield records
+            if not silent:
+                yield from self._kill_overdue()
+
+    def _next(self, packs: Iterator[PackAttempt]) -> PackAttempt | None:
+        return self._again.popleft() if self._again else next(packs, None)
+
+    def _cancel(self, flights: Iterable[Flight]) -> None:
+        """Ask packs to stop, where the head is there to pass it on."""
+        if not self._silent():
+            for flight in flights:
+                self._ray.cancel(flight.stream)
+
+    def _drain(self, seconds: float) -> Iterator[list[TrialRecord]]:
+        """Records of what ends within some seconds; what fails now is left to the next run."""
+        until = time.monotonic() + seconds
+        while self._flights and (left := until - time.monotonic()) > 0:
+            flight = self._first_ready(min(1.0, left))
+            if flight is not None:
+                records = self._heard(flight, again=False)
+                if records:
+                    yield records
+
+    def _first_ready(self, seconds: float) -> Flight | None:
+        """A flight that has something to tell. A short wait keeps Ctrl-C prompt."""
+        by_stream = {flight.stream: flight for flight in self._flights}
+        if not by_stream:
+            time.sleep(seconds)
+            return None
+        ready, _ = self._ray.wait(list(by_stream), num_returns=1, timeout=seconds)
+        return by_stream[ready[0]] if ready else None
+
+    def _heard(self, flight: Flight, again: bool = True) -> list[TrialRecord]:
+        """The records that a flight's next message brings; none where the pack only starts, or goes on elsewhere."""
+        message = self._message(flight)
+        if isinstance(message, Started):
+            flight.node, flight.pid, flight.started = message.node, message.pid, time.monotonic()
+            flight.answer = None
+            return []
+        if isinstance(message, list):
+            records = stamped(message, self._nodes.host(flight.node), flight.attempt.number)
+            self._flights.remove(flight)
+            return records
+        self._flights.remove(flight)
+        if not again:
+            return []
+        if isinstance(message, Mistake):
+            raise StudyError(message.text)
+        if isinstance(message, Stopped):
+            # Somebody else's cancelling: to us the worker was lost.
+            message = Failure(Cause.WORKER, "the task was cancelled")
+        return self._after(flight, replace(message, node=flight.node))
+
+    def _message(self, flight: Flight) -> Message:
+        """What a worker says, or what Ray says about it."""
+        errors = self._ray.exceptions
+        try:
+            if flight.answer is None:
+                flight.answer = next(flight.stream)
+            message: Message = self._ray.get(flight.answer)
+            return message
+        except StopIteration:
+            failure = Failure(Cause.WORKER, "the task ended without an answer")
+        except errors.OutOfMemoryError:
+            failure = Failure(Cause.MEMORY, "the worker was killed for memory: lower [run] pack")
+        except errors.NodeDiedError as error:
+            # Workers of it that were lost before are excused.
+            self._nodes.is_lost(flight.node)
+            failure = Failure(Cause.NODE, f"its node was lost ({_name(error)})")
+        except (errors.RuntimeEnvSetupError, errors.TaskUnschedulableError) as error:
+            raise ExecutorError(f"workers cannot start ({_first_line(error)}): vcm-sweep doctor tells more") from None
+        except (errors.RayError, OSError) as error:
+            if isinstance(error, errors.RayTaskError) and not isinstance(error, errors.TaskCancelledError):
+                # What the task itself raises comes as a message: here it could not be loaded or called.
+                raise ExecutorError(
+                    f"a worker cannot run a pack ({_first_line(error.cause)}): install the driver's vcm-sweep there"
+                ) from None
+            cause = Cause.NODE if self._nodes.is_lost(flight.node) else Cause.WORKER
+            failure = Failure(cause, f"its worker was killed or crashed ({_name(error)})")
+        return _overdue(flight) if flight.killed else failure
+
+    def _after(self, flight: Flight, failure: Failure) -> list[TrialRecord]:
+        """Put what failed where it goes on; the records of what is given up."""
+        attempt = flight.attempt
+        verdict = judge(attempt, failure, self.retries, self._nodes.lost)
+        self._again.extend(verdict.again)
+        what = "given up" if verdict.records else "halved" if verdict.halved else "again"
+        host = self._nodes.host(failure.node) if failure.node else ""
+        _log.warning(
+            "%s: a pack of %d (attempt %d%s) is %s: %s", failure.cause.value, len(attempt.trials), attempt.number,
+            f", on {host}" if host else "", what, failure.reason,
+            extra={
+                "event": f"pack_{what.replace(' ', '_')}", "cause": failure.cause.value, "node": host,
+                "trials": [trial.key for trial in attempt.trials], "attempt": attempt.number, "reason": failure.reason,
+            },
+        )  # fmt: skip
+        return stamped(verdict.records, host, attempt.number)
+
+    def _kill_overdue(self) -> Iterator[list[TrialRecord]]:
+        """Kill packs beyond their hard deadline; by the process's number where Ray does not get through to it.
+
+        One that outlives this too is heard no more, whatever it may still say: the records of what is given up.
+        """
+        now = time.monotonic()
+        if now - self._looked < _LOOK_EVERY_S:
+            return
+        self._looked = now
+        for flight in list(self._flights):
+            if not flight.started:
+                continue
+            if not flight.killed and now - flight.started > flight.hard_s:
+                flight.killed = now
+                _log.warning(
+                    "a pack of %d on %s hangs: killed", len(flight.attempt.trials), self._nodes.name(flight.node),
+                    extra={"event": "deadline_killed", "node": self._nodes.name(flight.node)},
+                )  # fmt: skip
+                self._ray.cancel(flight.stream, force=True)
+            elif flight.killed and not flight.by_pid and now - flight.killed > _KILL_S:
+                flight.by_pid = now
+                there = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(flight.node, soft=False)
+                kill = self._ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(kill_process)
+                kill.remote(flight.pid)
+            elif flight.by_pid and now - flight.by_pid > _LEAVE_S:
+                self._flights.remove(flight)
+                _log.warning(
+                    "a pack of %d on %s cannot be killed: process %d is left behind, and holds its place",
+                    len(flight.attempt.trials), self._nodes.name(flight.node), flight.pid,
+                    extra={"event": "left_behind", "node": self._nodes.name(flight.node)},
+                )  # fmt: skip
+                records = self._after(flight, replace(_overdue(flight), node=flight.node))
+                if records:
+                    yield records
+
+
+def _overdue(flight: Flight) -> Failure:
+    deadline = sum(trial.deadline_s for trial in flight.attempt.trials)
+    return Failure(Cause.DEADLINE, f"not done within deadline_s, {deadline:g} s in all, and did not stop: killed")
+
+
+def _name(error: Exception) -> str:
+    return type(error).__name__
+
+
+def _first_line(error: Any) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {(lines or [''])[-1]}"[:300]

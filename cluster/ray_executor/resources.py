@@ -1,0 +1,89 @@
+"""What a pack asks of a node, and which nodes have it."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vcm_sweep.sweep.errors import ExecutorError
+from vcm_sweep.sweep.study.tables.run import RunSpec, check_gpu_share
+
+
+@dataclass(frozen=True)
+class PackNeeds:
+    """Resources that one pack holds while it runs.
+
+    Attributes:
+        cpus: whole cores. gpus: a fraction of one GPU, or whole ones. memory_gb: that Ray sets aside; 0 asks for none.
+
+    Raises:
+        StudyError: a share of GPUs that Ray cannot give.
+    """
+
+    cpus: int = 1
+    gpus: float = 0.0
+    memory_gb: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_gpu_share(self.gpus)
+
+    @classmethod
+    def of(cls, spec: RunSpec, device: str = "cpu") -> "PackNeeds":
+        """Of a study's [run] table; on "cuda" a pack has a GPU of its own where the table does not say otherwise."""
+        gpus = spec.gpus_per_pack
+        return cls(spec.cpus_per_pack, float(device != "cpu") if gpus is None else gpus, spec.memory_gb_per_pack)
+
+    def options(self) -> dict[str, Any]:
+        """For ``ray.remote``."""
+        memory = {"memory": int(self.memory_gb * 2**30)} if self.memory_gb else {}
+        return {"num_cpus": self.cpus, "num_gpus": self.gpus, **memory}
+
+    def slots(self, resources: Mapping[str, float]) -> int:
+        """Packs that fit side by side into a node with these resources.
+
+        >>> PackNeeds(cpus=1, gpus=0.5).slots({"CPU": 16.0, "GPU": 2.0})
+        4
+        """
+        asked = {"CPU": float(self.cpus), "GPU": self.gpus, "memory": self.memory_gb * 2**30}
+        return min(
+            # A GPU is cut into equal parts, and no pack spans two of them with a fraction.
+            int(resources.get(name, 0.0)) * math.floor(1 / need + 1e-9)
+            if name == "GPU" and need < 1
+            else int(resources.get(name, 0.0) // need)
+            for name, need in asked.items()
+            if need
+        )
+
+    def __str__(self) -> str:
+        """In words."""
+        parts = [f"{self.cpus} CPU{'s' if self.cpus > 1 else ''}"]
+        if self.gpus:
+            parts.append(f"{self.gpus:g} GPU{'s' if self.gpus > 1 else ''}")
+        if self.memory_gb:
+            parts.append(f"{self.memory_gb:g} GB of memory")
+        return ", ".join(parts)
+
+
+def check_feasible(needs: PackNeeds, nodes: Iterable[tuple[str, Mapping[str, float]]]) -> None:
+    """Raise where no node can ever run a pack; Ray would wait for one silently.
+
+    Args:
+        needs: of a pack. nodes: (name, resources) of each node.
+
+    Raises:
+        ExecutorError: that names every node and what it has.
+    """
+    known = list(nodes)
+    if any(needs.slots(resources) for _, resources in known):
+        return
+    shown = "; ".join(f"{name} has {_has(resources)}" for name, resources in known[:20]) or "there are no nodes"
+    more = f"; and {len(known) - 20} more" if len(known) > 20 else ""
+    raise ExecutorError(
+        f"no node can run a pack, which needs {needs} ({shown}{more}): lower cpus_per_pack, gpus_per_pack or "
+        "memory_gb_per_pack in [run], or add a node"
+    )
+
+
+def _has(resources: Mapping[str, float]) -> str:
+    cpus, gpus, memory = (resources.get(name, 0.0) for name in ("CPU", "GPU", "memory"))
+    return f"{cpus:g} CPU, {gpus:g} GPU, {memory / 2**30:.1f} GB"

@@ -1,0 +1,108 @@
+"""What workers run. A module of its own, so that a worker imports no more than it needs."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.packs.recovery import Failure, classified
+from vcm_sweep.sweep.trial import Trial, TrialRecord
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.data.shared_data import SharedData
+    from vcm_sweep.sweep.packs.executor import Task
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Where a worker finds data and code, and keeps what it has not finished.
+
+    Attributes:
+        data_dir: torchvision root. import_dir: folder of the user's own modules, the one vcm-sweep started in.
+        device: of torch. checkpoints: folder of unfinished trials, a path or a URI that pyarrow knows.
+        checkpoint_s: seconds between two states.
+    """
+
+    data_dir: str | None = None
+    import_dir: str | None = None
+    device: str = "cpu"
+    checkpoints: str | None = None
+    checkpoint_s: float = 300.0
+
+
+def train_from(settings: TrainSettings, trials: Sequence[Trial], data: "SharedData | None" = None) -> list[TrialRecord]:
+    """Train a pack; with ``data`` from the driver nothing is read from data_dir."""
+    from vcm_sweep.sweep.training.training import train
+
+    # At the end: a file named like an installed package must not shadow it.
+    if settings.import_dir and settings.import_dir not in sys.path:
+        sys.path.append(settings.import_dir)
+    return train(
+        trials, settings.data_dir, settings.device, settings.checkpoints, settings.checkpoint_s,
+        data=data.data if data else None,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Started:
+    """A worker's first message: the pack runs, there."""
+
+    node: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """The text of a StudyError."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The pack was told to stop, and has saved what it could."""
+
+
+type Message = Started | Mistake | Stopped | Failure | list[TrialRecord]
+
+
+def run_pack(task: "Task", pack: Sequence[Trial], cpus: int) -> Iterator[Message]:
+    """On a worker: that it has started, then what became of the pack.
+
+    Exceptions with a state of their own do not survive the wire: what fails is told in plain values.
+    """
+    import ray
+
+    limit_threads(cpus)
+    yield Started(ray.get_runtime_context().get_node_id(), os.getpid())
+    yield _outcome(task, pack)
+
+
+def kill_process(pid: int) -> None:
+    """On the node of a worker that does not answer."""
+    import signal
+    from contextlib import suppress
+
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _outcome(task: "Task", pack: Sequence[Trial]) -> Message:
+    try:
+        return list(task(pack))
+    except StudyError as error:
+        return Mistake(str(error))
+    except KeyboardInterrupt:
+        return Stopped()
+    except Exception as error:
+        return classified(error)
+
+
+def limit_threads(cpus: int) -> None:
+    """As many threads as cores; a process that serves no torch need not load it."""
+    os.environ["OMP_NUM_THREADS"] = str(cpus)
+    torch: Any = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(cpus)

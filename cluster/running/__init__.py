@@ -1,0 +1,1 @@
+"""Running and planning a study for a command."""

@@ -1,0 +1,179 @@
+"""What the trials of a study cost, measured on a few of them that span its ranges."""
+
+import functools
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vcm_sweep.cluster.ray_executor.tasks import TrainSettings, train_from
+from vcm_sweep.sweep.data.sets import DataSet
+from vcm_sweep.sweep.data.shared_data import SharedData
+from vcm_sweep.sweep.designs.design import Design
+from vcm_sweep.sweep.packs.costs import CostModel
+from vcm_sweep.sweep.packs.executor import Executor, Task
+from vcm_sweep.sweep.packs.order import MIN_PILOT, corner_points
+from vcm_sweep.sweep.trial import Trial, TrialRecord
+
+# A pilot of a small study is a small part of it.
+_LARGEST_SHARE = 0.1
+_TEST_CHUNK, _FIRST_STEPS = 500, 2
+# The beginning of a pack that takes longer is measured on one trial, where the limit is shorter.
+_LONG_S = 10.0
+
+type Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Cost(TrialRecord):
+    """A record whose ``cpu_s`` was measured on the first ``share`` of the training; ``bytes`` of its pack."""
+
+    share: float = 1.0
+    bytes: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """What was measured.
+
+    Attributes:
+        points: (rows,) of the design. seconds: (rows,) per trial, in a pack of its like.
+        share: smallest part of a training that was trained; the rest is extrapolated.
+        failed: rows that could not be trained. memory_bytes: largest pack.
+    """
+
+    points: list[int]
+    seconds: list[float]
+    share: float
+    failed: int
+    memory_bytes: float
+
+
+def pilot(
+    design: Design, make_executor: Callable[[Task], Executor], settings: TrainSettings, pack: int, limit_s: float
+) -> Pilot:
+    """The cost of at least eight rows of a design, corners of its ranges first; nothing is stored.
+
+    Each row is measured in a pack of its like, as the run will pack it: a short training whole, of a long one the
+    first batches and a part of the test; where even these take too long, on one trial that stands for its pack.
+
+    Args:
+        design: of the study.
+        make_executor: where to measure: makes an executor of a task.
+        settings: of the workers.
+        pack: trials per pack.
+        limit_s: when no further row is begun; it is shared out among the rows.
+    """
+    rows = corner_points(design)
+    task = functools.partial(measure, settings, limit_s / len(rows))
+    began = time.perf_counter()
+    found: list[Cost] = []
+    failed = 0
+
+    def packs() -> Iterator[list[Trial]]:
+        for number, point in enumerate(rows):
+            spent = time.perf_counter() - began
+            enough = spent > limit_s or (
+                found and spent > _LARGEST_SHARE * len(design) * float(np.mean([cost.cpu_s for cost in found]))
+            )
+            if number >= MIN_PILOT and enough:
+                return
+            yield [design.trial(int(point), replicate) for replicate in range(pack)]
+
+    for records in make_executor(task).run(packs()):
+        costs = [record for record in records if isinstance(record, Cost)]
+        found += costs[:1]
+        failed += not costs
+    return Pilot(
+        [cost.point for cost in found],
+        [cost.cpu_s for cost in found],
+        min((cost.share for cost in found), default=1.0),
+        failed,
+        max((cost.bytes for cost in found), default=0.0),
+    )
+
+
+def measure(
+    settings: TrainSettings, limit_s: float, trials: Sequence[Trial], data: SharedData | None = None
+) -> list[TrialRecord]:
+    """On a worker: one :class:`Cost` per trial, from a training that was begun and, if there was time, ended."""
+    from vcm_sweep.sweep.data.sets import load
+
+    spec = trials[0].inputs["network"]
+    sizes = (spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0))
+    part = (data.data if data else load(spec["data"], settings.data_dir)).first(*sizes)
+    _warm_up(settings, trials[0], part)
+    clock = time.perf_counter if settings.device != "cpu" else time.process_time
+    began = functools.partial(_begun, spec=spec, data=part, device=settings.device, clock=clock, pack=len(trials))
+    before, one = clock(), None
+    # On a GPU a pack takes about as long as one trial of it.
+    if settings.device == "cpu" and len(trials) > 1:
+        one = began(trials[:1], limit_s=limit_s / len(trials))
+    # Of many cells with equations to solve, making one takes seconds, and a pack saves little of that.
+    if one is not None and (clock() - before) * len(trials) > max(limit_s, _LONG_S):
+        whole_s, share, memory = len(trials) * one[0], *one[1:]
+    else:
+        whole_s, share, memory = began(trials, limit_s=limit_s)
+    if whole_s < limit_s:
+        whole_s, share = _timed(clock, lambda: train_from(settings, trials, data)), 1.0
+    each = whole_s / len(trials)
+    return [
+        Cost(t.key, t.point, t.replicate, t.factors, t.seed, "ok", cpu_s=each, share=share, bytes=memory)
+        for t in trials
+    ]
+
+
+def _begun(
+    trials: Sequence[Trial], spec: dict[str, Any], data: DataSet, device: str, limit_s: float, clock: Clock, pack: int
+) -> tuple[float, float, float]:
+    """(seconds that these trials would take, share of the training that was done to know it, bytes of a pack)."""
+    from vcm_sweep.sweep.training.stacked_training import StackedTraining
+
+    began = clock()
+    run = StackedTraining(trials, spec, data, device)
+    made_s = clock() - began
+    tests = spec["epochs"] * (len(data.test_y) + len(data.valid_y)) / min(_TEST_CHUNK, len(data.test_y))
+    tested_s = tests * _timed(clock, lambda: run.accuracies(data.test_x[:_TEST_CHUNK], data.test_y[:_TEST_CHUNK]))
+    steps = spec["epochs"] * math.ceil(len(data.train_y) / spec["batch"])
+    # The first steps set things up, and are no measure of the others.
+    first = min(_FIRST_STEPS, steps)
+    made_s += _timed(clock, functools.partial(run.take_steps, first))
+    taken, count, trained_s, whole_s = first, first, 0.0, made_s + tested_s
+    while taken < steps and (taken == first or made_s + 3 * trained_s < limit_s < whole_s):
+        count = min(2 * count, steps - taken)
+        trained_s += _timed(clock, functools.partial(run.take_steps, count))
+        taken += count
+        whole_s = made_s + trained_s * (steps - first) / (taken - first) + tested_s
+    return whole_s, taken / steps, run.bytes_used(pack)
+
+
+def _timed(clock: Clock, work: Callable[[], object]) -> float:
+    before = clock()
+    work()
+    return clock() - before
+
+
+def learned(design: Design, pilot: Pilot) -> CostModel:
+    """The cost model of what was measured."""
+    return CostModel(design.scaled()[pilot.points], np.array(pilot.seconds))
+
+
+_WARM: set[str] = set()
+
+
+def _warm_up(settings: TrainSettings, trial: Trial, data: DataSet) -> None:
+    """Some steps first: loading and compiling are no cost of a trial."""
+    import torch
+
+    from vcm_sweep.sweep.training.stacked_training import StackedTraining
+
+    if settings.device in _WARM:
+        return
+    _WARM.add(settings.device)
+    torch.set_num_threads(1)
+    run = StackedTraining([trial], trial.inputs["network"], data, settings.device)
+    run.take_steps(2)
+    run.stack.figures(0)

@@ -1,0 +1,175 @@
+"""``vcm-sweep plan``: how large a study is and what it will cost, as values and in words."""
+
+import dataclasses
+from typing import Any
+
+from vcm_sweep.cluster.options import Place, RunOptions
+from vcm_sweep.cluster.running.run_study import executor_of, pack_of, settings_of, with_run_options
+from vcm_sweep.cluster.terminal.words import duration
+from vcm_sweep.device.errors import VcmSweepError
+from vcm_sweep.sweep.designs.build import checked_design
+from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.packs.costs import CostModel
+from vcm_sweep.sweep.packs.order import MIN_PILOT
+from vcm_sweep.sweep.running.planning import Plan, check_failure_rate, plan
+from vcm_sweep.sweep.running.running import default_directory
+from vcm_sweep.sweep.study.study import Study
+
+# Of so many finished trials costs are known better than by a pilot.
+_ENOUGH_RECORDS = 4 * MIN_PILOT
+
+
+@dataclasses.dataclass(frozen=True)
+class _Costs:
+    """What trials cost, what that was learned from, and bytes of a pack where they were measured."""
+
+    model: CostModel
+    source: str
+    pack_bytes: float | None = None
+
+
+def planned(
+    study: Study, options: RunOptions, pilot_s: float | None, failure_rate: float
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(plain values for programs, words for people).
+
+    Args:
+        study: that would be run. options: how.
+        pilot_s: seconds for more than eight rows; None: no pilot, and no costs. failure_rate: share of trainings.
+    """
+    from vcm_sweep.sweep.study.corners import rates_in_words
+
+    rate = check_failure_rate(failure_rate)
+    if pilot_s is not None and not pilot_s > 0:
+        raise StudyError(f"--pilot-s {pilot_s:g} must be more than 0: seconds")
+    study = with_run_options(study, options)
+    checked_design(study)  # before sizes of packs are tried
+    directory = options.out or default_directory(study)
+    settings = settings_of(options.place)
+    # What run chooses with the same options: it depends on how many packs run at a time.
+    pack = study.run.pack if pilot_s is None else pack_of(study, settings, options.place.workers)
+    size = plan(study, directory, pack)
+    design, lost = size.order.design, size.lost_share(rate)
+    values: dict[str, Any] = {
+        "study": study.name,
+        "method": design.method,
+        "folder": str(directory),
+        "rates": rates_in_words(study.device, study.factors),
+        "points": size.points,
+        "trials": size.trials,
+        "done": size.done,
+        "trials_per_pack": pack or None,
+        "packs_to_run": size.packs if pack else None,
+        "blocks_lost": lost,
+    }
+    unit = {"sobol": "base points", "limits": "seeds"}.get(design.method, "trajectories")
+    once_more = f", and {len(design.repeated)} of them once more" if len(design.repeated) else ""
+    words = values | {
+        "study": f"{study.name}: {len(study.factors)} factors, {design.method}, n = {study.design.n}",
+        "points": f"{size.points} ({study.design.n} {unit} of {design.block} rows)",
+        "trials": f"{size.trials} (every point {_times(study.design.replicates)}{once_more})",
+        "trials_per_pack": pack or "chosen by run",
+        "packs_to_run": size.packs if pack else "chosen by run",
+        "blocks_lost": f"{100 * lost:.1f} % of the {unit}, if {100 * rate:g} % of the trainings fail",
+    }
+    del words["method"]
+    if advice := _advice(study, directory, size.points):
+        values["replicates_advice"] = words["advice"] = advice
+    if pilot_s is not None and size.order.left:
+        costs = _learned(size) or _measured(study, options.place, settings, size, pilot_s)
+        _add_costs(values, words, size, costs, options.place)
+    return values, words
+
+
+def _advice(study: Study, directory: Any, rows: int) -> str:
+    """On replicates, by the luck of finished trainings: the folder's, or those of an earlier version of the study."""
+    from vcm_sweep.analysis import analyze
+    from vcm_sweep.analysis.studies.allocation import replicates_advice
+    from vcm_sweep.sweep.folder import Folder
+    from vcm_sweep.sweep.running.reuse import siblings
+    from vcm_sweep.sweep.store import holds_study
+    from vcm_sweep.sweep.store.results import open_results
+
+    folder = Folder(directory)
+    if study.design.method != "sobol":
+        return ""
+    for earlier in [*([folder] if holds_study(folder) else []), *siblings(folder, study.name)]:
+        try:
+            results = open_results(earlier)
+            if results.study.factors == study.factors and results.study.design.method == study.design.method:
+                return replicates_advice(analyze(results, policy="drop-block", resamples=200), rows)
+        except VcmSweepError:
+            continue
+    return ""
+
+
+def _learned(size: Plan) -> _Costs | None:
+    """Costs by the folder's own trials, where so many are finished."""
+    rows = size.order.costs.rows
+    return _Costs(size.order.costs, f"{rows} finished trials of the folder") if rows >= _ENOUGH_RECORDS else None
+
+
+def _measured(study: Study, place: Place, settings: Any, size: Plan, pilot_s: float) -> _Costs:
+    """Costs by a pilot."""
+    from vcm_sweep.cluster.running.pilot import learned, pilot
+
+    measured = pilot(
+        size.order.design, lambda task: executor_of(place, study, settings, task), settings, size.order.size, pilot_s
+    )
+    if not measured.points:
+        raise StudyError(
+            f"all {measured.failed} rows of the pilot failed: vcm-sweep run of this study records why, or leave the "
+            "pilot out with --no-pilot"
+        )
+    epochs = measured.share * study.network.epochs
+    part = "" if measured.share == 1 else f", extrapolated from {100 * epochs:.2g} % of an epoch"
+    failed = f", {measured.failed} more failed" if measured.failed else ""
+    source = f"a pilot of {len(measured.points)} rows, corners first{part}{failed}"
+    return _Costs(learned(size.order.design, measured), source, measured.memory_bytes)
+
+
+def _add_costs(values: dict[str, Any], words: dict[str, Any], size: Plan, costs: _Costs, place: Place) -> None:
+    size.order.costs = costs.model
+    size.order.sort()
+    scaled = size.order.left_scaled()
+    median, high = costs.model.quantiles(scaled, (0.5, 0.95))
+    total = costs.model.total(scaled)
+    workers = _workers(place)
+    wall = size.wall_s(workers)
+    kind = "gpu" if place.device == "cuda" else "core"
+    hours = dataclasses.astuple(total)
+    values |= {
+        "trial_s_median": median,
+        "trial_s_p95": high,
+        f"{kind}_hours": hours[0] / 3600,
+        f"{kind}_hours_interval": [hours[1] / 3600, hours[2] / 3600],
+        "workers": workers,
+        "wall_hours": wall / 3600,
+        "cost_from": costs.source,
+    }
+    share = wall / total.seconds if total.seconds else 0.0
+    words |= {
+        "time_per_trial": f"{duration(median)} median, {duration(high)} 95th percentile "
+        f"({kind} time, in a pack of its like)",
+        f"{kind}_time_to_run": f"{duration(hours[0])}, 95 % interval {duration(hours[1])} to {duration(hours[2])}",
+        "wall_time_to_run": f"{duration(wall)} on {workers} worker{'s' if workers > 1 else ''} "
+        f"({duration(share * hours[1])} to {duration(share * hours[2])})",
+        "cost_from": costs.source,
+    }
+    if costs.pack_bytes is not None:
+        values["pack_bytes"] = costs.pack_bytes
+        words["memory_per_pack"] = f"{costs.pack_bytes / 2**20:.3g} MiB, estimated"
+
+
+def _workers(place: Place) -> int:
+    """Packs that run at the same time, on the cluster if the pilot was there."""
+    if place.address and not place.in_process:
+        import ray
+
+        if ray.is_initialized():
+            return max(1, int(ray.cluster_resources().get("CPU", 1)))
+    return place.workers
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

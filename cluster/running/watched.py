@@ -1,0 +1,52 @@
+"""A run that is watched: shown on the terminal, and told to its results folder."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from vcm_sweep.cluster.terminal.live_view import LiveView
+from vcm_sweep.sweep.errors import ExecutorError
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.packs.executor import Executor
+from vcm_sweep.sweep.session.session import Session
+from vcm_sweep.sweep.trial import TrialRecord
+
+SESSION_VARIABLE, COMMAND_VARIABLE = "VCM_SWEEP_SESSION", "VCM_SWEEP_GO_ON"
+"""What a submitted run is told by its driver: the id that the submitter gave it, and the command that goes on."""
+
+
+@contextmanager
+def watched(
+    name: str, directory: str | Path | Folder, executor: Executor, quiet: bool = False
+) -> Iterator[Callable[[int, int, list[TrialRecord]], None]]:
+    """What to give to ``run`` as ``progress``, so that the run is seen here and from anywhere.
+
+    Args:
+        name: of the study. directory: results folder. executor: whose nodes are shown.
+        quiet: show nothing on the terminal.
+    """
+    command = os.environ.get(COMMAND_VARIABLE) or shlex.join(["vcm-sweep", *sys.argv[1:]])
+    activity = getattr(executor, "activity", None)
+    with (
+        LiveView(name, activity, quiet) as view,
+        Session(directory, command, os.environ.get(SESSION_VARIABLE), activity) as session,
+    ):
+        if hasattr(executor, "on_stuck"):
+            executor.on_stuck = partial(_end_now, session)
+
+        def progress(done: int, total: int, records: list[TrialRecord]) -> None:
+            session(done, total, records)
+            view(done, total, records)
+
+        yield progress
+
+
+def _end_now(session: Session, reason: str) -> None:
+    """End the process without its main thread, which Ray holds. What was appended to the store is durable by then."""
+    session.fail(reason)
+    print(f"vcm-sweep: {reason}", file=sys.stderr, flush=True)
+    os._exit(ExecutorError.exit_code)

@@ -1,0 +1,1 @@
+"""Stacked arrays of cells: making, programming, pulsing and reading them."""

@@ -1,0 +1,97 @@
+"""Derived figures of fresh arrays: the SET/RESET asymmetry of their cells, levels, and where the model ends."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.physics.currents import current_function
+from vcm_sweep.device.physics.kinetics import log_speed, temperature_of
+from vcm_sweep.device.physics.parameters import CellParameters
+from vcm_sweep.device.physics.validity import FASTEST_S, HOTTEST_K, check_state
+from vcm_sweep.device.public import public
+from vcm_sweep.device.vcm_device import VCMDevice
+
+if TYPE_CHECKING:
+    from vcm_sweep.device.array.cell_arrays import CellArrays
+
+MOST_CELLS = 512  # per array whose temperature is looked at
+
+
+@public
+class ArrayFigures(NamedTuple):
+    """Of the arrays of one trial together, as they were made.
+
+    Attributes:
+        asymmetry_mean, asymmetry_sd: over cells, of ln(|dw_RESET| / |dw_SET|) at w = 0, one noise-free pulse each;
+            None where no cell takes a step both ways: all are stuck, do not reach w = 0, or are too slow.
+        levels: the window over twice the standard deviation of a reading at mid window; None without read noise.
+        peak_temperature_k: highest quasi-static temperature in a programming pulse, over the cells looked at.
+        frac_outside_validity: share of those cells above 2000 K, switching faster than 5 ns or without a rate
+            somewhere in a pulse.
+    """
+
+    asymmetry_mean: float | None
+    asymmetry_sd: float | None
+    levels: float | None
+    peak_temperature_k: float
+    frac_outside_validity: float
+
+
+def array_figures(arrays: Sequence["CellArrays"], k: int) -> ArrayFigures:
+    """The figures of trial k over all its arrays.
+
+    Raises:
+        DeviceError: cells outside the model's validity where the device says on_invalid = "error".
+    """
+    device = arrays[0].devices[k]
+    asymmetry = torch.cat([array.asymmetry(k) for array in arrays])
+    mean, sd = (float(asymmetry.mean()), float(asymmetry.std(correction=0))) if len(asymmetry) else (None, None)
+    hot, outside, looked_at = -math.inf, 0, 0
+    for array in arrays:
+        cells, count = array.cell_parameters(k, MOST_CELLS)
+        worst, beyond = _extremes(device, cells, count)
+        hot, outside, looked_at = max(hot, worst), outside + beyond, looked_at + count
+    if outside and device.on_invalid == "error":
+        raise DeviceError(
+            f"{outside} of {looked_at} cells go above {HOTTEST_K:g} K, switch faster than {FASTEST_S:g} s or have no "
+            f"rate (|gamma| >= 1) in a pulse, the hottest reaches {hot:.0f} K: lower |set_voltage_v| and "
+            "reset_voltage_v or narrow the spreads, or set on_invalid = 'record'"
+        )
+    return ArrayFigures(mean, sd, levels(device), hot, outside / looked_at)
+
+
+def levels(device: VCMDevice) -> float | None:
+    """Distinguishable levels: the window over twice the sd of a reading at mid window; None without read noise.
+
+    >>> from vcm_sweep.device import Variability
+    >>> round(levels(VCMDevice(variability=Variability(read_noise=0.02))), 1)
+    35.6
+    """
+    noise, telegraph = device.variability.read_noise, device.variability.telegraph
+    middle = 0.5 * (device.periphery.w_min + device.periphery.w_max)
+    dark = device.map.line[0]
+    ratio = (middle - dark) / (device.periphery.w_max - dark)
+    jump = min(telegraph.amplitude * ratio**-telegraph.state_exponent, 1.0) / 2
+    variance = noise.white**2 + noise.flicker**2 + telegraph.fraction * jump**2
+    if variance == 0:
+        return None
+    return (device.periphery.w_max - device.periphery.w_min) / (2 * math.sqrt(variance) * (middle - dark))
+
+
+def _extremes(device: VCMDevice, cells: CellParameters, count: int) -> tuple[float, int]:
+    """Highest temperature of ``count`` cells, and how many leave the model's validity, over the N of their window."""
+    low, high = device.log_n_range
+    if device.periphery.clamped:
+        low, high = max(low, math.log(0.05)), min(high, math.log(3.0))
+    n = torch.exp(torch.linspace(low, high, 9, dtype=torch.float64))[:, None].expand(9, count)
+    hot, outside = -math.inf, torch.zeros(count, dtype=torch.bool)
+    for voltage in (device.set_voltage_v, device.reset_voltage_v):
+        v = torch.full_like(n, voltage)
+        i = current_function(device.model)(v, n, cells)
+        found = check_state(temperature_of(v, i, cells), log_speed(v, n, cells, device.model, i) - torch.log(n))
+        hot = max(hot, found.worst_temperature_k)
+        outside |= found.outside.any(0)
+    return hot, int(outside.sum())

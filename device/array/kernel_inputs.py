@@ -1,0 +1,105 @@
+"""What the compiled pulse loop needs to know of a device: its tables or its equations, and its pulses."""
+
+import numpy as np
+import torch
+
+from vcm_sweep.device.kernels.layout import (
+    CLIP,
+    CLIP_HIGH,
+    CLIP_LOW,
+    DIRECT,
+    LENGTH,
+    PER_POLARITY,
+    PULSE_AMPLITUDE,
+    RADIUS,
+    SIGMA,
+    SLOPE,
+    Curve,
+    Physics,
+    Pulses,
+)
+from vcm_sweep.device.physics.parameters import CellParameters
+from vcm_sweep.device.tables.axes import AMPLITUDE
+from vcm_sweep.device.tables.tables import Curves, RateTables
+from vcm_sweep.device.variability import TARGETS, VARYING
+from vcm_sweep.device.vcm_device import VCMDevice
+
+
+def kernel_physics(device: VCMDevice, tables: RateTables | None, varied: tuple[str, ...]) -> Physics:
+    """How the cells of an array move and are read.
+
+    Args:
+        tables: of the device; None where its equations are solved.
+        varied: names of the rows of the array's ``varied``.
+    """
+    names = CellParameters.names()
+    dark, slope = device.map.line
+    codes = {AMPLITUDE: PULSE_AMPLITUDE, "r": RADIUS, "l": LENGTH, **{name: 4 + i for i, name in enumerate(varied)}}
+    axes = tables.axes if tables is not None else ()
+    guess_first, guess_inverse_step, guess = _guesses(device)
+    return Physics(
+        axes=tables.axis_array if tables is not None else np.zeros((0, 3)),
+        codes=np.array([codes[axis.name] for axis in axes], dtype=np.int64),
+        set=_curve(tables.set if tables is not None else None),
+        reset=_curve(tables.reset if tables is not None else None),
+        read=_curve(tables.read if tables is not None else None),
+        direct=tables is None,
+        full=device.model == "full",
+        nominal=np.array([float(getattr(device.parameters, name)) for name in names]),
+        places=np.array([names.index(name) for name in varied], dtype=np.int64),
+        v_set=abs(device.set_voltage_v),
+        v_reset=device.reset_voltage_v,
+        w_dark=dark,
+        w_slope=slope,
+        reads_cell=device.reads_cell,
+        steepest=tables.steepest if tables is not None else np.inf,
+        guess_first=guess_first,
+        guess_inverse_step=guess_inverse_step,
+        guess=guess,
+        reference_length=float(device.parameters.l) if device.model == "explicit" and tables is not None else 0.0,
+    )
+
+
+def _guesses(device: VCMDevice) -> tuple[float, float, np.ndarray]:
+    """First weight, inverse step, and ln N at which the nominal cell reads equidistant weights, roughly."""
+    x = torch.linspace(*device.log_n_range, 128, dtype=torch.float64)
+    weight = device.map.weight(torch.exp(x)).cummax(0).values
+    even = np.linspace(float(weight[0]), float(weight[-1]), 256)
+    return float(even[0]), 255 / float(even[-1] - even[0]), np.interp(even, weight.numpy(), x.numpy())
+
+
+def _curve(curves: Curves | None) -> Curve:
+    if curves is None:
+        return Curve(0.0, 1.0, 0, np.zeros(1), np.zeros((2, 1)), np.zeros((2, 1)))
+    return Curve(curves.x_first, curves.x_last, curves.below, curves.kink, curves.values, curves.power)
+
+
+def kernel_pulses(device: VCMDevice) -> Pulses:
+    """The pulses of an array, and what changes with each."""
+    variability = device.variability
+    walk, targets = np.zeros((len(VARYING), 4)), np.zeros((len(TARGETS), 3))
+    for row, name in enumerate(VARYING):
+        if name in variability.c2c:
+            own = variability.c2c[name]
+            walk[row, DIRECT], walk[row, SLOPE] = own.direct, own.slope
+            walk[row, CLIP_LOW], walk[row, CLIP_HIGH] = -own.clip, own.clip
+    for row, name in enumerate(TARGETS):
+        if name in variability.targets:
+            target = variability.targets[name]
+            targets[row, SIGMA], targets[row, CLIP] = target.sigma, target.clip
+            targets[row, PER_POLARITY] = target.renew == "polarity"
+    walks, moves = bool(walk[:, : SLOPE + 1].any()), bool(targets[:, SIGMA].any())
+    shape = bool(walk[RADIUS : LENGTH + 1, : SLOPE + 1].any()) or moves
+    return Pulses(
+        pulse_s=device.pulse_s,
+        walk=walk,
+        targets=targets,
+        amplitude=variability.pulse.amplitude,
+        width=variability.pulse.width,
+        clip=variability.pulse.clip,
+        walks=walks,
+        needs_ratio=bool(walk[:, SLOPE].any()),
+        moves=moves,
+        alone=walks or moves or variability.pulse.active,
+        own_window=shape and device.periphery.clamped and device.reads_cell and device.model == "full",
+    )

@@ -1,0 +1,1 @@
+"""One cell over time: integration of its state, waveforms, responses."""

@@ -1,0 +1,129 @@
+"""What cells do under a voltage that changes with time."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+
+from vcm_sweep.device.dynamics.adaptive import adaptive
+from vcm_sweep.device.dynamics.integration import MAX_RTOL, ON_INVALID, refuse_beyond, run
+from vcm_sweep.device.dynamics.lanes import LANES, Lanes, PulseEnd, padded
+from vcm_sweep.device.dynamics.waveforms import Waveform
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.physics.currents import checked_state, current_function
+from vcm_sweep.device.physics.kinetics import temperature_of
+from vcm_sweep.device.physics.parameters import CellParameters, Value
+from vcm_sweep.device.physics.validity import Extremes, Validity
+from vcm_sweep.device.public import public
+
+
+@public
+class Response(NamedTuple):
+    """Cells under a waveform, at samples in time; float64.
+
+    ``time_s``, ``voltage_v``: (samples,). ``n`` (1e26/m3), ``current_a``, ``temperature_k``: (samples, *cells), with
+    the broadcast shape of concentration and parameters. At a jump of the voltage a time stands twice, before and
+    after. ``validity`` is of the whole course, not of the samples alone.
+    """
+
+    time_s: torch.Tensor
+    voltage_v: torch.Tensor
+    n: torch.Tensor
+    current_a: torch.Tensor
+    temperature_k: torch.Tensor
+    validity: Validity
+
+
+def respond(
+    n: Value,
+    waveform: Waveform,
+    parameters: CellParameters | None = None,
+    model: str = "explicit",
+    points: int = 50,
+    rtol: float = 1e-6,
+    on_invalid: str = "error",
+) -> Response:
+    """State, current and temperature of cells over a waveform.
+
+    The waveform is cut where its voltage changes sign; each piece is integrated as ``adaptive`` does a pulse, with
+    the voltage inside every step. At V = 0 nothing moves: retention is not part of the model.
+
+    Args:
+        n: concentration at the start, 1e26/m3, any shape; broadcasts against the parameters.
+        waveform: the same for all cells.
+        parameters: of the cell or cells; default the nominal cell.
+        model: of the current, see :func:`vcm_sweep.device.current`.
+        points: samples per piece, equally spaced, besides its start.
+        rtol: relative error of each step's change of ln N.
+        on_invalid: ``"error"`` raises where a field is beyond the hopping model; ``"record"`` leaves the cell where it
+            is as long as that lasts, and marks it in ``validity``.
+
+    Raises:
+        DeviceError: an argument out of range, a field beyond the model, or an integration that does not converge.
+
+    Example:
+        >>> sweep = respond(0.06, Waveform.triangle(-0.4, 0.7, ramp_v_per_s=1e3), points=20)
+        >>> sweep.n.shape, bool(sweep.n.max() > 0.06)
+        (torch.Size([81]), True)
+    """
+    if isinstance(points, bool) or not isinstance(points, int) or points < 1:
+        raise DeviceError(f"points = {points!r} must be a whole number, at least 1")
+    if not 0 < rtol <= MAX_RTOL["adaptive"]:
+        raise DeviceError(f"rtol = {rtol!r} must be above 0 and at most {MAX_RTOL['adaptive']:g}")
+    if on_invalid not in ON_INVALID:
+        raise DeviceError(f"on_invalid = {on_invalid!r} must be one of {', '.join(map(repr, ON_INVALID))}")
+    _, start = checked_state(0.0, n, parameters)
+    parameters = parameters or CellParameters()
+    everything, shape = Lanes.of(start, start.new_zeros(()), 0.0, parameters, model)
+    time, volts = _samples(waveform, points)
+    extremes = Extremes(shape.numel(), start.device)
+    beyond = torch.zeros(shape.numel(), dtype=torch.bool, device=start.device)
+    courses = []
+
+    def solve(cells: Lanes) -> PulseEnd:
+        return adaptive(cells, rtol, extremes)
+
+    for block in everything.blocks(everything.index):
+        states = [block.n]
+        for k in range(1, len(time)):
+            cells = _between(block, states[-1], volts[k - 1], volts[k], time[k] - time[k - 1])
+            end = run(cells, solve, extremes)
+            if on_invalid == "error":
+                refuse_beyond(cells, end)
+            beyond[block.index] |= end.beyond
+            states.append(end.n[padded(torch.arange(len(end.n), device=end.n.device))].reshape(-1, LANES))
+        courses.append(_course(block, states, volts))
+    n_of, current, hot = (torch.cat(x, dim=1).reshape(len(time), *shape) for x in zip(*courses, strict=True))
+    at, under = (torch.tensor(x, dtype=torch.float64, device=start.device) for x in (time, volts))
+    return Response(at, under, n_of, current, hot, extremes.validity(shape, beyond))
+
+
+def _samples(waveform: Waveform, points: int) -> tuple[list[float], list[float]]:
+    """Times and voltages: the start of each piece that does not go on from the last one, then its points."""
+    time: list[float] = []
+    volts: list[float] = []
+    for piece in waveform.segments():
+        if not time or volts[-1] != piece.start_v:
+            time.append(piece.start_s)
+            volts.append(piece.start_v)
+        for k in range(1, points + 1):
+            time.append(piece.end_s if k == points else piece.start_s + (piece.end_s - piece.start_s) * k / points)
+            volts.append(piece.end_v if k == points else piece.start_v + (piece.end_v - piece.start_v) * k / points)
+    return time, volts
+
+
+def _between(block: Lanes, n: torch.Tensor, start_v: float, end_v: float, duration_s: float) -> Lanes:
+    """The cells from one sample to the next."""
+    start, end = (torch.full((LANES,), v, dtype=n.dtype, device=n.device) for v in (start_v, end_v))
+    return replace(block, n=n, volts=start, end_volts=None if start_v == end_v else end, duration_s=duration_s)
+
+
+def _course(block: Lanes, states: list[torch.Tensor], volts: list[float]) -> tuple[torch.Tensor, ...]:
+    """n, current and temperature of a block, (samples, cells) each."""
+    count, p = len(block.index), block.parameters
+    rows = []
+    for n, volt in zip(states, volts, strict=True):
+        v = torch.full((LANES,), volt, dtype=n.dtype, device=n.device)
+        i = current_function(block.model)(v, n, p)
+        rows.append([x.expand(n.shape).reshape(-1)[:count] for x in (n, i, temperature_of(v, i, p))])
+    return tuple(torch.stack(x) for x in zip(*rows, strict=True))

@@ -1,0 +1,1 @@
+"""A cell's parameters from a measurement."""

@@ -1,0 +1,190 @@
+"""Residuals of a fit and their derivatives, as functions of the vector that least squares varies."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vcm_sweep.device.dynamics.trajectory import trajectory
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.fitting.measurement import Measurement
+from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
+from vcm_sweep.device.physics.currents import current_function
+from vcm_sweep.device.physics.parameters import CellParameters
+
+START = "n_start"
+FLOOR = 1e-3  # of the largest current: three decades count
+START_STATES = 64  # tried for the concentration before the first row
+_STEP = 1e-4  # of central differences
+_NO_EFFECT = 1e-6  # relative change of the currents per relative change of the parameter
+_BELOW = (("l", "l_cell"), ("N_min", "N_max"))
+
+type Array = NDArray[np.float64]
+
+
+class Problem:
+    """One measurement, the keys to vary (parameters and perhaps ``n_start``) and where they start.
+
+    Arguments are those of :func:`vcm_sweep.device.fit`, which says what is refused.
+
+    Attributes:
+        keys: (k,), what is varied.
+        bounds: lowest and highest vector, (k,) each.
+    """
+
+    def __init__(
+        self,
+        measurement: Measurement,
+        names: tuple[str, ...],
+        cell: CellParameters,
+        model: str,
+        n_start: float | None,
+        floor_a: float | None,
+    ) -> None:
+        current_function(model)
+        _check_names(names, cell)
+        n_low, n_high = float(cell.N_min), float(cell.N_max)
+        if n_start is not None and not n_low <= n_start <= n_high:
+            raise DeviceError(f"n_start = {n_start:g} must be from N_min = {n_low:g} to N_max = {n_high:g} (1e26/m3)")
+        largest = float(np.abs(measurement.current_a).max())
+        floor = FLOOR * largest if floor_a is None else floor_a
+        if not 0 < floor < largest:
+            raise DeviceError(f"floor = {floor:g} A must be above 0 and below the largest current, {largest:g} A")
+        self.keys = (*names, START) if n_start is None else names
+        rows = len(measurement.current_a)
+        if rows < len(self.keys) + 2:
+            raise DeviceError(f"{rows} rows are too few for {len(self.keys)} unknowns: measure more or fit fewer")
+        self._names, self._cell, self._model, self._n_start = names, cell, model, n_start
+        self._measurement, self._floor = measurement, floor
+        self._target = np.arcsinh(measurement.current_a / (2 * floor))
+        self._ends = np.array([self._allowed(key) for key in self.keys]).T
+        self._log = np.array([key == START or _positive(key) for key in self.keys])
+        self._unit = np.array([1.0 if log else _unit(key, cell) for key, log in zip(self.keys, self._log, strict=True)])
+        self.bounds = (self._forward(self._ends[0]), self._forward(self._ends[1]))
+
+    def start(self) -> Array:
+        """The vector of the given cell, (k,), with the concentration that fits best with it."""
+        nominal = [math.nan if key == START else float(getattr(self._cell, key)) for key in self.keys]
+        x = self._forward(np.clip(nominal, *self._ends))
+        if START in self.keys:
+            # Inside the range: at a bound the rate vanishes, and with it every slope.
+            low, high = (math.log(float(getattr(self._cell, name))) for name in ("N_min", "N_max"))
+            trials = np.repeat(x[:, None], START_STATES, axis=1)
+            trials[-1] = low + (high - low) * (np.arange(START_STATES) + 0.5) / START_STATES
+            misfit = np.sum(self._differences(trials) ** 2, axis=0)
+            x = trials[:, np.argmin(np.where(np.isfinite(misfit), misfit, np.inf))]
+        if not np.isfinite(self.residuals(x)).all():
+            raise DeviceError(
+                "the model has no finite current or rate at the start of the fit (|gamma| >= 1: the field is beyond "
+                "the hopping model): check the units of the data, or start from a cell with larger r or dW_A"
+            )
+        effect = np.linalg.norm(self.jacobian(x), axis=0) / math.sqrt(len(self._target))
+        for key, size in zip(self.keys, effect, strict=True):
+            if size < _NO_EFFECT and key != START:
+                raise DeviceError(f"{key} has no effect on this measurement with model {self._model!r}: do not fit it")
+        return x
+
+    def values(self, x: Array) -> dict[str, float]:
+        """What a vector means, in the units of the parameters."""
+        return dict(zip(self.keys, self._backward(x[:, None])[:, 0].tolist(), strict=True))
+
+    def slopes(self, x: Array) -> Array:
+        """Derivative of the values by the vector, (k,)."""
+        return np.where(self._log, self._backward(x[:, None])[:, 0], self._unit)
+
+    def residuals(self, x: Array) -> Array:
+        """(rows,) of the vector (k,)."""
+        return self._differences(x[:, None])[:, 0]
+
+    def jacobian(self, x: Array) -> Array:
+        """(rows, k) by central differences, one-sided at a bound; all of them are simulated together."""
+        k = len(x)
+        moved = np.concatenate((x[:, None] + _STEP * np.eye(k), x[:, None] - _STEP * np.eye(k)), axis=1)
+        moved = np.clip(moved, self.bounds[0][:, None], self.bounds[1][:, None])
+        far = self._differences(moved)
+        jacobian: Array = (far[:, :k] - far[:, k:]) / np.diag(moved[:, :k] - moved[:, k:])
+        if not np.isfinite(jacobian).all():
+            raise DeviceError(
+                "the fit went where the field is beyond the hopping model (|gamma| >= 1): start from a cell that is "
+                "closer, or fit fewer parameters"
+            )
+        return jacobian
+
+    def coarse_misfit(self, x: Array) -> Array:
+        """Mean |residual| of vectors (k, cells), (cells,), by a coarser, eight times quicker table."""
+        return np.abs(self._differences(x, nodes=97, knot_v=20e-3)).mean(axis=0)
+
+    def simulate(self, x: Array, **resolution: Any) -> tuple[Array, Array]:
+        """N (1e26/m3) and current (A) at the rows, (rows, cells) each, of vectors (k, cells)."""
+        values = dict(zip(self.keys, self._backward(x), strict=True))
+        start = np.broadcast_to(values.pop(START, self._n_start), x.shape[1:]).astype(np.float64)
+        cells = self._cell.replace(**{name: torch.from_numpy(value) for name, value in values.items()})
+        n = trajectory(start, *self._measurement.steps(), cells, self._model, **resolution)
+        volts = self._measurement.voltage_v if self._measurement.kind == "iv" else READ_VOLTAGE_V
+        voltage = torch.from_numpy(np.broadcast_to(np.reshape(volts, (-1, 1)), n.shape).copy())
+        with torch.no_grad():
+            amperes = current_function(self._model)(voltage, torch.from_numpy(np.nan_to_num(n, nan=1.0)), cells)
+        return n, np.where(np.isfinite(n), amperes.numpy(), np.nan)
+
+    def at_the_end(self, x: Array) -> list[str]:
+        """Warnings about values at an end of their allowed range."""
+        found = []
+        for key, value, low, high in zip(self.keys, self.values(x).values(), *self._ends, strict=True):
+            for name, end in (("lowest", low), ("highest", high)):
+                if math.isfinite(end) and abs(value - end) <= 1e-5 * abs(end):
+                    found.append(f"{key} = {value:.4g} is at the {name} allowed value: the data pull it further")
+        return found
+
+    def _differences(self, x: Array, **resolution: Any) -> Array:
+        return np.arcsinh(self.simulate(x, **resolution)[1] / (2 * self._floor)) - self._target[:, None]
+
+    def _allowed(self, key: str) -> tuple[float, float]:
+        """The range of a value, narrowed so that l stays below l_cell and N_min below N_max."""
+        if key == START:
+            # The widest range that N_min and N_max leave; a state past a bound starts at it.
+            low = self._allowed("N_min")[0] if "N_min" in self._names else float(self._cell.N_min)
+            return low, self._allowed("N_max")[1] if "N_max" in self._names else float(self._cell.N_max)
+        low, high = CellParameters.bounds(key)
+        for small, large in _BELOW:
+            a, b = float(getattr(self._cell, small)), float(getattr(self._cell, large))
+            if key == small:
+                high = min(high, (math.sqrt(a * b) if large in self._names else b) * (1 - 1e-9))
+            if key == large:
+                low = max(low, (math.sqrt(a * b) if small in self._names else a) * (1 + 1e-9))
+        return low, high
+
+    def _forward(self, values: Array) -> Array:
+        with np.errstate(divide="ignore"):
+            return np.where(self._log, np.log(np.where(self._log, values, 1.0)), values / self._unit)
+
+    def _backward(self, x: Array) -> Array:
+        log = self._log[:, None]
+        values = np.where(log, np.exp(np.where(log, x, 0.0)), x * self._unit[:, None])
+        return np.clip(values, self._ends[0][:, None], self._ends[1][:, None])
+
+
+def _positive(name: str) -> bool:
+    """Whether the logarithm is varied: of all that cannot be 0."""
+    low, _ = CellParameters.bounds(name)
+    return low > 0 or name in ("T_0", "eps_phiB", "r_nominal")
+
+
+def _unit(name: str, cell: CellParameters) -> float:
+    """What one unit of the vector is, of a parameter that may be 0: its value, or the table's."""
+    return float(getattr(cell, name)) or float(getattr(CellParameters(), name))
+
+
+def _check_names(names: tuple[str, ...], cell: CellParameters) -> None:
+    if not names:
+        raise DeviceError(f"no parameter to fit: name some of {', '.join(CellParameters.names())}")
+    for name in names:
+        if name not in CellParameters.names():
+            raise DeviceError(f"unknown cell parameter {name!r}: one of {', '.join(CellParameters.names())}")
+        if names.count(name) > 1:
+            raise DeviceError(f"parameter {name!r} is named {names.count(name)} times: name it once")
+    for name in CellParameters.names():
+        value = getattr(cell, name)
+        if isinstance(value, torch.Tensor) and value.numel() != 1:
+            raise DeviceError(f"{name} has {value.numel()} values: a fit starts from one cell")

@@ -1,0 +1,1 @@
+"""The pulse loops compiled by numba."""

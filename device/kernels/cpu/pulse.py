@@ -1,0 +1,354 @@
+"""Compiled: one cell through programming pulses.
+
+A cell's parameters are looked up once per visit, or once per pulse where they change from pulse to pulse: a random
+walk, targets, an error of the pulse itself. Without any of those the pulses of one visit are one longer pulse.
+"""
+
+import math
+
+import numpy as np
+
+from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel
+from vcm_sweep.device.kernels.cpu.equations import log_rate, magnitude
+from vcm_sweep.device.kernels.cpu.march import cross, march
+from vcm_sweep.device.kernels.cpu.random import advance, symmetric_uniform, truncated_normal
+from vcm_sweep.device.kernels.cpu.reading import find_weight, locate, look_up, of_cell, read_weight, tabled_weight
+from vcm_sweep.device.kernels.cpu.stencil import at_stencil, read_linear
+from vcm_sweep.device.kernels.layout import (
+    CLIP,
+    CLIP_HIGH,
+    CLIP_LOW,
+    DIRECT,
+    ENERGY_J,
+    INVALID,
+    LENGTH,
+    N_MAX,
+    N_MIN,
+    PER_POLARITY,
+    PULSES_RESET,
+    PULSES_SET,
+    RADIUS,
+    SIGMA,
+    SKIPPED,
+    SLOPE,
+)  # fmt: skip
+
+_STRIDE = 0.02  # of ln N, over which ln of the rate is taken as linear where no table gives the nodes
+
+
+@kernel
+def _log_rate(x, direction, amplitude, physics, count, scratch):
+    """ln(|dN/dt| / N) of a located cell; NaN outside the model."""
+    if physics.direct:
+        v = amplitude * (physics.v_set if direction > 0 else physics.v_reset)
+        return log_rate(v, x, direction > 0, physics.full, scratch.parameters)[0]
+    c = physics.set if direction > 0 else physics.reset
+    kink = at_stencil(c.kink, scratch.offsets, scratch.weights, count)
+    return read_linear(c.values, c.x_first, kink, c.x_last, c.below, x, scratch.offsets, scratch.weights, count)
+
+
+@kernel
+def power_of(x, direction, amplitude, physics, count, scratch):
+    """|V I| in W of a located cell."""
+    if physics.direct:
+        v = amplitude * (physics.v_set if direction > 0 else physics.v_reset)
+        return v * magnitude(v, math.exp(x), direction > 0, physics.full, scratch.parameters)
+    c = physics.set if direction > 0 else physics.reset
+    kink = at_stencil(c.kink, scratch.offsets, scratch.weights, count)
+    return read_linear(c.power, c.x_first, kink, c.x_last, c.below, x, scratch.offsets, scratch.weights, count)
+
+
+@inlined
+def _log_length(physics, length):
+    """What ln of the rate gains over the tables' where l only scales time."""
+    return math.log(physics.reference_length / length) if physics.reference_length > 0.0 else 0.0
+
+
+@kernel
+def _stride(x, direction, time, cells, cell, physics, amplitude, r, length, target_r, target_l, stop, bound, scratch):
+    """(x after the pulse, time left, r, l): strides of ln N with the rate taken anew at each, r and l on their way."""
+    n_old = math.exp(x)
+    way = math.exp(bound) - n_old
+    r_now, l_now = r, length
+    count = locate(cells, cell, physics, amplitude, r, length, scratch)
+    low = _log_rate(x, direction, amplitude, physics, count, scratch) + _log_length(physics, length)
+    while time > 0.0 and (stop - x) * direction > 0.0:
+        edge = x + direction * _STRIDE
+        if (stop - edge) * direction < 0.0:
+            edge = stop
+        part = (math.exp(edge) - n_old) / way
+        r_edge, l_edge = r + (target_r - r) * part, length + (target_l - length) * part
+        if r_edge != r_now or l_edge != l_now:
+            count = locate(cells, cell, physics, amplitude, r_edge, l_edge, scratch)
+        high = _log_rate(edge, direction, amplitude, physics, count, scratch) + _log_length(physics, l_edge)
+        if not (low == low and high == high):
+            return x, -1.0, r_now, l_now
+        slope = (high - low) / (edge - x)
+        speed = math.exp(low)
+        while True:
+            x_new, time, speed, within = cross(x, direction, time, speed, slope, edge, bound, _STRIDE)
+            done = within or x_new == edge or time <= 0.0
+            x = x_new
+            if done:
+                break
+        part = (math.exp(x) - n_old) / way
+        r_now, l_now = r + (target_r - r) * part, length + (target_l - length) * part
+        if within or time <= 0.0:
+            return x, 0.0, r_now, l_now
+        low = high
+        r_now, l_now = r_edge, l_edge
+    return x, max(time, 0.0), r_now, l_now
+
+
+@inlined
+def _walk(state, cells, cell, walk, ratio):
+    """One step of the bounded random walk of N_max, N_min, r and l after a pulse."""
+    for p in range(4):
+        direct, slope = walk[p, DIRECT], walk[p, SLOPE]
+        if direct == 0.0 and slope == 0.0:
+            continue
+        change = 1.0
+        if direct != 0.0:
+            state = advance(state)
+            change += direct * symmetric_uniform(state)
+        if slope != 0.0:
+            state = advance(state)
+            change += slope * ratio * symmetric_uniform(state)
+        own = np.float64(of_cell(cells.base[p], cell))
+        value = np.float64(cells.walked[p][cell]) * change
+        value = min(max(value, own * (1.0 + walk[p, CLIP_LOW])), own * (1.0 + walk[p, CLIP_HIGH]))
+        cells.walked[p][cell] = value
+    return state
+
+
+@kernel
+def _renew(state, cells, cell, direction, pulses):
+    """New targets of r and l: for every pulse, or when the polarity changes."""
+    turned = cells.polarity[cell] != direction
+    for p in range(2):
+        sigma = pulses.targets[p, SIGMA]
+        if sigma > 0.0 and (turned or pulses.targets[p, PER_POLARITY] == 0.0):
+            state, z = truncated_normal(state, pulses.targets[p, CLIP] / sigma)
+            own = np.float64(of_cell(cells.base[RADIUS + p], cell))
+            cells.targets[p, cell] = own * (1.0 + sigma * z)
+    cells.polarity[cell] = direction
+    return state
+
+
+@inlined
+def _after_pulse(state, cells, cell, before, x, limit, pulses):
+    """The random walk that follows a pulse."""
+    if pulses.walks:
+        ratio = 0.0
+        if pulses.needs_ratio:
+            n_before = math.exp(before)
+            ratio = (math.exp(x) - n_before) / (limit - n_before)
+        state = _walk(state, cells, cell, pulses.walk, ratio)
+    return state
+
+
+@inlined
+def _shape(state, pulses):
+    """(new state, factors on a pulse's voltage and length)."""
+    amplitude, width = 1.0, 1.0
+    if pulses.width > 0.0:
+        state, z = truncated_normal(state, pulses.clip)
+        width += pulses.width * z
+    if pulses.amplitude > 0.0:
+        state, z = truncated_normal(state, pulses.clip)
+        amplitude += pulses.amplitude * z
+    return state, amplitude, width
+
+
+@inlined
+def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, counters):
+    """Apply ``fired`` pulses of one direction to one cell by the tables; returns the new random state."""
+    x = cells.log_n[cell]
+    speed_factor = np.float64(of_cell(cells.rate, cell))
+    boost = np.float64(of_cell(cells.boost, cell))
+    if direction > 0:
+        curve, window, bounds, counter = physics.set, of_cell(cells.high, cell), cells.walked[N_MAX], PULSES_SET
+        speed_factor /= boost
+    else:
+        curve, window, bounds, counter = physics.reset, of_cell(cells.low, cell), cells.walked[N_MIN], PULSES_RESET
+        speed_factor *= boost
+    left = fired
+    together = 1 if pulses.alone else fired
+    count = 0
+    stale = False
+    while left > 0:
+        limit = np.float64(of_cell(bounds, cell))
+        bound = math.log(limit)
+        stop = min(window, bound) if direction > 0 else max(window, bound)
+        w_before = w_end = 0.0
+        if pulses.own_window:
+            w_before = np.float64(cells.weight[cell])
+            w_end = np.float64(of_cell(cells.w_high if direction > 0 else cells.w_low, cell))
+            if (w_end - w_before) * direction <= 0.0:
+                stop = x
+        if (stop - x) * direction <= 0.0:
+            counters[SKIPPED] += left
+            break
+        state, amplitude, width = _shape(state, pulses)
+        r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
+        count = look_up(cells, cell, physics, amplitude, r, length, scratch)
+        time = pulses.pulse_s * together * speed_factor * width
+        if physics.reference_length > 0.0:
+            time *= physics.reference_length / length
+        before = x
+        kink = at_stencil(curve.kink, scratch.offsets, scratch.weights, count)
+        x, unused = march(
+            x, direction, time, curve.values, curve.x_first, kink, curve.x_last, curve.below,
+            scratch.offsets, scratch.weights, count, stop, bound,
+        )  # fmt: skip
+        # Only a step that may have gone too far is read.
+        if pulses.own_window and physics.steepest * abs(x - before) >= (w_end - w_before) * direction:
+            x = _back_to_window(w_end, before, x, direction, physics, count, scratch)
+        done = together if unused == 0.0 else together - int(together * unused / time)
+        counters[counter] += done
+        counters[SKIPPED] += together - done
+        middle = 0.5 * (before + x)
+        power = read_linear(
+            curve.power, curve.x_first, kink, curve.x_last, curve.below, middle, scratch.offsets, scratch.weights, count
+        )
+        counters[ENERGY_J] += power * pulses.pulse_s * width * done
+        left -= together
+        state = _after_pulse(state, cells, cell, before, x, limit, pulses)
+        stale = True
+        if pulses.alone and (pulses.own_window or left <= 0):
+            r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
+            count = look_up(cells, cell, physics, 1.0, r, length, scratch)
+            cells.weight[cell] = tabled_weight(x, physics, count, scratch)
+            stale = False
+    cells.log_n[cell] = x
+    if stale:
+        # Where pulses differ this is rare: the last of them found the cell at its bound.
+        if pulses.alone:
+            cells.weight[cell] = weight_now(cells, cell, x, physics, scratch)
+        else:
+            cells.weight[cell] = tabled_weight(x, physics, count, scratch)
+    return state
+
+
+@kernel
+def weight_now(cells, cell, x, physics, scratch):
+    r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
+    return read_weight(x, physics, locate(cells, cell, physics, 1.0, r, length, scratch), scratch)
+
+
+@kernel
+def _back_to_window(w_end, before, x, direction, physics, count, scratch):
+    """x, or where the cell's reading met the end of the window on its way from ``before`` to x."""
+    if (read_weight(x, physics, count, scratch) - w_end) * direction > 0.0:
+        return find_weight(w_end, min(before, x), max(before, x), x, physics, count, scratch)
+    return x
+
+
+@kernel
+def pulse_by_strides(state, cells, cell, direction, fired, physics, pulses, scratch, counters):
+    """:func:`pulse_cell` where r and l move within a pulse, or the equations are solved: stride by stride."""
+    x = cells.log_n[cell]
+    speed_factor = np.float64(of_cell(cells.rate, cell))
+    boost = np.float64(of_cell(cells.boost, cell))
+    if direction > 0:
+        window, bounds, counter = of_cell(cells.high, cell), cells.walked[N_MAX], PULSES_SET
+        speed_factor /= boost
+    else:
+        window, bounds, counter = of_cell(cells.low, cell), cells.walked[N_MIN], PULSES_RESET
+        speed_factor *= boost
+    left = fired
+    together = 1 if pulses.alone else fired
+    while left > 0:
+        limit = np.float64(of_cell(bounds, cell))
+        bound = math.log(limit)
+        stop = min(window, bound) if direction > 0 else max(window, bound)
+        w_before = w_end = 0.0
+        if pulses.own_window:
+            w_before = np.float64(cells.weight[cell])
+            w_end = np.float64(of_cell(cells.w_high if direction > 0 else cells.w_low, cell))
+            if (w_end - w_before) * direction <= 0.0:
+                stop = x
+        if (stop - x) * direction <= 0.0:
+            counters[SKIPPED] += left
+            break
+        state, amplitude, width = _shape(state, pulses)
+        r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
+        time = pulses.pulse_s * together * speed_factor * width
+        before, target_r, target_l = x, r, length
+        if pulses.moves:
+            state = _renew(state, cells, cell, direction, pulses)
+            if pulses.targets[0, SIGMA] > 0.0:
+                target_r = np.float64(cells.targets[0, cell])
+            if pulses.targets[1, SIGMA] > 0.0:
+                target_l = np.float64(cells.targets[1, cell])
+        x, unused, r, length = _stride(
+            x, direction, time, cells, cell, physics, amplitude, r, length, target_r, target_l, stop, bound, scratch
+        )
+        if unused < 0.0:
+            counters[INVALID] += left
+            counters[SKIPPED] += left
+            x = before
+            break
+        if pulses.moves:
+            if pulses.targets[0, SIGMA] > 0.0:
+                cells.walked[RADIUS][cell] = r
+            if pulses.targets[1, SIGMA] > 0.0:
+                cells.walked[LENGTH][cell] = length
+        count = locate(cells, cell, physics, amplitude, r, length, scratch)
+        if pulses.own_window:
+            x = _back_to_window(w_end, before, x, direction, physics, count, scratch)
+        done = together if unused == 0.0 else together - int(together * unused / time)
+        counters[counter] += done
+        counters[SKIPPED] += together - done
+        counters[ENERGY_J] += power_of(0.5 * (before + x), direction, amplitude, physics, count, scratch) * (
+            pulses.pulse_s * width * done
+        )
+        left -= together
+        state = _after_pulse(state, cells, cell, before, x, limit, pulses)
+        cells.weight[cell] = weight_now(cells, cell, x, physics, scratch)
+    cells.log_n[cell] = x
+    return state
+
+
+@kernel
+def free_pulse(x, direction, cells, cell, physics, pulse_s, amplitude, r, length, scratch):
+    """(ln N after a pulse that no window stops, time left, nodes of the stencil); negative time: outside the model."""
+    count = locate(cells, cell, physics, amplitude, r, length, scratch)
+    bound = math.log(np.float64(of_cell(cells.walked[N_MAX if direction > 0 else N_MIN], cell)))
+    if (bound - x) * direction <= 0.0:
+        return x, 0.0, count
+    rate, boost = np.float64(of_cell(cells.rate, cell)), np.float64(of_cell(cells.boost, cell))
+    time = pulse_s * (rate / boost if direction > 0 else rate * boost)
+    if physics.reference_length > 0.0:
+        time *= physics.reference_length / length
+    if physics.direct:
+        after, unused, _, _ = _stride(
+            x, direction, time, cells, cell, physics, amplitude, r, length, r, length, bound, bound, scratch
+        )
+        return after, unused, count
+    curve = physics.set if direction > 0 else physics.reset
+    kink = at_stencil(curve.kink, scratch.offsets, scratch.weights, count)
+    after, unused = march(
+        x, direction, time, curve.values, curve.x_first, kink, curve.x_last, curve.below,
+        scratch.offsets, scratch.weights, count, bound, bound,
+    )  # fmt: skip
+    return after, unused, count
+
+
+@kernel
+def step_cells(cells, physics, pulses, scratch, x, chosen, out):
+    """Weights of the chosen cells at ln N ``x`` (of all cells), after one SET, and after one RESET pulse from there.
+
+    Without noise, window or counting; out: (3, chosen).
+    """
+    for i in range(chosen.shape[0]):
+        cell = chosen[i]
+        r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
+        count = locate(cells, cell, physics, 1.0, r, length, scratch)
+        out[0, i] = read_weight(x[cell], physics, count, scratch)
+        for row in range(1, 3):
+            direction = 1 if row == 1 else -1
+            after, _, count = free_pulse(
+                x[cell], direction, cells, cell, physics, pulses.pulse_s, 1.0, r, length, scratch
+            )
+            out[row, i] = read_weight(after, physics, count, scratch)

@@ -1,0 +1,91 @@
+"""Counter-based random numbers for compiled kernels, and the seeds of torch generators.
+
+SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): the state is a counter, so a stream is fully described by its key,
+and a trial draws the same numbers whatever runs beside it.
+"""
+
+import math
+
+import numpy as np
+
+from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel
+from vcm_sweep.device.seeds import GOLDEN
+
+_U_GOLDEN = np.uint64(GOLDEN)
+
+
+_U_A = np.uint64(0xBF58476D1CE4E5B9)
+
+
+_U_B = np.uint64(0x94D049BB133111EB)
+
+
+@inlined
+def advance(state):
+    return state + _U_GOLDEN
+
+
+@inlined
+def bits64(state):
+    z = state
+    z = (z ^ (z >> np.uint64(30))) * _U_A
+    z = (z ^ (z >> np.uint64(27))) * _U_B
+    return z ^ (z >> np.uint64(31))
+
+
+@inlined
+def symmetric_uniform(state):
+    """U(-1, 1) from one state."""
+    return np.float64(bits64(state) >> np.uint64(11)) * (2.0 / 9007199254740992.0) - 1.0
+
+
+@kernel
+def truncated_normal(state, clip):
+    """(new state, N(0, 1) within +-clip), by Marsaglia's polar method and rejection."""
+    while True:
+        state = advance(state)
+        u = symmetric_uniform(state)
+        state = advance(state)
+        v = symmetric_uniform(state)
+        s = u * u + v * v
+        if 0.0 < s < 1.0:
+            factor = math.sqrt(-2.0 * math.log(s) / s)
+            if abs(u * factor) <= clip:
+                return state, u * factor
+            if abs(v * factor) <= clip:
+                return state, v * factor
+
+
+@kernel
+def bernoulli_mask(state, probability, length):
+    """(new state, mask): each of ``length`` <= 64 bits is 1 with the given probability, to 2^-32.
+
+    The bits of 64 uniform numbers are drawn in parallel, most significant first, and compared with those of
+    the probability until every comparison is decided: about seven words for a train of 31.
+    """
+    full = ~np.uint64(0) >> np.uint64(64 - length)
+    if probability >= 1.0:
+        return state, full
+    threshold = np.uint64(probability * 4294967296.0)
+    mask = np.uint64(0)
+    undecided = full
+    for position in range(31, -1, -1):
+        state = advance(state)
+        word = bits64(state)
+        if (threshold >> np.uint64(position)) & np.uint64(1):
+            mask |= undecided & ~word
+            undecided &= word
+        else:
+            undecided &= ~word
+        if undecided == 0:
+            break
+    return state, mask
+
+
+@inlined
+def popcount(mask):
+    m1, m2, m4 = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
+    m = mask - ((mask >> np.uint64(1)) & m1)
+    m = (m & m2) + ((m >> np.uint64(2)) & m2)
+    m = (m + (m >> np.uint64(4))) & m4
+    return np.int64((m * np.uint64(0x0101010101010101)) >> np.uint64(56))

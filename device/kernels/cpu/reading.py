@@ -1,0 +1,178 @@
+"""Compiled: a cell looked up among the tables' nodes, or its parameters gathered; its weight, and N of a weight."""
+
+import math
+
+import numpy as np
+
+from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel
+from vcm_sweep.device.kernels.cpu.equations import L, R, magnitude
+from vcm_sweep.device.kernels.cpu.stencil import fill_stencil, read_cubic, read_slope
+from vcm_sweep.device.kernels.layout import LENGTH, PARAMETERS, PULSE_AMPLITUDE, RADIUS
+from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
+
+_DELTA = 1e-6  # of ln N, for a slope
+
+
+@inlined
+def of_cell(values, cell):
+    return values[cell] if values.shape[0] > 1 else values[0]
+
+
+@inlined
+def look_up(cells, cell, physics, amplitude, r, length, scratch):
+    """Number of nodes of a cell's stencil at a radius and a length, which it writes into ``scratch``."""
+    if physics.codes.shape[0] == 0:
+        return 1
+    varied = cells.varied
+    for axis in range(physics.codes.shape[0]):
+        code = physics.codes[axis]
+        if code == PULSE_AMPLITUDE:
+            value = amplitude
+        elif code == RADIUS:
+            value = r
+        elif code == LENGTH:
+            value = length
+        else:
+            value = np.float64(varied[code - 4, cell if varied.shape[1] > 1 else 0])
+        scratch.values[axis] = value
+    return fill_stencil(physics.axes, scratch.values, scratch.offsets, scratch.weights)
+
+
+@kernel
+def locate(cells, cell, physics, amplitude, r, length, scratch):
+    """:func:`_look_up`; or the cell's parameters, where its equations are solved."""
+    if not physics.direct:
+        return look_up(cells, cell, physics, amplitude, r, length, scratch)
+    p, varied = scratch.parameters, cells.varied
+    for i in range(PARAMETERS):
+        p[i] = physics.nominal[i]
+    for i in range(varied.shape[0]):
+        p[physics.places[i]] = varied[i, cell if varied.shape[1] > 1 else 0]
+    p[R], p[L] = r, length
+    return 1
+
+
+@inlined
+def tabled_weight(x, physics, count, scratch):
+    """The weight of a cell that was looked up."""
+    c = physics.read
+    # Where the nominal cell is read there is one node, whatever the cell's stencil is.
+    nodes = count if c.kink.shape[0] > 1 else 1
+    return read_cubic(c.values, c.x_first, c.kink, c.x_last, c.below, x, scratch.offsets, scratch.weights, nodes)
+
+
+@kernel
+def _curve_weight(x, c, nodes, offsets, weights):
+    return read_cubic(c.values, c.x_first, c.kink, c.x_last, c.below, x, offsets, weights, nodes)
+
+
+@kernel
+def _direct_weight(x, p, full, dark, slope):
+    return dark + slope * magnitude(READ_VOLTAGE_V, math.exp(x), False, full, p)
+
+
+@inlined
+def read_weight(x, physics, count, scratch):
+    """The weight of a located cell."""
+    if physics.direct:
+        p = scratch.parameters if physics.reads_cell else physics.nominal
+        return _direct_weight(x, p, physics.full, physics.w_dark, physics.w_slope)
+    nodes = count if physics.read.kink.shape[0] > 1 else 1
+    return _curve_weight(x, physics.read, nodes, scratch.offsets, scratch.weights)
+
+
+@kernel
+def _find_on_curve(target, low, high, x, c, nodes, offsets, weights):
+    x = min(max(x, low), high)
+    for round_ in range(100):
+        w = read_cubic(c.values, c.x_first, c.kink, c.x_last, c.below, x, offsets, weights, nodes)
+        if w > target:
+            high = x
+        else:
+            low = x
+        if high - low <= 1e-13:
+            break
+        slope = read_slope(c.values, c.x_first, c.kink, c.x_last, c.below, x, offsets, weights, nodes)
+        x, done = _newton(x, w - target, slope, low, high, round_)
+        if done:
+            break
+    return x
+
+
+@kernel
+def _find_direct(target, low, high, x, p, full, dark, scale):
+    x = min(max(x, low), high)
+    for round_ in range(100):
+        w = _direct_weight(x, p, full, dark, scale)
+        if w > target:
+            high = x
+        else:
+            low = x
+        if high - low <= 1e-13:
+            break
+        slope = (_direct_weight(x + _DELTA, p, full, dark, scale) - w) / _DELTA
+        x, done = _newton(x, w - target, slope, low, high, round_)
+        if done:
+            break
+    return x
+
+
+@inlined
+def _newton(x, gap, slope, low, high, round_):
+    """(next x within the bracket, whether it is the root)."""
+    new = x - gap / slope
+    # Newton doubles the digits: what a step of 1e-7 leaves is rounding.
+    if low <= new <= high and abs(new - x) <= 1e-7:
+        return new, True
+    if not (low < new < high) or round_ % 6 == 5:
+        new = 0.5 * (low + high)
+    return new, False
+
+
+@inlined
+def find_weight(target, low, high, x, physics, count, scratch):
+    """ln N in [low, high] at which a located cell reads ``target``, from a first guess; an end where it cannot."""
+    if physics.direct:
+        p = scratch.parameters if physics.reads_cell else physics.nominal
+        return _find_direct(target, low, high, x, p, physics.full, physics.w_dark, physics.w_slope)
+    nodes = count if physics.read.kink.shape[0] > 1 else 1
+    return _find_on_curve(target, low, high, x, physics.read, nodes, scratch.offsets, scratch.weights)
+
+
+@inlined
+def _first_guess(target, physics):
+    """ln N at which the nominal cell reads about ``target``."""
+    t = (target - physics.guess_first) * physics.guess_inverse_step
+    k = min(max(int(t), 0), physics.guess.shape[0] - 2)
+    return physics.guess[k] + min(max(t - k, 0.0), 1.0) * (physics.guess[k + 1] - physics.guess[k])
+
+
+@kernel
+def read_cells(cells, physics, scratch):
+    """The weights of all cells from their ln N."""
+    for cell in range(cells.log_n.shape[0]):
+        r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
+        if physics.direct:
+            count = locate(cells, cell, physics, 1.0, r, length, scratch)
+        else:
+            count = look_up(cells, cell, physics, 1.0, r, length, scratch)
+        cells.weight[cell] = read_weight(cells.log_n[cell], physics, count, scratch)
+
+
+@kernel
+def solve_cells(cells, physics, scratch, target, low, high, out):
+    """ln N at which each cell reads ``target``, within [low, high] of ln N; arrays of length 1 hold for every cell."""
+    for cell in range(out.shape[0]):
+        r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
+        if physics.direct:
+            count = locate(cells, cell, physics, 1.0, r, length, scratch)
+        else:
+            count = look_up(cells, cell, physics, 1.0, r, length, scratch)
+        a, b = np.float64(of_cell(low, cell)), np.float64(of_cell(high, cell))
+        wanted = np.float64(of_cell(target, cell))
+        x = find_weight(wanted, a, b, _first_guess(wanted, physics), physics, count, scratch)
+        if x - a < 1e-12:
+            x = a
+        elif b - x < 1e-12:
+            x = b
+        out[cell] = x

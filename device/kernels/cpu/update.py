@@ -1,0 +1,187 @@
+"""Compiled update of one array by aihwkit's pulse trains, each pulse a step of the cell.
+
+The samples of a batch act one after the other. With stochastic trains, rows and columns fire in up to 64 slots, and
+a coincidence is one pulse; with deterministic trains the number of pulses of a cell is a rounded product. Without a
+cycle-to-cycle walk, the pulses of one sample on one cell are one longer pulse.
+"""
+
+import math
+
+import numpy as np
+
+from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel
+from vcm_sweep.device.kernels.cpu.pulse import pulse_by_strides, pulse_cell
+from vcm_sweep.device.kernels.cpu.pulse_with_partner import pulse_beside
+from vcm_sweep.device.kernels.cpu.random import bernoulli_mask, popcount
+from vcm_sweep.device.kernels.layout import MEAN_COUNT, STOCHASTIC, Cells, Partner, Physics, Pulses, Scratch, Train
+
+
+@kernel
+def pulse_budget(x_max, d_max, train):
+    """(slots, factor of the rows, factor of the columns) of one sample; aihwkit's update management."""
+    lr, granularity, slots = train.learning_rate, train.dw_min, train.desired_bl
+    if lr <= 0.0:
+        return 0, 0.0, 0.0
+    floor = granularity * granularity
+    x_max, d_max = max(x_max, floor), max(d_max, floor)
+    if train.update_bl_management:
+        slots = int(min(math.ceil(lr * x_max * d_max / granularity), train.desired_bl))
+    elif not train.fixed_bl and granularity * train.desired_bl < lr:
+        return int(max(math.ceil(lr / granularity), 1)), 1.0, 1.0
+    scale = math.sqrt(lr / (granularity * slots))
+    if train.update_management or train.update_bl_management:
+        # Where the longest train is too short, the compiled engine of aihwkit 1.2 clips the gradient alone
+        # (its older source, and the paper's protocol, clip both sides).
+        needed = lr * x_max * d_max / granularity
+        if needed > slots:
+            d_max *= slots / needed
+        ratio = math.sqrt(x_max / d_max)
+        return slots, scale * ratio, scale / ratio
+    return slots, scale, scale
+
+
+@inlined
+def _rounded(value, resolution):
+    """To the nearest multiple of the resolution, halves away from 0 as C does; value >= 0."""
+    return math.floor(value / resolution + 0.5) * resolution if resolution > 0.0 else value
+
+
+@kernel
+def _fire(state, values, factor, resolution, slots, index, masks):
+    """Draw the slots in which each line fires; keep the lines that fire at all."""
+    count = 0
+    for line in range(values.shape[0]):
+        p = _rounded(abs(values[line]) * factor, resolution)
+        if p > 0.0:
+            state, mask = bernoulli_mask(state, p, slots)
+            if mask:
+                index[count] = line
+                masks[count] = mask
+                count += 1
+    return state, count
+
+
+@kernel
+def _share(values, factor, resolution, slots, kind, index, shares):
+    """What each line adds to the pulses of a cell: the product of its row's and its column's share, rounded."""
+    count = 0
+    for line in range(values.shape[0]):
+        share = min(_rounded(abs(values[line]) * factor, resolution), 1.0)
+        if kind == MEAN_COUNT:
+            share = math.floor(share * slots + 0.5) / slots
+        if share > 0.0:
+            index[count] = line
+            shares[count] = share
+            count += 1
+    return count
+
+
+@kernel
+def _largest(values):
+    """The largest magnitude; NaN if any value is not finite."""
+    largest = 0.0
+    for value in values:
+        magnitude = abs(np.float64(value))
+        if not magnitude < math.inf:
+            return math.nan
+        largest = max(largest, magnitude)
+    return largest
+
+
+@kernel
+def budget_of_sample(x, d, train):
+    """:func:`pulse_budget` of a sample; no slots where nothing fires or a value is not finite."""
+    x_max, d_max = _largest(x), _largest(d)
+    if not (x_max > 0.0 and d_max > 0.0):
+        return 0, 0.0, 0.0
+    return pulse_budget(x_max, d_max, train)
+
+
+@kernel
+def draw_sample(state, x, d, train, columns, column_masks, rows, row_masks):
+    """(new state, rows, columns that fire) of one sample; the first entries of the four buffers name them."""
+    slots, row_factor, column_factor = budget_of_sample(x, d, train)
+    if slots == 0:
+        return state, 0, 0
+    state, row_count = _fire(state, d, row_factor, train.d_resolution, slots, rows, row_masks)
+    if row_count == 0:
+        return state, 0, 0
+    state, column_count = _fire(state, x, column_factor, train.x_resolution, slots, columns, column_masks)
+    return state, row_count, column_count
+
+
+@kernel
+def share_sample(x, d, train, columns, column_shares, rows, row_shares):
+    """(rows, columns, slots) of one sample with deterministic trains; the first entries of the buffers name them."""
+    slots, row_factor, column_factor = budget_of_sample(x, d, train)
+    if slots == 0:
+        return 0, 0, 0
+    row_count = _share(d, row_factor, train.d_resolution, slots, train.kind, rows, row_shares)
+    column_count = _share(x, column_factor, train.x_resolution, slots, train.kind, columns, column_shares)
+    return row_count, column_count, slots
+
+
+def update_array(
+    x: np.ndarray,
+    d: np.ndarray,
+    key: np.uint64,
+    cells: Cells,
+    physics: Physics,
+    train: Train,
+    pulses: Pulses,
+    counters: np.ndarray,
+    partner: Partner | None = None,
+) -> None:
+    """Pulse one array for a batch.
+
+    x: (batch, in) float32, d: (batch, out) float32 gradients, key: of the random stream, counters: (5,) float64,
+    added to, partner: of an intervention. Cell (row, column) of the weight matrix is row * in + column.
+    """
+    lines: list[np.ndarray] = []
+    for count in (x.shape[1], d.shape[1]):
+        lines += [np.empty(count, np.int64), np.empty(count, np.uint64), np.empty(count)]
+    _update(x, d, key, cells, physics, train, pulses, Scratch.new(), counters, tuple(lines), partner)
+
+
+@kernel
+def _update(x, d, key, cells, physics, train, pulses, scratch, counters, lines, partner):
+    inputs = x.shape[1]
+    columns, column_masks, column_shares, rows, row_masks, row_shares = lines
+    state = np.uint64(key)
+    stochastic = train.kind == STOCHASTIC
+    strided = physics.direct or pulses.moves
+    slots = 0
+    for sample in range(x.shape[0]):
+        if stochastic:
+            state, row_count, column_count = draw_sample(
+                state, x[sample], d[sample], train, columns, column_masks, rows, row_masks
+            )
+        else:
+            row_count, column_count, slots = share_sample(
+                x[sample], d[sample], train, columns, column_shares, rows, row_shares
+            )
+        for row in range(row_count):
+            first = rows[row] * inputs
+            rising = d[sample, rows[row]] < 0.0
+            for column in range(column_count):
+                if stochastic:
+                    both = row_masks[row] & column_masks[column]
+                    fired = popcount(both) if both else 0
+                else:
+                    fired = int(row_shares[row] * column_shares[column] * slots + 0.5)
+                if fired:
+                    # Descent: a positive product of x and d lowers the weight.
+                    up = rising == (x[sample, columns[column]] > 0.0)
+                    cell = first + columns[column]
+                    direction = 1 if up else -1
+                    # Without a partner, which is a matter of its type, this branch is not compiled.
+                    if partner is not None:
+                        state = pulse_beside(
+                            state, cells, cell, direction, fired, physics, pulses, partner, scratch, counters
+                        )
+                    elif strided:
+                        state = pulse_by_strides(
+                            state, cells, cell, direction, fired, physics, pulses, scratch, counters
+                        )
+                    else:
+                        state = pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, counters)

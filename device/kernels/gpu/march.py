@@ -1,0 +1,127 @@
+# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
+# mypy: disallow-incomplete-defs=False, disallow-untyped-decorators=False
+"""One pulse in closed form for many cells at a time: ``_march`` under the same names, read it first."""
+
+from vcm_sweep.device.kernels.gpu.stencil import interval, node, step_and_start
+from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
+from vcm_sweep.device.kernels.layout import F_RANGE
+from vcm_sweep.device.physics.constants import BOUND_EXPONENT
+
+_F_RANGE = tl.constexpr(F_RANGE)
+_EXPONENT = tl.constexpr(BOUND_EXPONENT)
+
+
+@triton.jit
+def _log1p(z):
+    """ln(1 + z) for z >= 0, without cancellation; core Triton has none."""
+    one = 1.0 + z
+    rest = one - 1.0
+    return tl.where(rest == 0.0, z, tl.log(one) * z / tl.where(rest == 0.0, 1.0, rest))
+
+
+@triton.jit
+def _minus_expm1(z):
+    """1 - exp(-z) for z >= 0, without cancellation."""
+    e = tl.exp(-z)
+    plain = (e == 1.0) | (e < 0.5)
+    return tl.where(e == 1.0, z, tl.where(plain, 1.0 - e, (e - 1.0) * z / tl.log(tl.where(plain, 0.75, e))))
+
+
+@triton.jit
+def _distance(q, s):
+    """Way y covered when (1 - exp(-s y)) / s = q; infinite where the speed diverges before."""
+    z = s * q
+    small = tl.abs(z) < 0.25
+    # Series of 2 atanh; beyond it 1 - z does not cancel in the logarithm.
+    v = tl.where(small, z, 0.0)
+    w = v / (2.0 - v)
+    w *= w
+    series = 2.0 * q / (2.0 - v) * (1.0 + w * (1 / 3 + w * (1 / 5 + w * (1 / 7 + w * (1 / 9)))))
+    u = tl.where(small | (z >= 1.0), 0.5, z)
+    way = tl.where(small, series, -tl.log(1.0 - u) / tl.where(small, 1.0, s))
+    return tl.where(z >= 1.0, float("inf"), way)
+
+
+@triton.jit
+def _effort(y, s):
+    """(1 - exp(-s y)) / s, the time for a way y in units of 1 / exp(g0); a Taylor series where s y is small."""
+    z = s * y
+    small = tl.abs(z) < 0.25
+    v = tl.where(small, z, 0.0)
+    even = 1.0 + v * v * (1 / 6 + v * v * (1 / 120 + v * v * (1 / 5040)))
+    odd = 0.5 + v * v * (1 / 24 + v * v * (1 / 720 + v * v * (1 / 40320)))
+    return tl.where(small, y * (even - v * odd), (1.0 - tl.exp(-z)) / tl.where(small, 1.0, s))
+
+
+@triton.jit
+def _stretched(u):
+    """-ln(exp(10 u) - 1) / 10: the coordinate in which the bound factor drops out; grows toward the bound."""
+    return -(u + tl.log(_minus_expm1(_EXPONENT * u)) / _EXPONENT)
+
+
+@triton.jit
+def _from_stretched(y):
+    z = -_EXPONENT * y
+    return tl.where(z > 30.0, z / _EXPONENT, _log1p(tl.exp(tl.minimum(z, 30.0))) / _EXPONENT)
+
+
+@triton.jit
+def march(going, x, up, time, curve, stencil, stop, bound, AXES: tl.constexpr):
+    """State x after ``time`` and the time left when ``stop`` was reached first, for the lanes that are ``going``.
+
+    up: SET, else RESET. curve: of each lane's direction. The caller has checked that the cells are short of both ends.
+    """
+    direction = tl.where(up, 1.0, -1.0).to(tl.float64)
+    last = curve[1] - 2
+    end = tl.where(up, last, 0)
+    k = interval(curve, x)
+    step, start = step_and_start(curve, k)
+    k = tl.where((k > 0) & ~up & (x <= start), k - 1, k)
+    k = tl.where((k < last) & up & (x >= start + step), k + 1, k)
+    step, start = step_and_start(curve, k)
+    low = node(curve, k, stencil, AXES)
+    slope = (node(curve, k + 1, stencil, AXES) - low) / step
+    speed = tl.exp(low + slope * (x - start))
+    unused = tl.zeros_like(x)
+    while tl.max(going.to(tl.int32), 0) > 0:
+        step, start = step_and_start(curve, k)
+        low = node(curve, k, stencil, AXES)
+        slope = (node(curve, k + 1, stencil, AXES) - low) / step
+        border = tl.where(up, start + step, start)
+        edge = tl.where((k == end) | ((stop - border) * direction <= 0.0), stop, border)
+        way = (edge - x) * direction
+        u = (bound - x) * direction
+        near = going & (u < _F_RANGE)
+        # In the stretched coordinate near the bound, in ln N elsewhere.
+        s = slope * direction
+        length = way
+        y0 = tl.zeros_like(x)
+        arriving = near & (way >= u)
+        some_near = tl.max(near.to(tl.int32), 0) > 0
+        if some_near:
+            # Take the approach to the bound in halves: the linear g holds on each of them.
+            halved = near & (u - way < 0.5 * u) & (u > 1e-4 * step)
+            way = tl.where(halved, 0.5 * u, way)
+            edge = tl.where(halved, x + direction * way, edge)
+            rest = u - way
+            arriving = near & (rest <= 0.0)
+            y0 = tl.where(near, _stretched(tl.where(near, u, 1.0)), 0.0)
+            length = tl.where(near, _stretched(tl.where(near & ~arriving, rest, 1.0)) - y0, way)
+            s = tl.where(near & ~arriving, slope * direction * way / length, s)
+        gone = tl.where(arriving, speed * time, _distance(speed * time, s))
+        ends = going & (arriving | (gone < length))
+        landing = x + direction * gone
+        if some_near:
+            landing = tl.where(near, bound - direction * _from_stretched(y0 + gone), landing)
+        effort = _effort(length, s)
+        left = time - effort / speed
+        passes = going & ~ends
+        stops = passes & ((edge == stop) | (left <= 0.0))
+        unused = tl.where(stops, tl.maximum(left, 0.0), unused)
+        x = tl.where(ends, landing, tl.where(passes, edge, x))
+        time = tl.where(passes, left, time)
+        # exp(g) at the edge, without another exponential: exp(-s y) = 1 - s effort.
+        speed = tl.where(passes, speed / (1.0 - s * effort), speed)
+        k = tl.where(passes & ~stops & (edge == border), tl.where(up, k + 1, k - 1), k)
+        going = passes & ~stops
+    return x, unused

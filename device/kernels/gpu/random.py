@@ -1,0 +1,64 @@
+# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
+# mypy: disallow-incomplete-defs=False, disallow-untyped-decorators=False
+"""Random numbers of the GPU kernels: counter-based, those of ``_random`` for many lanes at a time.
+
+Every line and every cell has a stream of its own for each sample, keyed by (trial, side, sample, place): no order of
+execution changes a result, nor does what else is stacked.
+"""
+
+from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
+
+GOLDEN = tl.constexpr(0x9E3779B97F4A7C15)
+# Streams of a trial.
+ROWS, COLUMNS, CELLS = tl.constexpr(1), tl.constexpr(2), tl.constexpr(3)
+
+
+@triton.jit
+def bits64(state):
+    z = state
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB
+    return z ^ (z >> 31)
+
+
+@triton.jit
+def stream(key, side, place):
+    """First state of the stream of one line or cell."""
+    return bits64(bits64(key ^ side) + place.to(tl.uint64) * GOLDEN)
+
+
+@triton.jit
+def symmetric_uniform(state):
+    """U(-1, 1) from one state."""
+    return (bits64(state) >> 11).to(tl.float64) * (2.0 / 9007199254740992.0) - 1.0
+
+
+@triton.jit
+def bernoulli_mask(state, probability, slots):
+    """Each of ``slots`` bits is 1 with the given probability, to 2^-32; none where the probability is not positive."""
+    fires = probability > 0.0
+    spare = tl.where(fires, 64 - slots, 0).to(tl.uint64)
+    ones = state | 0xFFFFFFFFFFFFFFFF
+    full = tl.where(fires, ones >> spare, 0)
+    threshold = (tl.minimum(probability, 1.0) * 4294967296.0).to(tl.int64)
+    mask = tl.where(probability >= 1.0, full, 0)
+    undecided = tl.where(probability >= 1.0, 0, full)
+    position = 31
+    while (position >= 0) & (tl.max((undecided != 0).to(tl.int32), 0) > 0):
+        state += GOLDEN
+        word = bits64(state)
+        one = ((threshold >> position) & 1) != 0
+        # The interpreter has no ~ for unsigned numbers.
+        mask |= tl.where(one, undecided & (word ^ ones), 0)
+        undecided &= tl.where(one, word, word ^ ones)
+        position -= 1
+    return mask.to(tl.int64)
+
+
+@triton.jit
+def popcount(mask):
+    m = mask.to(tl.uint64)
+    m = m - ((m >> 1) & 0x5555555555555555)
+    m = (m & 0x3333333333333333) + ((m >> 2) & 0x3333333333333333)
+    m = (m + (m >> 4)) & 0x0F0F0F0F0F0F0F0F
+    return ((m * 0x0101010101010101) >> 56).to(tl.int32)

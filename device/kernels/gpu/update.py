@@ -1,0 +1,191 @@
+"""Update of stacked arrays on a CUDA device, in three Triton kernels that the host never waits for.
+
+The kernels draw the pulses of each line, find the cells that get any, and march those; they follow ``_update``,
+``_pulse`` and ``_march`` and read the same tables. Every line and every cell has a random stream of its own.
+
+Without Triton the module imports, and :func:`update_stack` refuses. What the kernels cannot do is in ``gpu_subset``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.kernels.gpu.draw import draw_lines
+from vcm_sweep.device.kernels.gpu.find import find_cells
+from vcm_sweep.device.kernels.gpu.pulse import pulse_cells
+from vcm_sweep.device.kernels.gpu.triton_or_none import PRESENT
+from vcm_sweep.device.kernels.layout import MAX_AXES, RADIUS, STOCHASTIC, Curve, Physics, Pulses, Train
+
+# Lanes of a program: lines drawn, cells searched, cells marched (one warp, so that its loops end together).
+LINES_AT_ONCE, CELLS_SEARCHED, CELLS_MARCHED = 256, 512, 32
+
+
+class StackCells(NamedTuple):
+    """State and parameters of K arrays on the device. Parameters of width 1 hold for every cell of a trial."""
+
+    log_n: Tensor  # (K, cells) float64, ln of N in 1e26/m3
+    weight: Tensor  # (K, out, in) float32, read by the periphery
+    base: tuple[Tensor, Tensor, Tensor, Tensor]  # N_max, N_min, r, l of the cell, (K, cells) or (K, 1) float32
+    walked: tuple[Tensor, Tensor, Tensor, Tensor]  # the same after the pulses so far; full width where it walks
+    varied: Tensor  # (K, n, cells) or (K, n, 1) float32, other parameters that spread
+    boost: Tensor  # (K, cells) or (K, 1) float32, exp(m/2)
+    rate: Tensor  # likewise, factor on both speeds
+    low: Tensor  # (K, cells) or (K, 1) float64, ln N at which the window ends; crossed for cells that are stuck
+    high: Tensor
+
+
+@dataclass(frozen=True)
+class StackTables:
+    """What the kernels read about each trial, on the device: built once for a stack.
+
+    Attributes:
+        nodes: every table one after the other, float64; trials that share a table share it here.
+        layout: (K, 26) int64: whether the trial walks, whether its walk needs the way covered; of three axes where
+            the cell's value is and the number of nodes, 1 where there is no such axis; of the curves of SET, RESET and
+            reading the places of values, power and kinks in ``nodes``, the nodes of x, those below the kink, and
+            the nodes of the parameters.
+        scalars: (K, 14) float64: pulse_s, reference length; of three axes the first node and the inverse step; of
+            three curves the ends of x.
+        granularities: (K,) float64, dw_min.
+        walks: (K, 4, 4) float64, a walk table per trial.
+        walking: whether any trial walks.
+        axes: the most that any trial has.
+    """
+
+    nodes: Tensor
+    layout: Tensor
+    scalars: Tensor
+    granularities: Tensor
+    walks: Tensor
+    walking: bool
+    axes: int
+
+    @classmethod
+    def build(
+        cls,
+        physics: Sequence[Physics],
+        pulses: Sequence[Pulses],
+        granularities: Sequence[float],
+        device: torch.device | str,
+    ) -> "StackTables":
+        """Copy what the CPU's kernels read to ``device``; one entry per trial in each sequence."""
+        nodes = _Nodes()
+        layout, scalars = [], []
+        for cells, pulse in zip(physics, pulses, strict=True):
+            row, numbers = [int(pulse.walks), int(pulse.needs_ratio)], [pulse.pulse_s, cells.reference_length]
+            for axis in range(MAX_AXES):
+                present = axis < len(cells.codes)
+                row += [int(cells.codes[axis]), int(cells.axes[axis, 2])] if present else [RADIUS, 1]
+                numbers += cells.axes[axis, :2].tolist() if present else [0.0, 1.0]
+            for curve in (cells.set, cells.reset, cells.read):
+                row += nodes.places(curve)
+                numbers += [curve.x_first, curve.x_last]
+            layout.append(row)
+            scalars.append(numbers)
+        return cls(
+            nodes=torch.from_numpy(np.concatenate(nodes.parts)).to(device),
+            layout=torch.tensor(layout, dtype=torch.int64).to(device),
+            scalars=torch.tensor(scalars, dtype=torch.float64).to(device),
+            granularities=torch.tensor(granularities, dtype=torch.float64).to(device),
+            walks=torch.from_numpy(np.stack([pulse.walk for pulse in pulses])).to(device),
+            walking=any(pulse.walks for pulse in pulses),
+            axes=max(len(cells.codes) for cells in physics),
+        )
+
+
+class _Nodes:
+    """Arrays one after the other, each once."""
+
+    def __init__(self) -> None:
+        self.parts: list[np.ndarray] = []
+        self._places: dict[int, int] = {}
+        self._end = 0
+
+    def _place(self, part: np.ndarray) -> int:
+        if id(part) not in self._places:
+            self._places[id(part)] = self._end
+            self.parts.append(part.ravel())
+            self._end += part.size
+        return self._places[id(part)]
+
+    def places(self, curve: Curve) -> list[int]:
+        """A curve's columns of the layout."""
+        parts = [self._place(part) for part in (curve.values, curve.power, curve.kink)]
+        return [*parts, len(curve.values), curve.below, curve.kink.size]
+
+
+def update_stack(
+    x: Tensor,
+    d: Tensor,
+    keys: Tensor,
+    learning_rates: Tensor,
+    train: Train,
+    cells: StackCells,
+    tables: StackTables,
+    counters: Tensor,
+) -> None:
+    """Pulse K stacked arrays for a batch; only enqueues work on the device.
+
+    Args:
+        x, d: (K, batch, in) inputs and (K, batch, out) gradients, float32.
+        keys: (K,) int64, the bits of each trial's key for this call.
+        learning_rates: (K,) float64; a trial at 0 or below fires nothing.
+        train: of any trial; only what all trials share is read of it, from ``desired_bl`` on.
+        cells: changed in place; its tensors contiguous.
+        tables: of the stack.
+        counters: (K, 5) float64, added to: SET pulses, RESET pulses, energy in J, pulses skipped; the fifth, of pulses
+            outside the model, is left alone: tables hold none.
+
+    Raises:
+        DeviceError: Triton is missing, or a stochastic train could exceed the 64 slots of a word.
+    """
+    if not PRESENT:
+        raise DeviceError("the CUDA update needs Triton: install torch's CUDA build, or keep the arrays on the CPU")
+    stochastic = train.kind == STOCHASTIC
+    bounded = train.fixed_bl or train.update_bl_management
+    if stochastic and not (bounded and 1 <= train.desired_bl <= 64):
+        raise DeviceError(
+            f"desired_bl = {train.desired_bl!r} must be from 1 to 64, and fixed_bl or update_bl_management on: "
+            "the slots of a stochastic train are the bits of one word"
+        )
+    trials, batch, inputs = x.shape
+    outputs = d.shape[2]
+    size = inputs * outputs
+    if batch == 0 or size == 0:
+        return
+    blocks = -(-size // CELLS_SEARCHED)
+    # Of each line in each sample: the slots in which it fires, or its share of the pulses.
+    kind = torch.int64 if stochastic else torch.float64
+    rows = torch.empty(trials, batch, outputs, dtype=kind, device=x.device)
+    columns = torch.empty(trials, batch, inputs, dtype=kind, device=x.device)
+    slots = torch.empty(trials, batch, dtype=torch.float64, device=x.device)
+    resolutions = (train.d_resolution, train.x_resolution)
+    listed = torch.empty(trials, blocks, CELLS_SEARCHED, dtype=torch.int32, device=x.device)
+    counts = torch.empty(trials, blocks, dtype=torch.int32, device=x.device)
+    added = torch.empty(trials, blocks, 4, dtype=torch.float64, device=x.device)
+    x, d = x.contiguous(), d.contiguous()
+    # Without fused multiply-adds, a trial gives the same bits in every stack, however the kernels are specialised.
+    exact = {"enable_fp_fusion": False}
+    draw_lines[(trials * batch,)](
+        x, d, keys, learning_rates, tables.granularities, rows, columns, slots, batch, inputs, outputs,
+        train.desired_bl, *resolutions, bool(bounded), bool(train.update_bl_management),
+        bool(train.update_management or train.update_bl_management), train.kind, LINES_AT_ONCE, num_warps=4, **exact,
+    )  # fmt: skip
+    find_cells[(trials * blocks,)](
+        rows, columns, slots, listed, counts, batch, inputs, outputs, blocks, train.kind, CELLS_SEARCHED,
+        num_warps=4, **exact,
+    )  # fmt: skip
+    per_cell = (*cells.walked, cells.varied, cells.boost, cells.rate, cells.low, cells.high)
+    strides = [int(values.shape[-1] > 1) for values in per_cell]
+    pulse_cells[(trials * blocks,)](
+        x, d, keys, rows, columns, slots, listed, counts, tables.nodes, tables.layout, tables.scalars, tables.walks,
+        cells.log_n, cells.weight, *cells.base, *per_cell, *strides, added,
+        batch, inputs, outputs, blocks, cells.varied.shape[1],
+        tables.walking, tables.axes, train.kind, CELLS_SEARCHED, CELLS_MARCHED, num_warps=1, **exact,
+    )  # fmt: skip
+    counters[:, :4] += added.sum(1)

@@ -1,0 +1,1 @@
+"""Cells with a name: the library's, and files of one's own."""

@@ -1,0 +1,204 @@
+"""The parameters of one JART VCM v1b cell, with units, allowed ranges and cross-rules.
+
+Source: Bengel et al., IEEE TCAS-I 67(12) 4618 (2020), table of the deterministic model.
+"""
+
+import dataclasses
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vcm_sweep.device.declared import Declared, declared, number
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.public import public
+
+type Value = float | torch.Tensor
+
+# No cell comes near; beyond it products of parameters leave the range of floats.
+_LARGEST = 1e30
+
+
+def _parameter(default: float, unit: str, low: float, high: float, meaning: str, *, open_low: bool = False) -> Any:
+    return number(default, low, high, unit, meaning, open_low=open_low)
+
+
+@public
+@dataclass(frozen=True, eq=False)
+class CellParameters:
+    """Physical parameters of a cell, or of an array of cells.
+
+    Every field is a float or a tensor that broadcasts over the cells (float64 is kept, anything else is
+    converted to it). SI units; concentrations in 1e26/m3. Values are checked when the object is built.
+
+    Raises:
+        DeviceError: a value is not finite, outside its allowed range, or at odds with another one. For a
+            tensor the message says how many cells are affected and gives the worst.
+
+    Example:
+        >>> CellParameters(r=40.5e-9).r
+        4.05e-08
+        >>> CellParameters(l=5e-9)
+        Traceback (most recent call last):
+        ...
+        vcm_sweep.device.DeviceError: l = 5e-09 m must be below l_cell = 3e-09 m: lower l or raise l_cell
+    """
+
+    T_0: Value = _parameter(293.0, "K", 0.0, _LARGEST, "ambient temperature", open_low=True)
+    eps: Value = _parameter(17.0, "-", 10.0, 25.0, "static permittivity")
+    eps_phiB: Value = _parameter(5.5, "-", 0.0, _LARGEST, "permittivity for barrier lowering", open_low=True)
+    phi_Bn0: Value = _parameter(0.18, "eV", 0.1, 0.5, "Schottky barrier height")
+    phi_n: Value = _parameter(0.1, "eV", 0.1, 0.3, "distance of conduction band and Fermi level")
+    mu_n: Value = _parameter(4e-6, "m2/Vs", 1e-6, 1e-5, "electron mobility")
+    N_max: Value = _parameter(20.0, "1e26/m3", 0.001, 1100.0, "largest vacancy concentration in the disc")
+    N_min: Value = _parameter(0.008, "1e26/m3", 1e-4, 100.0, "smallest vacancy concentration in the disc")
+    N_plug: Value = _parameter(20.0, "1e26/m3", 0.001, 100.0, "vacancy concentration in the plug")
+    a: Value = _parameter(0.25e-9, "m", 0.1e-9, 1e-9, "ion hopping distance")
+    nu_0: Value = _parameter(2e13, "Hz", 1e10, 1e14, "attempt frequency")
+    dW_A: Value = _parameter(1.35, "eV", 0.8, 1.5, "activation energy of ion hopping")
+    R_th0: Value = _parameter(15.72e6, "K/W", 1e6, 20e6, "thermal resistance at r_nominal")
+    r: Value = _parameter(45e-9, "m", 5e-9, 100e-9, "filament radius")
+    r_nominal: Value = _parameter(45e-9, "m", 0.0, _LARGEST, "radius at which R_th0 holds", open_low=True)
+    l_cell: Value = _parameter(3e-9, "m", 2e-9, 5e-9, "length of disc and plug")
+    l: Value = _parameter(0.4e-9, "m", 0.1e-9, 5e-9, "disc length")
+    R_theff_scaling: Value = _parameter(0.27, "-", 0.1, 1.0, "factor on the thermal resistance in RESET")
+    R_TiOx: Value = _parameter(650.0, "Ohm", 0.0, 5000.0, "series resistance")
+    R_0: Value = _parameter(719.2437, "Ohm", 0.0, _LARGEST, "line resistance at zero current")
+    R_th_line: Value = _parameter(90471.47, "K/W", 0.0, _LARGEST, "thermal resistance of the line")
+    alpha_line: Value = _parameter(3.92e-3, "1/K", 0.0, _LARGEST, "temperature coefficient of the line")
+
+    def __post_init__(self) -> None:
+        for spec in dataclasses.fields(self):
+            value = getattr(self, spec.name)
+            if isinstance(value, torch.Tensor):
+                value = value.detach().clone() if not value.requires_grad else value
+                value = value.to(torch.float64)
+            elif isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise DeviceError(
+                    f"{spec.name} = {value!r} must be a number in {_DECLARED[spec.name].unit} or a tensor of them"
+                )
+            else:
+                value = float(value)
+            object.__setattr__(self, spec.name, value)
+            _check_range(spec.name, value, _DECLARED[spec.name])
+        _check_below(self, "l", "l_cell", "m")
+        _check_below(self, "N_min", "N_max", "1e26/m3")
+        if _any(_tensor(self.phi_n) >= _tensor(self.phi_Bn0)):
+            warnings.warn("phi_n >= phi_Bn0 removes the barrier lowering in RESET", stacklevel=3)
+
+    def replace(self, **changes: Value) -> "CellParameters":
+        """A copy with some fields changed, checked again; an unknown name raises DeviceError."""
+        unknown = set(changes) - set(self.names())
+        if unknown:
+            raise DeviceError(f"unknown cell parameter {sorted(unknown)[0]!r}: one of {', '.join(self.names())}")
+        return dataclasses.replace(self, **changes)
+
+    def replace_unchecked(self, **changes: Value) -> "CellParameters":
+        """A copy with some fields changed and nothing checked or converted, for values that come from a checked one."""
+        copy = object.__new__(CellParameters)
+        for name in self.names():
+            object.__setattr__(copy, name, changes.get(name, getattr(self, name)))
+        return copy
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The field names, in the order of the table."""
+        return [spec.name for spec in dataclasses.fields(cls)]
+
+    @classmethod
+    def bounds(cls, name: str) -> tuple[float, float]:
+        """Lowest and highest allowed value of one parameter, in its unit.
+
+        >>> CellParameters.bounds("eps")
+        (10.0, 25.0)
+        """
+        return _DECLARED[name].low, _DECLARED[name].high
+
+    @classmethod
+    def default(cls, name: str) -> float:
+        """The nominal value of one parameter, in its unit."""
+        return float(getattr(_NOMINAL, name))
+
+    @classmethod
+    def unit(cls, name: str) -> str:
+        """The unit of one parameter."""
+        return _DECLARED[name].unit
+
+    @classmethod
+    def allowed(cls, name: str) -> str:
+        """The allowed range of one parameter in words, without its unit.
+
+        >>> CellParameters.allowed("eps"), CellParameters.allowed("T_0")
+        ('at least 10 and at most 25', 'above 0 and at most 1e+30')
+        """
+        return _span(_DECLARED[name])
+
+    @classmethod
+    def meaning(cls, name: str) -> str:
+        """What one parameter is, in a few words."""
+        return _DECLARED[name].meaning
+
+
+_DECLARED = declared(CellParameters)
+
+
+def _tensor(value: Value) -> torch.Tensor:
+    return torch.as_tensor(value, dtype=torch.float64)
+
+
+def _any(mask: torch.Tensor) -> bool:
+    return bool(mask.any())
+
+
+def _span(field: Declared) -> str:
+    return f"{'above' if field.open_low else 'at least'} {field.low:g} and at most {field.high:g}"
+
+
+def _check_range(name: str, value: Value, field: Declared) -> None:
+    low, high, unit = field.low, field.high, field.unit
+    if (
+        isinstance(value, float)
+        and low <= value <= high
+        and math.isfinite(value)
+        and not (field.open_low and value == low)
+    ):
+        return  # the common case, without a tensor
+    cells = _tensor(value)
+    if cells.numel() == 0:
+        raise DeviceError(f"{name} is an empty tensor: give at least one cell")
+    below = cells <= low if field.open_low else cells < low
+    bad = ~torch.isfinite(cells) | below | (cells > high)
+    if not _any(bad):
+        return
+    span = _span(field)
+    if cells.numel() == 1:
+        raise DeviceError(f"{name} = {cells.item():g} {unit} must be {span} {unit}")
+    wrong = cells[bad]
+    middle = low if high == _LARGEST else 0.5 * (low + high)
+    distance = torch.where(torch.isfinite(wrong), (wrong - middle).abs(), torch.inf)
+    worst = wrong[distance.argmax()].item()
+    raise DeviceError(
+        f"{name} must be {span} {unit}: {int(bad.sum())} of {cells.numel()} cells are not, "
+        f"the worst is {worst:g} {unit}"
+    )
+
+
+def _check_below(parameters: CellParameters, small: str, large: str, unit: str) -> None:
+    lower, upper = getattr(parameters, small), getattr(parameters, large)
+    if isinstance(lower, float) and isinstance(upper, float) and lower < upper:
+        return
+    bad = _tensor(lower) >= _tensor(upper)
+    if not _any(bad):
+        return
+    fix = f"lower {small} or raise {large}"
+    if bad.numel() == 1:
+        raise DeviceError(
+            f"{small} = {_tensor(lower).item():g} {unit} must be below "
+            f"{large} = {_tensor(upper).item():g} {unit}: {fix}"
+        )
+    raise DeviceError(f"{small} must be below {large} in every cell: {int(bad.sum())} of {bad.numel()} are not; {fix}")
+
+
+_NOMINAL = CellParameters()

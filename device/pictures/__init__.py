@@ -1,0 +1,1 @@
+"""Pictures of a cell and of its fit."""

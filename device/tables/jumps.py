@@ -1,0 +1,72 @@
+"""Refuses cells whose current jumps as N changes.
+
+Where the three roots of the current (full_current.py) become one, the physical branch ends, and the current falls to
+the next at one N. With the default barrier that does not happen; with others it can, and a cell that jumps inside its
+window is no weight: it has no reading in between, and its rate is another one on either side.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
+from vcm_sweep.device.physics.currents import current_function
+from vcm_sweep.device.vcm_device import VCMDevice
+
+_STEEPEST = 3.0  # |d ln I / d ln N| of a branch is below 2
+_SMALLEST = 0.05  # of ln I: less is no jump
+
+
+def refuse_jumps(
+    voltage_v: float, x: torch.Tensor, log_i: torch.Tensor, solve: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+) -> None:
+    """Raise DeviceError where ln|I| jumps between neighbours of ``x``.
+
+    Args:
+        x, log_i: ln N, rising along the first axis, and ln|I| there; (X, P).
+        solve: ln|I| at (1, n) values of ln N, for the columns (n,) of the second argument.
+    """
+    gap, step = log_i.diff(dim=0).abs(), x.diff(dim=0)
+    suspect = (gap > _SMALLEST + _STEEPEST * step).nonzero()
+    if len(suspect) == 0:
+        return
+    row, column = suspect[:, 0], suspect[:, 1]
+    low, high = x[row, column], x[row + 1, column]
+    at_low, at_high = log_i[row, column], log_i[row + 1, column]
+    for _ in range(24):  # what is left over 1e-9 of ln N is no slope
+        middle = 0.5 * (low + high)
+        value = solve(middle[None], column)[0]
+        first = (value - at_low).abs() > (at_high - value).abs()
+        low, at_low = torch.where(first, low, middle), torch.where(first, at_low, value)
+        high, at_high = torch.where(first, middle, high), torch.where(first, value, at_high)
+    jump = (at_high - at_low).abs()
+    if not bool((jump > _SMALLEST).any()):
+        return
+    worst = int(jump.argmax())
+    raise DeviceError(
+        f"the current at {voltage_v:g} V jumps by a factor {math.exp(float(jump[worst])):.3g} at N = "
+        f"{math.exp(float(low[worst])):.4g} (1e26/m3), inside the window: such cells have no weight there; move "
+        "phi_Bn0 or phi_n towards their defaults, 0.18 and 0.1 eV, or narrow their spread"
+    )
+
+
+def refuse_nominal_jumps(device: VCMDevice) -> None:
+    """:func:`refuse_jumps` of the nominal cell of a device, over its window, at the reading and both pulses.
+
+    >>> refuse_nominal_jumps(VCMDevice(model="full"))
+    """
+    if device.model != "full":
+        return
+    low, high = device.log_n_range
+    if device.periphery.clamped:
+        low, high = max(low, device.window[0]), min(high, device.window[1])
+    x = torch.linspace(low, high, 128, dtype=torch.float64)[:, None]
+    for voltage in (READ_VOLTAGE_V, device.set_voltage_v, device.reset_voltage_v):
+
+        def log_i(at: torch.Tensor, _: object = None, v: float = voltage) -> torch.Tensor:
+            n = torch.exp(at)
+            return torch.log(current_function(device.model)(torch.full_like(n, v), n, device.parameters).abs())
+
+        refuse_jumps(voltage, x, log_i(x), log_i)

@@ -1,0 +1,1 @@
+"""What aihwkit sees: the configuration, the tiles, the analog product, the optimizer."""

@@ -1,0 +1,141 @@
+"""The fields of VCMRPUConfig, and which settings of aihwkit the tiles follow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import isinf
+
+from aihwkit.exceptions import ConfigError
+from aihwkit.simulator.parameters.enums import (
+    AnalogMVType,
+    BoundManagementType,
+    NoiseManagementType,
+    PulseType,
+    WeightNoiseType,
+)
+from aihwkit.simulator.parameters.io import IOParameters
+from aihwkit.simulator.parameters.mapping import MappingParameter
+from aihwkit.simulator.parameters.training import UpdateParameters
+from aihwkit.simulator.tiles.custom import CustomRPUConfig
+
+from vcm_sweep.device.seeds import NetworkSeeds
+from vcm_sweep.device.vcm_device import VCMDevice
+
+
+@dataclass
+class VCMSettings(CustomRPUConfig):
+    """The fields of :class:`vcm_sweep.device.VCMRPUConfig`, which adds the classes of the tiles."""
+
+    mapping: MappingParameter = field(default_factory=lambda: MappingParameter(max_input_size=0, max_output_size=0))
+    update: UpdateParameters = field(default_factory=UpdateParameters)
+    device: VCMDevice | Sequence[VCMDevice] = field(default_factory=VCMDevice)
+    trials: int | None = None
+    seeds: NetworkSeeds | None = None
+
+    def check(self) -> None:
+        """Raise aihwkit's ConfigError for what this device does not support; called by every tile."""
+        check_io(self.forward, "forward")
+        check_io(self.backward, "backward")
+        if self.trials is not None and (not isinstance(self.trials, int) or self.trials < 1):
+            raise ConfigError(f"trials = {self.trials!r} must be None or at least 1")
+        if not isinstance(self.device, VCMDevice) and len(self.device) != (self.trials or 1):
+            raise ConfigError(
+                f"device has {len(self.device)} entries for {self.trials or 1} trials: give one, or one per trial"
+            )
+        if self.seeds is not None and len(self.seeds.trials) != (self.trials or 1):
+            raise ConfigError(
+                f"seeds has {len(self.seeds.trials)} entries for {self.trials or 1} trials: give one per trial"
+            )
+        if self.trials is not None and (self.mapping.weight_scaling_omega > 0 or self.mapping.learn_out_scaling):
+            raise ConfigError(
+                "mapping.weight_scaling_omega and learn_out_scaling are not supported with stacked trials: "
+                "leave 0.0 and False"
+            )
+        if self.trials is not None and self.pre_post.input_range.enable:
+            raise ConfigError(
+                "pre_post.input_range.enable = True is not supported with stacked trials, which would share one range: "
+                "leave False"
+            )
+        _check_update(self.update)
+
+    def devices(self) -> tuple[VCMDevice, ...]:
+        """One device per trial."""
+        if isinstance(self.device, VCMDevice):
+            return (self.device,) * (self.trials or 1)
+        return tuple(self.device)
+
+
+_ALLOWED = {
+    "mv_type": (
+        AnalogMVType.ONE_PASS,
+        AnalogMVType.IDEAL,
+        AnalogMVType.POS_NEG_SEPARATE,
+        AnalogMVType.POS_NEG_SEPARATE_DIGITAL_SUM,
+    ),
+    "bound_management": (
+        BoundManagementType.NONE,
+        BoundManagementType.ITERATIVE,
+        BoundManagementType.ITERATIVE_WORST_CASE,
+    ),
+    "noise_management": (
+        NoiseManagementType.NONE,
+        NoiseManagementType.ABS_MAX,
+        NoiseManagementType.ABS_MAX_NP_SUM,
+        NoiseManagementType.MAX,
+        NoiseManagementType.CONSTANT,
+    ),
+    "w_noise_type": (WeightNoiseType.NONE, WeightNoiseType.ADDITIVE_CONSTANT, WeightNoiseType.PCM_READ),
+}
+
+
+_UNSUPPORTED = (
+    "out_noise_std", "ir_drop", "out_nonlinearity", "out_nonlinearity_std", "slope_calibration", "v_offset_std",
+    "r_series", "w_read_asymmetry_dtod",
+)  # fmt: skip
+
+
+def check_io(io: IOParameters, where: str) -> None:
+    """Raise aihwkit's ConfigError for settings that the product does not model; ``where`` opens its message."""
+    for name, allowed in _ALLOWED.items():
+        value = getattr(io, name)
+        if value not in allowed:
+            names = ", ".join(member.name for member in allowed)
+            raise ConfigError(f"{where}.{name} = {value} is not supported: choose one of {names}")
+    for name in _UNSUPPORTED:
+        if getattr(io, name) != 0.0:
+            raise ConfigError(f"{where}.{name} = {getattr(io, name)!r} is not supported: leave 0")
+    for name in ("inp_bound", "out_bound"):
+        if not getattr(io, name) > 0:
+            raise ConfigError(f"{where}.{name} = {getattr(io, name)!r} must be above 0")
+    if io.noise_management != NoiseManagementType.NONE and io.inp_bound != 1.0:
+        raise ConfigError(
+            f"{where}.inp_bound = {io.inp_bound!r} must be 1 with noise management: it scales inputs to 1"
+        )
+    for side in ("inp", "out"):
+        if isinf(getattr(io, f"{side}_bound")) and getattr(io, f"{side}_res") > 0:
+            raise ConfigError(f"{where}.{side}_bound = inf leaves a converter no step: choose {side}_res = -1")
+
+
+_PULSE_TYPES = (
+    PulseType.STOCHASTIC_COMPRESSED, PulseType.STOCHASTIC, PulseType.DETERMINISTIC_IMPLICIT, PulseType.MEAN_COUNT,
+    PulseType.NONE, PulseType.NONE_WITH_DEVICE,
+)  # fmt: skip
+
+
+def _check_update(update: UpdateParameters) -> None:
+    if not isinstance(update, UpdateParameters) or update.pulse_type not in _PULSE_TYPES:
+        raise ConfigError(f"update.pulse_type must be one of {', '.join(kind.name for kind in _PULSE_TYPES)}")
+    # The slots of a stochastic train are the bits of one word.
+    longest = 64 if update.pulse_type in _PULSE_TYPES[:2] else 1_000_000
+    if not 1 <= update.desired_bl <= longest:
+        raise ConfigError(f"update.desired_bl = {update.desired_bl} must be from 1 to {longest}")
+    for name in ("res", "x_res_implicit", "d_res_implicit"):
+        if getattr(update, name) > 1:
+            raise ConfigError(f"update.{name} = {getattr(update, name)!r} must be at most 1 (0 or less is off)")
+    default = UpdateParameters()
+    for name in ("sto_round", "um_grad_scale", "d_sparsity"):
+        if getattr(update, name) != getattr(default, name):
+            raise ConfigError(
+                f"update.{name} = {getattr(update, name)!r} is not supported: leave {getattr(default, name)!r}"
+            )
+    if longest == 64 and not update.fixed_bl and not update.update_bl_management:
+        raise ConfigError("update.fixed_bl = False needs update_bl_management = True: trains would be unbounded")

@@ -1,0 +1,247 @@
+"""The aihwkit tile of VCM cells, on aihwkit's extension point for devices of one's own."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from aihwkit.exceptions import AnalogBiasConfigError, TileError
+from aihwkit.simulator.parameters.enums import PulseType
+from aihwkit.simulator.tiles.base import SimulatorTile
+from torch import Tensor
+
+from vcm_sweep.device.array.cell_arrays import CellArrays
+from vcm_sweep.device.array.slow_noise import advance, is_slow, read_weight
+from vcm_sweep.device.physics.parameters import CellParameters
+from vcm_sweep.device.public import public
+from vcm_sweep.device.seeds import ArraySeeds, stream_key
+from vcm_sweep.device.tile.analog_product import analog_product
+from vcm_sweep.device.tile.settings import VCMSettings
+from vcm_sweep.device.variability import ReadNoise
+from vcm_sweep.device.vcm_device import VCMDevice
+
+_FORWARD, _BACKWARD, _PULSES, _SLOW = 0, 1, 2, 3
+
+
+@public
+class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
+    """Forward, backward and update of stacked arrays of VCM cells.
+
+    Vectors come as (trials, vectors, features) from a stacked tile, in aihwkit's own layouts otherwise.
+
+    The random streams are counters: noise of a read and pulses of an update are keyed by the trial's seed, the
+    tile's index and the number of the call, so a tile can be restored from its state alone. Where the configuration
+    has no seeds they come from torch's global generator.
+    """
+
+    def __init__(self, x_size: int, d_size: int, rpu_config: VCMSettings, bias: bool = False) -> None:
+        torch.nn.Module.__init__(self)
+        if bias:
+            raise AnalogBiasConfigError("an analog bias is not supported: leave mapping.digital_bias on")
+        rpu_config.check()
+        self.x_size, self.d_size = x_size, d_size
+        self.stacked = rpu_config.trials is not None
+        self.learning_rate = 0.1
+        trials = rpu_config.trials or 1
+        self.rate_factors = (1.0,) * trials
+        named = rpu_config.seeds
+        if named is None:
+            self.seeds = [ArraySeeds(*row) for row in torch.randint(2**63 - 1, (trials, 3)).tolist()]
+            self.index = 0
+        else:
+            self.seeds, self.index = list(named.trials), named.next_place()
+        self.calls = [0, 0, 0]
+        self.cells = CellArrays(rpu_config.devices(), d_size, x_size, self.seeds, self.index)
+        self._read_noise: tuple[Tensor, Tensor, bool] | None = None
+        self.set_config(rpu_config)
+
+    def reseed(self, seeds: Sequence[ArraySeeds], index: int) -> None:
+        """Fabricate new arrays (all weights 0) from named streams; ``index`` is the tile's place in the network."""
+        if len(seeds) != self.cells.trials:
+            raise TileError(f"{len(seeds)} seeds for {self.cells.trials} trials")
+        self.seeds, self.index = list(seeds), index
+        self.calls = [0, 0, 0]
+        device = self.cells.log_n.device
+        self.cells.fabricate(self.seeds, index)
+        self.cells.to(device)
+
+    def set_config(self, rpu_config: VCMSettings) -> None:
+        """Take the forward, backward and update settings for the next passes."""
+        self._forward_io, self._backward_io, self._update = rpu_config.forward, rpu_config.backward, rpu_config.update
+
+    def _vectors(self, values: Tensor, what: str) -> Tensor:
+        """(trials, vectors, features) float32 of an input."""
+        if not self.stacked:
+            return values.reshape(1, -1, values.shape[-1]).float()
+        trials = self.cells.trials
+        if values.dim() != 3 or values.shape[0] != trials:
+            raise TileError(f"{what} of shape {tuple(values.shape)} must lead with the axis of {trials} trials")
+        return values.float()
+
+    def _next_call(self, purpose: int) -> int:
+        call = self.calls[purpose]
+        self.calls[purpose] += 1
+        return call
+
+    def _product(self, weight: Tensor, vectors: Tensor, purpose: int, io: Any, sd: Tensor | None) -> Tensor:
+        call = self._next_call(purpose)
+
+        def normal(shape: tuple[int, ...], draw: int) -> Tensor:
+            out = torch.empty(shape, dtype=torch.float32, device=vectors.device)
+            generator = torch.Generator(vectors.device)
+            if vectors.device.type != "cpu":
+                # One launch for the whole stack: equal in distribution to the trials alone, not bit by bit.
+                keys = (stream_key(seed.io, self.index, purpose, call, draw) for seed in self.seeds)
+                return out.normal_(generator=generator.manual_seed(stream_key(*keys)))
+            for k, seed in enumerate(self.seeds):
+                generator.manual_seed(stream_key(seed.io, self.index, purpose, call, draw))
+                out[k].normal_(generator=generator)
+            return out
+
+        return analog_product(weight, vectors, io, normal, sd, bound_management=purpose == _FORWARD)
+
+    def _read_noise_sd(self) -> Tensor | None:
+        """Standard deviation of each weight over reads: relative to the read current of its cell."""
+        weight = self.cells.weight
+        if self._read_noise is None or self._read_noise[0].device != weight.device:
+            relative = weight.new_tensor([device.variability.read_noise.white for device in self.cells.devices])
+            dark = weight.new_tensor([device.map.line[0] for device in self.cells.devices])
+            self._read_noise = relative[:, None, None], dark[:, None, None], bool(relative.any())
+        factor, dark, noisy = self._read_noise
+        return factor * (weight - dark) if noisy else None
+
+    @torch.no_grad()
+    def forward(
+        self, x_input: Tensor, bias: bool = False, in_trans: bool = False, out_trans: bool = False,
+        is_test: bool = False, non_blocking: bool = False,
+    ) -> Tensor:  # fmt: skip
+        """The analog product of the inputs with the weights."""
+        if bias or in_trans or out_trans:
+            raise TileError("transposed inputs or analog bias are not supported")
+        if is_slow(self.cells):
+            call = self.calls[_FORWARD]
+            advance(self.cells, [stream_key(seed.io, self.index, _SLOW, call) for seed in self.seeds])
+        y = self._product(
+            read_weight(self.cells), self._vectors(x_input, "input"), _FORWARD, self._forward_io, self._read_noise_sd()
+        )
+        return y.view(*x_input.shape[:-1], self.d_size)
+
+    @torch.no_grad()
+    def backward(
+        self, d_input: Tensor, bias: bool = False, in_trans: bool = False, out_trans: bool = False,
+        non_blocking: bool = False,
+    ) -> Tensor:  # fmt: skip
+        """The analog product of the errors with the transposed weights."""
+        if bias or in_trans or out_trans:
+            raise TileError("transposed inputs or analog bias are not supported")
+        sd = self._read_noise_sd()
+        y = self._product(
+            read_weight(self.cells).transpose(1, 2), self._vectors(d_input, "gradient"), _BACKWARD, self._backward_io,
+            None if sd is None else sd.transpose(1, 2),
+        )  # fmt: skip
+        return y.view(*d_input.shape[:-1], self.x_size)
+
+    @torch.no_grad()
+    def update(
+        self,
+        x_input: Tensor,
+        d_input: Tensor,
+        bias: bool = False,
+        in_trans: bool = False,
+        out_trans: bool = False,
+        non_blocking: bool = False,
+    ) -> None:
+        """Fire the programming pulses of a batch, samples one after the other; or add the step, where the pulse
+        type is NONE or NONE_WITH_DEVICE."""
+        if bias or in_trans or out_trans:
+            raise TileError("transposed inputs or analog bias are not supported")
+        call = self._next_call(_PULSES)
+        x, d = self._vectors(x_input, "input"), self._vectors(d_input, "gradient")
+        rates = [self.learning_rate * factor for factor in self.rate_factors]
+        if self._update.pulse_type in (PulseType.NONE, PulseType.NONE_WITH_DEVICE):
+            self.cells.shift(torch.bmm(d.transpose(1, 2), x) * -x.new_tensor(rates)[:, None, None])
+        else:
+            keys = [stream_key(seed.pulses, self.index, call) for seed in self.seeds]
+            self.cells.pulse(x, d, rates, self._update, keys)
+
+    def set_weights(self, weight: Tensor) -> None:
+        """Program the cells; each keeps the nearest weight that it reaches."""
+        self.cells.program(weight.reshape(self.cells.weight.shape))
+
+    def get_weights(self, as_ref: bool = False) -> Tensor:
+        """The weights read by the periphery: (out, in), or (trials, out, in) when stacked."""
+        weight = self.cells.weight if self.stacked else self.cells.weight[0]
+        return weight if as_ref else weight.detach().cpu().clone()
+
+    def get_x_size(self) -> int:
+        """Number of inputs."""
+        return self.x_size
+
+    def get_d_size(self) -> int:
+        """Number of outputs."""
+        return self.d_size
+
+    def get_brief_info(self) -> str:
+        """The line that aihwkit prints."""
+        return f"VCMSimulatorTile({self.extra_repr()})"
+
+    def extra_repr(self) -> str:
+        """Sizes and device."""
+        trials = self.cells.trials if self.stacked else None
+        return f"{self.d_size}, {self.x_size}, {self.cells.log_n.device}, trials={trials}"
+
+    def get_learning_rate(self) -> float:
+        """Learning rate, before the trials' own factors."""
+        return self.learning_rate
+
+    def set_learning_rate(self, learning_rate: float | None) -> None:
+        """Set the learning rate of all trials."""
+        if learning_rate is not None:
+            self.learning_rate = float(learning_rate)
+
+    def set_rate_factors(self, factors: Sequence[float]) -> None:
+        """Set what multiplies the learning rate of each trial; a trial at 0 keeps its cells as they are."""
+        if len(factors) != self.cells.trials:
+            raise TileError(f"{len(factors)} learning-rate factors for {self.cells.trials} trials")
+        self.rate_factors = tuple(float(factor) for factor in factors)
+
+    def set_weights_uniform_random(self, bmin: float, bmax: float) -> None:
+        """Program uniform weights from bmin to bmax."""
+        if bmin >= bmax:
+            raise TileError(f"bmin = {bmin} must be below bmax = {bmax}")
+        self.set_weights(bmin + (bmax - bmin) * torch.rand(self.cells.weight.shape))
+
+    def dump_extra(self) -> dict[str, Any]:
+        """All that the arrays are, so that a copied or pickled layer is the same array."""
+        return {
+            "index": self.index,
+            "calls": list(self.calls),
+            "seeds": [tuple(seed) for seed in self.seeds],
+            "rate_factors": self.rate_factors,
+            "devices": self.cells.given,
+            "buffers": {name: b.detach().cpu().clone() for name, b in self.named_buffers(remove_duplicate=False)},
+        }
+
+    def load_extra(self, extra: dict[str, Any], strict: bool = False) -> None:
+        """Restore what :meth:`dump_extra` gave; where the cells are of another make, draw them and keep the weights."""
+        buffers, own = extra["buffers"], dict(self.named_buffers(remove_duplicate=False))
+        seeds = [ArraySeeds(*seed) for seed in extra["seeds"]]
+        saved = extra.get("devices", self.cells.given)
+        same_make = [_make(device) for device in saved] == [_make(device) for device in self.cells.given]
+        if same_make and all(buffers[name].shape == buffer.shape for name, buffer in own.items()):
+            for name, buffer in own.items():
+                buffer.copy_(buffers[name])
+            self.cells.resume(seeds, extra["index"])
+        else:
+            self.reseed(seeds, extra["index"])
+            self.set_weights(buffers["cells.weight"])
+            self.cells.counters.copy_(buffers["cells.counters"])
+        self.seeds, self.index, self.calls = seeds, extra["index"], list(extra["calls"])
+        self.rate_factors = tuple(extra["rate_factors"])
+
+
+def _make(device: VCMDevice) -> tuple[Any, ...]:
+    """What the cells of an array are made by; they stay when they are only pulsed or read otherwise."""
+    nominal = tuple(getattr(device.parameters, name) for name in CellParameters.names())
+    varied = replace(device.variability, read_noise=ReadNoise())
+    return nominal, varied, device.periphery, device.model, device.reads_cell, device.intervention

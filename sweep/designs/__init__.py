@@ -1,0 +1,1 @@
+"""Which points of the ranges are trained: a file for each design."""

@@ -1,0 +1,36 @@
+"""The designs by their name in a study file."""
+
+from vcm_sweep.sweep.designs.design import Design
+from vcm_sweep.sweep.designs.limits import LimitsDesign
+from vcm_sweep.sweep.designs.morris import MorrisDesign
+from vcm_sweep.sweep.designs.shapley import ShapleyDesign
+from vcm_sweep.sweep.designs.sobol import SobolDesign
+from vcm_sweep.sweep.study.study import Study
+
+_DESIGNS: dict[str, type[Design]] = {
+    made.method: made for made in (SobolDesign, MorrisDesign, ShapleyDesign, LimitsDesign)
+}
+
+
+def build_design(study: Study) -> Design:
+    """The design of a study.
+
+    Example:
+        >>> from vcm_sweep.sweep import Study
+        >>> design = build_design(Study.from_toml("studies/demo.toml"))
+        >>> len(design), design.points.shape, design.block
+        (1024, (896, 5), 7)
+    """
+    return _DESIGNS[study.design.method](study)
+
+
+def checked_design(study: Study) -> Design:
+    """The design of a study that is to be trained.
+
+    Raises:
+        StudyError: it cannot be; some simulation has shown it, see ``Study.check``.
+    """
+    study.check()
+    design = build_design(study)
+    design.check()
+    return design

@@ -1,0 +1,177 @@
+"""Designs: which points are run, and how often; which trial is which of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm_sweep.sweep.seeds import trial_seed
+from vcm_sweep.sweep.trial import Trial
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.study.study import Study
+
+type Indices = NDArray[np.int64]
+
+
+class Design(ABC):
+    """The points of a study in blocks of rows, and the trials that they make.
+
+    A subclass gives ``method``, ``block`` and the points. It must hold that a design with a larger n begins with
+    this one exactly, so that what is finished is never done again when a study is extended.
+
+    Trials are numbered from 0, first replicates first, in the order of the points. Only numbers are held: a
+    :class:`Trial`, some kilobytes, is made when it is asked for, so a design of a million costs little.
+
+    Attributes:
+        method: name in the study file.
+        study: whose design it is.
+        groups: what is ranked, with its factors: G groups, or each of the D factors by itself.
+        points: (rows, D) float64, values of the factors in their units; sampled when they are first asked for.
+        block: rows that belong together; an analysis loses them all where one is missing.
+    """
+
+    method: str
+
+    def __init__(self, study: "Study") -> None:
+        self.study = study
+        self.dimension = len(study.factors)
+        self.groups = study.design.grouped([factor.name for factor in study.factors])
+        # Workers run in another folder.
+        self._start = str(Path(study.network.start).resolve()) if study.network.start else ""
+
+    @property
+    @abstractmethod
+    def block(self) -> int:
+        """Rows per block."""
+
+    def check(self) -> None:
+        """Raise StudyError for trials whose devices cannot be built, beyond what ``Study.check`` looks at."""
+        return None
+
+    @cached_property
+    def points(self) -> NDArray[np.float64]:
+        """(rows, D) factor values in their units."""
+        return self.sample()
+
+    @property
+    def rows_in_all(self) -> int:
+        """Number of points."""
+        return self.study.design.n * self.block
+
+    @abstractmethod
+    def sample(self) -> NDArray[np.float64]:
+        """(rows, D) factor values in their units."""
+
+    def inputs_of(self, point: int, factors: dict[str, float]) -> dict[str, Any]:
+        """The inputs of a point's trials."""
+        return self.study.inputs(factors)
+
+    def shares_seeds_by(self, point: int, inputs: dict[str, Any]) -> Any:
+        """What the trials of a point share their seeds by: all that have it equal draw the same numbers."""
+        return inputs if self.study.design.seeds == "independent" else {"base": point // self.block}
+
+    @cached_property
+    def repeated(self) -> Indices:
+        """Sorted points that are run once more than the others."""
+        return np.flatnonzero(self.rank(np.arange(self.rows_in_all)) < self.study.design.replicate_rows)
+
+    def rank(self, points: Indices) -> Indices:
+        """The order in which points come to be repeated.
+
+        It is spread over blocks and over the rows within a block, so that what is repeated samples all kinds of rows
+        alike.
+        """
+        base, row = np.divmod(points, self.block)
+        # The k-th repeated row of block b is row (b + k) mod (rows per block).
+        return (row - base) % self.block * self.study.design.n + base
+
+    @cached_property
+    def counts(self) -> Indices:
+        """(rows,) how often each point is run."""
+        counts = np.full(self.rows_in_all, self.study.design.replicates)
+        counts[self.repeated] += 1
+        return counts
+
+    @property
+    def most(self) -> int:
+        """The largest number of runs of a point."""
+        return self.study.design.replicates + (1 if len(self.repeated) else 0)
+
+    def replicates(self, point: int) -> int:
+        """How often a point is run."""
+        return int(self.counts[point])
+
+    def __len__(self) -> int:
+        """Number of trials."""
+        return self.rows_in_all * self.study.design.replicates + len(self.repeated)
+
+    def places(self, numbers: Indices) -> tuple[Indices, Indices]:
+        """(points, replicates) of trials by their numbers."""
+        replicates, points = np.divmod(numbers, self.rows_in_all)
+        last = replicates == self.study.design.replicates
+        points[last] = self.repeated[points[last]]
+        return points, replicates
+
+    def numbers(self, points: Indices, replicates: Indices) -> Indices:
+        """Numbers of trials by their places; -1 for what the design does not hold."""
+        rows, full = self.rows_in_all, self.study.design.replicates
+        points, replicates = np.asarray(points, np.int64), np.asarray(replicates, np.int64)
+        place = np.full(rows, -1)
+        place[self.repeated] = full * rows + np.arange(len(self.repeated))
+        inside = (points >= 0) & (points < rows) & (replicates >= 0)
+        found = np.full(len(points), -1)
+        whole = inside & (replicates < full)
+        found[whole] = replicates[whole] * rows + points[whole]
+        extra = inside & (replicates == full)
+        found[extra] = place[points[extra]]
+        return found
+
+    def trial(self, point: int, replicate: int) -> Trial:
+        """The trial of a point; a replicate beyond those of the design is one that an extended design would have."""
+        study = self.study
+        factors = {f.name: float(v) for f, v in zip(study.factors, self.points[point], strict=True)}
+        inputs = self.inputs_of(point, factors)
+        shared = self.shares_seeds_by(point, inputs)
+        seed = trial_seed(study.seed, replicate, shared)
+        training = replicate % study.design.trainings
+        array_seed = trial_seed(study.seed, replicate - training, shared) if training else None
+        return Trial(point, replicate, factors, inputs, seed, study.run.deadline_s, self._start, array_seed=array_seed)
+
+    def trials(self, numbers: Iterable[int] | None = None) -> Iterator[Trial]:
+        """Trials by their numbers, made one by one; all of them by default."""
+        chosen = np.arange(len(self)) if numbers is None else np.asarray(list(numbers), np.int64)
+        for point, replicate in zip(*self.places(chosen), strict=True):
+            yield self.trial(int(point), int(replicate))
+
+    def scaled(self, points: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Points within 0..1 of the ranges, logarithmically where a factor is loguniform; cut at the ranges' ends.
+
+        Args:
+            points: (..., D) factor values in their units; all of the design by default.
+        """
+        points = self.points if points is None else points
+        scaled = np.empty_like(points)
+        for j, factor in enumerate(self.study.factors):
+            shape = np.log if factor.distribution == "loguniform" else np.asarray
+            low, high = shape(factor.low), shape(factor.high)
+            # A nominal value may lie outside, and an end comes back from its logarithm with a rounding error.
+            inside = shape(np.clip(points[..., j], factor.low, factor.high))
+            scaled[..., j] = np.clip((inside - low) / (high - low), 0.0, 1.0)
+        return scaled
+
+    def salib_problem(self) -> dict[str, Any]:
+        """The factors as SALib wants them."""
+        factors = self.study.factors
+        of = {name: group for group, members in self.groups.items() for name in members}
+        grouped = {"groups": [of[factor.name] for factor in factors]} if self.study.design.groups else {}
+        return grouped | {
+            "num_vars": len(factors),
+            "names": [factor.name for factor in factors],
+            "bounds": [[factor.low, factor.high] for factor in factors],
+            "dists": ["logunif" if factor.distribution == "loguniform" else "unif" for factor in factors],
+        }

@@ -1,0 +1,37 @@
+"""Trajectories of Morris, drawn by SALib."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm_sweep.sweep.designs.design import Design
+
+
+class MorrisDesign(Design):
+    """Morris' trajectories on a grid of levels; each row changes one factor, or group, of the row before it.
+
+    Trajectory t has the rows t (G + 1) + k. On a coarse grid two trajectories may meet in a point: those are two
+    trainings, with seeds of their own, since each step of a trajectory is to have luck of its own.
+    """
+
+    method = "morris"
+
+    @property
+    def block(self) -> int:
+        """G + 1."""
+        return len(self.groups) + 1
+
+    def sample(self) -> NDArray[np.float64]:
+        from SALib.sample import morris
+
+        spec = self.study.design
+        sample = morris.sample(self.salib_problem(), spec.n, num_levels=spec.levels, seed=self.study.seed + 1)
+        # The grid's ends are the ranges' ends, but for rounding.
+        low, high = ([getattr(factor, end) for factor in self.study.factors] for end in ("low", "high"))
+        return np.clip(np.asarray(sample, dtype=np.float64), low, high)
+
+    def shares_seeds_by(self, point: int, inputs: dict[str, Any]) -> Any:
+        if self.study.design.seeds == "independent":
+            return {"inputs": inputs, "trajectory": point // self.block}
+        return super().shares_seeds_by(point, inputs)

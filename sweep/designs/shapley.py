@@ -1,0 +1,28 @@
+"""Trajectories for Shapley effects, drawn by SALib."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm_sweep.sweep.designs.design import Design
+
+
+class ShapleyDesign(Design):
+    """Goda's trajectories from one random point to another, one factor at a time in random order.
+
+    Trajectory t has the rows t (D + 1) + k.
+    """
+
+    method = "shapley"
+
+    @property
+    def block(self) -> int:
+        """D + 1."""
+        return self.dimension + 1
+
+    def sample(self) -> NDArray[np.float64]:
+        from SALib.sample import shapley
+
+        # Drawn one by one: n at a time do not begin with fewer of them.
+        rng, problem = np.random.default_rng(self.study.seed + 1), self.salib_problem()
+        drawn = [shapley.sample(problem, 1, seed=rng) for _ in range(self.study.design.n)]
+        return np.concatenate(drawn).astype(np.float64)

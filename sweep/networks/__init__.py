@@ -1,0 +1,1 @@
+"""Networks: presets, models of one's own, first weights."""

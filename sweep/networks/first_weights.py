@@ -1,0 +1,82 @@
+"""The weights that a training starts from: drawn, or from a safetensors file."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from vcm_sweep.sweep.errors import StudyError, one_line
+
+FIELD = "[network] start"
+
+
+def read_start(path: str) -> tuple[dict[str, torch.Tensor], str]:
+    """(tensors, digest) of a file, as ``safetensors.torch.save_file(model.state_dict(), path)`` writes it.
+
+    The digest is 16 hex digits of the file's bytes.
+
+    Raises:
+        StudyError: a file that is not there, is no safetensors file, or holds values that are not finite.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        content = Path(path).read_bytes()
+        tensors = load(content)
+    except (OSError, SafetensorError) as error:
+        raise StudyError(
+            f"{FIELD} = {path!r} cannot be read ({one_line(error)}): give a file that "
+            "safetensors.torch.save_file(model.state_dict(), path) wrote"
+        ) from None
+    for name, values in tensors.items():
+        if not bool(torch.isfinite(values).all()):
+            raise StudyError(f"{FIELD} = {path!r}: {name} has values that are not finite: save finite weights")
+    return tensors, hashlib.sha256(content).hexdigest()[:16]
+
+
+def set_start(network: nn.Module, path: str) -> str:
+    """Give a digital network the weights of a file; the file's digest. StudyError where they do not fit."""
+    tensors, digest = read_start(path)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        wanted = ", ".join(f"{name} {tuple(p.shape)}" for name, p in network.state_dict().items())
+        reason = " ".join(str(error).split())[:200]
+        raise StudyError(f"{FIELD} = {path!r} does not fit: {reason}; wanted: {wanted[:400]}") from None
+    return digest
+
+
+def first_weights(
+    digital: nn.Module, spec: Mapping[str, Any], generators: Sequence[torch.Generator]
+) -> dict[str, torch.Tensor]:
+    """(trials, out, in) of every layer by name: the digital layers' own with a start, else drawn.
+
+    Drawn weights are uniform within +-init, or within the inverse root of the layer's inputs.
+
+    Args:
+        digital: network of Linear and Conv2d layers. spec: canonical [network] table.
+        generators: one per trial.
+    """
+    weights = {}
+    for name, layer in digital.named_modules():
+        if not isinstance(layer, nn.Linear | nn.Conv2d):
+            continue
+        own = layer.weight.detach().flatten(1)
+        if "start_digest" in spec:
+            weights[name] = own.expand(len(generators), -1, -1)
+            continue
+        bound = own.shape[1] ** -0.5 if spec["init"] == "fan_in" else float(spec["init"])
+        uniform = torch.stack([torch.rand(own.shape, generator=generator) for generator in generators])
+        weights[name] = bound * (2 * uniform - 1)
+    return weights
+
+
+def zero_biases(network: nn.Module) -> None:
+    """Biases are digital, and start at 0 where their values are not given."""
+    for name, parameter in network.named_parameters():
+        if name.endswith("bias"):
+            parameter.data.zero_()

@@ -1,0 +1,88 @@
+"""A user's own network: built by their function, checked once in a process, told apart by its source."""
+
+import hashlib
+import sys
+from collections.abc import Hashable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from vcm_sweep.sweep.errors import StudyError, one_line
+from vcm_sweep.sweep.networks.model_checks import check_model
+from vcm_sweep.sweep.user_code import load_attribute
+
+FIELD = "[network] model"
+
+
+def build_own_model(path: str, shape: tuple[int, ...], classes: int) -> nn.Module:
+    """The network that ``path``, "package.module:function", builds; it can be trained on cells.
+
+    Args:
+        path: of a function of (shape, classes).
+        shape: of one sample, without the batch. classes: number of scores.
+
+    Raises:
+        StudyError: one line; the function fails, or its network cannot become stacked arrays of cells.
+    """
+    own_model_digest(path, shape, classes)
+    return _call(_factory(path), path, shape, classes)
+
+
+def own_model_digest(path: str, shape: tuple[int, ...], classes: int) -> str:
+    """16 hex digits of the source that a model is built from, of its layers and of its buffers' values.
+
+    The source is that of the module which ``path`` names, and of those that define its function and its layers; a
+    module that these import is not looked at, unless it defines a layer.
+
+    Raises:
+        StudyError: as :func:`build_own_model`.
+    """
+    return _checked(_factory(path), path, shape, classes)
+
+
+# By the function, not by its path: a module that was imported anew is another one.
+@lru_cache(maxsize=8)
+def _checked(factory: Any, path: str, shape: tuple[int, ...], classes: int) -> str:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model = _call(factory, path, shape, classes)
+        torch.manual_seed(2)
+        twin = _call(factory, path, shape, classes)
+        digest = _digest(path, factory, model)
+        check_model(model, twin, f"{FIELD} = {path!r}", shape, classes)
+    return digest
+
+
+def _factory(path: str) -> Any:
+    factory = load_attribute(path, FIELD)
+    if not callable(factory) or not isinstance(factory, Hashable):
+        raise StudyError(f"{FIELD} = {path!r} must name a function of (shape, classes) that returns a torch module")
+    return factory
+
+
+def _call(factory: Any, path: str, shape: tuple[int, ...], classes: int) -> nn.Module:
+    try:
+        model = factory(shape, classes)
+    except (Exception, SystemExit) as error:
+        raise StudyError(f"{FIELD} = {path!r} failed with {one_line(error)}") from None
+    if not isinstance(model, nn.Module):
+        raise StudyError(f"{FIELD} = {path!r} returned {type(model).__name__}: return a torch.nn.Module")
+    return model
+
+
+def _digest(path: str, factory: Any, model: nn.Module) -> str:
+    names = {path.partition(":")[0], getattr(factory, "__module__", ""), *(type(m).__module__ for m in model.modules())}
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        # torch's version is in every record.
+        if file and name.partition(".")[0] != "torch":
+            digest.update(name.encode() + Path(file).read_bytes())
+    for name, values in model.state_dict().items():
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)} ".encode())
+    for _, buffer in model.named_buffers():
+        digest.update(buffer.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

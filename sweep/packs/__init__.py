@@ -1,0 +1,1 @@
+"""How trials are packed, ordered, priced and recovered."""

@@ -1,0 +1,1 @@
+"""Running, planning, extending and reusing studies."""

@@ -1,0 +1,72 @@
+"""How large a study is, before it is run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vcm_sweep.sweep.designs.build import checked_design
+from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.packs.costs import makespan
+from vcm_sweep.sweep.packs.order import Order
+from vcm_sweep.sweep.running.reuse import missing
+from vcm_sweep.sweep.running.running import PACK, default_directory, known_costs
+from vcm_sweep.sweep.store import Store, holds_study
+from vcm_sweep.sweep.study.study import Study
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The size of a study.
+
+    Attributes:
+        points: rows of the design. trials: runs of them. done: those with a record. packs: still to run.
+        order: what is left, with what is known of its costs.
+    """
+
+    points: int
+    trials: int
+    done: int
+    packs: int
+    order: Order
+
+    def lost_share(self, failure_rate: float) -> float:
+        """Expected share of the blocks that an analysis loses when each row fails at this rate.
+
+        >>> round(1 - (1 - 0.01) ** 7, 3)  # Sobol, five factors
+        0.068
+        """
+        return float(1 - (1 - failure_rate) ** self.order.design.block)
+
+    def wall_s(self, workers: int) -> float:
+        """Predicted wall seconds of what is left, its packs on so many workers."""
+        costs = self.order.predicted()
+        if not len(costs):
+            return 0.0
+        return makespan(np.add.reduceat(costs, np.arange(0, len(costs), self.order.size)), workers)
+
+
+def plan(study: Study, directory: str | Path | Folder | None = None, pack: int | None = None) -> Plan:
+    """How large the study is, and how much of it is done in the folder; nothing is made or written.
+
+    ``directory`` and ``pack`` as for :func:`run`.
+    """
+    folder = Folder(default_directory(study) if directory is None else directory)
+    design = checked_design(study)
+    left, costs = np.arange(len(design)), None
+    if holds_study(folder):
+        store = Store.create(study, folder)
+        left, costs = missing(store, design), known_costs(store)
+    order = Order(design, left, pack or study.run.pack or PACK)
+    if costs:
+        order.learn(*costs)
+    packs = -(-order.left // order.size)
+    return Plan(len(design.points), len(design), len(design) - order.left, packs, order)
+
+
+def check_failure_rate(rate: float) -> float:
+    """The rate, if it is one."""
+    if not 0 <= rate < 1:
+        raise StudyError(f"--failure-rate = {rate:g} must be from 0 to below 1: the share of trainings that fail")
+    return rate

@@ -1,0 +1,186 @@
+"""The structured log of a run: JSON lines in logs/ of its results folder, in segments."""
+
+import json
+import logging
+import math
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from vcm_sweep.sweep.folder import Folder
+
+LOGS = "logs"
+_SEGMENT_BYTES = 1_000_000
+_STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+_SECRET_NAMES = ("SECRET", "TOKEN", "PASSWORD", "ACCESS_KEY", "CREDENTIAL")
+
+
+def utc_now() -> str:
+    """The time, as ISO 8601 in UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class SessionLog:
+    """Writes the lines of one run.
+
+    On a disk each line is appended at once. An object store knows no appending: there the segment under way is
+    written anew by :meth:`flush`. A segment ends at 1 MB. Secrets that the environment holds never reach a file.
+
+    Args:
+        folder: of the results. session: id of the run; segments are ``logs/<id>-<number>.jsonl``.
+    """
+
+    def __init__(self, folder: Folder, session: str, segment_bytes: int = _SEGMENT_BYTES) -> None:
+        self._folder, self._session, self._limit = folder, session, segment_bytes
+        self._lock = threading.Lock()
+        self._secrets = secrets()
+        self._number = 1
+        self._size = 0
+        self._lines: list[bytes] = []
+        self._full: list[tuple[str, bytes]] = []
+        self._changed = False
+        self._file: IO[bytes] | None = None
+
+    def write(self, event: str, level: str = "info", **values: Any) -> None:
+        """Add a line; one that a disk refuses is lost, since a log must not end a run."""
+        content = {"time": utc_now(), "level": level, "event": event} | _plain(values)
+        line = hide(json.dumps(content), self._secrets).encode() + b"\n"
+        with self._lock:
+            if self._size + len(line) > self._limit and self._size:
+                self._roll()
+            self._size += len(line)
+            if self._folder.local is None:
+                self._lines.append(line)
+                self._changed = True
+            else:
+                self._append(line)
+
+    def flush(self) -> None:
+        """Put what has changed into the object store; OSError where it refuses. Nothing to do on a disk."""
+        with self._lock:
+            full = list(self._full)
+            current = (self._name(), b"".join(self._lines)) if self._changed else None
+            self._changed = False
+        try:
+            # Without the lock: the run goes on logging while a slow store is asked.
+            for name, content in [*full, *([current] if current else [])]:
+                self._folder.write(name, content)
+        except OSError:
+            with self._lock:
+                self._changed = self._changed or current is not None
+            raise
+        with self._lock:
+            self._full = self._full[len(full) :]
+
+    def close(self) -> None:
+        """Flush, and close the file."""
+        self.flush()
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def _append(self, line: bytes) -> None:
+        with suppress(OSError):
+            if self._file is None:
+                path = Path(self._folder.path) / self._name()
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = open(path, "ab", buffering=0)  # noqa: SIM115
+            self._file.write(line)
+
+    def _roll(self) -> None:
+        if self._folder.local is None:
+            self._full.append((self._name(), b"".join(self._lines)))
+            self._lines, self._changed = [], False
+        elif self._file is not None:
+            self._file.close()
+            self._file = None
+        self._number += 1
+        self._size = 0
+
+    def _name(self) -> str:
+        return f"{LOGS}/{self._session}-{self._number:04d}.jsonl"
+
+
+class EventHandler(logging.Handler):
+    """Passes what is logged on "vcm_sweep", with its ``extra`` values, to a session's log."""
+
+    def __init__(self, log: SessionLog) -> None:
+        super().__init__(logging.INFO)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        values = {name: value for name, value in vars(record).items() if name not in _STANDARD and name != "event"}
+        event = str(getattr(record, "event", "message"))
+        self._log.write(event, record.levelname.lower(), **{"message": record.getMessage(), **values})
+
+
+def read_log(
+    folder: Folder, session: str | None = None, after: Mapping[str, int] | None = None
+) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """(segment, bytes of it that were read, line) of a run's log, or of all runs', in the order of their segments.
+
+    Args:
+        session: id of one run. after: bytes of each segment that are known already, as this gave them.
+
+    A line that is only half there yet ends its segment.
+    """
+    known = after or {}
+    newest = {name.rpartition("-")[0]: name for name in sorted(known)}
+    for name in folder.names(LOGS, ".jsonl"):
+        owner = name.rpartition("-")[0]
+        # A segment is complete when there is a later one.
+        if (session is not None and owner != session) or name < newest.get(owner, ""):
+            continue
+        try:
+            content = folder.read(f"{LOGS}/{name}")
+        except FileNotFoundError:
+            continue
+        position = known.get(name, 0)
+        while (end := content.find(b"\n", position)) >= 0:
+            line, position = content[position:end], end + 1
+            try:
+                values = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(values, dict):
+                yield name, position, values
+
+
+def secrets() -> tuple[str, ...]:
+    """Values of the environment that must not be shown: keys, tokens, passwords."""
+    values = {value for name, value in os.environ.items() if any(word in name.upper() for word in _SECRET_NAMES)}
+    where = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    with suppress(OSError, ValueError, RuntimeError):
+        values.add((Path(where) if where else Path.home() / ".ray" / "auth_token").read_text(encoding="utf-8").strip())
+    # A path or a short word is no secret, and would blot out half of a line.
+    return tuple(sorted((v for v in values if len(v) >= 8 and not os.path.exists(v)), key=len, reverse=True))
+
+
+def hide(text: str, hidden: tuple[str, ...]) -> str:
+    """A text without the secrets in it."""
+    for secret in hidden:
+        text = text.replace(secret, "***")
+    return text
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON's types; a number that JSON lacks is null, anything else its text."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, float):
+            return value if math.isfinite(value) else None
+        if value is None or isinstance(value, str | int):
+            return value
+        if isinstance(value, Mapping):
+            return {str(name): plain(sub) for name, sub in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(sub) for sub in value]
+        return str(value)
+
+    return {name: plain(value) for name, value in values.items()}

@@ -1,0 +1,109 @@
+"""Whether a study's device, and every one that its factors can make of it, can be trained."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import chain, combinations, product
+from typing import Any
+
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.study.factors import Factor, apply_factors
+from vcm_sweep.sweep.study.tables.build_device import build_device
+from vcm_sweep.sweep.study.tables.device import canonical_device, is_physical
+from vcm_sweep.sweep.study.tables.window_check import check_device
+
+_ALL_TOGETHER = 8
+
+
+def rates_in_words(device: dict[str, Any], factors: Sequence[Factor]) -> str:
+    """How a study's trials get the rates of their cells where all its factors act: for ``plan``."""
+    made = apply_factors({"device": device, "network": {}}, {f.name: f.high for f in factors if f.path[0] == "device"})
+    if not is_physical(made["device"]):
+        return f"those of aihwkit's {made['device']['aihwkit']}"
+    from vcm_sweep.device.tables.axes import axis_names, is_direct
+    from vcm_sweep.device.tables.building import MAX_AXES
+
+    cells = build_device(made["device"])
+    names = axis_names(cells)
+    if not is_direct(cells):
+        return f"{cells.model} model, tables over {', '.join(('N', *names))}"
+    if cells.method == "direct":
+        return f"{cells.model} model, equations solved for each pulse, as asked: some 20 times slower than tables"
+    return (
+        f"{cells.model} model, equations solved for each pulse, some 20 times slower than tables: {', '.join(names)} "
+        f"differ between cells or pulses, and tables have {MAX_AXES} axes besides N"
+    )
+
+
+def check_devices(device: dict[str, Any], factors: Sequence[Factor]) -> None:
+    """Raise StudyError for a device that cannot be trained, or for ends of ranges that make none that can be built.
+
+    Args:
+        device: canonical [device] table. factors: of the study.
+    """
+    # It takes seconds where factors are many, and a run asks at several doors.
+    _checked(json.dumps(device), tuple(factors))
+
+
+@lru_cache(maxsize=8)
+def _checked(device: str, factors: tuple[Factor, ...]) -> None:
+    check_device(json.loads(device))
+    check_corners(json.loads(device), factors)
+
+
+def check_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
+    """Raise StudyError for ends of ranges that make no device: of one factor, of two, and of all where they are few.
+
+    What a device asks of its fields holds for one of them, or for a few against each other, and is broken at the
+    ends of ranges first.
+
+    Args:
+        device: canonical [device] table. factors: of the study.
+    """
+    corners = _corners([factor for factor in factors if factor.path[0] == "device"])
+    _check_each(
+        device, corners, lambda made: build_device(made) if is_physical(made) else check_device(canonical_device(made)),
+        fix=": narrow one of the ranges",
+    )  # fmt: skip
+
+
+def check_gpu_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
+    """Raise StudyError where a GPU cannot pulse the cells of a study, at the same ends and with all factors at work."""
+    # Loads the compiled kernels, which studies do without.
+    from vcm_sweep.device import check_gpu
+
+    if not is_physical(device):
+        return
+    own = [factor for factor in factors if factor.path[0] == "device"]
+    try:
+        check_gpu(build_device(device))
+    except DeviceError as error:
+        raise StudyError(f"[device] {error}") from None
+    if own:
+        everything = tuple((factor, factor.high) for factor in own)
+        _check_each(device, chain(_corners(own), [everything]), lambda made: check_gpu(build_device(made)))
+
+
+type _Corner = tuple[tuple[Factor, float], ...]
+
+
+def _check_each(
+    device: dict[str, Any], corners: Iterable[_Corner], check: Callable[[dict[str, Any]], object], fix: str = ""
+) -> None:
+    for ends in corners:
+        values = {factor.name: value for factor, value in ends}
+        made = apply_factors({"device": device, "network": {}}, values)["device"]
+        try:
+            check(made)
+        except (DeviceError, StudyError) as error:
+            where = " and ".join(f"{name} at {value:g}" for name, value in values.items())
+            several = len(values) > 1
+            raise StudyError(f"factor{'s' if several else ''} {where}: {error}{fix if several else ''}") from None
+
+
+def _corners(factors: Sequence[Factor]) -> Iterator[_Corner]:
+    sizes = {1, min(2, len(factors)), len(factors) if len(factors) <= _ALL_TOGETHER else 1}
+    for size in sorted(sizes - {0}):
+        for chosen in combinations(factors, size):
+            yield from product(*(((factor, factor.low), (factor, factor.high)) for factor in chosen))

@@ -1,0 +1,169 @@
+"""The JSON Schema of a study file: what an editor needs to complete and to check one while it is written.
+
+It knows names, types, ranges and words of all fields, and which may stand together. What needs more than one table
+(that a cell can be built, that names in [design.groups] are factors) is left to the reader.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vcm_sweep.device.declared import NEEDED, Declared
+from vcm_sweep.sweep.study.factors import CATALOGUE
+from vcm_sweep.sweep.study.sections import BY_NAME, DEVICE, INTERVENTION, LAYER, MECHANISMS, PERIPHERY, PLAIN
+from vcm_sweep.sweep.study.tables.aihwkit_device import DEVICES
+
+type Schema = dict[str, Any]
+
+DRAFT = "http://json-schema.org/draft-07/schema#"
+"""Of the many versions the one that editors' TOML plug-ins know."""
+
+
+def study_schema() -> Schema:
+    """The schema of a study file, as plain JSON types.
+
+    >>> study_schema()["properties"]["run"]["properties"]["retries"]["maximum"]
+    100
+    """
+    return {
+        "$schema": DRAFT,
+        "title": "A study of vcm-sweep",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["study", "network", "factor", "design"],
+        "properties": {
+            "study": table(PLAIN["study"]),
+            "network": _network(),
+            "device": _device(),
+            "factor": {"type": "array", "minItems": 2, "items": _factor()},
+            "design": table(PLAIN["design"]),
+            "run": table(PLAIN["run"]),
+            "tolerance": table(PLAIN["tolerance"]) | _not_both("target", "drop"),
+        },
+    }
+
+
+def field(declared: Declared) -> Schema:
+    """The schema of one field.
+
+    >>> field(Declared("whole", "trials side by side", 0, 1, 4096, instead={"auto": 0}))["anyOf"]
+    [{'type': 'integer', 'minimum': 1, 'maximum': 4096}, {'enum': ['auto']}]
+    """
+    made = _kind(declared)
+    if declared.instead:
+        made = {"anyOf": [made, {"enum": list(declared.instead)}]}
+    if declared.meaning:
+        made["description"] = declared.meaning + (f" ({declared.unit})" if declared.unit else "")
+    words = {value: word for word, value in declared.instead.items()}
+    default = words.get(declared.default, declared.default) if declared.instead else declared.default
+    if default is not NEEDED and default is not None and default != "":
+        made["default"] = default
+    return made
+
+
+def table(fields: Mapping[str, Declared], more: Mapping[str, Schema] | None = None) -> Schema:
+    """The schema of a table: its fields, and sub-tables ``more``; nothing else."""
+    made: Schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: field(declared) for name, declared in fields.items()} | dict(more or {}),
+    }
+    if needed := [name for name, declared in fields.items() if declared.default is NEEDED]:
+        made["required"] = needed
+    rules = [
+        {"if": {"not": _has(*declared.only)}, "then": {"properties": {name: False}}}
+        for name, declared in fields.items()
+        if declared.only
+    ]
+    return made | ({"allOf": rules} if rules else {})
+
+
+def _kind(declared: Declared) -> Schema:
+    match declared.kind:
+        case "number":
+            return {"type": "number", **_range(declared)}
+        case "whole":
+            return {"type": "integer", **_range(declared)}
+        case "word":
+            return {"enum": list(declared.words)}
+        case "flag":
+            return {"type": "boolean"}
+        case "text":
+            pattern = {"pattern": f"^(?:{declared.pattern})$"} if declared.pattern else {}
+            return {"type": "string", "minLength": 1, **pattern}
+        case "wholes":
+            return {"type": "array", "items": {"type": "integer", **_range(declared)}}
+        case "table":
+            return dict(declared.schema)
+
+
+def _range(declared: Declared) -> Schema:
+    return {"exclusiveMinimum" if declared.open_low else "minimum": declared.low, "maximum": declared.high}
+
+
+def _has(name: str, words: Sequence[str]) -> Schema:
+    """Where a field is given as one of these words."""
+    return {"properties": {name: {"enum": list(words)}}, "required": [name]}
+
+
+def _not_both(one: str, other: str) -> Schema:
+    return {"not": {"required": [one, other]}}
+
+
+def _network() -> Schema:
+    made = table(PLAIN["network"]) | _not_both("init", "start")
+    made["required"].remove("hidden")
+    own = {"properties": {"preset": False, "hidden": False, "activation": False}}
+    lenet = {
+        "if": _has("preset", ["lenet"]),
+        "then": {"properties": {"hidden": False}},
+        "else": {"required": ["hidden"]},
+    }
+    return made | {"if": {"required": ["model"]}, "then": own, "else": lenet}
+
+
+def _device() -> Schema:
+    """[device]: VCM cells, or a device of aihwkit's with its settings, which are aihwkit's to name."""
+    aihwkit: dict[str, Schema] = {
+        "aihwkit": {"enum": list(DEVICES), "description": "a device of aihwkit's instead of VCM cells"},
+        "settings": {
+            "type": "object",
+            "additionalProperties": {"type": ["number", "boolean"]},
+            "propertyNames": {"not": {"const": "construction_seed"}},
+        },
+    }
+    layer = {name: table(fields) for name, fields in LAYER.items()}
+    cells = _varying() | {"periphery": table(PERIPHERY)} | layer
+    intervention = table(INTERVENTION, {"nominal": table(DEVICE, cells)})
+    made = table(DEVICE, aihwkit | cells | {"intervention": intervention})
+    either = {"propertyNames": {"enum": [*aihwkit, *layer]}}
+    return made | {"if": {"required": ["aihwkit"]}, "then": either, "else": {"properties": {"settings": False}}}
+
+
+def _varying() -> dict[str, Schema]:
+    """The sub-tables of [device] for what varies."""
+    made: dict[str, Schema] = {kind: table(fields) for kind, fields in MECHANISMS.items()}
+    for kind, (names, fields) in BY_NAME.items():
+        of_each = {name: table(fields) for name in names}
+        made[kind] = {"type": "object", "additionalProperties": False, "properties": of_each}
+    noise = made["read_noise"]
+    noise["properties"]["white"] = noise["properties"]["sigma"]
+    made["read_noise"] = noise | _not_both("sigma", "white")
+    return made
+
+
+def _factor() -> Schema:
+    made = table(PLAIN["factor"])
+    made["properties"]["name"] = {
+        "anyOf": [{"enum": list(CATALOGUE)}, {"pattern": r"^aihwkit\.[A-Za-z_][A-Za-z0-9_]*$"}]
+    }
+    alike: dict[tuple[float, float], list[str]] = {}
+    for name, entry in CATALOGUE.items():
+        alike.setdefault((entry.low, entry.high), []).append(name)
+    made["allOf"] = [
+        {
+            "if": _has("name", names),
+            "then": {"properties": {"range": {"items": {"minimum": low, "maximum": high}}}},
+        }
+        for (low, high), names in alike.items()
+    ]
+    return made

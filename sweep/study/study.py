@@ -1,0 +1,215 @@
+"""What a study is: network, device, factors, design, and how it is run."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from vcm_sweep.device.declared import NEEDED, Declared
+from vcm_sweep.sweep.errors import StudyError, one_line
+from vcm_sweep.sweep.study.contents import digests
+from vcm_sweep.sweep.study.corners import check_devices
+from vcm_sweep.sweep.study.factors import Factor, apply_factors
+from vcm_sweep.sweep.study.tables.design import DesignSpec
+from vcm_sweep.sweep.study.tables.device import canonical_device, is_physical
+from vcm_sweep.sweep.study.tables.fields import Fields
+from vcm_sweep.sweep.study.tables.network import NetworkSpec
+from vcm_sweep.sweep.study.tables.run import RunSpec
+from vcm_sweep.sweep.study.tables.tolerance import ToleranceSpec
+from vcm_sweep.sweep.trial import MODEL_VERSION
+
+STUDY_FIELDS: Mapping[str, Declared] = {
+    "name": Declared(
+        "text",
+        "the results folder becomes runs/NAME-HASH; no part of any result",
+        NEEDED,
+        pattern="(?=.{1,60}$)[-_]*[A-Za-z0-9][A-Za-z0-9_-]*",
+        form="letters, digits, '-' and '_', at most 60",
+    ),
+    "seed": Declared(
+        "whole",
+        "from which all chance of the study follows: its design, first weights, order of samples, cells, noise",
+        1,
+        0,
+        2**31 - 1,
+    ),
+}
+"""[study]."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A sensitivity study, read: every name, type and range holds. :meth:`check` says whether it can be trained.
+
+    ``frozen`` is what the file only implies: the model's version, and digests of the user's own data, model and
+    weights. A results folder holds it (frozen.json); of a study without one it is read when the study is.
+
+    Example:
+        >>> study = Study.from_toml("studies/demo.toml")
+        >>> study.factors[0].high
+        0.5
+        >>> study.check()
+    """
+
+    name: str
+    seed: int
+    network: NetworkSpec
+    device: dict[str, Any]
+    factors: tuple[Factor, ...]
+    design: DesignSpec
+    run: RunSpec
+    text: str
+    frozen: dict[str, Any]
+    tolerance: ToleranceSpec | None = None
+    origin: str = field(default="", compare=False)
+
+    @classmethod
+    def from_toml(cls, path: str | Path, frozen: dict[str, Any] | None = None) -> "Study":
+        """The study in a TOML file; StudyError says in one line what is wrong.
+
+        ``frozen``: of the results folder that the file belongs to, see :class:`Study`.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except IsADirectoryError:
+            raise StudyError(
+                f"{path} is a folder: give a study file, or go on with results by vcm-sweep resume"
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise StudyError(
+                f"{path}: cannot be read ({error.__class__.__name__}): give the path of a study file"
+            ) from None
+        return cls.from_text(text, frozen, str(path))
+
+    @classmethod
+    def from_text(cls, text: str, frozen: dict[str, Any] | None = None, origin: str = "") -> "Study":
+        """The study in a TOML string.
+
+        Args:
+            frozen: as a results folder holds it; otherwise the user's own data, model and weights are read.
+            origin: file that the text is from; whatever is wrong with the study is said with it.
+        """
+        with _said_of(origin):
+            return cls._read(text, frozen, origin)
+
+    @classmethod
+    def _read(cls, text: str, frozen: dict[str, Any] | None, origin: str) -> "Study":
+        try:
+            table = tomllib.loads(text)
+        # A ValueError for numbers of thousands of digits.
+        except (ValueError, RecursionError) as error:
+            raise StudyError(f"not TOML: {one_line(error)}") from None
+        factors = _factors(table.pop("factor", None))
+        fields = Fields(table, "top level")
+        head = Fields(fields.table("study"), "study")
+        named = head.all(STUDY_FIELDS)
+        head.finish()
+        network = NetworkSpec.from_table(fields.table("network"))
+        device_table = fields.table("device")
+        if frozen is not None and frozen["model_version"] < 3 and "aihwkit" not in device_table:
+            device_table.setdefault("model", "explicit")  # there was no other
+        device = canonical_device(device_table)
+        _check_kinds(device, factors)
+        device = _written_out(device, factors)
+        design = DesignSpec.from_table(fields.table("design"))
+        design.grouped([factor.name for factor in factors])
+        run = RunSpec.from_table(fields.table("run"))
+        asked = fields.table("tolerance")
+        tolerance = ToleranceSpec.from_table(asked, tuple(f.name for f in factors)) if asked else None
+        fields.finish(also=("factor",))
+        if frozen is None:
+            # The user's own data, model and weights are looked at now, where what is wrong is one line.
+            frozen = {"model_version": MODEL_VERSION} | digests(network)
+        return cls(named["name"], named["seed"], network, device, factors, design, run, text, frozen, tolerance, origin)
+
+    def check(self) -> None:
+        """Raise StudyError where the study cannot be trained, which takes some simulation to know.
+
+        Pulses of the nominal cell, and devices at the ends of all ranges. All that trains calls this; reading results
+        does without.
+        """
+        with _said_of(self.origin):
+            check_devices(self.device, self.factors)
+
+    def inputs(self, values: dict[str, float]) -> dict[str, Any]:
+        """All that determines a trial's result but its seed and the model's version, as plain JSON types."""
+        return apply_factors(self._nominal, values)
+
+    @cached_property
+    def _nominal(self) -> dict[str, Any]:
+        """Inputs before any factor acts; not to be changed."""
+        contents = {name: value for name, value in self.frozen.items() if name != "model_version"}
+        return {"network": self._network() | contents, "device": self.device}
+
+    def _network(self) -> dict[str, Any]:
+        table = self.network.plain()
+        # First weights are known by their digest; models 1 and 2 knew the path of their file.
+        if self.frozen["model_version"] > 2:
+            table.pop("start", None)
+        return table
+
+    def canonical(self) -> dict[str, Any]:
+        """All that determines the results of the study; [run] and [tolerance] are left out."""
+        return {
+            "study": {"name": self.name, "seed": self.seed},
+            "network": self._network(),
+            "device": self.device,
+            "factor": [vars(factor) for factor in self.factors],
+            "design": self.design.plain(),
+            # The first version wrote no frozen.json.
+            **({} if self.frozen == {"model_version": 1} else {"frozen": self.frozen}),
+        }
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits that identify the study."""
+        return hashlib.sha256(json.dumps(self.canonical(), sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def _said_of(origin: str) -> Iterator[None]:
+    """Says of what is wrong where it stands."""
+    try:
+        yield
+    except StudyError as error:
+        if not origin:
+            raise
+        raise StudyError(f"{origin}: {error}") from None
+
+
+def _written_out(device: dict[str, Any], factors: tuple[Factor, ...]) -> dict[str, Any]:
+    """The canonical device table with the sub-tables that factors touch written out in full."""
+    table = dict(device)
+    for factor in factors:
+        root, *path = factor.path
+        if root == "device" and len(path) == 3 and path[1] not in table.get(path[0], {}):
+            table[path[0]] = {**table.get(path[0], {}), path[1]: {}}
+    return canonical_device(table)
+
+
+def _check_kinds(device: dict[str, Any], factors: tuple[Factor, ...]) -> None:
+    """Factors of VCM cells do nothing to aihwkit's devices, and the other way round."""
+    for factor in factors:
+        if factor.path[0] == "device" and (factor.path[1] == "settings") == is_physical(device):
+            which = "VCM cells" if is_physical(device) else device["aihwkit"]
+            raise StudyError(
+                f"factor {factor.name} has no effect on the study's device ({which}): "
+                "aihwkit.<field> is for aihwkit's own devices, all others but network.lr are for VCM cells"
+            )
+
+
+def _factors(tables: Any) -> tuple[Factor, ...]:
+    if not isinstance(tables, list) or not tables:
+        raise StudyError("[[factor]] is missing: a study varies at least one factor")
+    if len(tables) < 2:
+        raise StudyError("[[factor]] a study compares at least two factors: the share of a single one is 1")
+    names = [table.get("name") for table in tables if isinstance(table, dict)]
+    for name in names:
+        if names.count(name) > 1:
+            raise StudyError(f"[[factor]] {name!r} is given {names.count(name)} times: keep one")
+    return tuple(Factor.from_table(table, number) for number, table in enumerate(tables, 1))

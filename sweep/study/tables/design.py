@@ -1,0 +1,177 @@
+"""The table [design]: which points are trained, and how often."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vcm_sweep.device.declared import NEEDED, declared, flag, table, whole, word
+from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.study.tables.fields import Fields, brief
+from vcm_sweep.sweep.study.tables.run import canonical
+
+SEED_POLICIES = ("independent", "common")
+
+
+METHODS = ("sobol", "morris", "shapley", "limits")
+
+
+ARMS = ("cost", "mediation")
+
+
+MIN_PAIRS = 8
+"""Below this an interval over the pairs of a limits design means nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignSpec:
+    """Which points are run, how often, and how seeds are shared.
+
+    Attributes:
+        method: "sobol", "morris", "shapley" or "limits". n: base points, trajectories, or pairs (seeds).
+        levels: of Morris' grid.
+        second_order: whether Sobol's rows tell the interaction of every pair.
+        groups: factors by group, where several are to move together; a factor in none is ranked by itself.
+        arms: of limits, "cost", or "mediation" for the interventions as well.
+        replicates: runs of every point. replicate_rows: points that are run once more.
+        trainings: so many replicates in a row are trainings of one array of cells; 1: each has an array of its own.
+        seeds: "independent" or "common", see docs/statistics.md.
+    """
+
+    method: str = word(
+        METHODS,
+        "sobol: Saltelli's rows, n (D + 2) of them for D factors; morris: n trajectories of D + 1 rows, for a first "
+        "look at many factors; shapley: n trajectories of D + 1 rows from one random point to another, for shares that "
+        "add up to one; limits: each factor alone at the ends of its range, in pairs with the nominal device",
+    )
+    n: int = whole(NEEDED, 2, 1 << 20, "base points (a power of 2), trajectories, or pairs (seeds; 8 or more)")
+    replicates: int = whole(1, 1, 1000, "runs of every point")
+    replicate_rows: int = whole(0, 0, 1 << 30, "points that are run once more: they measure the training noise")
+    seeds: str = word(SEED_POLICIES, "common: within a base point or trajectory; limits always; see docs/statistics.md")
+    levels: int = whole(4, 2, 100, "of the grid, even", only=("method", ("morris",)))
+    arms: str = word(
+        ARMS,
+        "mediation: also what of a cost goes through SET/RESET mismatch and speed, five trainings for one",
+        only=("method", ("limits",)),
+    )
+    second_order: bool = flag("sobol: with the rows that tell the interaction of every pair, n (2 D + 2) of them")
+    trainings: int = whole(
+        1,
+        1,
+        1000,
+        "so many replicates in a row are trainings of one array: replicates = 4, trainings = 2 are two arrays (device "
+        "seeds), each trained twice, and luck is split into which array and which training; two arrays or more",
+    )
+    groups: Mapping[str, tuple[str, ...]] = table(
+        {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}, "minItems": 1}},
+        "factors that move together, ranked as one; of sobol and morris, see below",
+    )
+
+    @classmethod
+    def from_table(cls, table: Any) -> "DesignSpec":
+        """From the [design] table."""
+        fields = Fields(table, "design")
+        limits = table.get("method") == "limits"
+        values = fields.all(declared(cls), **({"seeds": "common"} if limits else {}))
+        spec = cls(**values | {"groups": _groups(values["groups"])})
+        fields.finish()
+        spec._check()
+        return spec
+
+    def _check(self) -> None:
+        """Fields against each other."""
+        if self.levels % 2:
+            raise StudyError(f"[design] levels = {self.levels} must be even: {self.levels + 1}?")
+        if self.method == "sobol" and self.n & (self.n - 1):
+            raise StudyError(
+                f"[design] n = {self.n} must be a power of 2, as Sobol points need: {1 << self.n.bit_length()}?"
+            )
+        if self.second_order and self.method != "sobol":
+            raise StudyError(
+                f"[design] second_order = true is for method = 'sobol', and this is {self.method!r}: leave it out"
+            )
+        if self.groups and self.method not in ("sobol", "morris"):
+            raise StudyError(
+                f"[design] groups are for method = 'sobol' or 'morris', and this is {self.method!r}: leave them out"
+            )
+        if self.method == "limits":
+            self._check_pairs()
+        if self.trainings > 1 and (self.replicates % self.trainings or self.replicates < 2 * self.trainings):
+            least = self.trainings * max(2, -(-self.replicates // self.trainings))
+            raise StudyError(
+                f"[design] replicates = {self.replicates} must be arrays times trainings = {self.trainings}, with two "
+                f"arrays or more: {least}?"
+            )
+
+    def _check_pairs(self) -> None:
+        """A pair is one seed, shared by the nominal device and all that it is compared with."""
+        if self.n < MIN_PAIRS:
+            raise StudyError(
+                f"[design] n = {self.n} pairs are too few for an interval of method = 'limits': {MIN_PAIRS} or more, "
+                "32 for most costs"
+            )
+        if self.seeds != "common":
+            raise StudyError(
+                f"[design] seeds = {self.seeds!r} is not for method = 'limits', which compares pairs: leave it out"
+            )
+        for name, value, plain in (
+            ("replicates", self.replicates, 1),
+            ("replicate_rows", self.replicate_rows, 0),
+            ("trainings", self.trainings, 1),
+        ):
+            if value != plain:
+                raise StudyError(
+                    f"[design] {name} = {value} is not for method = 'limits': each of its n is a seed, raise n"
+                )
+
+    def grouped(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """What is ranked, with its factors: groups, and by themselves the factors in none; in the order of ``names``.
+
+        Raises:
+            StudyError: a group names what is no factor, or there is nothing to compare.
+
+        >>> DesignSpec(n=8, groups={"size": ("r", "l")}).grouped(["l", "T_0", "r"])
+        {'size': ('l', 'r'), 'T_0': ('T_0',)}
+        """
+        of = {name: group for group, members in self.groups.items() for name in members}
+        for name, group in of.items():
+            if name not in names:
+                near = difflib.get_close_matches(name, names, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"factors: {', '.join(names)}"
+                raise StudyError(f"[design.groups] {group} = {name!r} is no factor of the study; {hint}")
+        found: dict[str, tuple[str, ...]] = {}
+        for name in names:
+            group = of.get(name, name)
+            if name not in of and name in self.groups:
+                raise StudyError(
+                    f"[design.groups] {name} is the name of a factor that is in no group: rename the group"
+                )
+            found[group] = (*found.get(group, ()), name)
+        if len(found) < 2:
+            raise StudyError(
+                f"[design.groups] {next(iter(found))} holds every factor: leave one out, or make two groups to compare"
+            )
+        return found
+
+    def plain(self) -> dict[str, Any]:
+        """The canonical table; what came later only where it is said, so that older studies keep their folders."""
+        values = vars(self) | {"groups": {name: list(members) for name, members in self.groups.items()}}
+        for name, field in declared(type(self)).items():
+            if field.only and getattr(self, field.only[0]) not in field.only[1]:
+                del values[name]
+        return canonical(type(self), values)
+
+
+def _groups(table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Factors by group, none in two."""
+    seen: dict[str, str] = {}
+    for group, members in table.items():
+        if not group.strip() or not group.isprintable():
+            raise StudyError(f"[design.groups] {brief(group)} is no name to show: use letters, for example 'size'")
+        if not isinstance(members, list) or not members or not all(isinstance(name, str) for name in members):
+            raise StudyError(f"[design.groups] {group} = {brief(members)} must be a list of factor names")
+        for name in members:
+            if name in seen:
+                raise StudyError(f"[design.groups] {name!r} is in {seen[name]} and in {group}: keep one")
+            seen[name] = group
+    return {group: tuple(members) for group, members in table.items()}

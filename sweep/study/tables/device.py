@@ -1,0 +1,125 @@
+"""From the [device] table of a study to the cells of a trial."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from vcm_sweep.device.declared import Declared, declared
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.periphery import Periphery
+from vcm_sweep.device.physics.parameters import CellParameters
+from vcm_sweep.device.vcm_device import VCMDevice
+from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.study.tables.aihwkit_device import canonical_settings
+from vcm_sweep.sweep.study.tables.aihwkit_fields import canonical_layer
+from vcm_sweep.sweep.study.tables.build_device import FIRST, build_device
+from vcm_sweep.sweep.study.tables.fields import Fields
+from vcm_sweep.sweep.study.tables.intervention import canonical_intervention
+from vcm_sweep.sweep.study.tables.variability import canonical_variability
+
+if TYPE_CHECKING:
+    pass
+
+MODELS = ("explicit", "full", "tabulated")
+"""Words for the current; "tabulated" is the full model with the method "tabulated"."""
+
+
+CELL_FIELD: Mapping[str, Declared] = {
+    "cell": Declared("text", "a cell of the library, or the path of a cell's TOML file; the default one without it", "")
+}
+"""The field of [device] from which its cell's parameters come, where it does not give them itself."""
+
+
+DEVICE_FIELDS: Mapping[str, Declared] = {
+    "model": Declared(
+        "word",
+        "the physics: full, of which tabulated is another word, or the fit of the paper, explicit",
+        "tabulated",
+        words=MODELS,
+    ),
+    **declared(VCMDevice),
+    "read_path": dataclasses.replace(
+        declared(VCMDevice)["read_path"],
+        meaning="whose current is read: the cell's own, or the nominal cell's at its N, the default of explicit",
+        default="cell",
+    ),
+    **declared(CellParameters),
+}
+"""The other fields of [device] that are no tables."""
+
+
+def is_physical(plain: dict[str, Any]) -> bool:
+    """Whether a canonical [device] table describes VCM cells, not a device of aihwkit's."""
+    return "aihwkit" not in plain
+
+
+def canonical_device(table: dict[str, Any]) -> dict[str, Any]:
+    """The [device] table with every result-affecting field written out, checked against the cell's own rules.
+
+    Mechanisms that are off are left out. A canonical table is its own canonical form. Nothing is simulated: see
+    :func:`check_device`.
+
+    Raises:
+        StudyError: an unknown key, or a value that the cell refuses.
+    """
+    if "aihwkit" in table:
+        return _canonical_aihwkit(table)
+    fields = Fields(table, "device")
+    nominal = _cell(fields)
+    own: dict[str, Any] = {name: getattr(nominal, name) for name in CellParameters.names()}
+    if table.get("model") == "explicit":
+        own["read_path"] = "nominal"
+    plain = _model(fields.all(DEVICE_FIELDS, **own))
+    plain["periphery"] = _periphery(fields.table("periphery"))
+    plain |= canonical_variability(fields)
+    plain |= canonical_layer(fields)
+    if "intervention" in fields.given:
+        plain |= {"intervention": canonical_intervention(fields.table("intervention"), plain, canonical_device)}
+    fields.finish()
+    try:
+        build_device(plain)
+    except DeviceError as error:
+        raise StudyError(f"[device] {error}") from None
+    return plain
+
+
+def _canonical_aihwkit(table: dict[str, Any]) -> dict[str, Any]:
+    fields = Fields(table, "device")
+    name = fields.text("aihwkit")
+    plain = {"aihwkit": name, "settings": canonical_settings(name, fields.table("settings"))}
+    plain |= canonical_layer(fields)
+    fields.finish()
+    return plain
+
+
+def _periphery(table: dict[str, Any]) -> dict[str, Any]:
+    fields = Fields(table, "device.periphery")
+    plain = fields.all(declared(Periphery))
+    fields.finish()
+    return plain
+
+
+def _model(values: dict[str, Any]) -> dict[str, Any]:
+    """The model and how it is used: one way to write each."""
+    if values["model"] == "tabulated":
+        if values["method"] != "tabulated":
+            raise StudyError(
+                f"[device] method = {values['method']!r} contradicts model = 'tabulated': write model = 'full'"
+            )
+        values["model"] = "full"
+    if values["model"] == "explicit" and all(values[key] == first for key, first in FIRST.items()):
+        return {key: value for key, value in values.items() if key not in FIRST}
+    return values
+
+
+def _cell(fields: Fields) -> CellParameters:
+    """The parameters that hold where the table gives none: of a cell of the library, or the default ones."""
+    name = fields.all(CELL_FIELD)["cell"]
+    if not name:
+        return CellParameters()
+    from vcm_sweep.device.library.library import load_cell
+
+    try:
+        return load_cell(name)
+    except DeviceError as error:
+        raise StudyError(f"[device] cell: {error}") from None

@@ -1,0 +1,168 @@
+"""Reading of validated fields from the tables of a study file."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vcm_sweep.device.declared import NEEDED, Declared
+from vcm_sweep.sweep.errors import StudyError
+
+
+def brief(value: Any) -> str:
+    """The value as it is written, cut where it is long.
+
+    >>> brief(10**400)
+    '10000000000000000000000000000000000000000000000000000000000000000000000000000...'
+    """
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+class Fields:
+    """One TOML table, read field by field; ``finish`` refuses what nobody asked for.
+
+    >>> fields = Fields({"n": 64}, "design")
+    >>> fields.integer("n", low=1, high=1000)
+    64
+    >>> Fields({"n": 0}, "design").integer("n", low=1, high=1000)
+    Traceback (most recent call last):
+    ...
+    vcm_sweep.sweep.errors.StudyError: [design] n = 0 must be a whole number from 1 to 1000
+    """
+
+    def __init__(self, table: Any, name: str) -> None:
+        if not isinstance(table, Mapping):
+            raise StudyError(f"[{name}] must be a table, not {brief(table)}")
+        self._table = dict(table)
+        self.given = set(self._table)
+        self.name = name
+        self._asked: list[str] = []
+
+    def _take(self, key: str, default: Any) -> Any:
+        self._asked.append(key)
+        value = self._table.pop(key, default)
+        if value is None:
+            raise StudyError(f"[{self.name}] {key} is missing")
+        return value
+
+    def all(self, declarations: Mapping[str, Declared], **defaults: Any) -> dict[str, Any]:
+        """The values of all declared fields, in their order.
+
+        Args:
+            declarations: of the table's fields, by name. defaults: those that are others here than declared.
+        """
+        values: dict[str, Any] = {}
+        for key, field in declarations.items():
+            default = defaults.get(key, field.default)
+            other, words = field.only or (key, ())
+            values[key] = default if field.only and values[other] not in words else self._one(key, field, default)
+        return values
+
+    def _one(self, key: str, field: Declared, default: Any) -> Any:
+        """The value of one field as it is declared."""
+        default = None if default is NEEDED else default
+        for word, value in field.instead.items():
+            if self._table.get(key, word if default == value else default) == word:
+                self._take(key, word)
+                return value
+        if default is None and field.default is None and key not in self._table:
+            self._asked.append(key)
+            return None
+        match field.kind:
+            case "number":
+                return self.number(key, field.low, field.high, default)
+            case "whole":
+                return self.integer(key, int(field.low), int(field.high), default)
+            case "word":
+                return self.choice(key, field.words, default)
+            case "flag":
+                return self.flag(key, default)
+            case "text":
+                return self._formed(key, field, self.text(key, optional=default == ""))
+            case "wholes":
+                return tuple(self.integers(key, int(field.low), int(field.high), default))
+            case "table":
+                return self.table(key)
+
+    def _formed(self, key: str, field: Declared, value: str) -> str:
+        """A text of the declared form."""
+        if value and field.pattern and not re.fullmatch(field.pattern, value, re.DOTALL):
+            near = difflib.get_close_matches(value, field.words, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be {field.form}{hint}")
+        return value
+
+    def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
+        """A finite number within [low, high]."""
+        value = self._take(key, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be a number from {low:g} to {high:g}")
+        # NaN is within no range.
+        if not low <= value <= high:
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be a finite number from {low:g} to {high:g}")
+        return float(value)
+
+    def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:
+        """A whole number within [low, high]."""
+        value = self._take(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be a whole number from {low} to {high}")
+        return value
+
+    def choice(self, key: str, allowed: Iterable[str], default: str | None = None) -> str:
+        """One of the allowed words."""
+        value = self._take(key, default)
+        words = list(allowed)
+        if value not in words:
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be one of {', '.join(map(repr, words))}")
+        return str(value)
+
+    def text(self, key: str, optional: bool = False) -> str:
+        """A non-empty string; "" only where an optional one is missing."""
+        if optional and key not in self._table:
+            self._asked.append(key)
+            return ""
+        value = self._take(key, None)
+        if not isinstance(value, str) or not value:
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be a non-empty string")
+        return value
+
+    def flag(self, key: str, default: bool) -> bool:
+        """true or false."""
+        value = self._take(key, default)
+        if not isinstance(value, bool):
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be true or false")
+        return value
+
+    def integers(self, key: str, low: int, high: int, default: list[int] | None = None) -> list[int]:
+        """A list of whole numbers within [low, high]."""
+        value = self._take(key, default)
+        good = isinstance(value, list) and all(
+            isinstance(v, int) and not isinstance(v, bool) and low <= v <= high for v in value
+        )
+        if not good:
+            raise StudyError(
+                f"[{self.name}] {key} = {brief(value)} must be a list of whole numbers from {low} to {high}"
+            )
+        return list(value)
+
+    def table(self, key: str) -> dict[str, Any]:
+        """A sub-table, empty if missing."""
+        value = self._take(key, {})
+        if not isinstance(value, Mapping):
+            raise StudyError(f"[{self.name}.{key}] must be a table, not {brief(value)}")
+        return dict(value)
+
+    def rest(self) -> dict[str, Any]:
+        """What has not been read; the caller takes it over."""
+        rest, self._table = self._table, {}
+        return rest
+
+    def finish(self, also: Iterable[str] = ()) -> None:
+        """Refuse unknown keys, with the nearest known one."""
+        for key in self._table:
+            known = [*self._asked, *also]
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise StudyError(f"[{self.name}] unknown key {key!r}; {hint}")

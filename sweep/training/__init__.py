@@ -1,0 +1,5 @@
+"""Training a pack of trials together, each as if it were alone."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

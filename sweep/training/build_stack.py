@@ -1,0 +1,32 @@
+"""Which stack trains a pack of trials."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vcm_sweep.sweep.study.tables.device import is_physical
+from vcm_sweep.sweep.training.stack import Stack
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.trial import Trial
+
+
+def build_stack(
+    trials: Sequence["Trial"], spec: Mapping[str, Any], shape: Sequence[int], classes: int, device: str
+) -> Stack:
+    """The stack of trials that agree on their network, with their first weights programmed.
+
+    Args:
+        trials: with their seeds and [device] tables.
+        spec: canonical [network] table; its learning rate is not looked at.
+        shape: of one sample. classes: number of scores.
+        device: of torch.
+    """
+    tables = [trial.inputs["device"] for trial in trials]
+    # Where it is used: a stack of ours needs no compiled tiles, and the other way round.
+    if is_physical(tables[0]):
+        from vcm_sweep.sweep.training.cell_stack import CellStack
+
+        return CellStack(trials, tables, spec, shape, classes, device)
+    from vcm_sweep.sweep.training.compiled_stack import CompiledStack
+
+    return CompiledStack(trials, tables, spec, shape, classes, device)

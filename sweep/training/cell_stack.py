@@ -1,0 +1,162 @@
+"""VCM cells, stacked: one network whose every tensor leads with the axis of trials."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from aihwkit.nn import AnalogConv2d, AnalogLinear, AnalogSequential
+from aihwkit.nn.conversion import convert_to_analog
+from torch import nn
+
+from vcm_sweep.device.array.figures import array_figures
+from vcm_sweep.device.tile.optimizer import TrialSGD
+from vcm_sweep.sweep.networks.first_weights import first_weights, set_start, zero_biases
+from vcm_sweep.sweep.networks.presets import build_network, lines_per_sample
+from vcm_sweep.sweep.study.tables.build_device import rpu_config
+from vcm_sweep.sweep.training.stack import ResumableStack
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vcm_sweep.sweep.trial import Trial
+
+
+class CellStack(ResumableStack):
+    """VCM cells: every tensor of the one network leads with the axis of trials."""
+
+    def __init__(
+        self, trials: Sequence["Trial"], tables: Sequence[dict[str, Any]], spec: Mapping[str, Any],
+        shape: Sequence[int], classes: int, device: str,
+    ) -> None:  # fmt: skip
+        self.trials = len(trials)
+        digital = build_network(spec, shape, classes)
+        if "start_digest" in spec:
+            set_start(digital, trials[0].start)
+        else:
+            zero_biases(digital)
+        self._lines = lines_per_sample(digital, shape)
+        seeds = [trial.seeds for trial in trials]
+        config = rpu_config(list(tables), [seed.arrays for seed in seeds])
+        self.network: Any = convert_to_analog(digital, config, conversion_map=_AS_MADE)
+        _split_sigmoids(self.network, self.trials)
+        self.tiles = list(self.network.analog_tiles())
+        assert [tile.tile.index for tile in self.tiles] == list(range(len(self.tiles))), "made in the network's order"
+        arrays = [tile.tile.cells for tile in self.tiles]
+        self._made = [array_figures(arrays, k) for k in range(self.trials)]
+        layers = dict(self.network.named_analog_layers())
+        generators = [torch.Generator().manual_seed(seed.init) for seed in seeds]
+        for name, weights in first_weights(digital, spec, generators).items():
+            layers[name].analog_module.set_weights(weights, digital.get_submodule(name).bias)
+        self.network.to(device)
+        self._fold: tuple[int, ...] = (self.trials, -1, classes)
+        self.optimizer = TrialSGD(self.network, 1.0, [0.0] * self.trials)
+
+    def scores(self, x: torch.Tensor) -> torch.Tensor:
+        """(trials, batch, classes) of (trials * batch, ...)."""
+        scores: torch.Tensor = self.network(x).reshape(self._fold)
+        return scores
+
+    def step(self, rates: Sequence[float]) -> None:
+        """One step of every trial at its learning rate, then forget the gradients; 0 freezes a trial."""
+        self.optimizer.set_factors(rates)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def train(self, mode: bool) -> None:
+        """Switch between training and evaluation."""
+        self.network.train(mode)
+
+    def memory(self) -> tuple[int, list[int]]:
+        """Bytes that a trial holds, and of each layer the inputs and outputs that a sample passes."""
+        buffers = {id(b): b for tile in self.tiles for b in tile.tile.buffers()}.values()
+        held = sum(buffer.numel() * buffer.element_size() for buffer in buffers)
+        return held // self.trials, self._lines
+
+    def pulses(self) -> "np.ndarray[Any, Any] | None":
+        """(trials,) pulses fired so far, on a CPU."""
+        counters = [tile.tile.cells.counters for tile in self.tiles]
+        if not counters or counters[0].is_cuda:
+            return None
+        fired: np.ndarray[Any, Any] = sum(counter.numpy()[:, :2].sum(1) for counter in counters)
+        return fired
+
+    def figures(self, k: int) -> dict[str, Any]:
+        """Pulses, their energy, and the share of cells at a bound."""
+        arrays = [tile.tile.cells for tile in self.tiles]
+        set_pulses, reset_pulses, energy, *_ = sum(array.counters[k] for array in arrays).tolist()
+        cells = sum(array.out_size * array.in_size for array in arrays)
+        at_bound = sum(array.fraction_at_bound(k) * array.out_size * array.in_size for array in arrays)
+        return {
+            "pulses_set": int(set_pulses),
+            "pulses_reset": int(reset_pulses),
+            "energy_j": energy,
+            "frac_at_bound": at_bound / cells,
+            **self._made[k]._asdict(),
+        }
+
+    def state(self, k: int) -> dict[str, torch.Tensor]:
+        """Cells and calls of every tile, and the digital biases."""
+        state = {f"bias.{i}": bias.detach()[k].cpu().clone() for i, bias in enumerate(self._biases())}
+        for i, tile in enumerate(self.tiles):
+            state |= {f"tile.{i}.{name}": value for name, value in tile.tile.cells.state(k).items()}
+            state[f"tile.{i}.calls"] = torch.tensor(tile.tile.calls)
+        return state
+
+    def load_state(self, k: int, state: Mapping[str, torch.Tensor]) -> None:
+        """Restore trial k; all trials of a stack must be at the same step."""
+        for i, bias in enumerate(self._biases()):
+            bias.data[k] = state[f"bias.{i}"].to(bias.device)
+        for i, tile in enumerate(self.tiles):
+            prefix = f"tile.{i}."
+            own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+            tile.tile.calls = own.pop("calls").tolist()
+            tile.tile.cells.load_state(k, own)
+
+    def _biases(self) -> list[nn.Parameter]:
+        return [parameter for name, parameter in self.network.named_parameters() if name.endswith("bias")]
+
+
+class _AsMade:
+    """A layer whose cells aihwkit's conversion leaves as they were made.
+
+    It would program them twice, with weights that no trial keeps, and each writing draws its own errors.
+    """
+
+    def reset_parameters(self) -> None:
+        """No weights of its own."""
+
+    def set_weights(self, *_: Any, **__: Any) -> None:
+        """Not those of the digital layer: every trial has first weights of its own."""
+
+
+class _LinearAsMade(_AsMade, AnalogLinear):
+    pass
+
+
+class _Conv2dAsMade(_AsMade, AnalogConv2d):
+    pass
+
+
+_AS_MADE = {nn.Linear: _LinearAsMade, nn.Conv2d: _Conv2dAsMade, nn.Sequential: AnalogSequential}
+
+
+class TrialSigmoid(nn.Module):
+    """A sigmoid that takes the trials one by one.
+
+    torch computes the last few elements of a tensor by another kernel, to other bits: a trial must end where its own
+    tensor ends, as it does alone. The presets' other activations were seen to give the same bits everywhere.
+    """
+
+    def __init__(self, trials: int) -> None:
+        super().__init__()
+        self.trials = trials
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([torch.sigmoid(part) for part in x.chunk(self.trials)])
+
+
+def _split_sigmoids(network: nn.Module, trials: int) -> None:
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.Sigmoid:
+                setattr(parent, name, TrialSigmoid(trials))

@@ -1,0 +1,316 @@
+"""One stacked training: its loop, its states on the way, its records at the end."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from vcm_sweep.sweep.data.sets import DataSet
+from vcm_sweep.sweep.training.build_stack import build_stack
+from vcm_sweep.sweep.training.checkpoint import save_checkpoint
+from vcm_sweep.sweep.training.interrupts import deferred_interrupts
+from vcm_sweep.sweep.training.outcome import record_of
+from vcm_sweep.sweep.training.shares import Shares
+from vcm_sweep.sweep.training.stack import ResumableStack, Stack
+from vcm_sweep.sweep.training.trial_progress import TrialProgress
+from vcm_sweep.sweep.trial import Trial, TrialRecord
+
+_log = logging.getLogger("vcm_sweep")
+
+_TEST_CHUNK = 500
+# A look at the loss waits for a GPU: there only now and then.
+_CUDA_CHECK_EVERY = 64
+
+type State = tuple[dict[str, torch.Tensor], TrialProgress] | None
+"""Tensors and progress of a trial; None at its beginning."""
+
+
+class StackedTraining:
+    """The state of one stacked training."""
+
+    def __init__(self, trials: Sequence[Trial], spec: dict[str, Any], data: DataSet, device: str) -> None:
+        self.trials, self.spec, self.data, self.device = trials, spec, data, device
+        self.shares = Shares(len(trials))
+        self.stack: Stack = build_stack(trials, spec, data.train_x.shape[1:], data.classes, device)
+        self.resumable = self.stack if isinstance(self.stack, ResumableStack) else None
+        self.x, self.y = data.train_x.to(device), data.train_y.to(device)
+        self.progress = [TrialProgress() for _ in trials]
+        self.orders = [torch.Generator().manual_seed(trial.seeds.data_order) for trial in trials]
+        self.epoch = self.batch = 0
+        self.total = torch.zeros(len(trials), device=device)
+        self.deadlines = np.array([trial.deadline_s for trial in trials])
+        self.pulses = self.stack.pulses()
+        self.check_every = 1 if device == "cpu" else _CUDA_CHECK_EVERY
+
+    def unfit(self, states: Sequence[State]) -> list[int]:
+        """Trials whose states are not of this network and schedule."""
+        return [k for k, state in enumerate(states) if state is not None and not self._fits(k, *state)]
+
+    def _fits(self, k: int, tensors: Mapping[str, torch.Tensor], progress: TrialProgress) -> bool:
+        if self.resumable is None:
+            return False
+        fresh = self.resumable.state(k)
+        batches = -(-len(self.data.train_y) // self.spec["batch"])
+        return (
+            {name: (t.shape, t.dtype) for name, t in fresh.items()}
+            == {name: (t.shape, t.dtype) for name, t in tensors.items()}
+            and progress.epoch <= self.spec["epochs"]
+            and progress.batch <= batches
+        )
+
+    def restore(self, states: Sequence[State]) -> None:
+        """Go on where the states of the trials were saved."""
+        for k, state in enumerate(states):
+            if state is not None and self.resumable is not None:
+                self.resumable.load_state(k, state[0])
+                self.progress[k] = state[1]
+        self.epoch, self.batch = self.progress[0].epoch, self.progress[0].batch
+        # Time that was spent before counts.
+        self.deadlines -= [progress.charged_s for progress in self.progress]
+        self.total = torch.tensor([progress.epoch_loss for progress in self.progress], device=self.device)
+        for _ in range(self.epoch):
+            self._next_order()
+
+    def fit(self, checkpoints: str | None, checkpoint_s: float) -> None:
+        """Train to the end, or until half of the stack has stopped early; save the states every so often.
+
+        Raises:
+            KeyboardInterrupt: when one came, after the batch and with all states saved.
+        """
+        with deferred_interrupts() as interrupted:
+            self._fit(checkpoints, checkpoint_s, interrupted)
+
+    def _fit(self, checkpoints: str | None, checkpoint_s: float, interrupted: Callable[[], bool]) -> None:
+        saved = time.perf_counter()
+        # What restoring changed is no pulse of a batch.
+        self.pulses = self.stack.pulses()
+        while self.active and self.epoch < self.spec["epochs"]:
+            order = self._next_order()
+            self.stack.train(True)
+            rates = self._rates()
+            batches = order.shape[1] // self.spec["batch"]
+            while self.batch < batches:
+                self._step(order[:, self.batch * self.spec["batch"] : (self.batch + 1) * self.spec["batch"]], rates)
+                self.batch += 1
+                if interrupted():
+                    self._interrupt(checkpoints)
+                if checkpoints and time.perf_counter() - saved > checkpoint_s:
+                    self._save(checkpoints, self._unended())
+                    saved = time.perf_counter()
+                if self.batch % self.check_every == 0 and self._freeze(checkpoints):
+                    rates = self._rates()
+                    if not self.active:
+                        return
+            self._freeze(checkpoints)
+            self._end_of_epoch()
+            self._pause(checkpoints)
+            if interrupted():
+                self._interrupt(checkpoints)
+            # The others are worth a smaller stack.
+            if (
+                self.resumable is not None
+                and 0 < 2 * len(self.active) <= len(self.trials)
+                and self.epoch < self.spec["epochs"]
+            ):
+                return
+        for k in self.active:
+            self._stop(k, "ok")
+
+    def _interrupt(self, checkpoints: str | None) -> None:
+        if checkpoints:
+            self._save(checkpoints, self._unended())
+        raise KeyboardInterrupt
+
+    def take_steps(self, count: int) -> None:
+        """Some steps at the first learning rate, to see what they cost."""
+        order, rates, size = self._next_order(), self._rates(), self.spec["batch"]
+        for step in range(count):
+            first = step * size % (order.shape[1] - size + 1)
+            self._step(order[:, first : first + size].clamp_min(0), rates)
+        if self.device != "cpu":
+            torch.cuda.synchronize(self.device)
+
+    def bytes_used(self, trials: int = 0) -> float:
+        """Memory of the trials, or of so many like them, estimated: cells, and some values per input and output.
+
+        Six values each (noise, what is quantised, copies of patches); a test holds those of one layer at a time, a
+        step those of all for the update. Cells take a quarter more than they hold, and programming, trial by trial,
+        eight times what one trial holds. Estimates that were enough where it was measured, by up to three times.
+        """
+        held, lines = self.stack.memory()
+        tested = min(_TEST_CHUNK, len(self.data.test_y)) * max(lines)
+        passing = 4.0 * 6 * max(tested, int(self.spec["batch"]) * sum(lines))
+        return (trials or len(self.trials)) * (1.25 * held + passing) + 8 * held
+
+    @property
+    def active(self) -> list[int]:
+        """Trials that still train."""
+        return [k for k, progress in enumerate(self.progress) if not progress.stopped]
+
+    def _rates(self) -> list[float]:
+        """Learning rate of every trial in this epoch; 0 freezes it."""
+        step = self.spec.get("lr_step_epochs", 0)
+        decay = self.spec.get("lr_gamma", 1.0) ** (self.epoch // step) if step else 1.0
+        return [
+            0.0 if progress.stopped else trial.inputs["network"]["lr"] * decay
+            for trial, progress in zip(self.trials, self.progress, strict=True)
+        ]
+
+    def _next_order(self) -> torch.Tensor:
+        """(trials, batches * batch) rows of the next epoch.
+
+        A short last batch is filled with samples that do not count (-1): their errors are 0 and fire no pulse.
+        Every tensor keeps its shape, and with it each trial its place in a vector register.
+        """
+        samples, batch = len(self.data.train_y), self.spec["batch"]
+        order = torch.stack([torch.randperm(samples, generator=g) for g in self.orders])
+        missing = -samples % batch
+        return torch.cat([order, torch.full((len(self.trials), missing), -1)], dim=1).to(self.device)
+
+    def _step(self, rows: torch.Tensor, rates: Sequence[float]) -> None:
+        chosen = rows.clamp_min(0)
+        x, y = self.x[chosen.reshape(-1)], self.y[chosen]
+        counts = rows >= 0
+        weight = counts.to(torch.float32)
+        log_p = torch.log_softmax(self.stack.scores(x), -1).gather(-1, y[..., None])[..., 0]
+        loss = -torch.where(counts, log_p, 0.0).sum(1) / weight.sum(1)
+        loss.sum().backward()
+        active = [k for k, rate in enumerate(rates) if rate]
+        if self.pulses is not None:
+            self.shares.equally(active)
+        self.stack.step(rates)
+        self.total += loss.detach() * weight.sum(1)
+        if self.pulses is None:
+            self.shares.equally(active)
+            return
+        before, self.pulses = self.pulses, self.stack.pulses()
+        assert self.pulses is not None
+        self.shares.by_pulses(self.pulses - before, active)
+
+    def _freeze(self, checkpoints: str | None) -> bool:
+        """Stop trials that are broken or late; whether there were any."""
+        broken = self._freeze_broken()
+        return self._freeze_late(checkpoints) or broken
+
+    def _freeze_late(self, checkpoints: str | None) -> bool:
+        """Stop trials that have used up their time; whether there were any."""
+        late = [k for k in np.flatnonzero(self.shares.wall_s > self.deadlines).tolist() if k in self.active]
+        if late and checkpoints:
+            # A retry goes on from here, with another deadline.
+            self._save(checkpoints, late, charged=False)
+        for k in late:
+            deadline = self.trials[k].deadline_s
+            self._stop(k, "timeout", f"not done within its deadline_s = {deadline:g} s")
+        return bool(late)
+
+    def _pause(self, checkpoints: str | None) -> None:
+        """Stop trials that are to be looked at after this epoch; without a place for their states they go on."""
+        due = [k for k in self.active if self.trials[k].pause_after == self.epoch < self.spec["epochs"]]
+        if not due or not checkpoints or self.resumable is None:
+            return
+        self._save(checkpoints, due)
+        for k in due:
+            self._stop(k, "preempted", f"paused after epoch {self.epoch}")
+
+    def _freeze_broken(self) -> bool:
+        """Stop trials whose loss is not finite; whether there were any."""
+        broken = [k for k in torch.nonzero(~torch.isfinite(self.total)).flatten().tolist() if k in self.active]
+        for k in broken:
+            self._stop(k, "diverged", f"loss is not finite in epoch {self.epoch + 1}, batch {self.batch}")
+        return bool(broken)
+
+    def _end_of_epoch(self) -> None:
+        self.stack.train(False)
+        tested = self.accuracies(self.data.test_x, self.data.test_y)
+        validated = self.accuracies(self.data.valid_x, self.data.valid_y) if len(self.data.valid_y) else None
+        self.shares.equally(self.active)
+        self.epoch, self.batch = self.epoch + 1, 0
+        losses = (self.total / len(self.data.train_y)).tolist()
+        self.total = torch.zeros_like(self.total)
+        for k in self.active:
+            progress = self.progress[k]
+            progress.loss = losses[k]
+            if math.isnan(tested[k]):
+                self._stop(k, "diverged", f"scores are not finite after epoch {self.epoch}")
+                continue
+            progress.history.append(tested[k])
+            if validated is not None:
+                progress.validate(validated[k])
+                if 0 < self.spec.get("patience", 0) <= progress.since_best:
+                    self._stop(k, "ok", f"stopped early after epoch {self.epoch}")
+
+    @torch.no_grad()
+    def accuracies(self, samples: torch.Tensor, labels: torch.Tensor) -> list[float]:
+        """Share of samples that are right, with all noise of reading; NaN where scores are not finite."""
+        right = torch.zeros(len(self.trials), dtype=torch.float64, device=self.device)
+        for x, y in zip(samples.split(_TEST_CHUNK), labels.split(_TEST_CHUNK), strict=True):
+            x, y = x.to(self.device), y.to(self.device)
+            # A copy also for one trial: a network that works in place must not write into the samples.
+            scores = self.stack.scores(x.repeat(len(self.trials), *(1,) * (x.dim() - 1)))
+            right += (scores.argmax(-1) == y).double().sum(1)
+            right += torch.where(torch.isfinite(scores).all(-1).all(-1), 0.0, math.nan)
+        return (right / len(labels)).tolist()
+
+    def _stop(self, k: int, status: str, reason: str = "") -> None:
+        progress = self.progress[k]
+        progress.stopped, progress.reason = status, reason
+        self._account(k)
+
+    def _account(self, k: int) -> None:
+        """Note where trial k stands."""
+        progress = self.progress[k]
+        progress.epoch, progress.batch = self.epoch, self.batch
+        progress.epoch_loss = float(self.total[k])
+
+    def states(self, chosen: Sequence[int], charged: bool = True) -> list[State]:
+        """Where the chosen trials stand; whether the time so far counts against the deadline of who goes on."""
+        states: list[State] = []
+        for k in chosen:
+            if self.resumable is None:
+                continue
+            if not self.progress[k].stopped:
+                self._account(k)
+            now = self._up_to_now(k)
+            now = now if charged else replace(now, charged_s=0.0)
+            states.append((self.resumable.state(k), now))
+        return states
+
+    def _unended(self) -> list[int]:
+        """Trials whose state is of use: not those that were late or paused, who have theirs of that moment."""
+        return [k for k, progress in enumerate(self.progress) if progress.stopped not in ("timeout", "preempted")]
+
+    def _save(self, folder: str, chosen: Sequence[int], charged: bool = True) -> None:
+        for k, state in zip(chosen, self.states(chosen, charged), strict=self.resumable is not None):
+            if state is None:
+                continue
+            try:
+                save_checkpoint(folder, self.trials[k].key, *state)
+            except OSError as error:
+                why = error.strerror or " ".join(str(error).split())[:200]
+                _log.warning("checkpoints cannot be written to %s (%s): going on without", folder, why)
+                return
+
+    def records(self) -> list[TrialRecord]:
+        """One record per trial that has stopped."""
+        self.shares.equally(self.active)
+        stopped = [k for k, progress in enumerate(self.progress) if progress.stopped]
+        return [
+            record_of(self.trials[k], self._up_to_now(k), self.stack.figures(k), self.data, int(self.spec["batch"]))
+            for k in stopped
+        ]
+
+    def _up_to_now(self, k: int) -> TrialProgress:
+        """Where trial k stands, with the time that it took here."""
+        progress, wall_s, cpu_s = self.progress[k], float(self.shares.wall_s[k]), float(self.shares.cpu_s[k])
+        return replace(
+            progress,
+            history=list(progress.history),
+            wall_s=progress.wall_s + wall_s,
+            cpu_s=progress.cpu_s + cpu_s,
+            charged_s=progress.charged_s + wall_s,
+        )

@@ -1,0 +1,116 @@
+"""``train``: trials of one network and schedule, side by side in one process."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from vcm_sweep.sweep.data.sets import DataSet, load
+from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.study.contents import check_digests
+from vcm_sweep.sweep.training.checkpoint import load_checkpoint, new_start
+from vcm_sweep.sweep.training.stacked_training import StackedTraining, State
+from vcm_sweep.sweep.training.trial_progress import TrialProgress
+from vcm_sweep.sweep.trial import Trial, TrialRecord
+
+
+def train(
+    trials: Sequence[Trial],
+    data_dir: str | None = None,
+    device: str = "cpu",
+    checkpoints: str | None = None,
+    checkpoint_s: float = 300.0,
+    *,
+    data: DataSet | None = None,
+) -> list[TrialRecord]:
+    """The records of the given trials, in their order, trained together.
+
+    All trials must agree on the network, its schedule and aihwkit's io, update and mapping settings; their cells,
+    seeds, data orders and learning rates are their own. On a CPU with one thread a trial gives the same bits
+    whatever runs beside it. A trial whose numbers are no longer finite is frozen and recorded as diverged.
+
+    Args:
+        trials: at least one.
+        data_dir: torchvision root, see :func:`vcm_sweep.sweep.data.sets.load`.
+        device: of torch, "cpu" or "cuda".
+        checkpoints: folder (path or URI) of the states of unfinished trials; a trial that has one there goes on
+            from it.
+        checkpoint_s: seconds between two states; 0 writes none.
+        data: all samples of the trials' data set, where the caller has them already.
+
+    A trial that takes longer than its ``deadline_s`` is frozen after the batch in which that happens, and recorded as
+    timeout. It is charged with its share of the time of the pack: that of pulses by the pulses that it fires, all
+    else in equal parts. An interrupt (Ctrl-C, SIGINT) waits for the end of the batch; then all states are saved
+    and KeyboardInterrupt passes on.
+
+    Raises:
+        StudyError: trials that cannot be stacked, or a data set or network that cannot be used.
+    """
+    spec = _common_network(trials)
+    everything = load(spec["data"], data_dir) if data is None else data
+    check_digests(spec, everything, trials[0].start)
+    chosen = everything.first(spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0))
+    _check_filled(trials[0], len(chosen.train_y), spec["batch"])
+    records: dict[str, TrialRecord] = {}
+    waiting = _groups(trials, checkpoints)
+    while waiting:
+        group, states = waiting.pop()
+        run = StackedTraining(group, spec, chosen, device)
+        unfit = run.unfit(states)
+        if unfit:
+            waiting += _without(unfit, group, states)
+            continue
+        run.restore(states)
+        run.fit(checkpoints if checkpoint_s else None, checkpoint_s)
+        records |= {record.key: record for record in run.records()}
+        if run.active:
+            waiting.append(([group[k] for k in run.active], run.states(run.active)))
+    return [records[trial.key] for trial in trials]
+
+
+def _common_network(trials: Sequence[Trial]) -> dict[str, Any]:
+    """The [network] table of all trials; the learning rate may differ."""
+    if not trials:
+        raise StudyError("train() needs at least one trial")
+    first = trials[0].inputs
+    for trial in trials[1:]:
+        for part in ("io", "update", "mapping", "aihwkit"):
+            if trial.inputs["device"].get(part) != first["device"].get(part):
+                raise StudyError(f"stacked trials must agree on [device.{part}]: run them in separate packs")
+        if {**trial.inputs["network"], "lr": 0} != {**first["network"], "lr": 0}:
+            raise StudyError("stacked trials must agree on [network]: run them in separate packs")
+    return dict(first["network"])
+
+
+def _check_filled(trial: Trial, samples: int, batch: int) -> None:
+    """Without ABS_MAX or the like the errors of samples that only fill a batch would be read as noise, and pulse."""
+    management = trial.inputs["device"]["io"].get("noise_management", "ABS_MAX")
+    perfect = trial.inputs["device"]["io"].get("is_perfect", False)
+    if management in ("NONE", "CONSTANT") and not perfect and samples % batch:
+        raise StudyError(
+            f"[network] {samples} training samples are no multiple of batch = {batch}, which noise_management = "
+            f"{management!r} needs: set train_samples = {samples - samples % batch or batch}, or another batch"
+        )
+
+
+type _Group = tuple[list[Trial], list[State]]
+"""Trials that are at the same step, with their states: those can be stacked."""
+
+
+def _groups(trials: Sequence[Trial], checkpoints: str | None) -> list[_Group]:
+    groups: dict[Any, _Group] = {}
+    for trial in trials:
+        state = load_checkpoint(checkpoints, trial.key) if checkpoints else None
+        progress = state[1] if state else TrialProgress()
+        place = "stopped" if progress.stopped else (progress.epoch, progress.batch)
+        members = groups.setdefault(place, ([], []))
+        members[0].append(trial)
+        members[1].append(state)
+    return list(groups.values())
+
+
+def _without(unfit: Sequence[int], group: Sequence[Trial], states: Sequence[State]) -> list[_Group]:
+    """The group without the trials whose states do not fit, which start anew."""
+    for k in unfit:
+        new_start(f"of trial {group[k].key}", "it is not of this network and schedule")
+    rest = [k for k in range(len(group)) if k not in unfit]
+    anew: _Group = ([group[k] for k in unfit], [None] * len(unfit))
+    return [anew, ([group[k] for k in rest], [states[k] for k in rest])] if rest else [anew]

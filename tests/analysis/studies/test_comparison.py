@@ -1,0 +1,142 @@
+"""Two studies side by side: real differences are told, and noise is not taken for one."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from vcm_sweep.analysis import AnalysisError, compare_studies, write_comparison
+
+from ..synthetic import (
+    Array,
+    SyntheticFactor,
+    SyntheticResults,
+    by_trajectories,
+    saltelli_random,
+    synthetic_results,
+    synthetic_study,
+    with_noise,
+)
+
+FACTORS = (SyntheticFactor("r.d2d.sigma", 0.0, 0.08), SyntheticFactor("l.d2d.sigma", 0.0, 0.1), SyntheticFactor("T_0"))
+
+
+def _linear(*slopes: float) -> object:
+    def output(u: Array) -> Array:
+        return np.asarray(0.9 - sum(slope * u[..., i] for i, slope in enumerate(slopes)))
+
+    return output
+
+
+def _study(name: str, *slopes: float, seed: int = 1, base: int = 128, **options: object) -> SyntheticResults:
+    factors = options.pop("factors", FACTORS)
+    results = synthetic_results(factors, _linear(*slopes), base=base, seed=seed, **options)  # type: ignore[arg-type]
+    return replace(results, study=replace(results.study, name=name))
+
+
+def test_a_real_swap_is_told_with_the_size_of_the_difference() -> None:
+    found = compare_studies(_study("explicit", 0.5, 0.2, 0.0), _study("full", 0.2, 0.5, 0.0, seed=3))
+    # Shares of a sum of independent uniforms are squares of slopes: 25/29 and 4/29, and the other way round.
+    shift = {s.factor: s for s in found.shifts}
+    for factor, difference in (("r.d2d.sigma", -21 / 29), ("l.d2d.sigma", 21 / 29), ("T_0", 0.0)):
+        assert shift[factor].difference.low < difference < shift[factor].difference.high
+        assert shift[factor].real == (factor != "T_0")
+    assert next((s.first, s.second, s.told) for s in found.swaps) == ("r.d2d.sigma", "l.d2d.sigma", 2)
+    said = " ".join(found.answer())
+    assert "explicit puts r.d2d.sigma first, full puts l.d2d.sigma first." in said
+    assert "Their rankings really differ: r.d2d.sigma above l.d2d.sigma in explicit, below it in full" in said
+
+
+def test_a_swap_within_noise_is_called_open() -> None:
+    one = _study("a", 0.30, 0.29, base=16, sd=0.1, factors=FACTORS[:2])
+    for seed in range(2, 40):
+        found = compare_studies(one, _study("b", 0.29, 0.30, base=16, sd=0.1, seed=seed, factors=FACTORS[:2]))
+        if found.swaps:
+            break
+    assert found.swaps[0].told < 2
+    assert "in none beyond what the intervals leave open" in " ".join(found.answer())
+
+
+@pytest.mark.slow
+def test_of_equal_studies_about_one_difference_in_twenty_is_called_real() -> None:
+    real = []
+    for seed in range(200):
+        one, other = (_study(n, 0.4, 0.3, 0.0, seed=2 * seed + k, base=64, scrambled=False, sd=0.05)
+                      for k, n in enumerate("ab"))  # fmt: skip
+        real.append([s.real for s in compare_studies(one, other, resamples=300, seed=seed).shifts])
+    rates = np.mean(real, axis=0)
+    assert ((rates >= 0.0) & (rates <= 0.10)).all(), rates
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edge", [0.3, 0.7])
+def test_studies_of_the_same_points_are_compared_point_by_point(edge: float) -> None:
+    """Coverage over 200 repetitions where what the points do to both is alike, and where it is opposite."""
+
+    def study(name: str, edge: float, u: Array) -> SyntheticResults:
+        # A cliff at either end; shares of both studies are equal by symmetry.
+        fallen = u[..., 0] < edge if edge < 0.5 else u[..., 0] > edge
+        y = with_noise(rng, np.where(fallen, 1.0, 0.0) + 0.8 * u[..., 1], 2, 0.05)
+        # The same places of another range are the same points.
+        high = 1.0 if name == "a" else 0.2
+        factors = SyntheticFactor("r.d2d.sigma", 0.0, high), SyntheticFactor("l.d2d.sigma", 0.0, high)
+        return SyntheticResults(synthetic_study(factors, name=name), high * u, y)
+
+    held, half = [], []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        u = saltelli_random(rng, 64, 2)
+        found = compare_studies(study("a", 0.3, u), study("b", edge, u), resamples=300, seed=seed).shifts
+        held.append([shift.difference.low <= 0.0 <= shift.difference.high for shift in found])
+        half.append([(shift.difference.high - shift.difference.low) / 2 for shift in found])
+    assert (np.mean(held, axis=0) >= 0.9).all(), np.mean(held, axis=0)
+    assert (np.mean(held, axis=0) <= 0.99).all(), np.mean(held, axis=0)
+    assert "point by point" in compare_studies(study("a", 0.3, u), study("b", edge, u)).remarks[0]
+    if edge == 0.3:
+        # Each study's own interval is some 0.15 to either side: nearly all of that is the points'.
+        assert np.mean(half) < 0.08
+
+
+def test_what_makes_studies_hard_to_compare_is_said() -> None:
+    wide = (SyntheticFactor("r.d2d.sigma", 0.0, 0.16), *FACTORS[1:])
+    other = _study("wide", 0.5, 0.2, 0.1, factors=(*wide, SyntheticFactor("N_max")))
+    found = compare_studies(_study("narrow", 0.5, 0.2, 0.0), other)
+    said = " ".join(found.remarks)
+    assert "of 20 differences that are none, about one lies beyond it" in said
+    assert "Ranges differ for r.d2d.sigma" in said
+    assert "Only wide varies N_max" in said
+    assert found.only == ((), ("N_max",))
+    assert [s.same_range for s in found.shifts].count(False) == 1
+
+
+def test_what_cannot_be_compared_is_one_sentence() -> None:
+    with pytest.raises(AnalysisError, match=r"a sobol design and .* a morris design.*--method pawn"):
+        compare_studies(_study("a", 0.5, 0.2, 0.0), by_trajectories("morris"))
+    apart = tuple(SyntheticFactor(name) for name in ("x", "y", "z"))
+    with pytest.raises(AnalysisError, match="have no factor in common"):
+        compare_studies(_study("a", 0.5, 0.2, 0.0), _study("b", 0.5, 0.2, 0.0, factors=apart))
+
+
+def test_designs_of_two_kinds_meet_in_a_method_for_any_points() -> None:
+    names = tuple(SyntheticFactor(name, low, high) for name, low, high in
+                  (("strong", 0, 0.08), ("weak", 0, 0.1), ("inert", 1, 2)))  # fmt: skip
+    found = compare_studies(_study("a", 0.5, 0.2, 0.0, factors=names), by_trajectories("morris"), method="pawn")
+    assert next(s.factor for s in found.shifts) == "strong"
+
+
+def test_the_page_and_the_files_hold_the_same_numbers(tmp_path: Path) -> None:
+    found = compare_studies(_study("same", 0.5, 0.2, 0.0), _study("same", 0.2, 0.5, 0.0, seed=2))
+    page = write_comparison(found, tmp_path / "out")
+    text = page.read_text(encoding="utf-8")
+    assert "same (first)" in text
+    assert "Is the difference real?" in text
+    plain = json.loads((tmp_path / "out" / "compare.json").read_text())
+    assert plain == json.loads(json.dumps(found.to_dict()))
+    rows = pq.read_table(tmp_path / "out" / "compare.parquet").to_pylist()
+    differences = {row["factor"]: row["value"] for row in rows if row["of"] == "difference"}
+    assert differences == {shift.factor: shift.difference.value for shift in found.shifts}
+    assert {path.name for path in (tmp_path / "out" / "compare").glob("*.svg")} == {"indices.svg", "differences.svg"}
+    assert "really differ" in page.with_suffix(".md").read_text()

@@ -1,0 +1,52 @@
+"""Arrays of one trial, and pulses on all of their cells."""
+
+from typing import Any
+
+import torch
+from aihwkit.simulator.parameters.training import UpdateParameters
+
+from vcm_sweep.device import ArraySeeds, Variability, VCMDevice
+from vcm_sweep.device.array.cell_arrays import CellArrays
+
+
+def array(variability: Variability | None = None, out: int = 4, inn: int = 5, seed: int = 1, **device: Any) -> Any:
+    """One array, weights at 0."""
+    spec = VCMDevice(variability=variability or Variability(), **device)
+    return CellArrays([spec], out, inn, [ArraySeeds(seed, 2, 3)], 0)
+
+
+def fire(cells: Any, direction: int, pulses: int = 1, key: int = 5) -> None:
+    """Exactly ``pulses`` pulses on every cell: probabilities saturate in a train of that length."""
+    x = torch.ones(cells.trials, 1, cells.in_size)
+    d = torch.full((cells.trials, 1, cells.out_size), -float(direction))
+    keys = [key] * cells.trials
+    cells.pulse(x, d, [1e3] * cells.trials, UpdateParameters(desired_bl=pulses), keys)
+
+
+def own(cells: Any, *names: str, kind: str = "walked") -> dict[str, Any]:
+    """The cells' parameters for the reference, (cells,) or (1,) float64 each."""
+    out = {}
+    for name in names:
+        varied = name in cells.varied_names
+        values = cells.varied[0, cells.varied_names.index(name)] if varied else getattr(cells, f"{kind}_{name}")[0]
+        out[name] = values.double().numpy()
+    return out
+
+
+def log_n(cells: Any) -> Any:
+    """A copy of ln N, (cells,) float64."""
+    return cells.log_n[0].clone().numpy()
+
+
+def weights(cells: Any) -> Any:
+    """A copy of the weights, (cells,) float64."""
+    return cells.weight[0].reshape(-1).double().numpy()
+
+
+def put(cells: Any, x: Any) -> None:
+    """Set ln N of all cells, and read them: no pulse, no verification."""
+    from vcm_sweep.device.kernels.cpu.reading import read_cells
+    from vcm_sweep.device.kernels.layout import Scratch
+
+    cells.log_n[0] = torch.as_tensor(x)
+    read_cells(cells._cells(0), cells._physics[0], Scratch.new())

@@ -1,0 +1,516 @@
+"""The CUDA update against the compiled CPU kernel, which shares its tables and none of its code, and the equations.
+
+Without a GPU, Triton's interpreter stands in for it. It must be chosen before Triton is imported, so a process of
+its own, this file as a script, runs every check; with a GPU the same checks run here.
+"""
+
+import copy
+import functools
+import importlib.util
+import json
+import math
+import os
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
+import pytest
+import torch
+from aihwkit.simulator.parameters.enums import PulseType
+from aihwkit.simulator.parameters.training import UpdateParameters
+
+from vcm_sweep.device import (
+    ArraySeeds,
+    CellParameters,
+    DeviceError,
+    Mismatch,
+    Periphery,
+    PulseError,
+    Spread,
+    StuckCells,
+    TargetWalk,
+    Variability,
+    VCMDevice,
+    Walk,
+    Window,
+    check_gpu,
+    integrate,
+)
+from vcm_sweep.device.array.cell_arrays import CellArrays, pulse_train
+from vcm_sweep.device.kernels.gpu import update as cuda
+from vcm_sweep.device.kernels.layout import Curve
+from vcm_sweep.device.tables.tables import TOLERANCE, WEIGHT_TOLERANCE
+from vcm_sweep.device.variability import VARYING
+
+LOG_LOW, LOG_HIGH = math.log(0.06), math.log(1.98974521274400865)
+
+
+def coarse(curve: Curve) -> Curve:
+    """A sixteenth of the nodes of ln N, for a shorter march: both kernels read the same tables, right or not."""
+    above = len(curve.values) - 1 - curve.below
+    # A cubic needs four nodes on either side of the kink.
+    few, many = max(curve.below // 16, min(curve.below, 4)), max(above // 16, 4)
+    chosen = [*np.arange(few) * curve.below // max(few, 1), *(curve.below + np.arange(many + 1) * above // many)]
+    values = np.ascontiguousarray(curve.values[chosen])
+    return curve._replace(below=few, values=values, power=curve.power[chosen] if curve.power.size else curve.power)
+
+
+def stack(devices: Sequence[VCMDevice], out: int, inn: int, start: float | None = 0.0, first: int = 1) -> CellArrays:
+    """The same cells at every call: at one weight, or evenly over all weights. ``first``: seed of the first trial."""
+    cells = CellArrays(devices, out, inn, [ArraySeeds(first + k, 2, 3) for k in range(len(devices))], 0)
+    # Trials with the same tables go on sharing them.
+    thin = functools.cache(lambda where: coarse(curves[where]))
+    curves = {id(c.values): c for p in cells._physics for c in (p.set, p.reset, p.read)}
+    cells._physics = [
+        p._replace(**{name: thin(id(getattr(p, name).values)) for name in ("set", "reset", "read")})
+        for p in cells._physics
+    ]
+    weight = torch.linspace(-1.45, 1.45, out * inn).view(out, inn) if start is None else torch.full((out, inn), start)
+    cells.program(weight.expand(len(devices), -1, -1))
+    return cells
+
+
+def pulse_cuda(cells, x, d, rates, update, keys, device):
+    """``CellArrays.pulse`` by the kernels under test; the arrays come back to the CPU."""
+    there = copy.deepcopy(cells).to(device)
+    with never_waiting() if device == "cuda" else nullcontext():
+        there.pulse_on_device(x.to(device), d.to(device), rates, update, keys)
+    for name, buffer in cells.named_buffers():
+        buffer.copy_(there.get_buffer(name))
+
+
+@contextmanager
+def never_waiting() -> Iterator[None]:
+    """Fails where the host waits for the device."""
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def both(devices, out, inn, x, d, rates, update, device, start=0.0, keys=None):
+    """(before, by the CPU kernel, by the kernels under test)."""
+    keys = keys or [7000 + k for k in range(len(devices))]
+    before, numba, under_test = (stack(devices, out, inn, start) for _ in range(3))
+    numba.pulse(x, d, rates, update, keys)
+    pulse_cuda(under_test, x, d, rates, update, keys, device)
+    return before, numba, under_test
+
+
+def assert_same(numba: CellArrays, under_test: CellArrays) -> None:
+    torch.testing.assert_close(under_test.log_n, numba.log_n, rtol=0, atol=1e-9)
+    # One unit in the last place of a weight up to 2.
+    torch.testing.assert_close(under_test.weight, numba.weight, rtol=0, atol=1.2e-7)
+    counted = [0, 1, 3]
+    assert torch.equal(under_test.counters[:, counted], numba.counters[:, counted])
+    torch.testing.assert_close(under_test.counters[:, 2], numba.counters[:, 2], rtol=1e-6, atol=0)
+
+
+# Cells that start everywhere: spread and avalanching, one radius, bounds inside and outside the window.
+DEVICES = (
+    VCMDevice(
+        variability=Variability(
+            d2d={"r": Spread(1.0, 0.3), "l": Spread(0.1), "N_max": Spread(0.1)}, mismatch=Mismatch(0.2, 0.5)
+        )
+    ),
+    VCMDevice(parameters=CellParameters(r=31.5e-9, nu_0=1e13)),
+    VCMDevice(parameters=CellParameters(r=38e-9, N_max=1.2, N_min=0.1), pulse_s=1e-5),
+    VCMDevice(
+        variability=Variability(d2d={"N_min": Spread(0.2, 0.3), "r": Spread(0.1, 0.2)}),
+        periphery=Periphery(-0.6, 0.6, clamped=False), parameters=CellParameters(r=38e-9), pulse_s=1e-2,
+    ),
+)  # fmt: skip
+# No management: with a large rate every line that is not 0 fires in every slot.
+EVERY_SLOT = {"update_bl_management": False, "update_management": False}
+
+
+def check_every_slot_fires_as_on_the_cpu(device: str) -> None:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randint(-1, 2, (4, 3, 12), generator=generator).float()
+    d = torch.randint(-1, 2, (4, 3, 10), generator=generator).float()
+    update = UpdateParameters(desired_bl=64, **EVERY_SLOT)
+    before, numba, under_test = both(DEVICES, 10, 12, x, d, [1e3] * 4, update, device, start=None)
+    assert_same(numba, under_test)
+    # The cases that the march tells apart did occur.
+    moved = numba.log_n - before.log_n
+    assert (moved[0].abs() > 2).any()
+    assert ((moved[0].abs() < 1e-2) & (moved[0] != 0)).any()
+    assert (numba.log_n[1] == LOG_LOW).any()
+    assert (numba.log_n[1] == LOG_HIGH).any()
+    assert torch.exp(numba.log_n[2]).max() > 1.19
+    assert torch.exp(numba.log_n[2]).min() < 0.101
+    assert (numba.log_n[3] < LOG_LOW - 1).any()
+    assert (numba.counters[:, :2] > 0).all()
+    assert (numba.counters[1:3, 3] > 0).all()
+
+
+# Kinks that move with the cell, cells that read for themselves, windows of their own, stuck cells, other speeds.
+STUCK = StuckCells(low=0.1, high=0.1)
+TABLES = (
+    VCMDevice(model="full", pulse_s=1e-4),
+    VCMDevice(model="full", pulse_s=1e-3, variability=Variability(d2d={"r": Spread(0.05, 0.1)}, stuck=STUCK)),
+    VCMDevice(model="full", read_path="nominal", variability=Variability(d2d={"phi_Bn0": Spread(0.02, 0.05)})),
+    VCMDevice(
+        pulse_s=1e-3, variability=Variability(d2d={"nu_0": Spread(0.2, 0.4)}, stuck=STUCK,
+                                              window=Window(w_min=Spread(0.1, 0.2), w_max=Spread(0.1, 0.2))),
+    ),
+)  # fmt: skip
+THREE_AXES = (
+    VCMDevice(model="full", variability=Variability(d2d={"r": Spread(0.05, 0.1), "l": Spread(0.02, 0.03)})),
+    VCMDevice(
+        variability=Variability(d2d={"r": Spread(0.05, 0.1), "dW_A": Spread(0.02, 0.05), "T_0": Spread(0.05, 0.2)})
+    ),
+    VCMDevice(),
+)
+
+
+def check_tables_windows_and_stuck_cells_as_on_the_cpu(device: str) -> None:
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randint(-1, 2, (4, 2, 12), generator=generator).float()
+    d = torch.randint(-1, 2, (4, 2, 10), generator=generator).float()
+    before, numba, under_test = both(
+        TABLES, 10, 12, x, d, [1e3] * 4, UpdateParameters(desired_bl=64, **EVERY_SLOT), device, start=None
+    )
+    assert_same(numba, under_test)
+    for trial in (0, 1, 2):
+        kink = torch.from_numpy(numba._physics[trial].set.kink).mean()
+        assert ((before.log_n[trial] < kink) != (numba.log_n[trial] < kink)).any()
+    for trial in (1, 3):
+        stuck = numba.stuck[trial] != 0
+        assert stuck.any()
+        assert torch.equal(under_test.log_n[trial][stuck], before.log_n[trial][stuck])
+        stopped = under_test.log_n[trial][under_test.log_n[trial] == numba.high[trial]]
+        assert len(torch.unique(stopped)) > 1
+
+
+def check_three_axes_as_on_the_cpu(device: str) -> None:
+    generator = torch.Generator().manual_seed(6)
+    x = torch.randint(-1, 2, (3, 1, 6), generator=generator).float()
+    d = torch.randint(-1, 2, (3, 1, 5), generator=generator).float()
+    before, numba, under_test = both(
+        THREE_AXES, 5, 6, x, d, [1e3] * 3, UpdateParameters(desired_bl=64, **EVERY_SLOT), device, start=None
+    )
+    assert_same(numba, under_test)
+    assert ((numba.log_n - before.log_n).abs().amax(1) > 0.1).all()
+    # With equal numbers of nodes an exchange of axes would go unnoticed.
+    assert len(set(numba._physics[1].axes[:, 2])) == 3
+    # A trial without axes gives the same bits beside one with three.
+    alone = stack(THREE_AXES[2:], 5, 6, None, first=3)
+    pulse_cuda(alone, x[2:], d[2:], [1e3], UpdateParameters(desired_bl=64, **EVERY_SLOT), [7002], device)
+    assert torch.equal(alone.log_n[0], under_test.log_n[2])
+    assert torch.equal(alone.weight[0], under_test.weight[2])
+
+
+def check_a_pulse_of_the_full_model_is_that_of_integration(device: str) -> None:
+    """With the tables as they are: within their tolerance, and a weight's, of the equations solved for each cell."""
+    devices = [VCMDevice(model="full", variability=Variability(d2d={"r": Spread(0.03, 0.06)}))] * 2
+    cells = CellArrays(devices, 4, 5, [ArraySeeds(1, 2, 3)] * 2, 0)
+    before = torch.exp(cells.log_n)
+    d = torch.tensor([-1.0, 1.0]).view(2, 1, 1).expand(-1, -1, 4)
+    pulse_cuda(cells, torch.ones(2, 1, 5), d, [1e3] * 2, UpdateParameters(desired_bl=1, **EVERY_SLOT), [1, 2], device)
+    for k, voltage_v in enumerate((-0.342, 0.7065)):
+        own = devices[k].parameters.replace_unchecked(r=cells.base_r[k].double())
+        solved = integrate(before[k], voltage_v, 1e-6, own, model="full")
+        step, wanted = cells.log_n[k] - torch.log(before[k]), torch.log(solved / before[k])
+        assert (step / wanted - 1).abs().max() < TOLERANCE
+        read = devices[k].map.weight(torch.exp(cells.log_n[k]), own)
+        assert (cells.weight[k].flatten() - read).abs().max() < WEIGHT_TOLERANCE
+
+
+def check_one_direction_to_the_window_and_back(device: str) -> None:
+    """Also a batch of more samples than a word has bits."""
+    cells = [stack(DEVICES[:3], 5, 6, None) for _ in range(2)]
+    update = UpdateParameters(desired_bl=31, **EVERY_SLOT)
+    x = torch.ones(3, 66, 6)
+    for direction in (1, -1):
+        d = torch.zeros(3, 66, 5)
+        d[:, [0, 63, 64, 65]] = -float(direction)
+        cells[0].pulse(x, d, [1e3] * 3, update, [1, 2, 3])
+        pulse_cuda(cells[1], x, d, [1e3] * 3, update, [1, 2, 3], device)
+        assert_same(*cells)
+    assert (cells[0].counters[:, :4] > 0).all()
+
+
+def check_rounded_products_as_on_the_cpu(device: str) -> None:
+    """Deterministic trains show the budget of slots and the management; one sample holds a NaN."""
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(4, 3, 12, generator=generator)
+    d = torch.randn(4, 3, 10, generator=generator)
+    x[1, 1, 3] = math.nan
+    d[2, 0, 4] = math.inf
+    mean, implicit = PulseType.MEAN_COUNT, PulseType.DETERMINISTIC_IMPLICIT
+    for options in (
+        {"pulse_type": mean},
+        {"pulse_type": mean, "desired_bl": 1000, "res": 0.01},
+        {"pulse_type": implicit, "update_bl_management": False, "x_res_implicit": 0.02, "d_res_implicit": 0.03},
+        {"pulse_type": implicit, "update_bl_management": False, "update_management": False, "fixed_bl": False},
+    ):
+        rates = [1e-3, 0.02, 1e-4, 0.0]
+        _, numba, under_test = both(DEVICES, 10, 12, x, d, rates, UpdateParameters(**options), device, start=None)
+        assert_same(numba, under_test)
+        assert (numba.counters[:3, :2] > 0).all()
+
+
+def check_numbers_of_pulses_are_distributed_as_on_the_cpu(device: str) -> None:
+    """Cells so slow that their way counts pulses; the trials are the sample."""
+    trials, out, inn = 200, 5, 6
+    slow = VCMDevice(pulse_s=1e-10)
+    generator = torch.Generator().manual_seed(3)
+    x = torch.rand(inn, generator=generator).expand(trials, 1, -1)
+    d = -torch.rand(out, generator=generator).expand(trials, 1, -1)
+    update = UpdateParameters(desired_bl=31)
+    before, numba, under_test = both([slow] * trials, out, inn, x, d, [2e-3] * trials, update, device)
+    step = (numba.log_n - before.log_n).sum(1) / numba.counters[:, 0]
+    counts = [((c.log_n - before.log_n) / step.mean()).view(trials, out, inn) for c in (numba, under_test)]
+    for counted in counts:
+        assert (counted - counted.round()).abs().max() < 1e-3
+        assert 1 < counted.mean() < 15
+    # Sums along rows and columns also show what their cells share.
+    for view in (lambda n: n.flatten(1), lambda n: n.sum(1), lambda n: n.sum(2), lambda n: n.sum((1, 2))[:, None]):
+        a, b = (view(n) for n in counts)
+        variance = a.var(0) + b.var(0)
+        assert ((a.mean(0) - b.mean(0)).abs() < 5 * (variance / trials).sqrt() + 1e-9).all()
+        assert ((a.var(0) - b.var(0)).abs() < 5 * variance * math.sqrt(1 / trials)).all()
+    correlation = torch.corrcoef(counts[1].sum((1, 2)).view(2, -1))[0, 1]
+    assert abs(correlation) < 5 / math.sqrt(trials / 2)
+
+
+WALKS = {
+    "r": Walk(direct=0.01, clip=0.1),
+    "l": Walk(direct=0.04, slope=0.5, clip=0.1),
+    "N_max": Walk(slope=1.0, clip=0.3),
+    "N_min": Walk(direct=0.05, clip=0.1),
+}
+
+
+def check_walks_are_distributed_as_on_the_cpu(device: str) -> None:
+    """One trial walks in everything, with spread, one in the radius with the way covered, one not, one over a kink."""
+    fast = CellParameters(r=40e-9)
+    devices = [
+        VCMDevice(parameters=fast, variability=Variability(c2c=WALKS, d2d={"r": Spread(0.02, 0.1)})),
+        VCMDevice(parameters=fast, variability=Variability(c2c={"r": Walk(slope=0.2, clip=0.1)})),
+        VCMDevice(parameters=fast, variability=Variability(d2d={"r": Spread(0.02, 0.1)})),
+        VCMDevice(fast, Variability(c2c={"r": Walk(direct=0.01, clip=0.1)}), model="full", read_path="nominal"),
+    ]
+    out, inn = 64, 64
+    x, d = torch.ones(4, 2, inn), torch.ones(4, 2, out)
+    d[:, 1] = -1.0
+    update = UpdateParameters(desired_bl=7, **EVERY_SLOT)
+    before, numba, under_test = both(devices, out, inn, x, d, [1e3] * 4, update, device)
+    assert torch.equal(numba.counters[:, :2], under_test.counters[:, :2])
+    torch.testing.assert_close(under_test.log_n[2], numba.log_n[2], rtol=0, atol=1e-9)
+    for trial, walking in ((0, VARYING), (1, ("r",)), (2, ()), (3, ("r",))):
+        for name in VARYING:
+            base = getattr(before, f"base_{name}")[trial]
+            a, b = (getattr(c, f"walked_{name}")[trial] / base - 1 for c in (numba, under_test))
+            if name not in walking:
+                assert not b.any()
+                continue
+            clip = devices[trial].variability.c2c[name].clip
+            assert b.abs().max() <= clip * (1 + 1e-5)
+            if name == "l":
+                assert (b.min(), b.max()) == pytest.approx((-clip, clip), rel=1e-5)
+            assert_same_distribution(a.double(), b.double())
+            # Neighbours do not walk together.
+            assert abs(torch.corrcoef(torch.stack([b[:-1], b[1:]]))[0, 1]) < 5 / math.sqrt(len(b))
+        if walking:
+            assert_same_distribution(numba.log_n[trial], under_test.log_n[trial])
+
+
+def assert_same_distribution(a: torch.Tensor, b: torch.Tensor) -> None:
+    n = len(a)
+    assert abs(a.mean() - b.mean()) < 5 * math.sqrt((a.var() + b.var()) / n)
+    # Variance of a variance, from the fourth moment.
+    spread = sum(((v - v.mean()) ** 2).var() / n for v in (a, b))
+    assert a.var() > 0
+    assert abs(a.var() - b.var()) < 5 * math.sqrt(spread)
+
+
+def check_a_trial_does_not_depend_on_its_stack(device: str) -> None:
+    walks = Variability(c2c=WALKS, d2d={"r": Spread(0.05, 0.1)})
+    devices = [DEVICES[0], VCMDevice(variability=walks), DEVICES[1], VCMDevice()]
+    generator = torch.Generator().manual_seed(4)
+    x, d = torch.randn(4, 2, 7, generator=generator), torch.randn(4, 2, 6, generator=generator)
+    rates, keys, update = [0.02, 0.02, 0.0, 0.001], [2**64 - 5, 12, 13, 14], UpdateParameters()
+    stacked, before = stack(devices, 6, 7, None), stack(devices, 6, 7, None)
+    pulse_cuda(stacked, x, d, rates, update, keys, device)
+    for name, buffer in stacked.named_buffers():
+        assert torch.equal(buffer[2], before.get_buffer(name)[2]), name
+    assert (stacked.counters[[0, 1, 3], :2] > 0).all()
+    # Nor on how many lanes a program has, so that it has several and they several turns; another key differs.
+    other = stack(devices, 6, 7, None)
+    with few_lanes():
+        pulse_cuda(other, x, d, rates, update, [keys[0], 99, *keys[2:]], device)
+    for name in ("log_n", "weight", *(f"walked_{n}" for n in VARYING)):
+        assert torch.equal(other.get_buffer(name)[[0, 2, 3]], stacked.get_buffer(name)[[0, 2, 3]]), name
+        assert not torch.equal(other.get_buffer(name)[1], stacked.get_buffer(name)[1]), name
+    torch.testing.assert_close(other.counters[[0, 3]], stacked.counters[[0, 3]], rtol=1e-12, atol=0)
+    for k in (0, 1, 3):
+        alone = stack([devices[k]], 6, 7, None, first=k + 1)
+        pulse_cuda(alone, x[k : k + 1], d[k : k + 1], rates[k : k + 1], update, keys[k : k + 1], device)
+        for name, buffer in alone.named_buffers():
+            assert torch.equal(buffer[0].expand_as(stacked.get_buffer(name)[k]), stacked.get_buffer(name)[k]), name
+
+
+@contextmanager
+def few_lanes() -> Iterator[None]:
+    usual = cuda.LINES_AT_ONCE, cuda.CELLS_SEARCHED, cuda.CELLS_MARCHED
+    cuda.LINES_AT_ONCE, cuda.CELLS_SEARCHED, cuda.CELLS_MARCHED = 8, 32, 16
+    try:
+        yield
+    finally:
+        cuda.LINES_AT_ONCE, cuda.CELLS_SEARCHED, cuda.CELLS_MARCHED = usual
+
+
+CHECKS = {
+    name.removeprefix("check_"): value
+    for name, value in list(globals().items())
+    if name.startswith("check_") and value.__module__ == __name__
+}
+
+needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
+
+
+@pytest.fixture(scope="module")
+def interpreted() -> dict[str, str]:
+    """What went wrong in each check, nothing where it passed."""
+    done = subprocess.run(
+        [sys.executable, __file__], env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@needs_triton
+@pytest.mark.parametrize("check", CHECKS)
+def test_with_the_interpreter_in_place_of_the_gpu(interpreted, check):
+    assert interpreted[check] == ""
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("check", CHECKS)
+def test_on_the_gpu(check):
+    CHECKS[check]("cuda")
+
+
+@needs_triton
+@pytest.mark.parametrize(
+    ("kind", "walking", "axes", "one"),
+    [
+        (0, False, 0, False),
+        (0, False, 1, True),
+        (1, True, 1, False),
+        pytest.param(2, False, 2, True, marks=pytest.mark.slow),
+        pytest.param(0, True, 3, True, marks=pytest.mark.slow),
+    ],
+)
+def test_kernels_compile_for_an_h100(monkeypatch, tmp_path, kind, walking, axes, one):
+    """Triton compiles without a GPU; ``one``: with every integer that Triton specialises at 1."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    if "nvidia" not in triton.backends.backends:
+        pytest.skip("this Triton has no NVIDIA backend")
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    constants = {
+        "D_RESOLUTION": 0.0, "X_RESOLUTION": 0.01, "BOUNDED": kind == 0, "BL_MANAGEMENT": True, "MANAGEMENT": True,
+        "KIND": kind, "WALKING": walking, "AXES": axes, "LISTED": cuda.CELLS_SEARCHED,
+    }  # fmt: skip
+    integers = {"batch", "inputs", "outputs", "blocks", "desired_bl", "varied_rows"}
+    kinds = dict.fromkeys(("x", "d", "weight", "boosts", "rates", "varied"), "*fp32")
+    kinds |= {"keys": "*i64", "layout": "*i64", "listed": "*i32", "counts": "*i32"}
+    kinds |= dict.fromkeys(("rows", "columns"), "*i64" if kind == 0 else "*fp64")
+    for kernel, lanes, warps in (
+        (cuda.draw_lines, cuda.LINES_AT_ONCE, 4),
+        (cuda.find_cells, cuda.CELLS_SEARCHED, 4),
+        (cuda.pulse_cells, cuda.CELLS_MARCHED, 1),
+    ):
+        signature, fixed = {}, {}
+        for place, name in enumerate(kernel.arg_names):
+            integer = name in integers or name.endswith("_stride")
+            if name in constants or name == "LANES" or (integer and one):
+                signature[name] = "constexpr"
+                fixed[(place,)] = lanes if name == "LANES" else constants.get(name, 1)
+            elif integer:
+                signature[name] = "i32"
+            else:
+                parameter = name.startswith(("base_", "walked_"))
+                signature[name] = "*fp32" if parameter else kinds.get(name, "*fp64")
+        compiled = triton.compile(
+            ASTSource(kernel, signature, fixed),
+            target=GPUTarget("cuda", 90, 32),
+            options={"num_warps": warps, "enable_fp_fusion": False},
+        )
+        assert "cubin" in compiled.asm
+
+
+def test_without_triton_the_module_imports_and_refuses():
+    code = (
+        "import sys; sys.modules['triton'] = None\n"
+        "import torch\n"
+        "from vcm_sweep.device import DeviceError, _update_cuda as cuda\n"
+        "try:\n"
+        "    cuda.update_stack(*[torch.zeros(1, 1, 1)] * 4, None, None, None, None)\n"
+        "except DeviceError as error:\n"
+        "    assert 'needs Triton' in str(error)\n"
+        "else:\n"
+        "    raise AssertionError\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@needs_triton
+@pytest.mark.parametrize(
+    "options", [{"desired_bl": 65}, {"desired_bl": 0}, {"fixed_bl": False, "update_bl_management": False}]
+)
+def test_trains_longer_than_a_word_are_refused(options):
+    train = pulse_train(VCMDevice(), 0.1, UpdateParameters(**options))
+    with pytest.raises(DeviceError, match="desired_bl"):
+        cuda.update_stack(*[torch.zeros(1, 1, 1)] * 4, train, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        (VCMDevice(method="direct"), "method = 'direct'"),
+        (VCMDevice(variability=Variability(targets={"r": TargetWalk(sigma=0.01, clip=0.03)})), "targets"),
+        (VCMDevice(variability=Variability(pulse=PulseError(width=0.01))), "errors of single pulses"),
+        (VCMDevice(model="full", variability=Variability(c2c={"r": Walk(direct=0.01, clip=0.02)})), "read_path"),
+    ],
+)
+def test_what_a_gpu_cannot_do_is_refused_before_it_pulses(device, words):
+    with pytest.raises(DeviceError, match=words) as refused:
+        check_gpu(device)
+    assert "run on a CPU" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    cells = CellArrays([VCMDevice(), device], 2, 3, [ArraySeeds(1, 2, 3)] * 2, 0)
+    before = cells.log_n.clone()
+    with pytest.raises(DeviceError, match=words):
+        cells.pulse_on_device(torch.ones(2, 1, 3), torch.ones(2, 1, 2), [0.1, 0.1], UpdateParameters(), [1, 2])
+    assert torch.equal(cells.log_n, before)
+
+
+def main() -> None:
+    """Run every check on the CPU and print what went wrong as one line of JSON."""
+    torch.set_num_threads(1)
+    # The interpreter pays per operation, not per lane.
+    cuda.CELLS_SEARCHED = cuda.CELLS_MARCHED = 4096
+    names = sys.argv[1:] or CHECKS
+    outcome = {}
+    for name in names:
+        try:
+            CHECKS[name]("cpu")
+            outcome[name] = ""
+        except Exception:
+            outcome[name] = traceback.format_exc()
+    print(json.dumps(outcome))
+
+
+if __name__ == "__main__":
+    main()
