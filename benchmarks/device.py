@@ -19,6 +19,7 @@ from vcm_sweep.device import CellParameters, Periphery, Spread, Variability, VCM
 from vcm_sweep.device.dynamics.fixed_steps import rk4
 from vcm_sweep.device.kernels.cpu.march import march
 from vcm_sweep.device.kernels.cpu.stencil import at_stencil, fill_stencil, scratch
+from vcm_sweep.device.kernels.layout import Curve
 from vcm_sweep.device.physics.currents import current_function
 from vcm_sweep.device.physics.kinetics import signed_rate
 from vcm_sweep.device.tables.building import build_tables
@@ -69,11 +70,11 @@ def full_current(v: float) -> Callable[[torch.Tensor, CellParameters], object]:
 
 
 @nb.njit(error_model="numpy")
-def _march_all(x, r, direction, axes, values, kinks, x_first, x_last, below, offsets, weights, bound):
+def _march_all(x, r, direction, axes, curve, offsets, weights, bound):
     for i in range(x.shape[0]):
         count = fill_stencil(axes, r[i], offsets, weights)
-        kink = at_stencil(kinks, offsets, weights, count)
-        march(x[i], direction, PULSE_S, values, x_first, kink, x_last, below, offsets, weights, count, bound, bound)
+        kink = at_stencil(curve.kink, offsets, weights, count)
+        march(x[i], direction, PULSE_S, curve, kink, offsets, weights, count, bound, bound)
 
 
 def tabulated(n: torch.Tensor, p: CellParameters, model: str) -> list[float]:
@@ -83,8 +84,8 @@ def tabulated(n: torch.Tensor, p: CellParameters, model: str) -> list[float]:
     x, r = n.log().numpy(), p.r.numpy()[:, None]
 
     def pulse(direction: int, c: Curves, bound: float) -> float:
-        table = c.values, c.kink, c.x_first, c.x_last, c.below
-        return seconds(partial(_march_all, x, r, direction, t.axis_array, *table, *scratch(), bound), 15)
+        curve = Curve(c.x_first, c.x_last, c.below, c.kink, c.values, c.power)
+        return seconds(partial(_march_all, x, r, direction, t.axis_array, curve, *scratch(), bound), 15)
 
     return [pulse(1, t.set, float(np.log(p.N_max))), pulse(-1, t.reset, float(np.log(p.N_min)))]
 

@@ -70,13 +70,14 @@ def _from_stretched(y):
 
 
 @kernel
-def march(x, direction, time, table, x_first, kink, x_last, below, offsets, weights, count, stop, bound):
+def march(x, direction, time, curve, kink, offsets, weights, count, stop, bound):
     """State x after ``time`` and the time left when ``stop`` was reached first.
 
-    direction: +1 SET, -1 RESET. table: (nodes of x, nodes of the parameters); its first ``below`` intervals of x are
-    equal ones up to ``kink``, the others from there. stop: where the cell stops (ln N). bound: ln N_max or ln N_min,
-    of F. The caller has checked that the cell is short of both.
+    direction: +1 SET, -1 RESET. curve: its values are (nodes of x, nodes of the parameters), and its first ``below``
+    intervals of x are equal ones up to ``kink``, the cell's own, the others from there. stop: where the cell stops
+    (ln N). bound: ln N_max or ln N_min, of F. The caller has checked that the cell is short of both.
     """
+    table, x_first, x_last, below = curve.values, curve.x_first, curve.x_last, curve.below
     last = table.shape[0] - 2
     lower_step = (kink - x_first) / below if below > 0 else 1.0
     upper_step = (x_last - kink) / (last + 1 - below) if last >= below else 1.0

@@ -148,6 +148,32 @@ def _after_pulse(state, cells, cell, before, x, limit, pulses):
 
 
 @inlined
+def begin_pulse(x, direction, cells, cell, window, bounds, pulses):
+    """(N_max or N_min, its ln, ln N where the cell stops, its weight, the weight where its own window ends).
+
+    The weights are read where the window is the cell's own, else 0. A cell that is past its end stops where it is.
+    """
+    limit = np.float64(of_cell(bounds, cell))
+    bound = math.log(limit)
+    stop = min(window, bound) if direction > 0 else max(window, bound)
+    w_before = w_end = 0.0
+    if pulses.own_window:
+        w_before = np.float64(cells.weight[cell])
+        w_end = np.float64(of_cell(cells.w_high if direction > 0 else cells.w_low, cell))
+        if (w_end - w_before) * direction <= 0.0:
+            stop = x
+    return limit, bound, stop, w_before, w_end
+
+
+@inlined
+def end_pulse(counters, direction, together, done, energy):
+    """Count pulses of one direction: those of ``together`` that were ``done``, and what they took in J."""
+    counters[PULSES_SET if direction > 0 else PULSES_RESET] += done
+    counters[SKIPPED] += together - done
+    counters[ENERGY_J] += energy
+
+
+@inlined
 def _shape(state, pulses):
     """(new state, factors on a pulse's voltage and length)."""
     amplitude, width = 1.0, 1.0
@@ -167,25 +193,17 @@ def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, c
     speed_factor = np.float64(of_cell(cells.rate, cell))
     boost = np.float64(of_cell(cells.boost, cell))
     if direction > 0:
-        curve, window, bounds, counter = physics.set, of_cell(cells.high, cell), cells.walked[N_MAX], PULSES_SET
+        curve, window, bounds = physics.set, of_cell(cells.high, cell), cells.walked[N_MAX]
         speed_factor /= boost
     else:
-        curve, window, bounds, counter = physics.reset, of_cell(cells.low, cell), cells.walked[N_MIN], PULSES_RESET
+        curve, window, bounds = physics.reset, of_cell(cells.low, cell), cells.walked[N_MIN]
         speed_factor *= boost
     left = fired
     together = 1 if pulses.alone else fired
     count = 0
     stale = False
     while left > 0:
-        limit = np.float64(of_cell(bounds, cell))
-        bound = math.log(limit)
-        stop = min(window, bound) if direction > 0 else max(window, bound)
-        w_before = w_end = 0.0
-        if pulses.own_window:
-            w_before = np.float64(cells.weight[cell])
-            w_end = np.float64(of_cell(cells.w_high if direction > 0 else cells.w_low, cell))
-            if (w_end - w_before) * direction <= 0.0:
-                stop = x
+        limit, bound, stop, w_before, w_end = begin_pulse(x, direction, cells, cell, window, bounds, pulses)
         if (stop - x) * direction <= 0.0:
             counters[SKIPPED] += left
             break
@@ -197,21 +215,16 @@ def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, c
             time *= physics.reference_length / length
         before = x
         kink = at_stencil(curve.kink, scratch.offsets, scratch.weights, count)
-        x, unused = march(
-            x, direction, time, curve.values, curve.x_first, kink, curve.x_last, curve.below,
-            scratch.offsets, scratch.weights, count, stop, bound,
-        )  # fmt: skip
+        x, unused = march(x, direction, time, curve, kink, scratch.offsets, scratch.weights, count, stop, bound)
         # Only a step that may have gone too far is read.
         if pulses.own_window and physics.steepest * abs(x - before) >= (w_end - w_before) * direction:
             x = _back_to_window(w_end, before, x, direction, physics, count, scratch)
         done = together if unused == 0.0 else together - int(together * unused / time)
-        counters[counter] += done
-        counters[SKIPPED] += together - done
         middle = 0.5 * (before + x)
         power = read_linear(
             curve.power, curve.x_first, kink, curve.x_last, curve.below, middle, scratch.offsets, scratch.weights, count
         )
-        counters[ENERGY_J] += power * pulses.pulse_s * width * done
+        end_pulse(counters, direction, together, done, power * pulses.pulse_s * width * done)
         left -= together
         state = _after_pulse(state, cells, cell, before, x, limit, pulses)
         stale = True
@@ -251,23 +264,15 @@ def pulse_by_strides(state, cells, cell, direction, fired, physics, pulses, scra
     speed_factor = np.float64(of_cell(cells.rate, cell))
     boost = np.float64(of_cell(cells.boost, cell))
     if direction > 0:
-        window, bounds, counter = of_cell(cells.high, cell), cells.walked[N_MAX], PULSES_SET
+        window, bounds = of_cell(cells.high, cell), cells.walked[N_MAX]
         speed_factor /= boost
     else:
-        window, bounds, counter = of_cell(cells.low, cell), cells.walked[N_MIN], PULSES_RESET
+        window, bounds = of_cell(cells.low, cell), cells.walked[N_MIN]
         speed_factor *= boost
     left = fired
     together = 1 if pulses.alone else fired
     while left > 0:
-        limit = np.float64(of_cell(bounds, cell))
-        bound = math.log(limit)
-        stop = min(window, bound) if direction > 0 else max(window, bound)
-        w_before = w_end = 0.0
-        if pulses.own_window:
-            w_before = np.float64(cells.weight[cell])
-            w_end = np.float64(of_cell(cells.w_high if direction > 0 else cells.w_low, cell))
-            if (w_end - w_before) * direction <= 0.0:
-                stop = x
+        limit, bound, stop, _, w_end = begin_pulse(x, direction, cells, cell, window, bounds, pulses)
         if (stop - x) * direction <= 0.0:
             counters[SKIPPED] += left
             break
@@ -298,11 +303,8 @@ def pulse_by_strides(state, cells, cell, direction, fired, physics, pulses, scra
         if pulses.own_window:
             x = _back_to_window(w_end, before, x, direction, physics, count, scratch)
         done = together if unused == 0.0 else together - int(together * unused / time)
-        counters[counter] += done
-        counters[SKIPPED] += together - done
-        counters[ENERGY_J] += power_of(0.5 * (before + x), direction, amplitude, physics, count, scratch) * (
-            pulses.pulse_s * width * done
-        )
+        power = power_of(0.5 * (before + x), direction, amplitude, physics, count, scratch)
+        end_pulse(counters, direction, together, done, power * (pulses.pulse_s * width * done))
         left -= together
         state = _after_pulse(state, cells, cell, before, x, limit, pulses)
         cells.weight[cell] = weight_now(cells, cell, x, physics, scratch)
@@ -328,10 +330,7 @@ def free_pulse(x, direction, cells, cell, physics, pulse_s, amplitude, r, length
         return after, unused, count
     curve = physics.set if direction > 0 else physics.reset
     kink = at_stencil(curve.kink, scratch.offsets, scratch.weights, count)
-    after, unused = march(
-        x, direction, time, curve.values, curve.x_first, kink, curve.x_last, curve.below,
-        scratch.offsets, scratch.weights, count, bound, bound,
-    )  # fmt: skip
+    after, unused = march(x, direction, time, curve, kink, scratch.offsets, scratch.weights, count, bound, bound)
     return after, unused, count
 
 

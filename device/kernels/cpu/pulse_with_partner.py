@@ -12,7 +12,7 @@ import numpy as np
 
 from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel
 from vcm_sweep.device.kernels.cpu.march import march
-from vcm_sweep.device.kernels.cpu.pulse import free_pulse, power_of, weight_now
+from vcm_sweep.device.kernels.cpu.pulse import begin_pulse, end_pulse, free_pulse, power_of, weight_now
 from vcm_sweep.device.kernels.cpu.random import advance, symmetric_uniform, truncated_normal
 from vcm_sweep.device.kernels.cpu.reading import find_weight, locate, look_up, of_cell, read_weight, tabled_weight
 from vcm_sweep.device.kernels.cpu.stencil import at_stencil, read_cubic, read_linear
@@ -20,13 +20,10 @@ from vcm_sweep.device.kernels.layout import (
     CLIP_HIGH,
     CLIP_LOW,
     DIRECT,
-    ENERGY_J,
     INVALID,
     LENGTH,
     N_MAX,
     N_MIN,
-    PULSES_RESET,
-    PULSES_SET,
     RADIUS,
     SKIPPED,
     SLOPE,
@@ -70,10 +67,7 @@ def _stepped(x, direction, n_bound, time, curve, read, offsets, weights, count):
     bound = math.log(n_bound)
     if (bound - x) * direction > 0.0:
         kink = at_stencil(curve.kink, offsets, weights, count)
-        x, _ = march(
-            x, direction, time, curve.values, curve.x_first, kink, curve.x_last, curve.below,
-            offsets, weights, count, bound, bound,
-        )  # fmt: skip
+        x, _ = march(x, direction, time, curve, kink, offsets, weights, count, bound, bound)
     nodes = count if read.kink.shape[0] > 1 else 1
     return x, read_cubic(read.values, read.x_first, read.kink, read.x_last, read.below, x, offsets, weights, nodes)
 
@@ -177,13 +171,7 @@ def pulse_beside(state, cells, cell, direction, fired, physics, pulses, partner,
     other, beside = partner.cells, partner.physics
     left = fired
     while left > 0:
-        bound = math.log(np.float64(of_cell(cells.walked[end], cell)))
-        stop = min(window, bound) if direction > 0 else max(window, bound)
-        w_end = math.inf * direction
-        if pulses.own_window:
-            w_end = np.float64(of_cell(cells.w_high if direction > 0 else cells.w_low, cell))
-            if (w_end - np.float64(cells.weight[cell])) * direction <= 0.0:
-                stop = x
+        _, bound, stop, _, w_end = begin_pulse(x, direction, cells, cell, window, cells.walked[end], pulses)
         if (stop - x) * direction <= 0.0:
             counters[SKIPPED] += left
             break
@@ -218,16 +206,14 @@ def pulse_beside(state, cells, cell, direction, fired, physics, pulses, partner,
             else:
                 factor = math.sqrt(step_other * back / (step * back_other))
         w_new = w + direction * step * factor
-        if (w_new - w_end) * direction > 0.0:
+        if pulses.own_window and (w_new - w_end) * direction > 0.0:
             w_new = w_end
         x = before + (after - before) * factor
         if (x - stop) * direction > 0.0:
             x = stop
         x = find_weight(w_new, min(before, stop), max(before, stop), x, physics, count, scratch)
-        counters[PULSES_SET if direction > 0 else PULSES_RESET] += 1
-        counters[ENERGY_J] += _power(0.5 * (before + x), direction, amplitude, physics, count, scratch) * (
-            pulses.pulse_s * width
-        )
+        energy = _power(0.5 * (before + x), direction, amplitude, physics, count, scratch) * (pulses.pulse_s * width)
+        end_pulse(counters, direction, 1, 1, energy)
         left -= 1
         if pulses.walks or partner.pulses.walks:
             ratio, ratio_other = 0.0, 0.0

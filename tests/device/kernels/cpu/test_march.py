@@ -10,6 +10,7 @@ from scipy.integrate import quad
 from vcm_sweep.device import CellParameters, DeviceError, Periphery, Spread, Variability, VCMDevice, integrate
 from vcm_sweep.device.kernels.cpu.march import march
 from vcm_sweep.device.kernels.cpu.stencil import at_stencil, fill_stencil, read_cubic, read_linear, scratch
+from vcm_sweep.device.kernels.layout import Curve
 from vcm_sweep.device.periphery import ReadMap
 from vcm_sweep.device.tables.building import build_tables
 from vcm_sweep.device.tables.tables import TOLERANCE
@@ -39,7 +40,8 @@ def run(tables, x, direction, seconds, r, stop=None, bound=None):
     stop = bound if stop is None else stop
     at = located(tables, *[r] * len(tables.axes))
     kink = at_stencil(c.kink, *at)
-    return march(x, direction, seconds, c.values, c.x_first, kink, c.x_last, c.below, *at, stop, bound)
+    curve = Curve(c.x_first, c.x_last, c.below, c.kink, c.values, c.power)
+    return march(x, direction, seconds, curve, kink, *at, stop, bound)
 
 
 def nodes(curves):
