@@ -1,8 +1,11 @@
 """Tables of these pages that the code knows: ``python docs/tables.py`` writes them, a test looks at them.
 
-A table stands between ``<!-- name -->`` and ``<!-- /name -->``.
+A table stands between ``<!-- name -->`` and ``<!-- /name -->``. In the README of a folder of code each line of a file,
+or of a folder in it, has the first sentence of the docstring there.
 """
 
+import ast
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +17,8 @@ from vcm_sweep.sweep.study.sections import BY_NAME, CELL, DEVICE, INTERVENTION, 
 from vcm_sweep.sweep.trial import RECORD_COLUMNS
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent
+READMES = sorted(path for top in ("device", "sweep", "analysis", "cluster") for path in (ROOT / top).rglob("README.md"))
 _HUGE = 1e30
 
 
@@ -77,6 +82,21 @@ def written(page: str, text: str) -> str:
     return text
 
 
+def contents(readme: Path, text: str) -> str:
+    """The text of a folder's README with what its files say of themselves."""
+    return re.sub(r"(?m)^\| (\S+) \| .* \|$", lambda row: _row(readme.parent, row), text)
+
+
+def _row(folder: Path, row: re.Match[str]) -> str:
+    name = row[1]
+    path = folder / name / "__init__.py" if name.endswith("/") else folder / name
+    if path.suffix != ".py" or not path.exists():
+        return row[0]
+    said = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n\n")[0]
+    sentence = re.split(r"(?<!\.)\.(?= |$)", " ".join(said.split()))[0]
+    return f"| {name} | {sentence.replace('``', '`')} |"
+
+
 def _allowed(field: Declared) -> str:
     """What a field may be, in words."""
     span = _span(field)
@@ -138,3 +158,5 @@ if __name__ == "__main__":
     for page in TABLES:
         path = HERE / page
         path.write_text(written(page, path.read_text(encoding="utf-8")), encoding="utf-8")
+    for readme in READMES:
+        readme.write_text(contents(readme, readme.read_text(encoding="utf-8")), encoding="utf-8")

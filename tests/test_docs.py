@@ -17,3 +17,9 @@ _SPEC.loader.exec_module(tables)
 def test_the_tables_of_a_page_are_current(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
     assert text == tables.written(page, text), "run make docs"
+
+
+@pytest.mark.parametrize("readme", tables.READMES, ids=lambda path: str(path.parent.relative_to(tables.ROOT)))
+def test_a_folder_s_readme_says_what_its_files_say(readme: Path) -> None:
+    text = readme.read_text(encoding="utf-8")
+    assert text == tables.contents(readme, text), "run make docs"
