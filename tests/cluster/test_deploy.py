@@ -97,6 +97,15 @@ def test_the_commands_in_them_are_ours() -> None:
         build_parser().parse_args(line[1:])
 
 
+def installed_files(root: Path, top: str = ".") -> set[str]:
+    """What a folder has of code, types and data: all but the READMEs, which are for whoever reads the repository."""
+    return {
+        str(path.relative_to(root))
+        for path in (root / top).rglob("*")
+        if path.is_file() and path.name[0] != "." and path.name != "README.md" and "__pycache__" not in path.parts
+    }
+
+
 def test_the_image_holds_all_that_the_package_needs(tmp_path: Path) -> None:
     """What the Dockerfile copies is put together without Docker, installed, and used."""
     lines = (DEPLOY / "Dockerfile").read_text().splitlines()
@@ -125,7 +134,9 @@ def test_the_image_holds_all_that_the_package_needs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert str(site) in done.stdout
     assert "submit" in done.stdout
-    assert (site / "vcm_sweep" / "analysis" / "templates" / "report.html.j2").is_file()
+    assert installed_files(site / "vcm_sweep") == {
+        path for top in ("device", "sweep", "analysis", "cluster") for path in installed_files(ROOT, top)
+    }
 
 
 def test_the_slurm_script_is_bash() -> None:
