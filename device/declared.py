@@ -1,7 +1,7 @@
-"""A field of a table declared once: what it may be, its default, unit and meaning.
+"""Declaring a field of a table once: its kind, allowed values, default, unit and meaning.
 
-Whoever reads a study file, checks a mechanism, prints a table of fields or writes a JSON Schema takes all of it from
-here: the declaration stands in the metadata of the dataclass's field.
+The declaration is kept in the metadata of the dataclass's field. The reader of study files, the checks of mechanisms,
+the tables in the docs and the JSON Schema all take it from there.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 
 class Needed(Enum):
-    """The default of a field that has none: it must be given."""
+    """A marker for fields without a default: the user must give a value."""
 
     NEEDED = "needed"
 
@@ -25,17 +25,17 @@ class Declared:
     """What one field of a table may be.
 
     Attributes:
-        kind: a finite number, a whole number, one of some words, true or false, a text, a list of whole numbers, or a
-            table whose names are the user's.
+        kind: ``number`` (finite), ``whole`` (an integer), ``word`` (one of a list), ``flag`` (true or false), ``text``,
+            ``wholes`` (a list of integers), or ``table`` (one whose keys the user chooses).
         meaning: one line of help.
-        default: what holds where it is not given; ``NEEDED``: it must be. None: nothing holds.
-        low, high: smallest and largest number. open_low: whether low itself is too small.
-        unit: of a number.
-        words: that a word may be; of a text, those to be near to.
-        instead: words that may stand instead of a number, and what each is read as.
-        pattern, form: of a text, as a regular expression, and in words.
-        schema: of a table, as a JSON Schema.
-        only: (another field, the words of it with which this one may be given).
+        default: the value when the field is left out; ``NEEDED``: it must be given; None: it has no value then.
+        low, high: smallest and largest allowed number. open_low: whether ``low`` itself is excluded.
+        unit: the unit of a number.
+        words: the allowed values of a word; for a text, known values to suggest after a typing error.
+        instead: words that may be written in place of a number, and the value that each stands for.
+        pattern, form: what a text must look like, as a regular expression and in plain words.
+        schema: the JSON Schema of a table.
+        only: (another field, its values): this field may be given only while the other has one of these values.
     """
 
     kind: Literal["number", "whole", "word", "flag", "text", "wholes", "table"]
@@ -53,7 +53,7 @@ class Declared:
     only: tuple[str, tuple[str, ...]] | None = None
 
     def problem(self, value: Any) -> str | None:
-        """What is wrong with a number or a word, in words that follow its name; None where nothing is.
+        """The end of an error message, to follow the field's name, if a number or a word is not allowed; else None.
 
         >>> Declared("whole", low=1, high=8).problem(9)
         '= 9 must be a whole number from 1 to 8'
@@ -71,7 +71,7 @@ class Declared:
 
 
 def declare(declared: Declared) -> Any:
-    """The dataclass field of a declaration."""
+    """A dataclass field that carries a declaration in its metadata and has its default."""
     metadata = {"declared": declared}
     if declared.default is NEEDED:
         return dataclasses.field(metadata=metadata)
@@ -146,7 +146,7 @@ def table(schema: Mapping[str, Any], meaning: str = "") -> Any:
 
 
 def declared(cls: type) -> Mapping[str, Declared]:
-    """The declarations of a dataclass's fields, by name and in their order; fields without one are left out.
+    """The declarations of a dataclass's fields by name, in the order of the fields; undeclared fields are left out.
 
     >>> from vcm_sweep.device import Walk
     >>> declared(Walk)["clip"].high

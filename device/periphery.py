@@ -1,4 +1,4 @@
-"""The nominal periphery: which weight a read current means.
+"""The nominal periphery: the map from a cell's read current to a weight.
 
 w(I) = w_min + (w_max - w_min) (I - I_low) / (I_high - I_low), with I_low and I_high the read currents of the
 nominal cell at N_low and N_high and the nominal ambient temperature, computed with the model in use.
@@ -23,7 +23,7 @@ from vcm_sweep.device.physics.explicit_current import (
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.public import public
 
-N_LOW, N_HIGH = 0.06, 1.98974521274400865
+N_LOW, N_HIGH = 0.06, 1.98974521274400865  # 1e26/m3, the ends of the published device's window (arXiv 2403.06746)
 
 
 @public
@@ -51,10 +51,10 @@ class ReadMap:
     """Map between read currents and weights, calibrated on a nominal cell.
 
     Attributes:
-        periphery: the window.
-        model: of the current.
-        nominal: the cell that the map is calibrated on; its own ambient temperature does not count, the
-            calibration is at the nominal 293 K.
+        periphery: the window of weights.
+        model: the current model, ``"explicit"`` or ``"full"``.
+        nominal: the cell on which the map is calibrated. Its ambient temperature is ignored: the calibration is
+            always at the default 293 K.
 
     Example:
         >>> round(ReadMap().weight(torch.tensor(0.06, dtype=torch.float64)).item(), 12)
@@ -78,7 +78,7 @@ class ReadMap:
 
     @cached_property
     def line(self) -> tuple[float, float]:
-        """(weight of a cell without read current, weight per A)."""
+        """The map as a straight line: (weight at zero read current, weight per A)."""
         low, high = self.currents
         slope = (self.periphery.w_max - self.periphery.w_min) / (high - low)
         return self.periphery.w_min - slope * low, slope
@@ -87,7 +87,7 @@ class ReadMap:
         return current_function(self.model)(torch.full_like(n, READ_VOLTAGE_V), n, cells)
 
     def weight(self, n: torch.Tensor, cells: CellParameters | None = None) -> torch.Tensor:
-        """The weight of cells at concentration ``n`` (1e26/m3), float64, of the broadcast shape; default nominal."""
+        """The weight that ``cells`` (default: the nominal cell) read at ``n`` (1e26/m3); float64, broadcast shape."""
         dark, slope = self.line
         return dark + slope * self._current(n, cells or self.nominal)
 

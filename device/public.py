@@ -1,11 +1,11 @@
-"""The name under which a public class is pickled: that of the package, wherever the class's own file stands."""
+"""The decorator ``public``, which makes a class pickle under the package's name instead of its file's."""
 
 
 def public[T: type](cls: T) -> T:
-    """The class, known as ``vcm_sweep.device.<its name>``.
+    """The same class, with ``__module__`` set so that its full name is ``vcm_sweep.device.<its name>``.
 
-    A layer's saved state names the classes of its configuration. By their public names it can be read whatever files
-    the package is made of later.
+    A layer saved with torch.save names the classes of its configuration. With these names it can still be read after
+    the classes have moved to other files.
 
     >>> from vcm_sweep.device import VCMDevice
     >>> VCMDevice.__module__

@@ -19,28 +19,28 @@ class ArraySeeds(NamedTuple):
 @public
 @dataclass
 class NetworkSeeds:
-    """Seeds of a network's arrays: every tile that is made with them takes the next place in the network.
+    """Seeds of a network's arrays, with a count of its tiles: every new tile takes the next place in the network.
 
     Attributes:
-        trials: one for each stacked trial. tiles: how many have been made.
+        trials: the seeds of each stacked trial, one entry per trial.
+        tiles: how many tiles have been made with these seeds so far.
     """
 
     trials: Sequence[ArraySeeds]
     tiles: int = 0
 
     def next_place(self) -> int:
-        """The place of a tile that is about to be made."""
+        """The place (0, 1, ...) of a tile that is about to be made; counts the tile."""
         self.tiles += 1
         return self.tiles - 1
 
     def __deepcopy__(self, memo: Any) -> "NetworkSeeds":
-        # aihwkit copies the configuration for every layer, and the layers of a network count together.
+        # aihwkit deep-copies the configuration for every layer. All layers of a network must share one count, so a
+        # copy is this same object.
         return self
 
 
-GOLDEN = 0x9E3779B97F4A7C15
-
-
+GOLDEN = 0x9E3779B97F4A7C15  # the increment of SplitMix64, 2^64 over the golden ratio
 _MASK = (1 << 64) - 1
 
 
@@ -57,6 +57,7 @@ def stream_key(*parts: int) -> int:
 
 
 def _mix(z: int) -> int:
+    """The output function of SplitMix64, which spreads each bit of ``z`` over all 64."""
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
     return z ^ (z >> 31)

@@ -1,10 +1,10 @@
-"""``VCMDevice``, all that one array of cells is made of, and ``Intervention``, what is taken out of its cells."""
+"""``VCMDevice``, the description of one array of cells, and ``Intervention``, which removes one effect from it."""
 
 import dataclasses
 import math
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -16,25 +16,25 @@ from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.public import public
 from vcm_sweep.device.variability import Variability
 
-if TYPE_CHECKING:
-    pass
-
 INTERVENTIONS = ("matched", "mismatch_only", "speed_matched", "speed_only")
 
 
 @public
 @dataclass(frozen=True)
 class Intervention:
-    """Which array of the two that a factor and its absence make, and with whose mismatch and speed.
+    """An experiment that separates the ways in which a disturbance acts: through SET/RESET mismatch or through speed.
+
+    There are two devices: the disturbed one and the nominal one, which lacks the disturbance. Each cell of the array
+    has a partner in the other device, and takes either its mismatch or its speed from that partner.
 
     Attributes:
-        kind: one of ``INTERVENTIONS``, see above.
-        nominal: the device without what is under study, of the same model, periphery and pulse rule. What both devices
-            have, read noise say, stays in every kind; what only the disturbed one has is the factor's. None: the same
-            device without any variability.
+        kind: ``"matched"``: disturbed cells with the nominal mismatch; ``"mismatch_only"``: nominal cells with the
+            disturbed mismatch; ``"speed_matched"`` and ``"speed_only"``: the same for speed. See docs/physics.md.
+        nominal: the device without the disturbance under study, with the same model, periphery and dw_min. What both
+            devices have, such as read noise, is kept in every kind. None: the same device without any variability.
 
     Raises:
-        DeviceError: another word, or (when it becomes part of a device) a nominal device that does not fit.
+        DeviceError: an unknown kind, or (when it becomes part of a device) a nominal device that does not fit.
 
     Example:
         >>> from vcm_sweep.device import Spread, Variability, VCMDevice
@@ -59,32 +59,34 @@ class Intervention:
         return self.kind.startswith("speed")
 
     def check(self, device: "VCMDevice") -> None:
-        """Raise DeviceError where a device and its nominal one have no weights or pulses in common."""
+        """Raise DeviceError if weights or pulses mean different things to a device and to its nominal one."""
         if self.nominal is not None and not isinstance(self.nominal, type(device)):
             raise DeviceError(f"intervention.nominal = {self.nominal!r} must be a VCMDevice, or None")
         nominal = self.nominal_of(device)
         if nominal.intervention is not None:
-            raise DeviceError("intervention.nominal has an intervention itself: leave that one out")
+            raise DeviceError("intervention.nominal has an intervention of its own: give a nominal device without one")
         for name in ("model", "periphery", "dw_min"):
             given, own = getattr(nominal, name), getattr(device, name)
             if given != own:
                 raise DeviceError(
-                    f"intervention.nominal has {name} = {given!r} and the device {own!r}: weights and pulses of both "
-                    "must mean the same, give them one"
+                    f"intervention.nominal has {name} = {given!r} and the device {own!r}: weights and pulses must mean "
+                    f"the same in both, give both the same {name}"
                 )
         for which in (device, nominal):
             if any(target.active for target in which.variability.targets.values()):
-                raise DeviceError("targets of r and l have no intervention: use c2c walks, or leave intervention out")
+                raise DeviceError(
+                    "an intervention cannot be combined with targets of r or l: use c2c walks, or leave it out"
+                )
 
     def nominal_of(self, device: "VCMDevice") -> "VCMDevice":
-        """The nominal device of a disturbed one."""
+        """The nominal device that belongs to the disturbed ``device``."""
         if self.nominal is not None:
             return self.nominal
         return dataclasses.replace(device, variability=Variability(), intervention=None)
 
 
 def roles(device: "VCMDevice") -> "tuple[VCMDevice, VCMDevice | None]":
-    """The device that acts and its partner, neither with an intervention; no partner where the device has none."""
+    """The device whose cells are used and its partner, both without intervention; (device, None) if it has none."""
     intervention = device.intervention
     if intervention is None:
         return device, None
@@ -96,22 +98,22 @@ def roles(device: "VCMDevice") -> "tuple[VCMDevice, VCMDevice | None]":
 @public
 @dataclass(frozen=True)
 class VCMDevice:
-    """The cells of an array: physics, spread, periphery and the programming pulse.
+    """The cells of an array: physics, variability, periphery and the programming pulse.
 
     Attributes:
-        parameters: of the nominal cell; floats only.
+        parameters: the nominal cell; floats only.
         variability: what differs from cell to cell and from pulse to pulse.
         periphery: the map between read current and weight.
-        set_voltage_v, reset_voltage_v, pulse_s: of one programming pulse.
+        set_voltage_v, reset_voltage_v, pulse_s: voltages and length of one programming pulse.
         dw_min: nominal weight step that aihwkit's pulse rule assumes when it turns a gradient into pulses.
-        model: of the current, ``"explicit"`` or ``"full"``.
-        method: rates from tables, ``"tabulated"``, or solved for each cell and pulse, ``"direct"``.
-        read_path: whose current an array reads at a cell's N: the ``"cell"``'s own, or that of the ``"nominal"``
-            cell, as published, which keeps kinetics apart from reading. None: the cell's own with the full model,
-            the nominal one with the explicit model, whose current knows no parameters.
-        on_invalid: what becomes of a cell whose state is no longer a number: ``"record"`` counts it, ``"error"``
+        model: the current model, ``"explicit"`` or ``"full"``.
+        method: ``"tabulated"`` reads rates from tables, ``"direct"`` solves the equations for each cell and pulse.
+        read_path: which current an array reads at a cell's N: the ``"cell"``'s own, or that of the ``"nominal"`` cell,
+            as in the published code, so that variability acts on the motion of N but not on reading. None: the
+            cell's own with the full model, the nominal one with the explicit model, whose current has no parameters.
+        on_invalid: what happens to a cell whose state is no longer a number: ``"record"`` counts it, ``"error"``
             raises.
-        intervention: SET/RESET mismatch or speed taken from the cells of another device; None: pulses as they are.
+        intervention: SET/RESET mismatch or speed taken from the cells of another device; None: no intervention.
 
     Raises:
         DeviceError: a value outside its range, a spread that carries a cell out of the model's range, or an
@@ -154,12 +156,12 @@ class VCMDevice:
             self.intervention.check(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """The fields alone: what follows from them is computed anew, so that saved layers do not hold its classes."""
+        """The fields alone. Cached properties are left out, so that a saved layer names no class but public ones."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @property
     def reads_cell(self) -> bool:
-        """Whether an array reads each cell's own current, not the nominal cell's at its N."""
+        """Whether an array reads each cell's own current, rather than the nominal cell's current at the cell's N."""
         return self.model != "explicit" if self.read_path is None else self.read_path == "cell"
 
     @cached_property
@@ -174,7 +176,8 @@ class VCMDevice:
             return -math.inf, math.inf
         if self.model == "explicit" or CellParameters.default("T_0") == self.parameters.T_0:
             return math.log(N_LOW), math.log(N_HIGH)
-        # The map is calibrated at the nominal ambient temperature, and the cell reads otherwise at its own.
+        # The map is calibrated at the default ambient temperature. This cell has another one and reads a different
+        # current at N_LOW and N_HIGH, so the N that give w_min and w_max are solved for.
         ends = torch.tensor([self.periphery.w_min, self.periphery.w_max], dtype=torch.float64)
         low, high = torch.log(self.map.concentration(ends)).tolist()
         return low, high
@@ -190,7 +193,7 @@ class VCMDevice:
         )
 
     def _widest_window(self) -> tuple[float, float]:
-        """ln N between which the window holds every cell: with cells that read for themselves, no such N is known."""
+        """ln N between which the window keeps every cell; infinite where each cell's own reading decides that."""
         if self.reads_cell and self.model != "explicit":
             return -math.inf, math.inf
         if not self.variability.window.active:
@@ -206,19 +209,19 @@ class VCMDevice:
                 value = getattr(self, name) * factor
                 if not low <= value <= high:
                     raise DeviceError(
-                        f"{name} of a pulse can be {value:g} V with its error and must be from {low:g} to {high:g}: "
+                        f"{name} of a pulse can be {value:g} V with its error and must be from {low:g} to {high:g} V: "
                         "lower the pulse error's amplitude or clip"
                     )
 
     def _check_spreads(self) -> None:
-        """No cell may leave what the model allows, over its whole life."""
+        """Raise DeviceError if spread and walk can take a parameter of any cell out of its allowed range."""
         limits = {name: self.variability.limits(name, self.parameters) for name in CellParameters.names()}
         for name in self.variability.varying(self.parameters):
             (low, high), (least, most) = limits[name], CellParameters.bounds(name)
             if low < least or high > most:
                 reached, end = (low, least) if low < least else (high, most)
                 room, unit = abs(end / float(getattr(self.parameters, name)) - 1), CellParameters.unit(name)
-                fix = f"lower its clip, in all to {room:.3g}" if room > 1e-6 else f"move {name} off that end"
+                fix = f"lower its clips to {room:.3g} in all" if room > 1e-6 else f"move {name} away from that end"
                 raise DeviceError(
                     f"{name} of a cell can be {reached:.4g} {unit} with its spread and walk, and must be from "
                     f"{least:g} to {most:g}: {fix}"

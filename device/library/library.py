@@ -36,12 +36,12 @@ class LibraryCell:
     Attributes:
         name: letters, digits, '-', '_' and '.'.
         source: paper with table or figure, or the measurement it was fitted to.
-        parameters: of the cell, floats.
-        validity: ``{quantity: (lowest, highest)}`` for some of ``voltage_v`` (V), ``n`` (1e26/m3) and
-            ``temperature_k`` (K): where the numbers hold. A record, not enforced.
+        parameters: the cell's parameters, floats.
+        validity: the ranges in which the numbers hold, ``{quantity: (lowest, highest)}`` for any of ``voltage_v`` (V),
+            ``n`` (1e26/m3) and ``temperature_k`` (K). They are information for the reader; nothing enforces them.
 
     Raises:
-        DeviceError: an empty or odd name, no source, an unknown or reversed range.
+        DeviceError: a name that is empty or has other characters, no source, an unknown or reversed range.
     """
 
     name: str
@@ -56,7 +56,7 @@ class LibraryCell:
             raise DeviceError(f"source = {self.source!r} must say where the numbers come from: paper and table")
         for key, ends in self.validity.items():
             if key not in VALIDITY:
-                raise DeviceError(f"validity.{key}: unknown, one of {', '.join(VALIDITY)}")
+                raise DeviceError(f"validity.{key} is unknown: it must be one of {', '.join(VALIDITY)}")
             if len(ends) != 2 or not all(map(_is_number, ends)) or not ends[0] <= ends[1]:
                 raise DeviceError(f"validity.{key} = {list(ends)!r} must be [lowest, highest] in {VALIDITY[key]}")
 
@@ -139,7 +139,7 @@ def _cell(table: dict[str, Any]) -> LibraryCell:
     for key in table:
         if key not in _KEYS:
             hint = ": put it under [parameters]" if key in CellParameters.names() else ""
-            raise DeviceError(f"unknown key {key!r}{hint or ', one of ' + ', '.join(_KEYS)}")
+            raise DeviceError(f"unknown key {key!r}{hint or ', must be one of ' + ', '.join(_KEYS)}")
     for key in _KEYS:
         if key not in table:
             raise DeviceError(f"{key} is missing: a cell file has {', '.join(_KEYS)}")
@@ -162,7 +162,7 @@ def _value(name: str, value: Any) -> float:
     if isinstance(value, str):
         number, _, written = value.partition(" ")
         if written.strip() != unit:
-            raise DeviceError(f"{name} = {value!r} must be in {unit}: write a number of {unit}, without or with it")
+            raise DeviceError(f"{name} = {value!r} must be in {unit}: write a number, alone or followed by '{unit}'")
         try:
             return float(number)
         except ValueError:
@@ -180,7 +180,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _quoted(text: str) -> str:
-    """A TOML basic string."""
+    """The text as a TOML basic string, in double quotes."""
     escaped = "".join(c if c.isprintable() and c not in '"\\' else _escape(c) for c in text)
     return f'"{escaped}"'
 

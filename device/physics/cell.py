@@ -1,15 +1,13 @@
 """What a cell does in one state: its current, its temperature, and how fast it moves."""
 
-from typing import TYPE_CHECKING, Literal, overload
+from typing import Literal, overload
 
 import torch
 
 from vcm_sweep.device.physics.currents import checked_state, current_function
 from vcm_sweep.device.physics.kinetics import signed_rate, temperature_of
 from vcm_sweep.device.physics.parameters import CellParameters, Value
-
-if TYPE_CHECKING:
-    from vcm_sweep.device.physics.validity import Validity
+from vcm_sweep.device.physics.validity import Validity, refuse_cold, refuse_without_rate, validity_of
 
 
 @overload
@@ -47,14 +45,14 @@ def current(
     Args:
         voltage_v: applied between active and ohmic electrode, V; broadcasts against ``n``.
         n: vacancy concentration of the disc, 1e26/m3, > 0.
-        parameters: of the cell or cells, tensors broadcast against ``n``; default the nominal one. The explicit
-            model does not read it.
+        parameters: the parameters of the cell or cells, tensors broadcast against ``n``; default: the nominal cell.
+            The explicit model does not use them.
         model: ``"explicit"`` or ``"full"``.
-        validity: return also whether the cells are within the model's validity in this state, see
+        validity: also return whether the cells are within the model's validity in this state, see
             :class:`vcm_sweep.device.Validity`.
 
     Returns:
-        float64, of the broadcast shape. Gradients flow, those of the full model by implicit differentiation.
+        float64, of the broadcast shape. It is differentiable; the full model uses implicit differentiation.
         With ``validity`` a pair of that and the Validity.
 
     Raises:
@@ -72,11 +70,7 @@ def current(
     v, concentration = checked_state(voltage_v, n, parameters)
     parameters = parameters or CellParameters()
     i = current_function(model)(v, concentration, parameters)
-    if not validity:
-        return i
-    from vcm_sweep.device.physics.validity import validity_of  # which imports this module
-
-    return i, validity_of(v, concentration, parameters, model, i)
+    return (i, validity_of(v, concentration, parameters, model, i)) if validity else i
 
 
 @overload
@@ -111,14 +105,14 @@ def temperature(
 ) -> "torch.Tensor | tuple[torch.Tensor, Validity]":
     """The quasi-static temperature of the filament in K, equation (5).
 
-    Args are those of :func:`vcm_sweep.device.current`.
+    The arguments are those of :func:`vcm_sweep.device.current`.
 
     Returns:
         float64, of the broadcast shape. With ``validity`` a pair of that and the Validity, whatever the temperature.
 
     Raises:
-        DeviceError: as of :func:`vcm_sweep.device.current`; without ``validity`` also a cell at or below 0 K, which the
-            current's fit gives far outside its range.
+        DeviceError: as in :func:`vcm_sweep.device.current`; without ``validity`` also a cell at or below 0 K, which can
+            happen with the explicit current far outside the range of its fit.
 
     >>> round(temperature(-0.342, 1.98974521).item())
     551
@@ -127,7 +121,6 @@ def temperature(
     parameters = parameters or CellParameters()
     i = current_function(model)(v, concentration, parameters)
     kelvin = temperature_of(v, i, parameters)
-    from vcm_sweep.device.physics.validity import refuse_cold, validity_of  # which imports this module
 
     if validity:
         return kelvin, validity_of(v, concentration, parameters, model, i)
@@ -167,16 +160,16 @@ def rate(
 ) -> "torch.Tensor | tuple[torch.Tensor, Validity]":
     """dN/dt in 1e26/m3/s, equations (1-4): positive in SET (V < 0), negative in RESET, 0 at V = 0.
 
-    A cell at or past the bound of its direction of motion does not move: the rate is 0 there.
-    Args are those of :func:`vcm_sweep.device.current`.
+    The rate is 0 for a cell that is at or past N_max in SET, or N_min in RESET.
+    The arguments are those of :func:`vcm_sweep.device.current`.
 
     Returns:
-        float64, of the broadcast shape. With ``validity`` a pair of that and the Validity: cells that the hopping
-        model has no rate for are NaN and ``outside``.
+        float64, of the broadcast shape. With ``validity`` a pair of that and the Validity: cells for which the hopping
+        model has no rate are NaN and marked ``outside``.
 
     Raises:
-        DeviceError: as of :func:`vcm_sweep.device.current`; without ``validity`` also a cell without a rate: its field
-            is beyond the hopping model (|gamma| >= 1), or its temperature is not above 0 K.
+        DeviceError: as in :func:`vcm_sweep.device.current`; without ``validity`` also a cell without a rate: its field
+            is too strong for the hopping model (|gamma| >= 1), or its temperature is not above 0 K.
 
     >>> rate(-0.342, 0.3).item() > 0 > rate(0.7065, 0.3).item()
     True
@@ -185,7 +178,6 @@ def rate(
     parameters = parameters or CellParameters()
     i = current_function(model)(v, concentration, parameters)
     speed = signed_rate(v, concentration, parameters, model, i)
-    from vcm_sweep.device.physics.validity import refuse_without_rate, validity_of  # which imports this module
 
     if validity:
         return speed, validity_of(v, concentration, parameters, model, i)

@@ -1,15 +1,14 @@
-"""The current through a cell.
+"""The current through a cell: the choice of a model, and the check of a state.
 
 ``full`` is the implicit model, see full_current.py: every parameter of the cell acts on it.
 
 ``explicit`` is the fit of Ntinas et al., IEEE TCAS-II (2022), used by arXiv 2403.06746: a function of voltage
 and vacancy concentration alone, at the nominal geometry. It ignores radius, length, barrier and mobility, so
-what a study says about those through the current is the fit's. Against the full model it is within 3.3 % at
--0.342 V, 3.8 % at 0.7065 V and 5.7 % at 0.2 V for N in 0.06..2.
+a study that uses it cannot see what these do through the current. For N in 0.06..2 it agrees with the full model
+within 3.3 % at -0.342 V, 3.8 % at 0.7065 V and 5.7 % at 0.2 V.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -18,14 +17,11 @@ from vcm_sweep.device.physics.explicit_current import explicit
 from vcm_sweep.device.physics.full_current import full_current
 from vcm_sweep.device.physics.parameters import CellParameters, Value
 
-if TYPE_CHECKING:
-    pass
-
 type CurrentFunction = Callable[[torch.Tensor, torch.Tensor, CellParameters], torch.Tensor]
 
 
 def current_function(model: str) -> CurrentFunction:
-    """The unchecked current of a model, for callers that have checked their state."""
+    """The current function of a model, without checks: for callers that have checked their state."""
     try:
         return _MODELS[model]
     except KeyError:
@@ -78,6 +74,4 @@ def _refuse(name: str, rule: str, values: torch.Tensor, bad: torch.Tensor) -> No
 
 
 _MODELS: dict[str, CurrentFunction] = {"explicit": explicit, "full": full_current}
-
-
 MODELS = tuple(_MODELS)

@@ -1,7 +1,7 @@
-"""Relative sensitivities of one cell: by how many per cent a rate or a read current moves per per cent of a parameter.
+"""Elasticities of one cell: by how many per cent its rate or read current changes when a parameter changes by one.
 
-The derivatives come from automatic differentiation through the logarithm of the rate, so that they neither
-overflow nor cancel where the rate itself spans thirty decades.
+The derivatives come from automatic differentiation through the logarithm of the rate. In this form they neither
+overflow nor lose digits, although the rate itself spans thirty decades.
 """
 
 from collections.abc import Callable, Sequence
@@ -59,7 +59,7 @@ def read_elasticities(
 ) -> dict[str, torch.Tensor]:
     """d ln|I| / d ln p of every parameter p at the read voltage; arguments as in :func:`elasticities`.
 
-    >>> read_elasticities(0.5, model="explicit", names=["r"])["r"].item()    # that fit has no parameters
+    >>> read_elasticities(0.5, model="explicit", names=["r"])["r"].item()  # the explicit current ignores parameters
     0.0
     """
 
@@ -77,7 +77,7 @@ def _derivatives(
     names: Sequence[str] | None,
     failure: str,
 ) -> dict[str, torch.Tensor]:
-    """p times the gradient of ``function`` by p, for every named p."""
+    """p d(function)/dp for every named parameter p; ``failure`` says in the error what a non-finite value means."""
     v, state = checked_state(voltage_v, n, parameters)
     parameters = parameters or CellParameters()
     wanted = list(names) if names is not None else CellParameters.names()
@@ -88,7 +88,8 @@ def _derivatives(
     shape = torch.broadcast_shapes(
         v.shape, *(torch.as_tensor(getattr(parameters, name)).shape for name in CellParameters.names())
     )
-    # A leaf of its own for every cell: the gradient of the sum over cells is then each cell's own derivative.
+    # Every cell gets its own copy of each parameter as a leaf of the graph. The gradient of the sum over cells is then
+    # each cell's own derivative.
     leaves = {name: value.detach().expand(shape).clone().requires_grad_() for name, value in values.items()}
     v, state = v.expand(shape), state.expand(shape)
     with torch.enable_grad():
@@ -97,9 +98,10 @@ def _derivatives(
         if bool(bad.any()):
             raise DeviceError(
                 f"{int(bad.sum())} of {output.numel()} cells have no elasticity, the first at n = "
-                f"{state[bad][0].item():g}, {v[bad][0].item():g} V: it {failure}, or its field is beyond the model"
+                f"{state[bad][0].item():g}, {v[bad][0].item():g} V: it {failure}, or its field is beyond the model; "
+                "give a voltage and n at which every cell does"
             )
-        if not output.requires_grad:  # nothing of it depends on the named parameters
+        if not output.requires_grad:  # it depends on none of the named parameters
             return {name: torch.zeros(shape, dtype=v.dtype, device=v.device) for name in wanted}
         gradients = torch.autograd.grad(output.sum(), list(leaves.values()), allow_unused=True)
     return {

@@ -1,36 +1,18 @@
 """The current of the explicit model: the fit of Ntinas et al., IEEE TCAS-II (2022)."""
 
-from typing import TYPE_CHECKING
-
 import torch
 
 from vcm_sweep.device.physics.parameters import CellParameters
 
-if TYPE_CHECKING:
-    pass
-
-# Coefficients of Ntinas et al. as arXiv 2403.06746 uses them; the compiled loops take them from here.
+# Coefficients of Ntinas et al. as arXiv 2403.06746 uses them; the compiled loops import them from here. The letters
+# are those of the functions of V below: a to f for SET (V < 0), g and h for RESET and read (V > 0).
 A0, A2, A3 = 4.81951e-5, 1.03685, 0.34567
-
-
 B0, B1 = 7.0526e-4, 4.2383e-5
-
-
 C0, C1, C2, C3 = 4.004, 2.8646, 4.2125, 1.4134
-
-
 D0, D1, D2, D3 = 6.6103, 1.4524, 7.4235, 4.0585
-
-
 F0, F1, F2, F3 = 6.326e-4, 1.4711, 0.5199, 1.561
-
-
 G0, G1 = 4.84e-3, 0.1353
-
-
 H0, H1, H2, H3 = 5.548, 6.8648, 51.586, 0.36
-
-
 READ_EXPONENT, READ_ROOT, READ_REFERENCE_N = -1.054, 1.0526, 0.008
 
 
@@ -57,12 +39,14 @@ def _explicit_reset(v: torch.Tensor, n: torch.Tensor) -> torch.Tensor:
 
 
 def explicit(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters) -> torch.Tensor:
-    # Cells of one polarity, the common case, need one branch.
+    """The current in A, with the sign of V; ``parameters`` are not used, since the fit is for the nominal geometry."""
+    # Usually all voltages have one sign, and one branch is enough.
     if bool((v < 0).all()):
         return _explicit_set(v, n)
     if bool((v > 0).all()):
         return _explicit_reset(v, n)
-    # Each branch is kept inside its own domain, so that gradients of the branch not taken stay finite.
+    # Each branch is evaluated only inside its own domain: an infinite gradient of the branch that is not taken would
+    # turn the gradient of the result into NaN.
     zero = torch.zeros_like(v)
     negative = _explicit_set(torch.where(v < 0, v, torch.full_like(v, -0.1)), n)
     positive = _explicit_reset(torch.where(v > 0, v, torch.full_like(v, 0.1)), n)

@@ -9,9 +9,9 @@ SET (V < 0, thermionic field emission) has one root. Newton's steps are taken in
 
 RESET and read (V > 0, thermionic emission) can have three roots: the barrier rises to phi_Bn0 with infinite slope as u
 nears phi = phi_Bn0 - phi_n, so that I_s(u) is N-shaped. The physical one has the largest current, the smallest u. As a
-function of u, g rises from -infinity at u = 0 and is concave up to phi: Newton's method from the left stays left of
-the first root and finds it; where two tangents bound g below 0 there is none, and the root is beyond phi, where the
-barrier is constant and g rises again. Brackets guard every step.
+function of u, g rises from -infinity at u = 0 and is concave up to phi. Newton's method started left of the first root
+stays left of it and converges to it. Where two tangents show that g stays below 0 up to phi, there is no root there;
+the root is then beyond phi, where the barrier is constant and g rises again. Every step is kept inside a bracket.
 """
 
 import math
@@ -45,7 +45,8 @@ def full_current(
     Converged to 1e-10 relative in float64, to rounding in float32. Gradients with respect to V, N and the parameters
     flow by implicit differentiation.
 
-    ``guess``: of |I|, of the broadcast shape and within some per cent, on the physical branch; for one sign of V.
+    ``guess``: |I| of each cell within some per cent, on the physical branch, of the broadcast shape. It may be given
+    only if all voltages have one sign.
     """
     used = [n, v, *(getattr(p, f.name) for f in fields(p))]
     shape = torch.broadcast_shapes(*(x.shape for x in used if isinstance(x, torch.Tensor)))
@@ -86,7 +87,7 @@ def _varies(x: Value) -> bool:
 
 @dataclass
 class _Circuit:
-    """What the equation of a cell needs, per cell or for all: V, ohm, K/W, V."""
+    """The coefficients of the equation g(J) = 0, each per cell or one for all cells; in V, ohm, K/W and K."""
 
     v: torch.Tensor
     r_linear: torch.Tensor  # disc, plug and series resistance at zero current
@@ -101,7 +102,7 @@ class _Circuit:
     log_area: Value  # ln(A A*)
 
     def at(self, index: torch.Tensor | slice) -> "_Circuit":
-        """The same of some cells."""
+        """The coefficients of some of the cells."""
         return _Circuit(*(x[index] if _varies(x := getattr(self, f.name)) else x for f in fields(self)))
 
 
@@ -136,7 +137,7 @@ def _circuit(v: torch.Tensor, n: torch.Tensor, p: CellParameters, is_set: bool) 
 
 
 def _g(j: torch.Tensor, c: _Circuit, is_set: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """g(J), dg/dJ and the drop u > 0 over the interface, for 0 < J < J at u = 0."""
+    """g(J), dg/dJ and the drop u > 0 over the interface, for J above 0 and below the short-circuit J, where u = 0."""
     j2 = c.r_cubic * j * j
     u = c.v - j * (c.r_linear + j2)
     du = -(c.r_linear + 3 * j2)
@@ -201,7 +202,8 @@ def _solve(
             parts = [find(frozen.at(chunk)) for chunk in chunks]
         j = torch.cat(parts) if len(parts) > 1 else parts[0]
     if differentiable:
-        # Implicit differentiation: a Newton step from the root changes nothing but carries the gradient.
+        # Implicit differentiation: one more Newton step from the root leaves the value as it is, but has the root's
+        # gradient.
         residual, slope, _ = _g(j, circuit, is_set)
         j = j - (residual - residual.detach()) / slope.detach()
     return j.reshape(shape)
@@ -214,7 +216,7 @@ def _flat(p: CellParameters, shape: Sequence[int]) -> CellParameters:
 
 
 def _short_circuit(c: _Circuit) -> torch.Tensor:
-    """The largest J there can be: no drop over the interface. A cubic, by Newton from above."""
+    """The largest possible J, at which nothing drops over the interface: the root of a cubic, by Newton from above."""
     j = c.v / c.r_linear
     for _ in range(3):
         j2 = c.r_cubic * j * j
@@ -223,10 +225,10 @@ def _short_circuit(c: _Circuit) -> torch.Tensor:
 
 
 def _inside(new: torch.Tensor, old: torch.Tensor, low: torch.Tensor, high: torch.Tensor, round_: int) -> torch.Tensor:
-    """Where a Newton step may be taken: a short one at the end, or one inside the bracket.
+    """Where a Newton step may be taken: it is short enough to be the last one, or it stays inside the bracket.
 
-    Where the barrier begins to be lowered its slope is infinite and Newton's steps can go to and fro between the ends
-    of a bracket: every sixth step halves it.
+    Where the lowering of the barrier sets in, its slope is infinite and Newton's steps can alternate between the ends
+    of a bracket. So in every sixth round only last steps are taken, and the other brackets are halved.
     """
     end = (new - old).abs() <= 1e-7 * old
     if round_ % 6 == 5:
@@ -237,7 +239,7 @@ def _inside(new: torch.Tensor, old: torch.Tensor, low: torch.Tensor, high: torch
 def _settled(
     new: torch.Tensor, old: torch.Tensor, newton: torch.Tensor, low: torch.Tensor, high: torch.Tensor
 ) -> torch.Tensor:
-    """Where a Newton step was so short that what it leaves is rounding (1e-12), or the bracket has closed."""
+    """Where a Newton step was so short that only rounding errors remain (1e-12), or the bracket has closed."""
     short, rounding = (1e-8, 1e-14) if old.dtype == torch.float64 else (1e-4, 2e-7)
     return (newton & ((new - old).abs() <= short * old)) | (high - low <= rounding * high)
 
@@ -254,14 +256,14 @@ def _root_set(c: _Circuit) -> torch.Tensor:
 
 def _bracketed(c: _Circuit, low: torch.Tensor, high: torch.Tensor, j: torch.Tensor, is_set: bool) -> torch.Tensor:
     """The root between ``low`` (0, or g > 0) and ``high`` (g < 0), from a first guess, by Newton steps in tau."""
-    # A cell that is done stays: how often its neighbours need another round may not move its last bit.
+    # A cell that is done is not changed any more: its last bit may not depend on how many rounds its neighbours need.
     remaining, done = _Remaining(j), torch.zeros_like(j, dtype=torch.bool)
     for round_ in range(_MAX_ROUNDS):
         g, dg, u = _g(j, c, is_set)
         positive = g > 0
         low = torch.where(positive, j, low)
         high = torch.where(positive, high, j)
-        # d tau = -g / (dg/dtau), with dJ/dtau = -J u / V where the rest of the circuit is linear.
+        # d tau = -g / (dg/dtau), with dJ/dtau = -J u / V, as if the rest of the circuit were linear.
         step = (g * c.v / (dg * j * u)).clamp(-6.0, 6.0)
         new = c.v * j / (c.v - u + u * torch.exp(step))
         middle = torch.where(low > 0, 0.5 * (low + high), 0.25 * high)
@@ -287,9 +289,9 @@ def _root_reset(c: _Circuit) -> torch.Tensor:
 
 
 def _first_branch(c: _Circuit) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """J of the root with u < phi, whether there is one, and a J with g < 0 above the root where there is none."""
+    """J of the root with u < phi; whether each cell has one; and, for those that do not, a J above the root (g < 0)."""
     short = _short_circuit(c)
-    # J at u = phi: no smaller one is on this branch.
+    # J at u = phi: a smaller J would mean u > phi, which is off this branch.
     least = ((c.v - c.phi) / (c.r_linear + c.r_cubic * short * short)).clamp_min(0.0)
     least = torch.minimum(least, short)
     theta = _K * (c.t_0 + short * (c.v - short * (c.r_series + c.r_cubic * short * short)) * c.r_thermal)
@@ -312,7 +314,8 @@ def _first_branch(c: _Circuit) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
         high = torch.where(left, j, high)
         from_left = torch.where(left, newton, from_left)
         from_right = torch.where(~positive & ~rising, torch.maximum(from_right, newton), from_right)
-        # Two tangents whose zeros have passed each other bound a concave g below 0.
+        # A concave g lies below its tangents. Once the zero of the left one is at or left of the zero of the right
+        # one, g is negative everywhere between them.
         none = none | ((low == 0) & (from_left <= from_right) & ~done)
         middle = 0.5 * (torch.where(positive, j, torch.maximum(low, from_right)) + torch.minimum(high, from_left))
         middle = torch.where(positive | torch.isinf(from_left), 0.5 * (j + high), middle)
@@ -343,7 +346,7 @@ def _quarter(phi: Value, like: torch.Tensor) -> torch.Tensor:
 
 
 class _Remaining:
-    """The cells that an iteration still works on: drops those that are done, and keeps their values."""
+    """The cells that an iteration still works on: those that are done are dropped, and their values kept."""
 
     def __init__(self, like: torch.Tensor) -> None:
         self.out = torch.empty_like(like)
@@ -351,7 +354,10 @@ class _Remaining:
         self.done = False
 
     def keep(self, values: torch.Tensor, active: torch.Tensor) -> torch.Tensor | None:
-        """Note ``values``; the indices to go on with when enough of them are done, else None."""
+        """Store ``values`` and return the indices of the active cells once enough are done to be worth dropping.
+
+        None: go on with all cells as they are, or ``done``: no cell is active.
+        """
         count = int(active.sum())
         self.done = count == 0
         if not self.done and count > 0.7 * active.numel():

@@ -4,7 +4,6 @@ Equations (1-11) of Bengel et al., IEEE TCAS-I 67(12) 4618 (2020). A negative vo
 """
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -12,14 +11,11 @@ from vcm_sweep.device.physics.constants import BOUND_EXPONENT, CONCENTRATION_UNI
 from vcm_sweep.device.physics.currents import current_function
 from vcm_sweep.device.physics.parameters import CellParameters
 
-if TYPE_CHECKING:
-    pass
-
 
 def signed_rate(
     v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str, i: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """dN/dt as in :func:`rate`, for a state that has been checked; NaN where the model has none."""
+    """dN/dt as in :func:`vcm_sweep.device.rate`, for a checked state; NaN where the model has no rate."""
     speed = torch.exp(log_speed(v, n, parameters, model, i)) * bound_factor(v, n, parameters)
     return torch.where(v == 0, torch.zeros_like(speed), -torch.sign(v) * speed)
 
@@ -31,7 +27,7 @@ def log_speed(
 
     The bracket of equation (1), exp(-e dW-/kT) - exp(-e dW+/kT), is 2 exp(-e W/kT) sinh(e dW_A gamma pi/2 kT)
     with W = dW_A (sqrt(1 - gamma^2) + gamma asin gamma); its logarithm neither overflows nor cancels.
-    ``i``: the current, where the caller has it.
+    ``i``: the current, if the caller knows it; otherwise it is computed.
     """
     p = parameters
     if i is None:
@@ -49,7 +45,8 @@ def log_speed(
 def bound_factor(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters) -> torch.Tensor:
     """F of equation (4): 1 far from the bound of the direction of motion, 0 at and past it."""
     ratio = torch.where(v < 0, n / parameters.N_max, parameters.N_min / n)
-    # exp and log give one result wherever an element stands in a tensor, pow does not.
+    # torch.pow can differ in the last bit between positions of a tensor (vectorised or remainder loop); exp and log
+    # do not, so a cell's result does not depend on its neighbours.
     return (-torch.expm1(BOUND_EXPONENT * torch.log(ratio))).clamp_min(0.0)
 
 
@@ -58,14 +55,19 @@ def _series_resistance(i: torch.Tensor, p: CellParameters) -> torch.Tensor:
 
 
 def temperature_of(v: torch.Tensor, i: torch.Tensor, p: CellParameters) -> torch.Tensor:
+    """T in K of a filament at voltage ``v`` that carries the current ``i``, equation (5)."""
     scaling = torch.where(v > 0, torch.as_tensor(p.R_theff_scaling, dtype=v.dtype, device=v.device), 1.0)
     thermal_resistance = p.R_th0 * (p.r_nominal / p.r) ** 2 * scaling  # (6)
     return p.T_0 + i * (v - i * _series_resistance(i, p)) * thermal_resistance
 
 
 def field_of(v: torch.Tensor, i: torch.Tensor, n: torch.Tensor, p: CellParameters, charge: float) -> torch.Tensor:
+    """The field in V/m that drives the vacancies: over the disc in SET, over the whole cell length in RESET.
+
+    ``charge``: the elementary charge of the current model in use, in C.
+    """
     area = math.pi * p.r**2
-    # I R_disc / l: the disc length cancels (10, 13).
+    # I R_disc / l, equations (10) and (13): the disc length cancels.
     disc = i / (n * CONCENTRATION_UNIT * VACANCY_CHARGE_NUMBER * charge * p.mu_n * area)
     whole = (v - i * _series_resistance(i, p)) / p.l_cell  # (11)
     return torch.where(v < 0, disc, whole)

@@ -17,7 +17,8 @@ from vcm_sweep.device.public import public
 
 type Value = float | torch.Tensor
 
-# No cell comes near; beyond it products of parameters leave the range of floats.
+# The upper limit of parameters that have no physical one. No real cell comes near it; with larger values products of
+# parameters would overflow.
 _LARGEST = 1e30
 
 
@@ -30,12 +31,12 @@ def _parameter(default: float, unit: str, low: float, high: float, meaning: str,
 class CellParameters:
     """Physical parameters of a cell, or of an array of cells.
 
-    Every field is a float or a tensor that broadcasts over the cells (float64 is kept, anything else is
-    converted to it). SI units; concentrations in 1e26/m3. Values are checked when the object is built.
+    Every field is a float or a tensor that broadcasts over the cells; tensors are converted to float64. SI units;
+    concentrations in 1e26/m3. Values are checked when the object is built.
 
     Raises:
-        DeviceError: a value is not finite, outside its allowed range, or at odds with another one. For a
-            tensor the message says how many cells are affected and gives the worst.
+        DeviceError: a value is not finite, is outside its allowed range, or contradicts another one (l must be below
+            l_cell, N_min below N_max). For a tensor the message says how many cells are wrong and gives the worst.
 
     Example:
         >>> CellParameters(r=40.5e-9).r
@@ -86,7 +87,7 @@ class CellParameters:
         _check_below(self, "l", "l_cell", "m")
         _check_below(self, "N_min", "N_max", "1e26/m3")
         if _any(_tensor(self.phi_n) >= _tensor(self.phi_Bn0)):
-            warnings.warn("phi_n >= phi_Bn0 removes the barrier lowering in RESET", stacklevel=3)
+            warnings.warn("phi_n >= phi_Bn0: the barrier is then not lowered in RESET; lower phi_n", stacklevel=3)
 
     def replace(self, **changes: Value) -> "CellParameters":
         """A copy with some fields changed, checked again; an unknown name raises DeviceError."""
@@ -96,7 +97,7 @@ class CellParameters:
         return dataclasses.replace(self, **changes)
 
     def replace_unchecked(self, **changes: Value) -> "CellParameters":
-        """A copy with some fields changed and nothing checked or converted, for values that come from a checked one."""
+        """A copy with some fields changed, without checks or conversion, for values that are known to be good."""
         copy = object.__new__(CellParameters)
         for name in self.names():
             object.__setattr__(copy, name, changes.get(name, getattr(self, name)))

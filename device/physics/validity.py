@@ -1,9 +1,9 @@
 """Where the model's own assumptions end.
 
-The temperature is taken as quasi-static, which holds while a cell switches slowly against its thermal time constant
-of about 1 ns; and a filament hotter than 2000 K is no longer the material that the parameters describe. Beyond
-these a result is computed and marked. Beyond ``|gamma| = 1`` (equation 9: the field takes the whole barrier away)
-the hopping model has no answer.
+The temperature is taken as quasi-static, which holds while a cell switches slowly compared with its thermal time
+constant of about 1 ns. A filament hotter than 2000 K is no longer the material that the parameters describe. Outside
+these limits a result is still computed, and marked. At ``|gamma| >= 1`` (equation 9: the field removes the whole
+barrier) the hopping model has no answer.
 """
 
 import math
@@ -19,7 +19,7 @@ from vcm_sweep.device.physics.parameters import CellParameters, Value
 from vcm_sweep.device.public import public
 
 HOTTEST_K = 2000.0
-FASTEST_S = 5e-9  # some time constants of the filament's temperature: 0.8 ns in SET, 0.2 ns in RESET
+FASTEST_S = 5e-9  # several thermal time constants of the filament, which are 0.8 ns in SET and 0.2 ns in RESET
 
 
 @public
@@ -63,7 +63,7 @@ def check_state(temperature_k: Value, log_rate_over_n: Value) -> Validity:
 
 
 def validity_of(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str, i: torch.Tensor) -> Validity:
-    """The validity of cells in a given state that carry a current ``i``: of the broadcast shape."""
+    """The validity of cells in a given state, with ``i`` the current in that state; of the broadcast shape."""
     with torch.no_grad():
         fast = log_speed(v, n, parameters, model, i) + torch.log(bound_factor(v, n, parameters)) - torch.log(n)
         hot, fast = torch.broadcast_tensors(temperature_of(v, i, parameters), fast)
@@ -72,20 +72,20 @@ def validity_of(v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, mo
 
 
 def refuse_cold(kelvin: torch.Tensor, see: str = "validity = True") -> None:
-    """Raise DeviceError for temperatures that are not above 0 K; ``see``: the option that marks them instead."""
+    """Raise DeviceError for temperatures that are not above 0 K; ``see`` names the option that marks them instead."""
     bad = ~(kelvin > 0)
     if bool(bad.any()):
         raise DeviceError(
             f"the temperature must be above 0 K: {int(bad.sum())} of {bad.numel()} cells are not, the worst at "
             f"{kelvin[bad].min().item():.3g} K, as the current is used outside its range: lower |voltage_v|, raise n "
-            f"or try model = 'full', or see them marked with {see}"
+            f"or try model = 'full', or have them marked with {see}"
         )
 
 
 def refuse_without_rate(
     rate: torch.Tensor, v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str, i: torch.Tensor
 ) -> None:
-    """Raise DeviceError for cells whose rate is no number: by their temperature, or by their field."""
+    """Raise DeviceError for cells whose rate is not a number, because of their temperature or of their field."""
     bad = torch.isnan(rate)
     if not bool(bad.any()):
         return
@@ -93,7 +93,7 @@ def refuse_without_rate(
     gamma = field_ratio(v, n, parameters, model, i).expand(bad.shape)[bad]
     raise DeviceError(
         f"the field must be within the hopping model (|gamma| < 1): {int(bad.sum())} of {bad.numel()} cells are beyond "
-        f"it, the worst at {gamma.max().item():.3g}: lower |voltage_v| or raise r, mu_n or dW_A, or see them "
+        f"it, the worst at {gamma.max().item():.3g}: lower |voltage_v| or raise r, mu_n or dW_A, or have them "
         "marked with validity = True"
     )
 
@@ -101,7 +101,7 @@ def refuse_without_rate(
 def field_ratio(
     v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str, i: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """|gamma| of equation (9): the hopping model holds below 1. ``i``: the current, where the caller has it."""
+    """|gamma| of equation (9); the hopping model holds below 1. ``i``: the current, if the caller knows it."""
     if i is None:
         i = current_function(model)(v, n, parameters)
     field = field_of(v, i, n, parameters, constants_of(model).elementary_charge).abs()
@@ -109,7 +109,7 @@ def field_ratio(
 
 
 class Extremes:
-    """The highest temperature and rate that each of some cells has been seen at."""
+    """The highest temperature and rate that each cell has reached so far."""
 
     def __init__(self, count: int, device: torch.device) -> None:
         self.temperature_k = torch.full((count,), -torch.inf, dtype=torch.float64, device=device)
@@ -119,7 +119,7 @@ class Extremes:
     def see(
         self, index: torch.Tensor, v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str
     ) -> None:
-        """Note a state of the cells at ``index``, the first lanes of ``n``."""
+        """Take in a state of the cells at ``index``, which are the first ``len(index)`` entries of ``n``."""
         hot = temperature_of(v, current_function(model)(v, n, parameters), parameters)
         fast = log_speed(v, n, parameters, model) + torch.log(bound_factor(v, n, parameters)) - torch.log(n)
         for worst, now in ((self.temperature_k, hot), (self.log_rate, fast)):
@@ -127,6 +127,6 @@ class Extremes:
             worst[index] = torch.fmax(worst[index], now)
 
     def validity(self, shape: torch.Size, beyond: torch.Tensor) -> Validity:
-        """Of all cells; those ``beyond`` the hopping model are outside as well."""
+        """The validity of all cells; those ``beyond`` the hopping model are outside as well."""
         found = check_state(self.temperature_k, self.log_rate)
         return found._replace(outside=(found.outside | beyond).reshape(shape))

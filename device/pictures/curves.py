@@ -1,4 +1,4 @@
-"""What the pictures of a cell show, as arrays: computed here, drawn in ``pictures.py``."""
+"""What the pictures of a cell show, as arrays: computed here, drawn in ``drawings.py``."""
 
 import math
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from vcm_sweep.device.physics.kinetics import bound_factor, log_speed
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.variability import Spread
 
-SET_V, RESET_V, PULSE_S = -0.342, 0.7065, 1e-6  # arXiv 2403.06746
+SET_V, RESET_V, PULSE_S = -0.342, 0.7065, 1e-6  # the programming pulses of arXiv 2403.06746
 W_MIN, W_MAX = -1.5, 1.5
 SPREAD = {"r": Spread(sigma=0.01, clip=0.05), "l": Spread(sigma=0.01, clip=0.05)}
 
@@ -34,7 +34,7 @@ class Sweep(NamedTuple):
 def hysteresis(
     cell: CellParameters, model: str, set_v: float, reset_v: float, ramp_v_per_s: float, step_v: float = 2.5e-3
 ) -> Sweep:
-    """0 -> set_v -> reset_v -> 0 at a constant ramp, the third cycle, in which the loop has closed."""
+    """The sweep 0 -> set_v -> reset_v -> 0 at a constant ramp: the third cycle, by which the loop has closed."""
     down, up = (np.linspace(0, end, round(abs(end) / step_v) + 1) for end in (set_v, reset_v))
     cycle = np.concatenate((down, down[-2::-1], up[1:], up[-2::-1]))
     volts = np.concatenate((cycle, cycle[1:], cycle[1:]))
@@ -64,7 +64,7 @@ class Maps(NamedTuple):
 
 
 def maps(cell: CellParameters, model: str, voltage_v: Array, n: Array) -> Maps:
-    """How fast a cell moves, and how hot it is, in every state at every voltage; without the bound factor."""
+    """How fast a cell moves, and how hot it is, in every state at every voltage; the bound factor F is left out."""
     v, state = torch.broadcast_tensors(torch.from_numpy(voltage_v)[:, None], torch.from_numpy(n))
     time = torch.exp(torch.log(state) - log_speed(v, state, cell, model))
     time = torch.where(torch.isfinite(time), time, torch.nan)
@@ -72,12 +72,12 @@ def maps(cell: CellParameters, model: str, voltage_v: Array, n: Array) -> Maps:
 
 
 def read_current(cell: CellParameters, model: str, n: Array) -> Array:
-    """A, at the read voltage."""
+    """The current in A at the read voltage."""
     return np.asarray(current(READ_VOLTAGE_V, torch.from_numpy(n), cell, model))
 
 
 class Steps(NamedTuple):
-    """Per weight, (weights,): what one pulse from there moves, SET > 0 and RESET > 0."""
+    """How far one pulse moves each weight, (weights,) each: both steps are positive, although RESET lowers it."""
 
     weight: Array
     set_step: Array
@@ -85,7 +85,7 @@ class Steps(NamedTuple):
 
 
 def weight_steps(cell: CellParameters, model: str, weight: Array) -> Steps:
-    """One SET and one RESET pulse of 1 us from each weight; the cell is its own periphery."""
+    """The steps of one SET and one RESET pulse of 1 us from each weight; the periphery is calibrated on ``cell``."""
     grid = np.exp(np.linspace(math.log(N_LOW), math.log(N_HIGH), 4001))
     amperes = read_current(cell, model, grid)
     low, high = amperes[0], amperes[-1]
@@ -101,7 +101,7 @@ def weight_steps(cell: CellParameters, model: str, weight: Array) -> Steps:
 
 
 class Response(NamedTuple):
-    """Read currents after every pulse, A: (pulses,) nominal; (pulses, cells) of an array."""
+    """Read currents in A before the first and after every pulse: (rows,) nominal, (rows, cells) of an array."""
 
     nominal_a: Array
     cells_a: Array

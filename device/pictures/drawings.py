@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vcm_sweep.device.periphery import N_HIGH, N_LOW
 from vcm_sweep.device.physics.parameters import CellParameters
-from vcm_sweep.device.pictures import curves as curves
+from vcm_sweep.device.pictures import curves
 
 if TYPE_CHECKING:
     from vcm_sweep.device.fitting.least_squares import Fit
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 COLOUR = {"explicit": "#c85a00", "full": "#0b62a4"}
 DASHES: dict[str, Any] = {"explicit": (0, (5, 1.5)), "full": "solid"}
 GREEN, PURPLE, GREY = "#00795a", "#a8477f", "#5a5a5a"
-WIDTH_IN = 7.0  # of a page
+WIDTH_IN = 7.0  # the width of a page's text
 SWEEP_V, RAMP = (-0.6, 1.0), 1.0  # V, V/s
 FASTEST_S = 5e-9  # below, the temperature lags behind and the model does not hold
 HOTTEST_K = 2000.0
@@ -104,7 +104,7 @@ def switching_time(cell: CellParameters, models: Sequence[str]) -> Figure:
 
 
 def maps(cell: CellParameters, models: Sequence[str]) -> Figure:
-    """Time constant and temperature over voltage and concentration, a column per model."""
+    """Time constant and temperature over voltage and concentration, one column of panels per model."""
     figure, panels = _panels(5.6, 2, len(models), sharex=True, sharey=True)
     volts = np.concatenate((np.linspace(-0.65, -0.03, 60), np.linspace(0.03, 1.1, 90)))
     n = np.exp(np.linspace(math.log(0.01), math.log(19.0), 90))
@@ -125,7 +125,7 @@ def maps(cell: CellParameters, models: Sequence[str]) -> Figure:
 
 
 def mismatch(cell: CellParameters, models: Sequence[str]) -> Figure:
-    """Steps of single pulses over the weight, and their ratio."""
+    """The steps of single SET and RESET pulses over the weight, and their ratio."""
     figure, panels = _panels(3.4, 1, 2)
     steps, ratio = panels[0]
     for model in models:
@@ -200,17 +200,20 @@ def _volts(value: float) -> str:
 
 
 def _paper(colour: str = "white", alpha: float = 0.75) -> dict[str, Any]:
-    """Ground under a word, so that it stays readable over a line; an outline would turn an SVG's text into curves."""
+    """A background box for text, so that it stays readable over a line.
+
+    An outline around the letters would do too, but turns the text of an SVG into curves, which cannot be edited.
+    """
     return {"facecolor": colour, "edgecolor": "none", "alpha": alpha, "pad": 1.0}
 
 
 def _say(axes: Axes, text: str, x: float, y: float, colour: str, **options: Any) -> None:
-    """A word at a place of the panel, in parts of its width and height."""
+    """Write text into the panel at x and y, given as fractions of its width and height."""
     axes.text(x, y, text, color=colour, transform=axes.transAxes, bbox=_paper(), **options)
 
 
 def _beside(axes: Axes, text: str, x: float, y: float, colour: str, *, arrow: bool = False, **options: Any) -> None:
-    """A word beside a line, its distance in points."""
+    """Write text beside the point (x, y) of a line; ``xytext`` among the options is the distance in points."""
     if arrow:
         options["arrowprops"] = {"arrowstyle": "-", "color": colour, "linewidth": 0.8}
     options = {"textcoords": "offset points", "va": "center", **options}
@@ -218,7 +221,7 @@ def _beside(axes: Axes, text: str, x: float, y: float, colour: str, *, arrow: bo
 
 
 def _contours(axes: Axes, x: Any, y: Any, values: Any, levels: Any, colours: str, form: Any) -> Any:
-    """Filled fields with named lines between them; y is logarithmic."""
+    """A colour map with labelled contour lines; y is logarithmic."""
     image = axes.pcolormesh(
         x, y, values.T, cmap=colours, vmin=levels[0], vmax=levels[-1], shading="gouraud", rasterized=True
     )

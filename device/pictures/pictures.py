@@ -1,7 +1,7 @@
 """Pictures of a cell, the explicit and the full model side by side, for the screen and for a paper.
 
-Lines are named where they run, colours are told apart with the common colour-vision deficiencies, and every axis has
-its unit. No pyplot: no global figures.
+Lines are labelled beside the line, colours can be told apart with the common colour-vision deficiencies, and every axis
+has its unit. pyplot is not used, since it keeps every figure in a global list.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ PICTURES: dict[str, Callable[[CellParameters, Sequence[str]], Figure]] = {
 _OVER_THE_WINDOW = ("pulses", "switching", "mismatch")
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
-    "svg.hashsalt": "vcm-sweep",  # the same picture has the same ids
+    "svg.hashsalt": "vcm-sweep",  # without it the ids in the file are random, and equal pictures differ
     "font.family": "sans-serif",
     "font.size": 9.5,
     "axes.titlesize": 10,
@@ -52,7 +52,7 @@ def draw(kind: str, cell: CellParameters | None = None, models: Sequence[str] = 
         kind: ``iv``, the hysteresis of a triangular sweep; ``pulses``, the read current after pulses, with the
             spread of an array; ``switching``, the time to cross the weight window against voltage; ``maps``, speed
             and temperature over state and voltage; ``mismatch``, RESET steps against SET steps over the weight.
-        cell: floats; default the nominal cell.
+        cell: one cell, with floats as parameters; default the nominal cell.
         models: which currents to show.
 
     Raises:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from vcm_sweep.device.errors import DeviceError
-from vcm_sweep.device.kernels.layout import MAX_AXES as MAX_AXES
+from vcm_sweep.device.kernels.layout import MAX_AXES
 from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
 from vcm_sweep.device.physics.currents import current_function
 from vcm_sweep.device.physics.full_current import barrier_above_zero, full_current
@@ -18,18 +18,16 @@ from vcm_sweep.device.tables.jumps import refuse_jumps
 from vcm_sweep.device.tables.tables import TOLERANCE, WEIGHT_TOLERANCE, Axis, Curves, Points, RateTables, positions
 from vcm_sweep.device.vcm_device import VCMDevice
 
-_MAX_NODES = 1 << 19
-
-
-_MARGIN = 0.02  # of ln N, beyond where any node of the parameters stops
+_MAX_NODES = 1 << 19  # of one table; with more, building takes too long
+_MARGIN = 0.02  # ln N by which the tables reach beyond the N at which the cells on the nodes stop
 
 
 def build_tables(device: VCMDevice) -> RateTables:
-    """The tables of an array, over all that its cells can be.
+    """The tables of an array, over all parameters that its cells can have.
 
     Raises:
-        DeviceError: more than three axes, a rate that is not finite somewhere in the range, a current that jumps in N
-            within the window, or no table of reasonable size is accurate.
+        DeviceError: more than three axes, a rate that is not finite somewhere in the range, a current that jumps as N
+            changes within the window, or no table of reasonable size is accurate enough.
 
     Example:
         >>> tables = build_tables(VCMDevice(model="full"))
@@ -65,7 +63,7 @@ def build_tables(device: VCMDevice) -> RateTables:
 def _refuse_jumps(
     device: VCMDevice, axes: tuple[Axis, ...], x_range: tuple[float, float], read: Curves, up: Curves, down: Curves
 ) -> None:
-    """DeviceError where a current jumps in N, at any node of the parameters and within the window."""
+    """Raise DeviceError if a current jumps as N changes, at any node of the parameters and within the window."""
     if device.model != "full":
         return
     dark, slope = device.map.line
@@ -83,7 +81,7 @@ def _refuse_jumps(
             here = {name: values[column] for name, values in own.items() if not (read and name == AMPLITUDE)}
             v, n, cells = _at(device, here, at, voltage)
             found = torch.log(current_function(device.model)(v, n, cells).abs())
-            # A pulse's power was that of its own voltage.
+            # ``i`` above is power over the nominal voltage, but the power was computed at the pulse's own voltage.
             return found if read else found + torch.log(v.abs() / abs(voltage))
 
         within = (x.amin(1) <= x_range[1]) & (x.amax(1) >= x_range[0])
@@ -91,7 +89,7 @@ def _refuse_jumps(
 
 
 def _axis(device: VCMDevice, name: str) -> Axis:
-    """As many nodes as an axis of its own needs for a quarter of the tolerance, at some N."""
+    """The axis of one parameter, with as many nodes as a quarter of the tolerance needs at each of four values of N."""
     if name == AMPLITUDE:
         first, last = device.variability.pulse.limits(AMPLITUDE)
     else:
@@ -101,13 +99,13 @@ def _axis(device: VCMDevice, name: str) -> Axis:
     coarse, refined = 7, 6
     axis = Axis(name, first, last, refined * (coarse - 1) + 1)
     lines = torch.cat([_log_rate(device, (axis,), x, v)[0] for v in (device.set_voltage_v, device.reset_voltage_v)])
-    # The error of a cubic falls with the fourth power of the step.
+    # The error of cubic interpolation is proportional to the fourth power of the step.
     needed = (_cubic_error(lines, refined) / (TOLERANCE / 4)) ** 0.25
     return Axis(name, first, last, min(max(math.ceil((coarse - 1) * needed), 3), 40) + 1)
 
 
 def _cubic_error(lines: torch.Tensor, step: int) -> float:
-    """Largest error of cubics through every step-th point of (lines, points)."""
+    """Largest error of cubic interpolation from every ``step``-th point of each line; ``lines``: (lines, points)."""
     nodes = lines[:, ::step]
     t = torch.arange(lines.shape[1], dtype=torch.float64) / step
     j = (t.long() - 1).clamp(0, nodes.shape[1] - 4)
@@ -119,13 +117,13 @@ def _cubic_error(lines: torch.Tensor, step: int) -> float:
 
 
 def _grid(axes: tuple[Axis, ...]) -> dict[str, torch.Tensor]:
-    """Values at the flattened nodes, (P,) by name."""
+    """The value of each axis at every node of the grid, flattened: (P,) by name."""
     mesh = torch.meshgrid(*(axis.nodes() for axis in axes), indexing="ij") if axes else ()
     return {axis.name: values.reshape(-1) for axis, values in zip(axes, mesh, strict=True)}
 
 
 def _cells(device: VCMDevice, points: Points) -> tuple[CellParameters, torch.Tensor | float]:
-    """Parameters and the factor on the voltage at some points of the axes."""
+    """Cell parameters, and the factor on the pulse's voltage, at some points of the axes."""
     physical = {name: values for name, values in points.items() if name != AMPLITUDE}
     return device.parameters.replace_unchecked(**physical), points.get(AMPLITUDE, 1.0)
 
@@ -143,7 +141,7 @@ def _at(
 def _log_rate(
     device: VCMDevice, axes: tuple[Axis, ...], x: torch.Tensor, voltage_v: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """ln(|dN/dt| / N) and |V I| in W at nodes of x, (X,) or (X, P), and all parameters' nodes: (X, P)."""
+    """ln(|dN/dt| / N) and |V I| in W, (X, P) each, at nodes ``x`` ((X,) or (X, P)) and all P nodes of the axes."""
     x = x[:, None] if x.dim() == 1 else x
     points = _grid(axes)
     p = math.prod(axis.count for axis in axes)
@@ -155,7 +153,7 @@ def _log_rate(
 
 
 def _current_on_lines(device: VCMDevice, v: torch.Tensor, n: torch.Tensor, cells: CellParameters) -> torch.Tensor:
-    """I in A along lines of N, (X, P): every fourth is solved, and gives the guesses of those between."""
+    """I in A along lines of N, (X, P): every fourth is solved from scratch and gives first guesses for the others."""
     solve = current_function(device.model)
     if device.model != "full" or n.shape[0] < 16:
         return solve(v, n, cells)
@@ -200,7 +198,7 @@ def _pulse_curves(
 
 
 def _read_curves(device: VCMDevice, axes: tuple[Axis, ...], finer: float) -> Curves:
-    """The weight over all N that cells can have, as the periphery reads it."""
+    """The table of the weight that the periphery reads, over all N that cells can have."""
     points = {name: values for name, values in _grid(axes).items() if name != AMPLITUDE}
     low, high = device.log_n_range
     kink, found = _kinks(device, points, (low, high), READ_VOLTAGE_V)
@@ -232,7 +230,10 @@ def _nodes(x_first: float, x_last: float, kink: torch.Tensor, step: float) -> tu
 def _kinks(
     device: VCMDevice, points: Points, x_range: tuple[float, float], voltage_v: float
 ) -> tuple[torch.Tensor, bool]:
-    """x at which the barrier vanishes, (P,), and whether it does for all parameters' nodes near the range."""
+    """x at which the barrier vanishes at each node, (P,), and whether there is exactly one such x at every node.
+
+    If not, the kinks are put at the start of the range, and the tables have none.
+    """
     p = max([len(values) for values in points.values()], default=1)
     nothing = torch.full((p,), x_range[0], dtype=torch.float64)
     if device.model != "full":
@@ -250,7 +251,7 @@ def _kinks(
     at = crossing.to(torch.int8).argmax(0)
     low, high = scan[at, 0], scan[at + 1, 0]
     h_low, h_high = height.gather(0, at[None])[0], height.gather(0, at[None] + 1)[0]
-    for _ in range(8):  # Illinois
+    for _ in range(8):  # the Illinois variant of the secant method
         x = high - h_high * (high - low) / (h_high - h_low)
         h = barrier(x[None])[0]
         same = torch.sign(h) == torch.sign(h_high)
@@ -260,7 +261,7 @@ def _kinks(
 
 
 def _x_range(device: VCMDevice, read: Curves) -> tuple[float, float]:
-    """ln N between which the cells of an array move."""
+    """Lowest and highest ln N between which the cells of an array move."""
     low, high = device.log_n_range
     if not device.periphery.clamped or not device.reads_cell:
         return low, high

@@ -7,7 +7,6 @@ import torch
 
 from vcm_sweep.device.kernels.cpu.compiling import kernel
 from vcm_sweep.device.kernels.cpu.stencil import at_stencil, fill_stencil, read_cubic, read_linear, scratch
-from vcm_sweep.device.kernels.layout import MAX_AXES as MAX_AXES
 from vcm_sweep.device.tables.tables import Axis, Curves, Points
 
 _SAMPLES = 2000
@@ -16,7 +15,7 @@ _SAMPLES = 2000
 def measured(
     curves: Curves, axes: tuple[Axis, ...], exact: Callable[[Points, torch.Tensor], torch.Tensor], linear: bool
 ) -> Curves:
-    """The same with its error, at points drawn over the whole range."""
+    """The same curves with their error, measured against ``exact`` at random points over the whole range."""
     generator = torch.Generator().manual_seed(20240306)
 
     def uniform(low: float, high: float) -> torch.Tensor:

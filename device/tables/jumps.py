@@ -1,8 +1,8 @@
 """Refuses cells whose current jumps as N changes.
 
-Where the three roots of the current (full_current.py) become one, the physical branch ends, and the current falls to
-the next at one N. With the default barrier that does not happen; with others it can, and a cell that jumps inside its
-window is no weight: it has no reading in between, and its rate is another one on either side.
+The equation of the current can have three roots (full_current.py). At the N where they become one, the physical branch
+ends and the current drops to the other one. This does not happen with the default barrier, but can with others. A cell
+that jumps inside its window cannot serve as a weight: it cannot take the readings in between, and its rate jumps too.
 """
 
 import math
@@ -15,8 +15,8 @@ from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
 from vcm_sweep.device.physics.currents import current_function
 from vcm_sweep.device.vcm_device import VCMDevice
 
-_STEEPEST = 3.0  # |d ln I / d ln N| of a branch is below 2
-_SMALLEST = 0.05  # of ln I: less is no jump
+_STEEPEST = 3.0  # a slope |d ln I / d ln N| above this is suspicious: on a branch it is below 2
+_SMALLEST = 0.05  # a smaller change of ln I is not counted as a jump
 
 
 def refuse_jumps(
@@ -35,7 +35,7 @@ def refuse_jumps(
     row, column = suspect[:, 0], suspect[:, 1]
     low, high = x[row, column], x[row + 1, column]
     at_low, at_high = log_i[row, column], log_i[row + 1, column]
-    for _ in range(24):  # what is left over 1e-9 of ln N is no slope
+    for _ in range(24):  # halve the step to 1e-9 of ln N: a change of ln I that is still there is not a slope
         middle = 0.5 * (low + high)
         value = solve(middle[None], column)[0]
         first = (value - at_low).abs() > (at_high - value).abs()
@@ -47,13 +47,13 @@ def refuse_jumps(
     worst = int(jump.argmax())
     raise DeviceError(
         f"the current at {voltage_v:g} V jumps by a factor {math.exp(float(jump[worst])):.3g} at N = "
-        f"{math.exp(float(low[worst])):.4g} (1e26/m3), inside the window: such cells have no weight there; move "
+        f"{math.exp(float(low[worst])):.4g} (1e26/m3), inside the window, where a weight must change smoothly: move "
         "phi_Bn0 or phi_n towards their defaults, 0.18 and 0.1 eV, or narrow their spread"
     )
 
 
 def refuse_nominal_jumps(device: VCMDevice) -> None:
-    """:func:`refuse_jumps` of the nominal cell of a device, over its window, at the reading and both pulses.
+    """:func:`refuse_jumps` for the nominal cell of a device, over its window, at the read voltage and both pulses.
 
     >>> refuse_nominal_jumps(VCMDevice(model="full"))
     """

@@ -1,6 +1,5 @@
 """One set of tables for all arrays of equal devices."""
 
-from vcm_sweep.device.kernels.layout import MAX_AXES as MAX_AXES
 from vcm_sweep.device.tables.axes import AMPLITUDE, axis_names
 from vcm_sweep.device.tables.building import build_tables
 from vcm_sweep.device.tables.tables import RateTables
@@ -8,13 +7,13 @@ from vcm_sweep.device.vcm_device import VCMDevice
 
 _SHARED: dict[tuple[object, ...], RateTables] = {}
 
-
-# Arrays whose ranges differ share none; a table over three parameters holds 20 MB.
+# Every device with other ranges has tables of its own, and those over three parameters take 20 MB: the oldest ones are
+# dropped above this size.
 _MOST_SHARED_BYTES = 256e6
 
 
 def shared_tables(device: VCMDevice) -> RateTables:
-    """:func:`build_tables`, or those of the last arrays with equal physics and ranges."""
+    """The tables of :func:`build_tables`, built once for all devices with equal physics and ranges."""
     variability, p = device.variability, device.parameters
     names = axis_names(device)
     key = (

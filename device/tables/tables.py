@@ -1,14 +1,14 @@
-"""Look-up tables that make a pulse cheap: ln(|dN/dt| / N), the power and the weight, over ln N and what varies.
+"""Look-up tables that make a pulse cheap: ln(|dN/dt| / N), power and weight over ln N and the varying parameters.
 
-Parameters that differ between the cells of an array are axes of its tables, at most three; nu_0, the mismatch, the
-bound factor F and (in the explicit model) l multiply the rate analytically and need none. Every axis of a parameter is
-interpolated by cubics. Along x = ln N the rate is linear between nodes, so that a pulse can be marched in closed form,
-and the weight cubic.
+Each parameter that differs between the cells of an array is an axis of its tables, at most three. nu_0, the mismatch,
+the bound factor F and (in the explicit model) l only multiply the rate and need no axis. Along the axes of parameters
+the tables are interpolated by cubics. Along x = ln N the logarithm of the rate is linear between nodes, so that a
+pulse can be followed in closed form, and the weight is cubic.
 
-In the full model the barrier of the Schottky interface vanishes at some N, and rate and current have a kink there,
-whose place moves with the cell's parameters. The nodes of x move with it: a node ``below`` is always at the kink.
+In the full model the barrier of the Schottky interface vanishes at some N, where rate and current have a kink. The
+kink's place depends on the cell's parameters, and the nodes of x move with it: node number ``below`` is at the kink.
 
-A table's error is measured when it is built, at points drawn over its whole range, and nodes are added until it is
+A table's error is measured when it is built, at random points over its whole range, and nodes are added until it is
 below ``TOLERANCE``.
 """
 
@@ -18,17 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from vcm_sweep.device.kernels.layout import MAX_AXES as MAX_AXES
-
-TOLERANCE = 5e-4
-
-
-WEIGHT_TOLERANCE = 1e-4
+TOLERANCE = 5e-4  # of a rate, relative
+WEIGHT_TOLERANCE = 1e-4  # of a weight, absolute
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Equidistant nodes of one parameter over all that the cells of an array can have."""
+    """Equidistant nodes of one parameter, over all values that it can have in the cells of an array."""
 
     name: str
     first: float
@@ -36,21 +32,21 @@ class Axis:
     count: int
 
     def nodes(self) -> torch.Tensor:
-        """(count,) float64."""
+        """The values of the parameter at the nodes, (count,) float64."""
         return torch.linspace(self.first, self.last, self.count, dtype=torch.float64)
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Tables over x and the parameters' nodes P, flattened with the last axis fastest.
+    """A table over x = ln N and the P nodes of the parameters' grid, flattened with the last axis fastest.
 
     Attributes:
-        x_first, x_last: ends of ln N.
-        below: intervals up to the kink, equal ones; the others, equal too, go from there to ``x_last``.
-        kink: (P,) x of node ``below``; x_first where there is none.
-        values: (nodes of x, P): ln(|dN/dt| / N) in 1/s without F, or the weight.
-        power: likewise |V I| in W; empty for the weight.
-        error: largest relative error of the rate, or error of the weight, that was measured.
+        x_first, x_last: first and last x.
+        below: number of equal intervals from ``x_first`` to the kink; the others, equal too, reach to ``x_last``.
+        kink: (P,) x of node ``below``; x_first if there is no kink.
+        values: (nodes of x, P): ln(|dN/dt| / N) in 1/s without the bound factor F, or the weight.
+        power: (nodes of x, P): |V I| in W; empty for the weight.
+        error: the largest measured error, relative for a rate and absolute for the weight.
     """
 
     x_first: float
@@ -62,7 +58,7 @@ class Curves:
     error: float
 
     def x(self) -> torch.Tensor:
-        """(nodes of x, P) of ln N."""
+        """ln N at every node, (nodes of x, P)."""
         above = len(self.values) - 1 - self.below
         return positions(self.x_first, self.x_last, torch.from_numpy(self.kink), self.below, above)
 
@@ -72,8 +68,9 @@ class RateTables:
     """All tables of an array.
 
     Attributes:
-        axes: what differs between its cells, in the order of the flattened nodes.
-        set, reset: of a pulse; read: of the weight, without axes where the nominal cell is read.
+        axes: the parameters that differ between cells, in the order of the flattened nodes.
+        set, reset: the rate during a SET and a RESET pulse.
+        read: the weight; it has no axes if the nominal cell's current is read.
     """
 
     axes: tuple[Axis, ...]
@@ -89,12 +86,12 @@ class RateTables:
 
     @functools.cached_property
     def steepest(self) -> float:
-        """The largest change of a weight per ln N, with room for what happens between nodes."""
+        """The largest slope of a weight over ln N, 10 % more than between nodes, since cubics can be steeper."""
         return 1.1 * float(np.abs(np.diff(self.read.values, axis=0) / np.diff(self.read.x().numpy(), axis=0)).max())
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its numbers."""
+        """Size of the tables in bytes."""
         return sum(c.kink.nbytes + c.values.nbytes + c.power.nbytes for c in (self.set, self.reset, self.read))
 
     @property
@@ -107,6 +104,7 @@ type Points = dict[str, torch.Tensor]
 
 
 def positions(x_first: float, x_last: float, kink: torch.Tensor, below: int, above: int) -> torch.Tensor:
+    """x of all nodes, (below + above + 1, P): equal steps from ``x_first`` to the kink, then on to ``x_last``."""
     up = torch.linspace(0, 1, above + 1, dtype=torch.float64)[:, None]
     x = kink + up * (x_last - kink)
     if below:

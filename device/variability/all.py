@@ -1,4 +1,4 @@
-"""All that varies in an array, together."""
+"""``Variability``: all mechanisms of one array together."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,23 +33,23 @@ _ALONE: dict[str, type] = {
 @public
 @dataclass(frozen=True)
 class Variability:
-    """All that differs from cell to cell and from pulse to pulse, and how a read scatters. Nothing by default.
+    """All that differs from cell to cell, from pulse to pulse and from read to read. By default nothing varies.
 
     Attributes:
         d2d: spread from cell to cell, by the name of any cell parameter.
-        correlation: of the parameters in d2d; None: independent.
+        correlation: between the parameters in d2d; None: they are independent.
         c2c: bounded random walk of N_max, N_min, r or l, by name.
         targets: variation of r or l towards targets, by name; not together with a walk of the same parameter.
-        mismatch: of the SET and RESET rates.
-        window: the cells' own ends of the conductance window.
-        read_noise: of the read current; a number is its white part alone.
-        telegraph: noise of the read current.
-        write: error of weights that are programmed.
-        stuck: cells that do not move.
+        mismatch: between the SET and RESET rates.
+        window: ends of the conductance window that differ from cell to cell.
+        read_noise: white and 1/f noise of the read current; a plain number is taken as its white part.
+        telegraph: random telegraph noise of the read current.
+        write: error of weights that are programmed at once, without training pulses.
+        stuck: cells that no pulse moves.
         pulse: error of the programming pulses.
 
     Raises:
-        DeviceError: a name that cannot vary in that way, or something that is not that mechanism.
+        DeviceError: a parameter that cannot vary in that way, or a value of the wrong class.
 
     Example:
         >>> varied = Variability(d2d={"r": Spread(0.05)}, c2c={"r": Walk(0.01, clip=0.1)}, read_noise=0.02)
@@ -82,14 +82,14 @@ class Variability:
         for attribute, kind, known in by_name:
             for name, value in getattr(self, attribute).items():
                 if name not in known:
-                    raise DeviceError(f"{attribute}.{name}: one of {', '.join(known)} can vary")
+                    raise DeviceError(f"{attribute}.{name} is unknown: only {', '.join(known)} can vary this way")
                 check_kind(f"{attribute}.{name}", value, kind)
         for name, target in self.targets.items():
             if target.active and name in self.c2c and self.c2c[name].active:
                 raise DeviceError(f"{name} has both a random walk (c2c) and targets: keep one")
 
     def limits(self, name: str, parameters: CellParameters) -> tuple[float, float]:
-        """Smallest and largest value of a parameter that any cell can have over its life."""
+        """Smallest and largest value that a parameter can have in any cell at any time."""
         low = high = float(getattr(parameters, name))
         for mechanism in self._of(name):
             low, high = low * (1 - mechanism.clip), high * (1 + mechanism.clip)
@@ -100,7 +100,7 @@ class Variability:
         return tuple(name for name in parameters.names() if self._of(name))
 
     def _of(self, name: str) -> list[Spread | Walk | TargetWalk]:
-        """The mechanisms that are on for a parameter."""
+        """The active mechanisms of a parameter."""
         found: list[Spread | Walk | TargetWalk] = []
         if name in self.d2d and self.d2d[name].sigma > 0:
             found.append(self.d2d[name])

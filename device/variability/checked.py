@@ -1,4 +1,4 @@
-"""Checks of a mechanism's fields against what they declare."""
+"""Checks of a mechanism's fields against their declarations."""
 
 from typing import Any
 
@@ -25,6 +25,6 @@ def check_fields(mechanism: Any) -> None:
 
 
 def check_kind(where: str, value: Any, kind: type) -> None:
-    """Raise DeviceError where a value is not of the mechanism's class."""
+    """Raise DeviceError if a value is not of the class ``kind``; ``where`` is its name in the message."""
     if not isinstance(value, kind):
         raise DeviceError(f"{where} = {value!r} must be a {kind.__name__}")

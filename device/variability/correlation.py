@@ -1,4 +1,4 @@
-"""Parameters that differ together: a Gaussian copula over the spreads, which keeps each distribution."""
+"""Correlated parameters: a Gaussian copula over the spreads, which keeps the distribution of each parameter."""
 
 import itertools
 import math
@@ -16,19 +16,19 @@ from vcm_sweep.device.variability.spread import Spread
 @public
 @dataclass(frozen=True)
 class Correlation:
-    """Correlation of parameters within a cell.
+    """Correlation of the parameters of a cell, which come from one forming process: thick filaments may also be long.
 
-    Each cell draws correlated normal variables, one per name; the distribution function of each is the probability
-    at which its spread is read. So every parameter keeps its own distribution, rank correlations are
-    (6/pi) asin(rho/2), and the values' own correlation differs slightly from rho where a spread is not normal. A
-    thick filament that is also long, say, is no accident of two draws: both come from the same forming.
+    Each cell draws correlated standard normal variables, one per name. The normal distribution function turns each
+    into a probability, at which the quantile of that parameter's spread is taken. So every parameter keeps its own
+    distribution, rank correlations are (6/pi) asin(rho/2), and the correlation of the values themselves differs
+    slightly from rho if a spread is not normal.
 
     Attributes:
-        names: of cell parameters; one without a spread takes no part.
+        names: names of cell parameters; one without a spread has no effect.
         matrix: rho, symmetric, 1 on the diagonal, positive semi-definite, in the order of ``names``.
 
     Raises:
-        DeviceError: what is no correlation matrix of these names.
+        DeviceError: the matrix is not a correlation matrix of these names, or a name is unknown or given twice.
 
     Example:
         >>> Correlation(("r", "l"), ((1.0, 0.6), (0.6, 1.0))).matrix[0][1]
@@ -54,7 +54,9 @@ class Correlation:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1 <= value <= 1:
                 raise DeviceError(f"{where} = {value!r} must be a number from -1 to 1")
             if i == j and value != 1:
-                raise DeviceError(f"{where} = {value:g} must be 1: a parameter with itself")
+                raise DeviceError(
+                    f"{where} = {value:g} must be 1: it is the correlation of {self.names[i]} with itself"
+                )
             if value != self.matrix[j][i]:
                 raise DeviceError(f"{where} = {value:g} must equal matrix[{j}][{i}] = {self.matrix[j][i]:g}")
         lowest = float(torch.linalg.eigvalsh(torch.tensor(self.matrix, dtype=torch.float64)).min()) if size else 0.0
@@ -65,7 +67,7 @@ class Correlation:
             )
 
     def mixed(self, normals: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Correlated standard normals from independent ones, by name; names that are not of the matrix stay."""
+        """Correlated standard normals from independent ones, by name; names that the matrix lacks are unchanged."""
         members = [name for name in normals if name in self.names]
         at = [self.names.index(name) for name in members]
         root = _root([[self.matrix[i][j] for j in at] for i in at])
@@ -77,16 +79,16 @@ class Correlation:
 
 
 def _root(matrix: list[list[float]]) -> list[list[float]]:
-    """Lower triangle L with L L^T = matrix, positive semi-definite; the first name stays as it was drawn.
+    """The Cholesky factor: lower triangular L with L L^T = matrix, which may be singular.
 
-    In plain arithmetic, so that equal seeds give equal cells whatever the linear algebra underneath.
+    Written out in Python, so that equal seeds give equal bits whichever linear algebra library torch uses.
     """
     size = len(matrix)
     root = [[0.0] * size for _ in range(size)]
     for j in range(size):
         pivot = matrix[j][j] - math.fsum(x * x for x in root[j][:j])
         if pivot <= 1e-12:
-            continue  # given by those before it
+            continue  # this variable is a combination of those before it
         root[j][j] = math.sqrt(pivot)
         for i in range(j + 1, size):
             root[i][j] = (matrix[i][j] - math.fsum(a * b for a, b in zip(root[i], root[j], strict=True))) / root[j][j]
@@ -103,16 +105,17 @@ def draw_spreads(
 ) -> dict[str, torch.Tensor]:
     """The cells' own values of every parameter that spreads, (count,) float64 by name, in CellParameters' order.
 
-    A generator gives the same numbers whatever the order in ``d2d``, and the same with an identity matrix as
-    without a correlation (to rounding).
+    The result does not depend on the order in ``d2d``. An identity matrix gives the same as no correlation, up to
+    rounding.
 
     Args:
         d2d: spread by parameter name; those with sigma = 0 are left out.
+        correlation: of the parameters; None: they are independent.
         parameters: the nominal cell, floats.
         count: number of cells.
-        generator: draws, on its device.
-        also: names that draw their numbers although nothing comes of them, so that two arrays of which these spread in
-            one alone have the same values of all others.
+        generator: the source of randomness; the tensors are made on its device.
+        also: names for which random numbers are drawn and thrown away. If two arrays differ in whether these
+            parameters spread, all other parameters still get the same values in both.
 
     Example:
         >>> spreads = {"l": Spread(0.1), "r": Spread(0.05)}
@@ -130,7 +133,7 @@ def draw_spreads(
     names = [name for name in drawn if name in spread]
     uniform = {name: drawn[name] for name in names}
     if correlation is not None:
-        # rand gives 0 now and then: its normal would be infinite, and a weight of it undefined.
+        # torch.rand can give exactly 0, which maps to a normal of -infinity; infinity times a weight may be NaN.
         tiny = 2.0**-54
         normals = {
             name: torch.special.ndtri(uniform[name].clamp(tiny, 1 - tiny))

@@ -1,4 +1,4 @@
-"""A difference between the rates of SET and RESET that the cell model does not know of."""
+"""An extra mismatch between the rates of SET and RESET, on top of that of the cell model."""
 
 import math
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from vcm_sweep.device.variability.checked import check_fields
 @public
 @dataclass(frozen=True)
 class Mismatch:
-    """SET/RESET mismatch m = change of ln(RESET/SET), per cell m = mean + sigma N(0, 1).
+    """SET/RESET mismatch m, the change of ln(RESET rate / SET rate); each cell draws m = mean + sigma N(0, 1).
 
-    The RESET rate is multiplied by e^(m/2), the SET rate by e^(-m/2), on top of what the model itself gives at
-    these pulses. Ours, a definition: it stands for whatever shifts one rate against the other (pulse voltages,
-    barrier, temperature), and holds for all of them as long as the shape of the steps over the window stays.
+    The RESET rate is multiplied by e^(m/2) and the SET rate by e^(-m/2), on top of what the model itself gives at
+    these pulses. This is our own definition, without a source: it stands for whatever shifts one rate against the
+    other (pulse voltages, barrier, temperature), provided that the shape of the steps over the window does not change.
 
     Attributes:
-        mean: of m, in every cell, -5 to 5.
+        mean: mean of m over the cells, -5 to 5.
         sigma: standard deviation of m from cell to cell, 0 to 5.
     """
 

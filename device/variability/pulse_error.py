@@ -1,4 +1,4 @@
-"""Programming pulses that differ from each other."""
+"""Errors of the programming pulses: voltage and length that differ from pulse to pulse."""
 
 import math
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from vcm_sweep.device.variability.checked import check_fields
 @public
 @dataclass(frozen=True)
 class PulseError:
-    """Error of each pulse's voltage and of its length, fresh per pulse and cell, normal and truncated.
+    """Errors of each pulse's voltage and length: truncated normals, drawn anew for every pulse and cell.
 
-    The error of drivers and lines, not of the cell. The rate is exponential in the voltage and proportional to the
-    length, so the amplitude counts for more. Ours, a definition: it holds where pulses are independent, which a slow
-    drift of the supply is not.
+    They come from drivers and lines, not from the cell. What a pulse moves is proportional to its length but
+    exponential in its voltage, so the amplitude matters more. This is our own definition, without a source; it holds
+    if the errors of pulses are independent, so it does not describe a slow drift of the supply.
 
     Attributes:
         amplitude: standard deviation of the voltage relative to its nominal value, 0 (none) to 0.3.
         width: standard deviation of the length relative to its nominal value, 0 (none) to 0.3.
-        clip: errors stay within so many standard deviations, 0.1 to 8; neither may reach 1.
+        clip: errors stay within this many standard deviations, 0.1 to 8; the largest error must be at most 0.99.
 
     Raises:
-        DeviceError: a value outside its range, or an error that could turn a pulse round.
+        DeviceError: a value outside its range, or an error so large that it could change the sign of a pulse.
     """
 
     amplitude: float = number(0.0, 0.0, 0.3, "relative", "error of each pulse's voltage")

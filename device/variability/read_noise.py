@@ -14,15 +14,15 @@ from vcm_sweep.device.variability.checked import check_fields
 @public
 @dataclass(frozen=True)
 class ReadNoise:
-    """Read noise, in parts of the cell's own read current.
+    """Read noise, relative to the cell's own read current.
 
-    White noise is fresh for every vector of the forward and the backward pass. 1/f noise is held for a batch and
-    moves between batches: the sum of one first-order process per decade, whose correlation times are 1, 10, 100,
-    ... batches and whose variances are equal, so that the spectrum falls as 1/f between about
-    1 / (2 pi 10^(decades - 1)) and 1 / (2 pi) per batch, with a ripple, and is flat below. Source: a superposition
-    of such processes is the usual account of 1/f noise (van der Ziel); filamentary cells show it together with
-    telegraph noise, with an amplitude that depends on the state (Ambrogio et al., IEEE TED 62, 3805 (2015), doi
-    10.1109/TED.2015.2475598). Here the relative amplitude is one number for all states: fit it to the state in use.
+    White noise is drawn anew for every vector of the forward and the backward pass. 1/f noise is constant within a
+    batch and moves between batches. It is the sum of one first-order process per decade, with correlation times of 1,
+    10, 100, ... batches and equal variances, so that the spectrum falls as 1/f (with a ripple) between about
+    1 / (2 pi 10^(decades - 1)) and 1 / (2 pi) per batch, and is flat below. Source: such a sum is the usual
+    explanation of 1/f noise (van der Ziel). Filamentary cells show 1/f noise together with telegraph noise, with an
+    amplitude that depends on the state (Ambrogio et al., IEEE TED 62, 3805 (2015), doi 10.1109/TED.2015.2475598).
+    Here the relative amplitude is one number for all states: fit it to the state in use.
 
     Attributes:
         white: relative standard deviation, fresh per vector, 0 to 1.
@@ -39,13 +39,13 @@ class ReadNoise:
 
     @property
     def memories(self) -> list[float]:
-        """Correlation of each process from one batch to the next."""
+        """Correlation coefficient of each process between one batch and the next."""
         return [math.exp(-(10.0**-decade)) for decade in range(self.decades)]
 
     def start(self, shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
-        """The processes of cells of any shape, (decades, *shape) float32 on the generator's device, at equilibrium.
+        """First values of the processes, in equilibrium: (decades, *shape) float32 on the generator's device.
 
-        They have unit variance each: the amplitude comes in :meth:`relative`.
+        Each process has unit variance; :meth:`relative` multiplies by the amplitude.
         """
         return torch.randn((self.decades, *shape), generator=generator, device=generator.device)
 

@@ -1,4 +1,4 @@
-"""What differs from cell to cell: a distribution around the nominal value, cut on both sides."""
+"""The spread of a quantity from cell to cell: a distribution around the nominal value, cut on both sides."""
 
 import math
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ class Spread:
     """Device-to-device spread of one quantity, relative to its nominal value.
 
     Each cell draws its own value once, when the array is made. Every field of ``CellParameters`` can spread, and
-    the ends of the conductance window. Source: arXiv 2403.06746 for N_max, N_min, r and l, as published
-    ``"clipped"``; a truncated normal is the proper model, since a filament has no reason to sit on a bound.
+    the ends of the conductance window. Source: arXiv 2403.06746 for N_max, N_min, r and l, with the distribution
+    ``"clipped"``. The default is a truncated normal, since a real filament has no reason to sit exactly on a bound.
 
     Attributes:
-        sigma: relative standard deviation before the cut, 0 (none) to 10; of ln(value) for the lognormal.
+        sigma: relative standard deviation before the cut, 0 (no spread) to 10; for the lognormal that of ln(value).
         clip: half-width of the allowed range relative to nominal, above 0 and below 1.
-        distribution: ``"truncated"``, the normal within the range; ``"clipped"``, the published code's, which puts
-            every draw outside the range exactly on its end (with sigma = 1 and clip 0.3 that is 76 % of the cells);
-            ``"lognormal"``, median at nominal, within the range; ``"uniform"``, of standard deviation sigma, whose
-            half-width sqrt(3) sigma must not exceed clip.
+        distribution: ``"truncated"``: a normal cut at the ends of the range; ``"clipped"``: that of the published
+            code, which moves every draw outside the range to its end (with sigma = 1 and clip 0.3, 76 % of the cells);
+            ``"lognormal"``: with its median at the nominal value, cut at the ends of the range; ``"uniform"``: with
+            standard deviation sigma; its half-width sqrt(3) sigma must not exceed clip.
 
     Raises:
         DeviceError: a value outside its range.

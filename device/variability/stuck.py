@@ -13,14 +13,14 @@ from vcm_sweep.device.variability.checked import check_fields
 @public
 @dataclass(frozen=True, eq=False)
 class StuckCells:
-    """Cells whose read current stays at an end of the window: never formed or broken, or shorted.
+    """Cells whose read current stays at one end of the window: low if never formed or broken, high if shorted.
 
     Attributes:
-        low, high: share of the cells stuck at the low and at the high end, together at most 1; each cell by chance.
-        mask: instead of shares, which cells: int8 of -1 (low), 0 (works), +1 (high), as many as the array has cells.
+        low, high: probability that a cell is stuck at the low or at the high end, together at most 1.
+        mask: which cells are stuck, instead of probabilities: int8, -1 (low), 0 (works) or +1 (high), one per cell.
 
     Raises:
-        DeviceError: shares of more than 1, shares and a mask, or other numbers in the mask.
+        DeviceError: low + high above 1, both shares and a mask, or other numbers in the mask.
     """
 
     low: float = number(0.0, 0.0, 1.0, "relative", "share of cells stuck at the low end")
@@ -70,6 +70,6 @@ class StuckCells:
                     f"StuckCells.mask has {self.mask.numel()} cells and the array {count}: give one number per cell"
                 )
             return self.mask.reshape(-1).to(generator.device, copy=True)
-        # In double precision: in single, shares below 6e-8 would be none.
+        # In double precision: single-precision random numbers are multiples of 6e-8, and smaller shares would be lost.
         u = torch.rand(count, generator=generator, dtype=torch.float64, device=generator.device)
         return (u >= 1 - self.high).to(torch.int8) - (u < self.low).to(torch.int8)

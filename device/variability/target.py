@@ -1,4 +1,4 @@
-"""What moves from pulse to pulse, the way of the variability model of JART VCM v1b: towards drawn targets."""
+"""Variation from pulse to pulse as in the variability model of JART VCM v1b: motion towards random targets."""
 
 from dataclasses import dataclass
 
@@ -16,15 +16,16 @@ TARGETS = ("r", "l")
 @public
 @dataclass(frozen=True)
 class TargetWalk:
-    """Cycle-to-cycle variation of r or l: in each pulse the value moves towards a target drawn for it.
+    """Cycle-to-cycle variation of r or l: in each pulse the value moves towards a random target.
 
-    Targets are drawn around the cell's own value; within a pulse the value covers the same part of its way to the
-    target as N of its way to the bound, so a pulse that hardly switches hardly moves it. Source: Bengel et al.,
-    IEEE TCAS-I 67(12) 4618 (2020), equations (21-24). The source draws targets outside the model, so ``renew`` is
-    an option; it holds for r and l alone.
+    Targets are drawn around the cell's own value. Within a pulse the value covers the same fraction of its way to the
+    target as N covers of its way to the bound, so a pulse that hardly switches the cell hardly moves it. Source:
+    Bengel et al., IEEE TCAS-I 67(12) 4618 (2020), equations (21-24), for r and l alone. The paper does not say when
+    new targets are drawn (its model gets them from outside), so ``renew`` is an option here.
 
     Attributes:
-        sigma: standard deviation of the targets relative to the cell's own value, a truncated normal, 0 (none) to 1.
+        sigma: relative standard deviation of the targets around the cell's own value, 0 (none) to 1; the distribution
+            is a truncated normal.
         clip: targets lie within (1 +- clip) times the cell's own value, above 0 and below 1.
         renew: a new target for every ``"pulse"``, or whenever the ``"polarity"`` changes.
     """
@@ -42,7 +43,7 @@ class TargetWalk:
         return self.sigma > 0
 
     def draw(self, own: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """New targets around the cells' own values ``own`` (any shape), float64.
+        """New targets around the cells' own values ``own`` (any shape), float64 of the same shape.
 
         >>> target = TargetWalk(sigma=0.05).draw(torch.tensor([45e-9]), torch.Generator().manual_seed(1))
         >>> bool(40.5e-9 <= target <= 49.5e-9)

@@ -18,12 +18,13 @@ class TelegraphNoise:
     Filled and empty are equally likely, so a cell with a trap reads I (1 - A/2) or I (1 + A/2) and its mean stays I.
     A = amplitude (I / I_high)^(-state_exponent), at most 1: a thin or depleted filament is hindered more by one
     trap, so A grows towards the high-resistance state. Source: Ielmini, Nardi, Cagli, Appl. Phys. Lett. 96, 053503
-    (2010), who find such a growth with the resistance and a saturation; they and Ambrogio et al., IEEE TED 62, 3805
-    (2015), tie it to the size of the filament. The numbers are the user's: they differ between materials and traps.
+    (2010), who find this growth with the resistance, and a saturation; they and Ambrogio et al., IEEE TED 62, 3805
+    (2015), explain it by the size of the filament. All numbers differ between materials and traps, so there are no
+    typical defaults.
 
     Attributes:
         amplitude: Delta I / I at I_high, 0 (none) to 1.
-        fraction: of the cells that have a trap, 0 to 1.
+        fraction: share of the cells that have a trap, 0 to 1.
         switching: probability that a trap changes its state from one batch to the next, 0 to 1.
         state_exponent: growth of the relative amplitude towards low currents, 0 (none) to 3.
     """
@@ -44,7 +45,7 @@ class TelegraphNoise:
     def start(self, shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
         """The traps of cells of any shape, int8 on the generator's device: -1 filled, +1 empty, 0 no trap."""
         u = torch.rand(tuple(shape), generator=generator, device=generator.device)
-        # One number per cell decides both: the lower half of the trapped share starts filled.
+        # One random number per cell decides both whether it has a trap and whether the trap starts filled.
         return (u < self.fraction).to(torch.int8) * torch.where(u < 0.5 * self.fraction, -1, 1).to(torch.int8)
 
     def step(self, state: torch.Tensor, generator: torch.Generator) -> None:
@@ -56,8 +57,8 @@ class TelegraphNoise:
         """The present deviation in parts of the read current, float32 of the state's shape.
 
         Args:
-            state: of :meth:`start`.
-            current_ratio: I / I_high of each cell; None: all at I_high.
+            state: the traps, as :meth:`start` gives them.
+            current_ratio: I / I_high of each cell; None: all cells are at I_high.
 
         Example:
             >>> noise = TelegraphNoise(amplitude=0.2, state_exponent=1.0)

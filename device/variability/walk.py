@@ -1,4 +1,4 @@
-"""What moves from pulse to pulse, the way of arXiv 2403.06746: a bounded random walk."""
+"""Variation from pulse to pulse as in arXiv 2403.06746: a bounded random walk of a parameter."""
 
 from dataclasses import dataclass
 
@@ -13,16 +13,16 @@ VARYING = ("N_max", "N_min", "r", "l")
 @public
 @dataclass(frozen=True)
 class Walk:
-    """Cycle-to-cycle random walk of one of N_max, N_min, r and l: relative steps after every pulse.
+    """Cycle-to-cycle random walk of one of N_max, N_min, r and l: a relative step after every pulse.
 
     After every pulse p <- p (1 + direct U(-1, 1) + slope ratio U(-1, 1)), kept within the cell's own value times
-    [1 - clip, 1 + clip]; ratio is the part of the way to the bound that the pulse covered. Pulses that are skipped
-    at an end of the window do not move it. Source: arXiv 2403.06746; steps and range are those of its simulations,
-    not fitted to a measured cell.
+    [1 - clip, 1 + clip]. U(-1, 1) are independent uniform numbers, and ratio is the fraction of N's way to its bound
+    (N_max or N_min) that the pulse covered. A pulse that is skipped because the cell is at an end of its window makes
+    no step. Source: arXiv 2403.06746, whose steps and range were chosen for simulations, not fitted to a cell.
 
     Attributes:
-        direct: amplitude s of the step that does not depend on the pulse, 0 (none) to 1.
-        slope: amplitude q of the step in proportion to the way to the bound that the pulse covered, 0 to 1.
+        direct: amplitude of the step that does not depend on what the pulse did, 0 (none) to 1.
+        slope: amplitude of the step that is proportional to ``ratio``, 0 (none) to 1.
         clip: the walk stays within (1 +- clip) times the cell's own value, above 0 and below 1.
 
     Example:

@@ -1,4 +1,4 @@
-"""Cells that stop at conductances of their own."""
+"""Conductance windows that differ from cell to cell."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ from vcm_sweep.device.variability.spread import Spread
 class Window:
     """Per-cell conductance window: the weights at which programming a cell stops, around the nominal w_min, w_max.
 
-    The same quantity as aihwkit's ``w_min_dtod`` and ``w_max_dtod``. It needs a window that is clamped.
+    The same quantity as aihwkit's ``w_min_dtod`` and ``w_max_dtod``. It needs ``Periphery.clamped = True``.
 
     Attributes:
-        w_min, w_max: spread of either end, relative to its nominal value; None: every cell has the nominal one.
+        w_min, w_max: spread of each end, relative to its nominal value; None: it is nominal in every cell.
     """
 
     w_min: Spread | None = None
@@ -31,11 +31,11 @@ class Window:
 
     @property
     def active(self) -> bool:
-        """Whether any end differs from cell to cell."""
+        """Whether one of the ends differs from cell to cell."""
         return any(end is not None and end.sigma > 0 for end in (self.w_min, self.w_max))
 
     def limits(self, w_min: float, w_max: float) -> tuple[float, float]:
-        """Smallest w_min and largest w_max of any cell; DeviceError where a cell could have none between them."""
+        """Smallest w_min and largest w_max of any cell; DeviceError if a cell's w_min could reach its w_max."""
         lows, highs = ([nominal * factor for factor in _reach(spread)] for nominal, spread in
                        ((w_min, self.w_min), (w_max, self.w_max)))  # fmt: skip
         if not max(lows) < min(highs):

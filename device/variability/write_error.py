@@ -1,4 +1,4 @@
-"""What write-verify leaves of an error when weights are programmed."""
+"""The error that a program-and-verify loop leaves when weights are programmed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from vcm_sweep.device.variability.checked import check_fields
 @public
 @dataclass(frozen=True)
 class WriteError:
-    """Error of the weights that are programmed at once (first weights, transferred weights), not by pulses.
+    """Error of weights that are programmed to a target (first weights, transferred weights), not by training pulses.
 
-    A program-and-verify loop ends within a tolerance of its target; what is left is taken as normal and independent
-    of the target. The achieved weight is cut to what the cell reaches. Ours, a definition: it holds where the loop's
-    tolerance, not the cell's last step, limits the result.
+    A program-and-verify loop ends within a tolerance of its target. The remaining error is taken as normal and
+    independent of the target, and the weight is cut to the cell's window. This is our own definition, without a
+    source; it holds if the tolerance of the loop limits the result, rather than the size of the cell's last step.
 
     Attributes:
-        sigma: standard deviation of the achieved weight in parts of the window w_max - w_min, 0 to 1.
+        sigma: standard deviation of the achieved weight, as a fraction of the window w_max - w_min, 0 to 1.
     """
 
     sigma: float = number(0.0, 0.0, 1.0, "window", "error of programmed weights, in parts of the window")

@@ -21,8 +21,8 @@ def rates_in_words(device: dict[str, Any], factors: Sequence[Factor]) -> str:
     made = apply_factors({"device": device, "network": {}}, {f.name: f.high for f in factors if f.path[0] == "device"})
     if not is_physical(made["device"]):
         return f"those of aihwkit's {made['device']['aihwkit']}"
+    from vcm_sweep.device.kernels.layout import MAX_AXES
     from vcm_sweep.device.tables.axes import axis_names, is_direct
-    from vcm_sweep.device.tables.building import MAX_AXES
 
     cells = build_device(made["device"])
     names = axis_names(cells)
