@@ -1,14 +1,14 @@
-"""Error-controlled Dormand-Prince steps, a step size of its own for every cell.
+"""Error-controlled Dormand-Prince steps, with a step size of its own for every cell.
 
-They integrate a stretched coordinate, in which the bound factor F drops out exactly. With u the distance of ln N to
-the bound of the direction of motion, F = 1 - exp(-10 u), and y = -ln(exp(10 u) - 1) / 10 obeys
-dy/dt = |dN/dt without F| / N. In y there is no bound to overshoot and the stiffness at the bound is gone. What is
-stored is the way s = y - y(start): ln N has then gone -ln(exp(-10 u0) + F0 exp(-10 s)) / 10, which keeps all digits
-of a small way as well as of the approach to the bound.
+They integrate a stretched coordinate y instead of N, in which the bound factor F drops out exactly. Let u be the
+distance of ln N from the bound towards which the cell moves. Then F = 1 - exp(-10 u), and y = -ln(exp(10 u) - 1) / 10
+obeys dy/dt = |dN/dt without F| / N. In y the bound is at infinity, so it cannot be overshot, and the equation is not
+stiff near it. The code stores the way s = y - y(start). ln N has then moved by -ln(exp(-10 u0) + F0 exp(-10 s)) / 10
+(the index 0: at the start), a form that loses no digits for small ways or near the bound.
 
-The error of a step is held below ``rtol`` of its own way. As the equation is autonomous, a relative error of a way is
-one of the time that it takes: the result is the exact one of a pulse longer or shorter by at most ``rtol``, also
-for a cell that avalanches.
+The error of a step is kept below ``rtol`` times the step's own way. Since the equation does not depend on time, a
+relative error of a way equals one of the time that it takes: the result is the exact one of a pulse that is longer or
+shorter by at most ``rtol``, even for a cell that avalanches.
 """
 
 import math
@@ -23,7 +23,8 @@ from vcm_sweep.device.physics.kinetics import log_speed
 from vcm_sweep.device.physics.validity import Extremes
 
 MAX_ROUNDS = 20_000
-# A way that ln N cannot tell from none: no smaller error is asked for, so that a jump of the current is crossed.
+# The smallest absolute error of a way that is ever demanded, since ln N cannot resolve less. Without this limit the
+# steps would shrink without end at a jump of the current.
 _RESOLUTION = 1e-12
 
 # Dormand-Prince 5(4), J. Comput. Appl. Math. 6 (1980) 19.
@@ -40,7 +41,7 @@ _E = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 4
 
 
 class _State(NamedTuple):
-    """Of the cells under way, (rows, LANES) each."""
+    """How far each cell has come, (rows, LANES) each: way, slope and time so far, and the next step's length in s."""
 
     way: torch.Tensor
     slope: torch.Tensor
@@ -50,7 +51,7 @@ class _State(NamedTuple):
 
 
 class _Stretched:
-    """The stretched coordinate of some cells."""
+    """The stretched coordinate of some cells: N, voltage and slope as functions of their way and time."""
 
     def __init__(self, cells: Lanes) -> None:
         self.cells, p = cells, cells.parameters
@@ -78,14 +79,14 @@ class _Stretched:
 
 
 def adaptive(cells: Lanes, rtol: float, extremes: Extremes | None = None) -> PulseEnd:
-    """The end state of cells that move."""
+    """The end state of cells, all of which can move."""
     count, whole = len(cells.index), cells
     positions = torch.arange(count, device=cells.n.device)
     done: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
     line = _Stretched(cells)
     zero = torch.zeros_like(cells.n)
     slope = line.slope(zero, zero)
-    # At V = 0, where a ramp begins, nothing moves: the whole ramp is tried, and shortened.
+    # At V = 0, where a ramp may begin, the slope is 0 and says nothing about the step: the whole pulse is tried first.
     step = torch.clamp(0.05 / slope.detach(), max=cells.duration_s)
     beyond = ~torch.isfinite(slope)
     state = _State(zero, slope, torch.where(beyond, cells.duration_s, zero), step, beyond)
@@ -114,7 +115,7 @@ def adaptive(cells: Lanes, rtol: float, extremes: Extremes | None = None) -> Pul
 
 
 def _round(line: _Stretched, state: _State, rtol: float) -> _State:
-    """One step of every cell, taken where its error allows."""
+    """One step of every cell, taken if its error is small enough; otherwise the next one is shorter."""
     way, slope, time, step, beyond = state
     duration = line.cells.duration_s
     active = time < duration
@@ -130,9 +131,9 @@ def _round(line: _Stretched, state: _State, rtol: float) -> _State:
     share = torch.where(finite, share, 1e10)
     accept = active & (share <= 1)
     factor = torch.clamp(0.9 * share.clamp_min(1e-10) ** -0.25, 0.1, 5.0)
-    # However short the step, the model has no answer at its end.
+    # The model has no answer at the end of a step even if it is this short: the cell stays here.
     stuck = active & ~finite & (step * slope.detach() < 1e-9) & (step < 1e-9 * duration)
-    # The last step ends exactly at the end, whatever the rounding of the sum.
+    # The last step ends exactly at the pulse's end: the sum of times and steps would only do so up to rounding.
     moved_on = torch.where(accept, torch.where(step >= duration - time, duration, time + step), time)
     return _State(
         torch.where(accept, trial, way),

@@ -1,7 +1,7 @@
-"""Equal explicit steps of order 1, 2 and 4 in N, and one step of order 4 that knows its error.
+"""Equal explicit steps of order 1, 2 and 4 in N, and one step of order 4 with an estimate of its error.
 
-All of them clamp to [N_min, N_max] inside the pulse; the published code clamped only after it, so that a fast cell
-could be thrown to the other end.
+All of them clamp N to [N_min, N_max] within the pulse. The published code clamps only after the pulse, so that a step
+can throw a fast cell past a bound and to the other end.
 """
 
 from collections.abc import Callable
@@ -39,9 +39,9 @@ def rk4(n: torch.Tensor, dt: float, slope: Slope) -> torch.Tensor:
 
 
 def fixed(cells: Lanes, step: Step, steps: int, extremes: Extremes | None = None) -> PulseEnd:
-    """The end state after equal steps of cells that move under a constant voltage."""
+    """The end state of moving cells after equal steps under a constant voltage."""
     p, v = cells.parameters, cells.volts
-    # A cell that starts outside [N_min, N_max] may not be thrown back in by the clamp.
+    # A cell that starts outside [N_min, N_max] must not be moved to the bound by the clamp.
     low, high = cells.n.clamp_max(_as(p.N_min, v)), cells.n.clamp_min(_as(p.N_max, v))
 
     def clamp(state: torch.Tensor) -> torch.Tensor:
@@ -64,7 +64,7 @@ def fixed(cells: Lanes, step: Step, steps: int, extremes: Extremes | None = None
 
 
 def rk4_converged(cells: Lanes, extremes: Extremes | None = None) -> PulseEnd:
-    """RK4 with its steps doubled until that changes no cell by more than 1e-6 of its own step."""
+    """RK4 with its number of steps doubled until this changes no cell's change of N by more than 1e-6 of it."""
     start = cells.n.reshape(-1)[: len(cells.index)]
     steps, coarse = 2, fixed(cells, rk4, 1)
     while steps <= MAX_STEPS:
@@ -72,7 +72,7 @@ def rk4_converged(cells: Lanes, extremes: Extremes | None = None) -> PulseEnd:
         change = (fine.n - coarse.n).abs()
         apart = (change > 1e-6 * (fine.n - start).abs() + 1e-15 * start) | (fine.beyond != coarse.beyond)
         if not bool(apart.any()):
-            # Only the states of the course that holds are seen.
+            # Solved once more to record its states: those of the coarser attempts must not count.
             return fine if extremes is None else fixed(cells, rk4, steps, extremes)
         coarse, steps = fine, steps * 2
     worst = int((change / start).argmax())
@@ -87,22 +87,23 @@ def rk4_converged(cells: Lanes, extremes: Extremes | None = None) -> PulseEnd:
 def checked_rk4(cells: Lanes) -> tuple[torch.Tensor, torch.Tensor]:
     """N after one RK4 step, and an estimate of the step's relative error; (rows, LANES) each.
 
-    The estimate is the largest of three numbers that a fifth evaluation, at the end, gives: each alone passes
-    through 0 somewhere between a gentle step and an avalanche, where it misses errors of 100 %.
+    The estimate is the largest of three numbers that a fifth evaluation of the slope, at the end, makes possible. Each
+    of them alone passes through 0 somewhere between a gentle step and an avalanche, and misses errors of 100 % there.
 
-    - The embedded pair of order 3 (Dormand and Prince's RK4(3), weights 1/15 and 1/10 of the last two slopes).
-    - The time that the way takes, the integral of dN / (dN/dt) by three points, against the step's length:
-      the equation is autonomous, so this is the backward error.
-    - The same up to the last stage, with the rest of the time at that stage's slope.
+    - The difference from the embedded method of order 3 (Dormand and Prince's RK4(3)): a tenth of the step's length
+      times the difference of the last two slopes.
+    - The backward error: the time that the way takes, the integral of dN / (dN/dt) by three points, less the step's
+      length. It is an error of the result, since the equation does not depend on time.
+    - The same up to the last stage, with the remaining time at that stage's slope.
 
-    It is not a number or infinite where a stage left the model or the end passes a bound.
+    The estimate is NaN or infinite if a stage left the model or the end is past a bound.
     """
     p, v, dt, n = cells.parameters, cells.volts, cells.duration_s, cells.n
 
     def rate(state: torch.Tensor) -> torch.Tensor:
         return signed_rate(v, state, p, cells.model)
 
-    # A cell that started past a bound is on its way in; no stage may pass one.
+    # No stage may pass a bound; a cell that started past one is on its way back in, and its start is the limit.
     low, high = n.clamp_max(_as(p.N_min, n)), n.clamp_min(_as(p.N_max, n))
 
     def slope(state: torch.Tensor) -> torch.Tensor:
@@ -124,7 +125,7 @@ def checked_rk4(cells: Lanes) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _duration(middle: torch.Tensor, whole: torch.Tensor, *slopes: torch.Tensor) -> torch.Tensor:
-    """Time to go ``whole``, from the slopes at 0, ``middle`` and ``whole``: the parabola through 1/slope."""
+    """Time to go the way ``whole``: the integral of the parabola through 1/slope at 0, ``middle`` and ``whole``."""
     first, second, third = slopes
     t = middle / whole
     ends = (3 * t - 1) / (t * first) + (2 - 3 * t) / ((1 - t) * third)

@@ -1,8 +1,8 @@
 """The state of a cell after one rectangular pulse.
 
-``euler`` is the published device's method (100 explicit steps of 10 ns per microsecond), ``midpoint`` and ``rk4``
-are those of order 2 and 4, ``adaptive`` an error-controlled Dormand-Prince pair that ends exactly at the bounds,
-and ``auto`` one RK4 step for the cells whose estimated error is small and ``adaptive`` for the others.
+The methods are ``euler``, that of the published device (100 explicit steps of 10 ns per microsecond); ``midpoint`` and
+``rk4``, equal steps of order 2 and 4; ``adaptive``, an error-controlled Dormand-Prince pair that never overshoots a
+bound; and ``auto``, one RK4 step for cells whose estimated error is small and ``adaptive`` for the others.
 """
 
 import math
@@ -24,10 +24,11 @@ METHODS = ("adaptive", "auto", "rk4", "midpoint", "euler")
 ON_INVALID = ("error", "record")
 PAPER_EULER_STEPS = 100
 DEFAULT_RTOL = {"adaptive": 1e-7, "auto": 1e-3}
-# Beyond these the estimates say little: with 3e-4 adaptive steps end an avalanche wrong by 0.2 %, with 1e-3 by 26 %.
+# With larger tolerances the error estimates are unreliable: adaptive steps with rtol = 3e-4 end an avalanche wrong by
+# 0.2 %, with 1e-3 by 26 %.
 MAX_RTOL = {"adaptive": 1e-4, "auto": 1e-3}
-# Over 43,000 pulses of the explicit model the true error was at most 2.1 times the estimate of checked_rk4, and at most
-# 8 times the tolerance of adaptive steps at 1e-4, but below it at 3e-5.
+# Safety factors of ``auto``. Over 43,000 pulses of the explicit model the true error was at most 2.1 times the estimate
+# of checked_rk4; that of adaptive steps was at most 8 times their tolerance at 1e-4, and below the tolerance at 3e-5.
 _ESTIMATE_SAFETY, _ADAPTIVE_SAFETY = 3.0, 30.0
 
 
@@ -78,26 +79,26 @@ def integrate(
         n: concentration before the pulse, 1e26/m3, any shape.
         voltage_v: V, constant over the pulse; negative is SET. Broadcasts against ``n``.
         duration_s: length of the pulse, s, >= 0.
-        parameters: of the cell or cells; default the nominal cell.
-        model: of the current, see :func:`vcm_sweep.device.current`.
+        parameters: the parameters of the cell or cells; default the nominal cell.
+        model: the current model, see :func:`vcm_sweep.device.current`.
         method: ``"adaptive"`` (default), ``"auto"``, ``"rk4"``, ``"midpoint"`` or ``"euler"``.
-        steps: number of equal steps of ``rk4``, ``midpoint`` and ``euler``. Default the paper's 100; for ``rk4``
-            it is doubled until halving the step changes no cell by more than 1e-6 of its own step.
-        rtol: of ``adaptive`` and ``auto``: the result is the exact one of a pulse longer or shorter by about this
-            share, which for a cell that does not avalanche is the relative error of its change of N.
-            Default 1e-7 for ``adaptive``, at most 1e-4; 1e-3 for ``auto``, at most that.
-        validity: return also whether the cells stayed within the model's validity, see
-            :class:`vcm_sweep.device.Validity`: at the start and after every step that was taken.
-        on_invalid: what becomes of a cell whose field is beyond the hopping model (|gamma| >= 1).
-            ``"error"`` raises; ``"record"``, with ``validity``, leaves it where the model ends and marks it.
+        steps: number of equal steps of ``rk4``, ``midpoint`` and ``euler``. The default is the paper's 100; for ``rk4``
+            the number is doubled until this changes no cell's change of N by more than 1e-6 of it.
+        rtol: relative tolerance of ``adaptive`` and ``auto``: the result is the exact one of a pulse that is longer or
+            shorter by about this fraction. For a cell that does not avalanche that is the relative error of its change
+            of N. ``adaptive``: default 1e-7, at most 1e-4; ``auto``: default and largest value 1e-3.
+        validity: also return whether the cells stayed within the model's validity, see
+            :class:`vcm_sweep.device.Validity`; it is checked at the start and after every step that was taken.
+        on_invalid: what happens to a cell whose field is too strong for the hopping model (|gamma| >= 1).
+            ``"error"`` raises; ``"record"``, with ``validity``, leaves the cell in its last valid state and marks it.
 
     Returns:
         float64, of the broadcast shape, within [N_min, N_max] unless the cell started outside: a cell at or
         past a bound does not move further out. With ``validity`` a pair of that and the Validity.
 
     Raises:
-        DeviceError: an argument out of range, a field beyond the model, or an integration that does not converge;
-            never a silent NaN.
+        DeviceError: an argument out of range, a field beyond the model, or an integration that does not converge.
+            The result never contains NaN.
 
     Example:
         >>> after = integrate(0.3, -0.342, 1e-6)      # one SET pulse
@@ -125,7 +126,7 @@ def integrate(
 
 
 def _checked_options(method: str, steps: int | None, rtol: float | None, validity: bool, on_invalid: str) -> float:
-    """The tolerance in use; raises DeviceError for options that are wrong or do not go together."""
+    """The tolerance in use; raises DeviceError for options that are wrong or contradict each other."""
     if method not in METHODS:
         raise DeviceError(f"method = {method!r} must be one of {', '.join(map(repr, METHODS))}")
     if steps is not None and (method in DEFAULT_RTOL or steps < 1):
@@ -136,7 +137,7 @@ def _checked_options(method: str, steps: int | None, rtol: float | None, validit
     if on_invalid not in ON_INVALID:
         raise DeviceError(f"on_invalid = {on_invalid!r} must be one of {', '.join(map(repr, ON_INVALID))}")
     if on_invalid == "record" and not validity:
-        raise DeviceError("on_invalid = 'record' needs validity = True: else nothing would tell which cells it left")
+        raise DeviceError("on_invalid = 'record' needs validity = True, which returns the cells that were marked")
     return DEFAULT_RTOL.get(method, 0.0) if rtol is None else rtol
 
 
@@ -152,12 +153,12 @@ def _pulse(cells: Lanes, method: str, steps: int | None, rtol: float, extremes: 
 
 
 def _auto(cells: Lanes, rtol: float, extremes: Extremes | None) -> PulseEnd:
-    """One RK4 step where its estimated error allows, else ``adaptive``."""
+    """One RK4 step for each cell whose estimated error allows it, and ``adaptive`` for the others."""
     count = len(cells.index)
     end, error = checked_rk4(cells)
     rest = (~(error.detach() <= rtol / _ESTIMATE_SAFETY)).reshape(-1)[:count].nonzero().reshape(-1)
     if extremes is not None:
-        # The states of the others are seen with them: those of a step that was not taken count for nothing.
+        # Cells whose step was rejected show their start instead, so that a state never reached is not counted.
         good = torch.where(error.detach() <= rtol / _ESTIMATE_SAFETY, end.detach(), cells.n.detach())
         extremes.see(cells.index, cells.volts, good, cells.parameters, cells.model)
     n, beyond = end.reshape(-1)[:count], torch.zeros(count, dtype=torch.bool, device=cells.n.device)
@@ -168,7 +169,7 @@ def _auto(cells: Lanes, rtol: float, extremes: Extremes | None) -> PulseEnd:
 
 
 def run(cells: Lanes, solve: Callable[[Lanes], PulseEnd], extremes: Extremes | None) -> PulseEnd:
-    """Of all cells: those that move by ``solve``, block by block, the others as they are."""
+    """The end of all cells: those that move are solved block by block with ``solve``, the others stay as they are."""
     count = len(cells.index)
     n, beyond = cells.n.reshape(-1)[:count], torch.zeros(count, dtype=torch.bool, device=cells.n.device)
     if count and extremes is not None:
@@ -184,7 +185,7 @@ def run(cells: Lanes, solve: Callable[[Lanes], PulseEnd], extremes: Extremes | N
 
 
 def refuse_beyond(cells: Lanes, end: PulseEnd) -> None:
-    """Raise DeviceError where cells stopped at the end of the hopping model."""
+    """Raise DeviceError if cells stopped because the hopping model has no answer for them."""
     bad = end.beyond.nonzero().reshape(-1)
     if len(bad) == 0:
         return
@@ -199,6 +200,6 @@ def refuse_beyond(cells: Lanes, end: PulseEnd) -> None:
     gamma = field_ratio(volts, n, left.parameters, left.model, i)
     raise DeviceError(
         f"the field is beyond the hopping model (|gamma| >= 1, worst {gamma.nan_to_num().max().item():.3g}) in "
-        f"{len(bad)} of {len(cells.index)} cells: lower |voltage_v| or raise r, mu_n or dW_A, or keep them marked with "
+        f"{len(bad)} of {len(cells.index)} cells: lower |voltage_v| or raise r, mu_n or dW_A, or have them marked with "
         "validity = True, on_invalid = 'record'"
     )

@@ -1,4 +1,4 @@
-"""The cells of a pulse as rows of equal length, whatever shape they came in."""
+"""The cells of a pulse as rows of equal length, whatever the shape of the caller's arrays."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -8,15 +8,16 @@ import torch
 
 from vcm_sweep.device.physics.parameters import CellParameters
 
-# torch takes the last elements of a slice by another path than whole vectors, with other last bits. In whole rows
-# a cell gets the same bits wherever it stands and whatever stands beside it.
+# torch computes the last elements of a slice, which do not fill a vector register, by other code than the rest, and
+# their last bits can differ. In rows whose length is a multiple of any vector's, a cell gets the same bits wherever it
+# stands and whatever stands beside it.
 LANES = 64
-# Larger blocks leave the cache: the same rate costs 82 ns per cell in blocks of 16 k and 236 ns in one of 100 k.
+# Larger blocks do not fit into the cache: a rate costs 82 ns per cell in blocks of 16 k and 236 ns in one of 100 k.
 BLOCK = 16_384
 
 
 class PulseEnd(NamedTuple):
-    """``n`` after the pulse, and where a cell stopped because the hopping model ends; (count,) each."""
+    """``n`` after the pulse, and whether a cell stopped because it is ``beyond`` the hopping model; (count,) each."""
 
     n: torch.Tensor
     beyond: torch.Tensor
@@ -24,12 +25,12 @@ class PulseEnd(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Lanes:
-    """Cells that move under one voltage of one sign, which may change linearly over the pulse.
+    """Cells during one pulse, in which each cell's voltage has one sign and is constant or linear in time.
 
-    ``index``: (count,) int64, where the cells stand in the caller's flattened array; the lanes after ``count``
-    repeat the last cell. ``n``: (rows, LANES) float64, 1e26/m3. ``volts`` and ``end_volts``: (LANES,) where it is
-    one for all, else (rows, LANES), V; ``end_volts`` None is a constant voltage. Parameters that are tensors have
-    the shape of either.
+    ``index``: (count,) int64, the places of the cells in the caller's flattened array; the last row is filled up with
+    copies of the last cell. ``n``: (rows, LANES) float64, 1e26/m3. ``volts`` and ``end_volts``: voltage at the start
+    and at the end, V, (LANES,) if it is the same for all cells, else (rows, LANES); ``end_volts`` None: the voltage is
+    constant. Parameters that are tensors have one of these two shapes.
     """
 
     index: torch.Tensor
@@ -50,7 +51,7 @@ class Lanes:
         model: str,
         end_volts: torch.Tensor | None = None,
     ) -> "tuple[Lanes, torch.Size]":
-        """All cells of the broadcast arguments, and the broadcast shape."""
+        """The cells of the broadcast arguments, and the broadcast shape."""
         fields = {f: v for f in parameters.names() if isinstance(v := getattr(parameters, f), torch.Tensor)}
         shape = torch.broadcast_shapes(n.shape, volts.shape, *(v.shape for v in fields.values()))
         count = shape.numel()
@@ -73,7 +74,7 @@ class Lanes:
         return (self.volts if self.end_volts is None else self.volts + self.end_volts) < 0
 
     def moving(self) -> torch.Tensor:
-        """Positions of the cells that have a voltage, time, and way to go to their bound."""
+        """Positions of the cells that can move: voltage and duration are not 0, and the cell is not at its bound."""
         p, still = self.parameters, self.volts == 0
         if self.end_volts is not None:
             still = still & (self.end_volts == 0)
@@ -82,7 +83,7 @@ class Lanes:
         return mask.reshape(-1)[: len(self.index)].nonzero().reshape(-1)
 
     def take(self, positions: torch.Tensor) -> "Lanes":
-        """The cells at some positions among these, in that order; at least one."""
+        """The cells at some positions among these (at least one), in the order of ``positions``."""
         lanes = padded(positions)
         p = self.parameters
         fields = {f: v for f in p.names() if isinstance(v := getattr(p, f), torch.Tensor)}
@@ -102,17 +103,18 @@ class Lanes:
 
 
 def take_lanes(value: torch.Tensor, lanes: torch.Tensor) -> torch.Tensor:
-    """Rows of the elements at some lanes; a value that is one for all cells stays."""
+    """The elements at ``lanes``, as rows; a value that all cells share (one row) is returned as it is."""
     return value if value.dim() == 1 else value.reshape(-1)[lanes].reshape(-1, LANES)
 
 
 def known(
     f: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, ok: torch.Tensor, instead: torch.Tensor
 ) -> torch.Tensor:
-    """f(x) where ``ok``, NaN elsewhere; f sees a value that it can answer for there."""
+    """f(x) where ``ok``, NaN elsewhere. There f is called with ``instead``, so that no NaN gets into gradients."""
     return torch.where(ok, f(torch.where(ok, x, instead)), torch.nan)
 
 
 def padded(positions: torch.Tensor) -> torch.Tensor:
+    """The positions, with the last one repeated until they fill whole rows."""
     missing = -len(positions) % LANES
     return torch.cat((positions, positions[-1:].expand(missing))) if missing else positions

@@ -1,4 +1,4 @@
-"""What cells do under a voltage that changes with time."""
+"""State, current and temperature of cells under a voltage that changes with time."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -19,11 +19,11 @@ from vcm_sweep.device.public import public
 
 @public
 class Response(NamedTuple):
-    """Cells under a waveform, at samples in time; float64.
+    """Cells under a waveform, sampled in time; all float64.
 
-    ``time_s``, ``voltage_v``: (samples,). ``n`` (1e26/m3), ``current_a``, ``temperature_k``: (samples, *cells), with
-    the broadcast shape of concentration and parameters. At a jump of the voltage a time stands twice, before and
-    after. ``validity`` is of the whole course, not of the samples alone.
+    ``time_s``, ``voltage_v``: (samples,). ``n`` (1e26/m3), ``current_a``, ``temperature_k``: (samples, *cells), where
+    cells is the broadcast shape of concentration and parameters. A jump of the voltage gives two samples at the same
+    time, before and after it. ``validity`` covers every step of the integration, not only the samples.
     """
 
     time_s: torch.Tensor
@@ -45,18 +45,18 @@ def respond(
 ) -> Response:
     """State, current and temperature of cells over a waveform.
 
-    The waveform is cut where its voltage changes sign; each piece is integrated as ``adaptive`` does a pulse, with
-    the voltage inside every step. At V = 0 nothing moves: retention is not part of the model.
+    The waveform is cut where its voltage changes sign. Each piece is integrated like a pulse with ``adaptive``, where
+    the voltage changes within every step too. At V = 0 nothing moves: retention is not part of the model.
 
     Args:
         n: concentration at the start, 1e26/m3, any shape; broadcasts against the parameters.
-        waveform: the same for all cells.
-        parameters: of the cell or cells; default the nominal cell.
-        model: of the current, see :func:`vcm_sweep.device.current`.
-        points: samples per piece, equally spaced, besides its start.
+        waveform: the voltage, the same for all cells.
+        parameters: the parameters of the cell or cells; default the nominal cell.
+        model: the current model, see :func:`vcm_sweep.device.current`.
+        points: equally spaced samples per piece, besides its start.
         rtol: relative error of each step's change of ln N.
-        on_invalid: ``"error"`` raises where a field is beyond the hopping model; ``"record"`` leaves the cell where it
-            is as long as that lasts, and marks it in ``validity``.
+        on_invalid: ``"error"`` raises if a field is too strong for the hopping model; ``"record"`` holds the cell in
+            its state until the field is weaker again, and marks it in ``validity``.
 
     Raises:
         DeviceError: an argument out of range, a field beyond the model, or an integration that does not converge.
@@ -99,7 +99,7 @@ def respond(
 
 
 def _samples(waveform: Waveform, points: int) -> tuple[list[float], list[float]]:
-    """Times and voltages: the start of each piece that does not go on from the last one, then its points."""
+    """Times and voltages of the samples: each piece's points, and its start if that is not the end of the last one."""
     time: list[float] = []
     volts: list[float] = []
     for piece in waveform.segments():
@@ -113,7 +113,7 @@ def _samples(waveform: Waveform, points: int) -> tuple[list[float], list[float]]
 
 
 def _between(block: Lanes, n: torch.Tensor, start_v: float, end_v: float, duration_s: float) -> Lanes:
-    """The cells from one sample to the next."""
+    """The cells for the pulse from one sample to the next, with the state ``n`` at its start."""
     start, end = (torch.full((LANES,), v, dtype=n.dtype, device=n.device) for v in (start_v, end_v))
     return replace(block, n=n, volts=start, end_volts=None if start_v == end_v else end, duration_s=duration_s)
 

@@ -1,10 +1,10 @@
 """The states of a few cells along a waveform of thousands of steps, quick enough for a fit.
 
-An integrator evaluates the rate once per stage, one step after the other; here all rates that a waveform can ask
-for are computed at once, over voltage and the stretched coordinate y of ``integration.py`` (dy/dt = |dN/dt| / N
-without F), and each cell then walks through them. Within a patch of the table ln(dy/dt) = L + b (y - y0) + c t, which
-separates: (1 - exp(-b dy)) / b = exp(L) (exp(c t) - 1) / c. So a ramp and a constant pulse are one case, bounds are
-not overshot, and an avalanche costs one logarithm per node.
+An integrator computes the rate stage by stage, one step after the other. Here all rates that a waveform can need are
+computed at once, in a table over voltage and the stretched coordinate y of ``adaptive.py`` (dy/dt = |dN/dt| / N
+without F), and each cell then walks through the table. Within one patch of it ln(dy/dt) = L + b (y - y0) + c t, an
+equation that can be solved by separation: (1 - exp(-b dy)) / b = exp(L) (exp(c t) - 1) / c. So ramps and constant
+pulses need no separate code, bounds are not overshot, and an avalanche costs one logarithm per node.
 """
 
 import math
@@ -18,10 +18,10 @@ from vcm_sweep.device.physics.constants import BOUND_EXPONENT
 from vcm_sweep.device.physics.kinetics import log_speed
 from vcm_sweep.device.physics.parameters import CellParameters
 
-NODES = 193  # of y: linear interpolation of ln rate to about 1e-3
+NODES = 193  # number of nodes of y, at which ln of the rate is linear to about 1e-3
 KNOT_V = 5e-3  # spacing of the voltages along ramps, V
-_Y_END = 1.0  # there N is within 1e-5 of its bound and the rate is constant
-_FAR = 40.0  # ln of the rate at V = 0, below that of the next knot: nothing moves
+_Y_END = 1.0  # the last node of y, where N is within 1e-5 of its bound and the rate is constant
+_FAR = 40.0  # at V = 0 ln of the rate is taken this much below that of the next voltage, so that nothing moves
 
 type Array = NDArray[np.float64]
 
@@ -39,11 +39,12 @@ def trajectory(
     """N in 1e26/m3 after every step, (steps, cells); NaN where the field is beyond the hopping model.
 
     Args:
-        n: concentration before the first step, (cells,), 1e26/m3; one outside [N_min, N_max] starts at the bound.
-        start_v, end_v, duration_s: (steps,): within a step the voltage is linear in time.
-        parameters: fields are floats or (cells,).
-        model: of the current.
-        nodes, knot_v: resolution of the table in y and along ramps, V.
+        n: concentration before the first step, (cells,), 1e26/m3; a cell outside [N_min, N_max] starts at the bound.
+        start_v, end_v, duration_s: voltage (V) at the start and end of each step, and its length (s), (steps,) each;
+            within a step the voltage is linear in time.
+        parameters: the cells, whose fields are floats or (cells,).
+        model: the current model.
+        nodes, knot_v: resolution of the table: number of nodes of y, and spacing of voltages along ramps in V.
     """
     cells = len(n)
     low, high = (_per_cell(getattr(parameters, name), cells) for name in ("N_min", "N_max"))
@@ -72,7 +73,7 @@ def _per_cell(value: float | torch.Tensor, cells: int) -> Array:
 
 
 def _knots(start: Array, end: Array, spacing: float) -> Array:
-    """|V| at which rates are tabulated on one side, rising from 0: every constant voltage, and a grid along ramps."""
+    """|V| at which the rates of one polarity are tabulated, from 0 up: each constant voltage, and a grid for ramps."""
     constant = start[(start == end) & (start > 0)]
     ramps = start != end
     top = max(np.max(start[ramps], initial=0.0), np.max(end[ramps], initial=0.0))
@@ -83,7 +84,7 @@ def _knots(start: Array, end: Array, spacing: float) -> Array:
 def _table(
     sign: float, knots: Array, log_low: Array, log_high: Array, parameters: CellParameters, model: str, nodes: int
 ) -> tuple[Array, Array, Array]:
-    """ln(dy/dt), (knots, nodes, cells), with the first node and the step of y for every cell."""
+    """ln(dy/dt) of one polarity, (knots, nodes, cells), and each cell's first node and step of y."""
     span = log_high - log_low
     first = -(span + np.log(-np.expm1(-BOUND_EXPONENT * span)) / BOUND_EXPONENT)
     step = (_Y_END - first) / (nodes - 1)
@@ -106,7 +107,7 @@ def _walk(x, start_v, end_v, duration_s, knots_s, set_, y_s, step_s, high, knots
     for i in range(len(start_v)):
         v, last = start_v[i], end_v[i]
         for half in range(2):
-            # A step across V = 0 has two halves; the one that it starts in comes first.
+            # A step that crosses V = 0 is done in two halves, one per polarity, in the order of time.
             side = -1.0 if (v < 0.0) == (half == 0) else 1.0
             a, b = max(side * v, 0.0), max(side * last, 0.0)
             if duration_s[i] == 0.0 or (a == 0.0 and b == 0.0):
@@ -121,7 +122,7 @@ def _walk(x, start_v, end_v, duration_s, knots_s, set_, y_s, step_s, high, knots
 
 @compiled(error_model="numpy")
 def _ramp(y, v, last, time, knots, table, first, step):
-    """y after |V| went from ``v`` to ``last``, knot by knot."""
+    """y after |V| has gone from ``v`` to ``last`` in ``time``, from one tabulated voltage to the next."""
     k = min(max(np.searchsorted(knots, v, side="right") - 1, 0), len(knots) - 1)
     if v == last:
         return _patch(y, time, table[k], table[k], 0.0, 0.0, first, step)
@@ -141,7 +142,11 @@ def _ramp(y, v, last, time, knots, table, first, step):
 
 @compiled(error_model="numpy")
 def _patch(y, time, below, above, begin, end, first, step):
-    """y after ``time``, while the weight of ``above`` against ``below`` goes from begin to end."""
+    """y after ``time``, during which the voltage moves between two knots.
+
+    ``below`` and ``above`` are the table's rows at the two knots, ``begin`` and ``end`` the weight of ``above`` in the
+    interpolation between them at the start and at the end.
+    """
     last = len(below) - 1
     j = last if y >= first + last * step else max(int((y - first) / step), 0)
     left = time
@@ -182,5 +187,6 @@ def _stretched(u):
 
 @compiled(error_model="numpy")
 def _from_stretched(y):
+    """The distance u to the bound at ``y``: the inverse of :func:`_stretched`."""
     z = -BOUND_EXPONENT * y
     return z / BOUND_EXPONENT if z > 30.0 else math.log1p(math.exp(z)) / BOUND_EXPONENT

@@ -1,4 +1,4 @@
-"""Voltages over time: piecewise linear, with jumps."""
+"""Voltages as functions of time: piecewise linear, with jumps."""
 
 import csv
 import itertools
@@ -15,7 +15,7 @@ COLUMNS = ["time_s", "voltage_v"]
 
 
 class Segment(NamedTuple):
-    """A piece of a waveform: linear, of one sign, longer than 0 s."""
+    """A piece of a waveform: the voltage is linear and does not change its sign; it is longer than 0 s."""
 
     start_s: float
     end_s: float
@@ -26,13 +26,13 @@ class Segment(NamedTuple):
 @public
 @dataclass(frozen=True)
 class Waveform:
-    """A voltage that is linear between points; two points of one time are a jump.
+    """A voltage that is linear between points; two points at the same time are a jump.
 
-    ``times_s``: s, finite, in order. ``volts``: V, finite, as many; negative is SET. At least two points of
-    different times.
+    ``times_s``: s, finite, in ascending order. ``volts``: V, finite, one per time; negative is SET. There must be at
+    least two points at different times.
 
     Raises:
-        DeviceError: the points are none of that; the message names the first that is wrong.
+        DeviceError: the points break one of these rules; the message names the first that does.
 
     Example:
         >>> ramp = Waveform((0.0, 1e-3), (0.0, -0.4))
@@ -76,7 +76,7 @@ class Waveform:
 
     @classmethod
     def triangle(cls, v_set: float, v_reset: float, ramp_v_per_s: float, cycles: int = 1) -> "Waveform":
-        """Sweeps 0, ``v_set`` (< 0), 0, ``v_reset`` (> 0), 0 V at one rate: a quasi-static I-V curve."""
+        """Sweeps 0, ``v_set`` (< 0), 0, ``v_reset`` (> 0), 0 V at a constant ramp, as for a quasi-static I-V curve."""
         if isinstance(cycles, bool) or not isinstance(cycles, int) or cycles < 1:
             raise DeviceError(f"cycles = {cycles!r} must be a whole number, at least 1")
         if not isinstance(v_set, (int, float)) or not -math.inf < v_set < 0:
@@ -92,12 +92,12 @@ class Waveform:
 
     @classmethod
     def from_csv(cls, path: str | Path) -> "Waveform":
-        """The waveform of a file with the columns ``time_s,voltage_v`` and a header.
+        """The waveform in a CSV file with a header and the columns ``time_s,voltage_v``.
 
-        Two rows of one time are a jump.
+        Two rows with the same time are a jump.
 
         Raises:
-            DeviceError: the file cannot be read or a row is wrong; the message names the row, counted in lines.
+            DeviceError: the file cannot be read or a row is wrong; the message gives the row's line number.
         """
         times, volts, lines = [], [], []
         try:
@@ -125,11 +125,11 @@ class Waveform:
 
     @property
     def duration_s(self) -> float:
-        """From the first point to the last, s."""
+        """Time from the first point to the last, s."""
         return self.times_s[-1] - self.times_s[0]
 
     def segments(self) -> list[Segment]:
-        """The pieces between points in order, cut where the voltage changes its sign; jumps are between them.
+        """The pieces between points, in order, cut where the voltage changes its sign; jumps lie between pieces.
 
         >>> [s.end_v for s in Waveform((0.0, 1.0), (-1.0, 1.0)).segments()]
         [0.0, 1.0]
@@ -167,10 +167,10 @@ def _check_points(
             )
         if i > 1 and t == times[i - 2]:
             raise DeviceError(
-                f"{file}{time}{where[i]} = {t:g} is the third point of this time: a jump has two, remove one"
+                f"{file}{time}{where[i]} = {t:g} is the third point at this time: a jump has two, remove one"
             )
     if len(times) < 2 or times[-1] <= times[0]:
-        raise DeviceError(f"{file}{time} must have at least 2 points of different times: add points")
+        raise DeviceError(f"{file}{time} must have at least 2 points at different times: add points")
 
 
 def _cell(path: str | Path, line: int, row: list[str], column: int) -> float:

@@ -1,9 +1,9 @@
 """Parameters of a cell from a measurement: a coarse search by a population, then least squares.
 
-The state is not measured, so the concentration before the first row is fitted along. Positive parameters are varied
-by their logarithm, all within their allowed range. The residual is asinh(I / 2 floor) of the fit minus that of the
-measurement: the logarithm of the ratio of the currents where they are well above the floor, so that all decades
-count alike, and linear below it, so that the noise around V = 0 does not.
+The state cannot be measured, so the concentration before the first row is fitted too. For positive parameters the
+logarithm is varied; all stay within their allowed range. The residual is asinh(I / 2 floor) of the fit minus that of
+the measurement. Well above the floor this is the logarithm of the ratio of the currents, so that all decades count
+alike; below it it is linear, so that noise around V = 0 hardly counts.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,8 +19,8 @@ from vcm_sweep.device.library.library import LibraryCell
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.public import public
 
-CORRELATED = 0.95
-UNDETERMINED = 0.5  # relative standard error
+CORRELATED = 0.95  # two values are reported as correlated if their correlation is larger in magnitude
+UNDETERMINED = 0.5  # a value is reported as undetermined if its relative standard error is larger
 
 type Array = NDArray[np.float64]
 
@@ -31,15 +31,15 @@ class Fit:
     """A fitted cell and how well the measurement determines it.
 
     Attributes:
-        measurement, model: what was fitted, with which current.
+        measurement, model: what was fitted, and with which current model.
         parameters: the cell, with the fitted values in it.
-        values, errors: of every fitted parameter and of ``n_start`` (unless that was given), in its unit. An
-            error is one standard deviation, from the scatter of the residuals, if the model is right and the
+        values, errors: value and standard error of every fitted parameter and of ``n_start`` (unless that was given),
+            in its unit. The error comes from the scatter of the residuals; it is right if the model is right and the
             residuals are independent.
-        correlation: (k, k) between them, in the order of ``values``.
-        residual_rms: about the relative error of the current.
+        correlation: (k, k), correlation between the values, in their order.
+        residual_rms: root mean square of the residuals, roughly the relative error of the current.
         current_a, n: (rows,), the fitted current in A and state in 1e26/m3 at the rows of the measurement.
-        warnings: one line each: correlated, undetermined, or at the end of the allowed range.
+        warnings: one line for each value that is correlated, undetermined, or at the end of its allowed range.
     """
 
     measurement: Measurement
@@ -80,19 +80,19 @@ def fit(
     """The parameters ``names`` of a cell that explain a measurement best.
 
     Args:
-        measurement: of one cell, see :func:`vcm_sweep.device.read_measurement`.
+        measurement: the data of one cell, see :func:`vcm_sweep.device.read_measurement`.
         names: the parameters to fit; the others keep the values of ``cell``.
-        cell: where the fit starts, floats; default the nominal cell.
-        model: of the current.
-        n_start: concentration before the first row, 1e26/m3; default fitted.
+        cell: where the fit starts, with floats as parameters; default the nominal cell.
+        model: the current model.
+        n_start: concentration before the first row, 1e26/m3; by default it is fitted.
         floor_a: current below which residuals are linear, A; default a thousandth of the largest current.
-        progress: called with the size of the residuals whenever they were computed.
+        progress: called with the size of the residuals each time they have been computed.
 
     Raises:
-        DeviceError: an unknown name, too few rows, a parameter without effect, a start at which the model has no
+        DeviceError: an unknown name, too few rows, a parameter without effect, or a start at which the model has no
             answer.
     """
-    # scipy.optimize takes half a second to load, and a cell needs torch alone.
+    # Imported here because scipy.optimize takes half a second to load, and the rest of the device needs only torch.
     from scipy.optimize import least_squares
 
     problem = Problem(measurement, tuple(names), cell or CellParameters(), model, n_start, floor_a)
@@ -136,9 +136,10 @@ def fit(
 
 
 def _uncertainty(jacobian: Array, residuals: Array) -> tuple[Array, Array]:
-    """Standard deviations (k,) and correlation (k, k) of the vector.
+    """Standard deviations (k,) and correlation (k, k) of the fitted vector.
 
-    By the singular values of the scaled columns: what the data do not determine gets a large error, not a crash.
+    They come from the singular values of the scaled Jacobian, which are cut off from below: a direction that the data
+    do not determine gets a large error, where inverting a singular matrix would fail.
     """
     rows, unknowns = jacobian.shape
     scale = np.maximum(np.linalg.norm(jacobian, axis=0), 1e-9)

@@ -1,8 +1,9 @@
 """Measured cells: I-V sweeps and pulse responses, read from CSV files.
 
-An I-V sweep has the columns ``voltage_v, current_a`` in the order of time, and either ``time_s`` or one ramp for
-the whole sweep. A pulse response has ``pulse, voltage_v, width_s, current_a``, the current read at 0.2 V after each
-pulse; a row with ``width_s`` 0 is a read without a pulse. Lines that start with ``#`` are comments.
+An I-V sweep has the columns ``voltage_v, current_a``, with rows in the order of time, and either a column ``time_s`` or
+one ramp for the whole sweep, given by the caller. A pulse response has the columns ``pulse, voltage_v, width_s,
+current_a``, where the current is read at 0.2 V after each pulse; a row with ``width_s`` 0 is a read without a pulse.
+Lines that start with ``#`` are comments.
 """
 
 import csv
@@ -30,12 +31,13 @@ class Measurement:
     """What was applied to one cell and what was read, rows in the order of time.
 
     Attributes:
-        kind: ``"iv"``, the current flows at the voltage of its row; or ``"pulses"``, it is read at 0.2 V after
-            the pulse of its row.
+        kind: ``"iv"``: the current flows at the voltage of its row; ``"pulses"``: it is read at 0.2 V after the pulse
+            of its row.
         voltage_v: (rows,) V.
-        duration_s: (rows,) s: of ``iv`` the time since the row before, the first 0; of ``pulses`` the width.
+        duration_s: (rows,) s. For ``"iv"`` the time since the row before, 0 in the first row; for ``"pulses"`` the
+            width of the pulse.
         current_a: (rows,) A.
-        source: where the rows come from, for reports.
+        source: where the rows come from, shown in reports.
 
     Raises:
         DeviceError: too few rows, shapes that differ, a value that is not finite, a negative duration.
@@ -55,7 +57,9 @@ class Measurement:
             if values.ndim != 1 or len(values) != len(self.voltage_v):
                 raise DeviceError(f"{name} must have one value for each of the {len(self.voltage_v)} rows")
             if not np.isfinite(values).all():
-                raise DeviceError(f"{name} of row {int(np.argmin(np.isfinite(values))) + 1} is not finite")
+                raise DeviceError(
+                    f"{name} of row {int(np.argmin(np.isfinite(values))) + 1} must be finite: mend the row"
+                )
             values.setflags(write=False)
             object.__setattr__(self, name, values)
         if len(self.voltage_v) < MIN_ROWS:
@@ -74,8 +78,8 @@ def read_measurement(path: str | Path, ramp_v_per_s: float | None = None) -> Mea
     """The measurement in a CSV file; its columns say of which kind it is.
 
     Args:
-        path: of the file, with a header line.
-        ramp_v_per_s: of an I-V sweep without ``time_s``: the speed of the ramp, V/s, > 0.
+        path: path of the file, which starts with a header line.
+        ramp_v_per_s: speed of the ramp in V/s, > 0, for an I-V sweep without ``time_s``.
 
     Raises:
         DeviceError: one line with file, line number and fix.
@@ -119,7 +123,7 @@ def _read(path: Path, ramp_v_per_s: float | None) -> Measurement:
 
 
 def _content(file: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
-    """Lines that hold something, with their numbers as an editor counts them."""
+    """The values of each line that is neither empty nor a comment, with its number as an editor counts lines."""
     for number, line in enumerate(file, 1):
         if line.strip() and not line.lstrip().startswith("#"):
             yield number, [cell.strip() for cell in next(csv.reader([line]))]

@@ -15,10 +15,10 @@ from vcm_sweep.device.physics.currents import current_function
 from vcm_sweep.device.physics.parameters import CellParameters
 
 START = "n_start"
-FLOOR = 1e-3  # of the largest current: three decades count
-START_STATES = 64  # tried for the concentration before the first row
-_STEP = 1e-4  # of central differences
-_NO_EFFECT = 1e-6  # relative change of the currents per relative change of the parameter
+FLOOR = 1e-3  # the default floor relative to the largest current: the three decades below that count
+START_STATES = 64  # how many values are tried for the concentration before the first row
+_STEP = 1e-4  # the step of central differences
+_NO_EFFECT = 1e-6  # smallest relative change of the currents per relative change of a parameter worth fitting
 _BELOW = (("l", "l_cell"), ("N_min", "N_max"))
 
 type Array = NDArray[np.float64]
@@ -27,10 +27,11 @@ type Array = NDArray[np.float64]
 class Problem:
     """One measurement, the keys to vary (parameters and perhaps ``n_start``) and where they start.
 
-    Arguments are those of :func:`vcm_sweep.device.fit`, which says what is refused.
+    Least squares varies a vector with one entry per key: the logarithm of a positive value, and otherwise the value
+    in units of its start. The arguments and errors are those of :func:`vcm_sweep.device.fit`.
 
     Attributes:
-        keys: (k,), what is varied.
+        keys: (k,), the names of the values that are varied.
         bounds: lowest and highest vector, (k,) each.
     """
 
@@ -69,7 +70,7 @@ class Problem:
         nominal = [math.nan if key == START else float(getattr(self._cell, key)) for key in self.keys]
         x = self._forward(np.clip(nominal, *self._ends))
         if START in self.keys:
-            # Inside the range: at a bound the rate vanishes, and with it every slope.
+            # Only states inside the range are tried: at a bound the rate is 0, and so is every derivative.
             low, high = (math.log(float(getattr(self._cell, name))) for name in ("N_min", "N_max"))
             trials = np.repeat(x[:, None], START_STATES, axis=1)
             trials[-1] = low + (high - low) * (np.arange(START_STATES) + 0.5) / START_STATES
@@ -83,23 +84,26 @@ class Problem:
         effect = np.linalg.norm(self.jacobian(x), axis=0) / math.sqrt(len(self._target))
         for key, size in zip(self.keys, effect, strict=True):
             if size < _NO_EFFECT and key != START:
-                raise DeviceError(f"{key} has no effect on this measurement with model {self._model!r}: do not fit it")
+                raise DeviceError(f"{key} has no effect on this measurement with model {self._model!r}: leave it out")
         return x
 
     def values(self, x: Array) -> dict[str, float]:
-        """What a vector means, in the units of the parameters."""
+        """The values that a vector stands for, by key, in the units of the parameters."""
         return dict(zip(self.keys, self._backward(x[:, None])[:, 0].tolist(), strict=True))
 
     def slopes(self, x: Array) -> Array:
-        """Derivative of the values by the vector, (k,)."""
+        """Derivative of each value with respect to its entry of the vector, (k,)."""
         return np.where(self._log, self._backward(x[:, None])[:, 0], self._unit)
 
     def residuals(self, x: Array) -> Array:
-        """(rows,) of the vector (k,)."""
+        """The residuals, (rows,), at a vector (k,)."""
         return self._differences(x[:, None])[:, 0]
 
     def jacobian(self, x: Array) -> Array:
-        """(rows, k) by central differences, one-sided at a bound; all of them are simulated together."""
+        """Derivatives of the residuals, (rows, k), by central differences, one-sided at a bound.
+
+        All shifted vectors are simulated together.
+        """
         k = len(x)
         moved = np.concatenate((x[:, None] + _STEP * np.eye(k), x[:, None] - _STEP * np.eye(k)), axis=1)
         moved = np.clip(moved, self.bounds[0][:, None], self.bounds[1][:, None])
@@ -113,11 +117,11 @@ class Problem:
         return jacobian
 
     def coarse_misfit(self, x: Array) -> Array:
-        """Mean |residual| of vectors (k, cells), (cells,), by a coarser, eight times quicker table."""
+        """Mean |residual|, (cells,), of each vector in (k, cells), with a coarser table that is eight times faster."""
         return np.abs(self._differences(x, nodes=97, knot_v=20e-3)).mean(axis=0)
 
     def simulate(self, x: Array, **resolution: Any) -> tuple[Array, Array]:
-        """N (1e26/m3) and current (A) at the rows, (rows, cells) each, of vectors (k, cells)."""
+        """N (1e26/m3) and current (A) at the rows of the measurement, (rows, cells) each, for vectors (k, cells)."""
         values = dict(zip(self.keys, self._backward(x), strict=True))
         start = np.broadcast_to(values.pop(START, self._n_start), x.shape[1:]).astype(np.float64)
         cells = self._cell.replace(**{name: torch.from_numpy(value) for name, value in values.items()})
@@ -134,7 +138,10 @@ class Problem:
         for key, value, low, high in zip(self.keys, self.values(x).values(), *self._ends, strict=True):
             for name, end in (("lowest", low), ("highest", high)):
                 if math.isfinite(end) and abs(value - end) <= 1e-5 * abs(end):
-                    found.append(f"{key} = {value:.4g} is at the {name} allowed value: the data pull it further")
+                    found.append(
+                        f"{key} = {value:.4g} is at the {name} allowed value, and the data would take it further: fix "
+                        "it, or check the data and the model"
+                    )
         return found
 
     def _differences(self, x: Array, **resolution: Any) -> Array:
@@ -143,7 +150,7 @@ class Problem:
     def _allowed(self, key: str) -> tuple[float, float]:
         """The range of a value, narrowed so that l stays below l_cell and N_min below N_max."""
         if key == START:
-            # The widest range that N_min and N_max leave; a state past a bound starts at it.
+            # The widest range that the bounds can have during the fit; a state past a bound is moved to the bound.
             low = self._allowed("N_min")[0] if "N_min" in self._names else float(self._cell.N_min)
             return low, self._allowed("N_max")[1] if "N_max" in self._names else float(self._cell.N_max)
         low, high = CellParameters.bounds(key)
@@ -166,13 +173,13 @@ class Problem:
 
 
 def _positive(name: str) -> bool:
-    """Whether the logarithm is varied: of all that cannot be 0."""
+    """Whether a parameter is always above 0, so that its logarithm can be varied."""
     low, _ = CellParameters.bounds(name)
     return low > 0 or name in ("T_0", "eps_phiB", "r_nominal")
 
 
 def _unit(name: str, cell: CellParameters) -> float:
-    """What one unit of the vector is, of a parameter that may be 0: its value, or the table's."""
+    """The scale of a parameter that may be 0 in the vector: its value in ``cell``, or if that is 0 the default's."""
     return float(getattr(cell, name)) or float(getattr(CellParameters(), name))
 
 
@@ -187,4 +194,4 @@ def _check_names(names: tuple[str, ...], cell: CellParameters) -> None:
     for name in CellParameters.names():
         value = getattr(cell, name)
         if isinstance(value, torch.Tensor) and value.numel() != 1:
-            raise DeviceError(f"{name} has {value.numel()} values: a fit starts from one cell")
+            raise DeviceError(f"{name} has {value.numel()} values: a fit starts from one cell, give one number")

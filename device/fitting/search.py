@@ -1,8 +1,9 @@
 """A coarse search of a rough landscape by a population: the cross-entropy method with rank weights.
 
-A measured SET is a jump between two rows. A small change of a parameter moves it within the gap, which no row sees,
-so that the misfit is a staircase on which derivatives lead astray. Populations walk over stairs, and their covariance
-learns the valleys of correlated parameters. Weights and covariance: N. Hansen, arXiv 1604.00772, sections 2.2 and 3.2.
+A measured SET is a jump between two rows. A small change of a parameter moves the jump within the gap between the rows,
+which changes no row, so the misfit is a staircase and its derivatives are useless. A population of candidates is not
+stopped by stairs, and its covariance adapts to the valleys of correlated parameters. Weights and covariance are those
+of N. Hansen, arXiv 1604.00772, sections 2.2 and 3.2.
 """
 
 from collections.abc import Callable
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 
 POPULATION, ROUNDS = 64, 25
 SPREAD = 0.1  # standard deviation of the first population
-CLOSE = 2e-3  # the population has converged when none of its deviations is larger
-_RENEWED = 0.7  # share of the covariance that each round renews
+CLOSE = 2e-3  # the population has converged when no standard deviation is larger
+_RENEWED = 0.7  # fraction of the covariance that each round replaces
 
 type Array = NDArray[np.float64]
 
@@ -22,8 +23,10 @@ def search(misfit: Callable[[Array], Array], start: Array, bounds: tuple[Array, 
     """A vector (k,) near the smallest misfit around ``start``.
 
     Args:
-        misfit: of vectors (k, candidates), (candidates,); NaN where there is none.
+        misfit: function of vectors (k, candidates) that gives their misfit, (candidates,); NaN counts as worst.
+        start: the centre of the first population, (k,).
         bounds: lowest and highest vector, (k,) each.
+        seed: of the random numbers, so that equal problems give equal results.
 
     Example:
         >>> found = search(lambda x: np.abs(x - 0.2).sum(axis=0), np.zeros(2), (np.full(2, -1.0), np.ones(2)))
@@ -46,7 +49,7 @@ def search(misfit: Callable[[Array], Array], start: Array, bounds: tuple[Array, 
         order = np.argsort(found)
         if found[order[0]] < least:
             leader, least = candidates[:, order[0]], found[order[0]]
-        # Deviations from the old mean: the cloud stretches along the way it moves.
+        # Deviations from the old mean, not from the new one: so the population stretches in the direction it moves.
         steps = candidates[:, order[:best]] - mean[:, None]
         covariance = (1 - _RENEWED) * covariance + _RENEWED * (steps * weights) @ steps.T
         mean = mean + steps @ weights

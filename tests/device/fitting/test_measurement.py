@@ -83,7 +83,7 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 
 def test_arrays_in_python_are_checked() -> None:
     fine = np.linspace(0.1, 0.2, 9)
-    with pytest.raises(DeviceError, match="current_a of row 3 is not finite"):
+    with pytest.raises(DeviceError, match="current_a of row 3 must be finite"):
         Measurement("iv", fine, fine, np.where(np.arange(9) == 2, np.nan, fine))
     with pytest.raises(DeviceError, match="duration_s must have one value for each of the 9 rows"):
         Measurement("iv", fine, fine[:-1], fine)
