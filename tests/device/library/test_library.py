@@ -83,7 +83,7 @@ def test_a_cell_survives_its_file(tmp_path: Path) -> None:
         ('source = "a measurement"', "source = ''", "must say where the numbers come from"),
         ("n = [0.01, 10]", "n = [10, 0.01]", "must be [lowest, highest] in 1e26/m3"),
         ("n = [0.01, 10]", "n = 10", "must be [lowest, highest] in 1e26/m3"),
-        ("n = [0.01, 10]", "volts = [0, 1]", "validity.volts: unknown"),
+        ("n = [0.01, 10]", "volts = [0, 1]", "validity.volts is unknown"),
         ("[validity]", "[validity", "not TOML"),
     ],
 )
