@@ -45,10 +45,10 @@ def nothing_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in (
         "vcm_sweep.device.physics.full_current.full_current",
-        "vcm_sweep.sweep.study.tables.device.integrate",
-        "vcm_sweep.sweep.study.tables.device.rate",
-        "vcm_sweep.sweep.study.tables.device.refuse_nominal_jumps",
-        "vcm_sweep.sweep.study.tables.device.check_compiled",
+        "vcm_sweep.sweep.study.tables.window_check.integrate",
+        "vcm_sweep.sweep.study.tables.window_check.rate",
+        "vcm_sweep.sweep.study.tables.window_check.refuse_nominal_jumps",
+        "vcm_sweep.sweep.study.tables.window_check.check_compiled",
         "vcm_sweep.sweep.study.corners.build_device",
         "vcm_sweep.sweep.designs.limits.build_device",
         "vcm_sweep.sweep.designs.sobol.SobolDesign.sample",

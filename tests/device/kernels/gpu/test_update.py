@@ -454,7 +454,7 @@ def test_without_triton_the_module_imports_and_refuses():
     code = (
         "import sys; sys.modules['triton'] = None\n"
         "import torch\n"
-        "from vcm_sweep.device import DeviceError, _update_cuda as cuda\n"
+        "from vcm_sweep.device import DeviceError\nfrom vcm_sweep.device.kernels.gpu import update as cuda\n"
         "try:\n"
         "    cuda.update_stack(*[torch.zeros(1, 1, 1)] * 4, None, None, None, None)\n"
         "except DeviceError as error:\n"
