@@ -52,7 +52,7 @@ def analog_product(
     Args:
         weight: (trials, out, in) float32; pass a transposed view for the backward direction.
         x: (trials, batch, in) float32.
-        io: of aihwkit, checked by :func:`check_io`.
+        io: of aihwkit, checked by :func:`vcm_sweep.device.tile.settings.check_io`.
         normal: source of the noise, and of stochastic rounding through its distribution function.
         weight_sd: (trials, out, in) float32, standard deviation of the read noise of every weight, or None.
         bound_management: False for the backward direction, as in aihwkit's compiled tile.

@@ -50,7 +50,7 @@ class Plan:
 def plan(study: Study, directory: str | Path | Folder | None = None, pack: int | None = None) -> Plan:
     """How large the study is, and how much of it is done in the folder; nothing is made or written.
 
-    ``directory`` and ``pack`` as for :func:`run`.
+    ``directory`` and ``pack`` as for :func:`vcm_sweep.sweep.running.running.run`.
     """
     folder = Folder(default_directory(study) if directory is None else directory)
     design = checked_design(study)

@@ -63,7 +63,7 @@ def test_a_server_that_answers_500_for_a_while_is_asked_again(failing_s3: tuple[
 
 
 def test_pyarrow_still_ignores_a_condition_on_a_put(s3: str) -> None:
-    """Should this fail, the lease can be made exact: see sweep/lease.py."""
+    """Should this fail, the lease can be made exact: see sweep/store/lease.py."""
     system, path = fs.FileSystem.from_uri(s3)
     for content in (b"1", b"2"):
         with system.open_output_stream(f"{path}/x", metadata={"If-None-Match": "*"}) as stream:

@@ -57,7 +57,7 @@ def canonical_device(table: dict[str, Any]) -> dict[str, Any]:
     """The [device] table with every result-affecting field written out, checked against the cell's own rules.
 
     Mechanisms that are off are left out. A canonical table is its own canonical form. Nothing is simulated: see
-    :func:`check_device`.
+    :func:`vcm_sweep.sweep.study.tables.window_check.check_device`.
 
     Raises:
         StudyError: an unknown key, or a value that the cell refuses.
