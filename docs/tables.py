@@ -94,7 +94,8 @@ def _row(folder: Path, row: re.Match[str]) -> str:
         return row[0]
     said = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n\n")[0]
     sentence = re.split(r"(?<!\.)\.(?= |$)", " ".join(said.split()))[0]
-    return f"| {name} | {sentence.replace('``', '`')} |"
+    cell = sentence.replace("``", "`").replace("|", "\\|")
+    return f"| {name} | {cell} |"
 
 
 def _allowed(field: Declared) -> str:
