@@ -169,7 +169,7 @@ def euler_update(x, d, key, cells, train, pulse_s, set_cell, reset_cell, read, c
 
 
 class EulerUpdate:
-    """Stands in for ``update_array`` of vcm_sweep.device.array.cell_arrays, for noise-free cells of one device."""
+    """Stands in for ``update_array`` of vcm_sweep.device.array.pulsing, for noise-free cells of one device."""
 
     def __init__(self, device: VCMDevice) -> None:
         check(device)

@@ -28,7 +28,7 @@ from aihwkit.simulator.configs.devices import ConstantStepDevice
 from euler import STEPS, EulerUpdate
 
 from vcm_sweep.device import Spread, Variability, VCMDevice, VCMRPUConfig, Walk
-from vcm_sweep.device.array import cell_arrays as array_module
+from vcm_sweep.device.array import pulsing
 from vcm_sweep.device.array.cell_arrays import COUNTERS
 from vcm_sweep.sweep.data.sets import DataSet, load
 
@@ -192,7 +192,7 @@ def pulse_table(data: DataSet, sizes: Sequence[int], say: Callable[[str], None])
         )
     ]
     euler = EulerUpdate(VCMDevice())
-    with mock.patch.object(array_module, "update_array", euler):
+    with mock.patch.object(pulsing, "update_array", euler):
         recorders[-1].fire(arrays(build(VCMRPUConfig(), sizes))[-1])  # compile
         euler_seconds, theirs = fire(VCMRPUConfig())
     reference = seconds / pulses_of(ours)

@@ -1,4 +1,4 @@
-"""Stacked arrays of cells: fabrication, programming and pulsing."""
+"""Stacked arrays of cells: their buffers and state, how they are programmed and pulsed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -6,37 +6,34 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from vcm_sweep.device.array.fabrication import (
+    WRITE,
+    draw_mechanisms,
+    draw_parameters,
+    log_bounds,
+    moves,
+    solved,
+    stack,
+    varied_names,
+    window_ends,
+)
 from vcm_sweep.device.array.kernel_inputs import kernel_physics, kernel_pulses
-from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.array.pulsing import Batch, GpuArrays, HostViews, four, pulse_on_host
 from vcm_sweep.device.kernels.cpu.pulse import step_cells
 from vcm_sweep.device.kernels.cpu.reading import read_cells, solve_cells
-from vcm_sweep.device.kernels.cpu.update import update_array
-from vcm_sweep.device.kernels.layout import (
-    DETERMINISTIC_IMPLICIT,
-    MEAN_COUNT,
-    STOCHASTIC,
-    Cells,
-    Partner,
-    Scratch,
-    Train,
-)
+from vcm_sweep.device.kernels.layout import Cells, Partner, Scratch
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.seeds import ArraySeeds, stream_key
-from vcm_sweep.device.tables.axes import analytic, is_direct
+from vcm_sweep.device.tables.axes import is_direct
 from vcm_sweep.device.tables.sharing import shared_tables
 from vcm_sweep.device.tables.wider_window import beyond_window
-from vcm_sweep.device.variability import VARYING, draw_spreads
+from vcm_sweep.device.variability import VARYING
 from vcm_sweep.device.vcm_device import VCMDevice, roles
 
 if TYPE_CHECKING:
     from aihwkit.simulator.parameters.training import UpdateParameters
 
-    from vcm_sweep.device.kernels.gpu.update import StackCells, StackTables
-
 COUNTERS = ("pulses_set", "pulses_reset", "energy_j", "pulses_skipped", "pulses_invalid")
-
-# Streams of an array's fabrication, one per mechanism, so that none moves with another's settings.
-_SPREAD, _MISMATCH, _WINDOW, _STUCK, _TELEGRAPH, _FLICKER, _WRITE = range(7)
 
 
 class CellArrays(torch.nn.Module):
@@ -97,16 +94,15 @@ class CellArrays(torch.nn.Module):
             None if is_direct(device) else shared_tables(device if other is None else beyond_window(device))
             for device, other in zip(self.devices, self._beside, strict=True)
         ]
-        self.varied_names = _varied_names(self.devices)
+        self.varied_names = varied_names(self.devices)
         self._physics = [
             kernel_physics(device, tables, self.varied_names)
             for device, tables in zip(self.devices, self._tables, strict=True)
         ]
         self._pulses = [kernel_pulses(device) for device in self.devices]
-        # What the kernels work on, and the learning rates on the device; made when first needed.
-        self._views: tuple[int, list[Cells], list[np.ndarray], list[Partner | None]] | None = None
-        self._on_device: tuple[StackCells, StackTables] | None = None
-        self._rates: tuple[tuple[float, ...], torch.Tensor] | None = None
+        # What the kernels work on; made when first needed.
+        self._views: tuple[int, HostViews] | None = None
+        self._on_device: GpuArrays | None = None
         self.fabricate(seeds, index)
 
     @property
@@ -120,42 +116,9 @@ class CellArrays(torch.nn.Module):
         self._seeds, self._index = list(seeds), index
         self.partner = self._draw_partner(seeds, index)
         self.register_buffer("writes", torch.zeros(self.trials, dtype=torch.int64))
-
-        def drawn(stream: int, draw: Callable[[VCMDevice, torch.Generator], torch.Tensor]) -> torch.Tensor:
-            return _stack([
-                draw(device, torch.Generator().manual_seed(stream_key(seed.device, index, stream)))
-                for device, seed in zip(self.devices, seeds, strict=True)
-            ])  # fmt: skip
-
-        self._draw_parameters(seeds, index, cells)
-        self.register_buffer("boost", drawn(_MISMATCH, lambda d, g: d.variability.mismatch.draw(cells, g)))
-        ends = [
-            device.variability.window.draw(
-                device.periphery.w_min, device.periphery.w_max, cells,
-                torch.Generator().manual_seed(stream_key(seed.device, index, _WINDOW)),
-            )
-            for device, seed in zip(self.devices, seeds, strict=True)
-        ]  # fmt: skip
-        self.register_buffer("w_low", _stack([low.float() for low, _ in ends]))
-        self.register_buffer("w_high", _stack([high.float() for _, high in ends]))
-        nothing = torch.zeros(1, dtype=torch.int8)
-
-        def stuck(device: VCMDevice, generator: torch.Generator) -> torch.Tensor:
-            mechanism = device.variability.stuck
-            return mechanism.draw(cells, generator) if mechanism.active else nothing
-
-        def traps(device: VCMDevice, generator: torch.Generator) -> torch.Tensor:
-            mechanism = device.variability.telegraph
-            return mechanism.start((cells,), generator) if mechanism.active else nothing
-
-        self.register_buffer("stuck", drawn(_STUCK, stuck))
-        self.register_buffer("telegraph", drawn(_TELEGRAPH, traps))
-        self.register_buffer("flicker", _stack_padded([
-            d.variability.read_noise.start(
-                (cells,), torch.Generator().manual_seed(stream_key(seed.device, index, _FLICKER))
-            ) if d.variability.read_noise.flicker > 0 else torch.zeros(1, 1)
-            for d, seed in zip(self.devices, seeds, strict=True)
-        ]))  # fmt: skip
+        drawn = draw_parameters(self.devices, self._beside, self.varied_names, seeds, index, cells)
+        for name, values in (drawn | draw_mechanisms(self.devices, seeds, index, cells)).items():
+            self.register_buffer(name, values)
         moving = any(pulses.moves for pulses in self._pulses)
         self.register_buffer("targets", torch.zeros(self.trials, 2, cells if moving else 1))
         self.register_buffer("polarity", torch.zeros(self.trials, cells if moving else 1, dtype=torch.int8))
@@ -174,79 +137,18 @@ class CellArrays(torch.nn.Module):
         acting = [own if other else None for own, other in zip(self.devices, self._beside, strict=True)]
         return CellArrays(devices, self.out_size, self.in_size, seeds, index, acting)
 
-    def _draw_parameters(self, seeds: Sequence[ArraySeeds], index: int, cells: int) -> None:
-        """Every parameter that spreads: the four that may walk, nu_0 as a factor of the rate, and the others."""
-        drawn = [
-            draw_spreads(
-                device.variability.d2d, device.variability.correlation, device.parameters, cells,
-                torch.Generator().manual_seed(stream_key(seed.device, index, _SPREAD)),
-                also=() if other is None else other.variability.d2d,
-            )
-            for device, other, seed in zip(self.devices, self._beside, seeds, strict=True)
-        ]  # fmt: skip
-
-        def values(name: str) -> torch.Tensor:
-            return _stack([
-                own[name].float() if name in own else torch.full((1,), float(getattr(device.parameters, name)))
-                for device, own in zip(self.devices, drawn, strict=True)
-            ])  # fmt: skip
-
-        for name in VARYING:
-            base = values(name)
-            walks = any(_moves(device, name) for device in self.devices)
-            if walks:
-                base = base.expand(-1, cells).contiguous()
-            self.register_buffer(f"base_{name}", base)
-            self.register_buffer(f"walked_{name}", base.clone() if walks else base)
-        others = [values(name) for name in self.varied_names]
-        width = cells if others else 1
-        stacked = torch.stack([v.expand(-1, width) for v in others], 1) if others else torch.zeros(self.trials, 0, 1)
-        self.register_buffer("varied", stacked.contiguous())
-        nominal = torch.tensor([[float(device.parameters.nu_0)] for device in self.devices], dtype=torch.float64)
-        direct = torch.tensor([[is_direct(device)] for device in self.devices])
-        # Where the equations are solved, nu_0 is among the parameters.
-        factor = torch.where(direct, 1.0, values("nu_0").double() / nominal)
-        self.register_buffer("rate", factor.float().contiguous())
-
     def _set_window(self) -> None:
         """ln N at which each cell stops; crossed for stuck cells, which are put at their end of the window."""
-        cells, stuck = self.out_size * self.in_size, self.stuck.cpu()
-        ends = []
-        for k, (device, pulses) in enumerate(zip(self.devices, self._pulses, strict=True)):
-            low, high = (torch.tensor([end], dtype=torch.float64) for end in device.window)
-            per_cell = device.periphery.clamped and (
-                device.variability.window.active or (device.reads_cell and self._physics[k].axes.shape[0] > 0)
-                or (device.reads_cell and self._physics[k].direct)
-            )  # fmt: skip
-            if pulses.own_window:
-                low, high = torch.tensor([-torch.inf]).double(), torch.tensor([torch.inf]).double()
-            elif per_cell:
-                low, high = self._solved(k, self.w_low[k]), self._solved(k, self.w_high[k])
-                # A cell that its own N_min or N_max stops has no other end: those may walk.
-                least, most = self._bounds(k)
-                low, high = low.masked_fill(low <= least, -torch.inf), high.masked_fill(high >= most, torch.inf)
-            if bool(stuck[k].any()):
-                low, high = low.expand(cells).clone(), high.expand(cells).clone()
-                low[stuck[k] != 0], high[stuck[k] != 0] = torch.inf, -torch.inf
-            ends.append((low, high))
-        self.register_buffer("low", _stack([low for low, _ in ends]))
-        self.register_buffer("high", _stack([high for _, high in ends]))
-
-    def _solved(self, k: int, weight: torch.Tensor) -> torch.Tensor:
-        """ln N at which each cell of trial k reads a weight, (cells,) or (1,), or the end of what it can be."""
-        out = np.empty(self.out_size * self.in_size)
-        low, high = self._bounds(k)
-        solve_cells(
-            self._cells(k), self._physics[k], Scratch.new(), weight.cpu().numpy(), low.numpy(), high.numpy(), out
-        )
-        return torch.from_numpy(out)
+        ends = [
+            window_ends(device, self._pulses[k], self._physics[k], self._cells(k), self.stuck[k].cpu())
+            for k, device in enumerate(self.devices)
+        ]
+        self.register_buffer("low", stack([low for low, _ in ends]))
+        self.register_buffer("high", stack([high for _, high in ends]))
 
     def _bounds(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
         """ln N_min and ln N_max of trial k's cells, (cells,) or (1,), on the CPU."""
-        return (
-            torch.log(self.get_buffer("walked_N_min")[k].double()).cpu(),
-            torch.log(self.get_buffer("walked_N_max")[k].double()).cpu(),
-        )
+        return log_bounds(self.get_buffer("walked_N_min")[k], self.get_buffer("walked_N_max")[k])
 
     def program(self, weight: torch.Tensor, verify: bool = True) -> None:
         """Set the weights, (K, out, in), each clipped to what its cell and the window reach.
@@ -260,7 +162,7 @@ class CellArrays(torch.nn.Module):
         for k, device in enumerate(self.devices):
             target = weight[k].reshape(-1).float()
             if verify and device.variability.write.sigma > 0:
-                key = stream_key(self._seeds[k].device, self._index, _WRITE, int(self.writes[k]))
+                key = stream_key(self._seeds[k].device, self._index, WRITE, int(self.writes[k]))
                 error = device.variability.write.draw(target.shape, torch.Generator().manual_seed(key))
                 target = target + error * (device.periphery.w_max - device.periphery.w_min)
             if device.periphery.clamped:
@@ -289,10 +191,9 @@ class CellArrays(torch.nn.Module):
         """Share of trial k's cells within 0.1 % in N of an end of their window or of N_min, N_max; stuck ones are."""
         low, high = self._limits(k)
         if self._pulses[k].own_window:
-            low, high = (
-                torch.maximum(low, self._solved(k, self.w_low[k])),
-                torch.minimum(high, self._solved(k, self.w_high[k])),
-            )
+            cells, bounds = self._cells(k), self._bounds(k)
+            low = torch.maximum(low, solved(cells, self._physics[k], cells.w_low, bounds))
+            high = torch.minimum(high, solved(cells, self._physics[k], cells.w_high, bounds))
         log_n = self.log_n[k].cpu()
         return ((log_n <= low + 1e-3) | (log_n >= high - 1e-3)).double().mean().item()
 
@@ -308,12 +209,10 @@ class CellArrays(torch.nn.Module):
         arrays = self._fresh(k)
         total = self.out_size * self.in_size
         chosen = np.arange(0, total, -(-total // most))
-        physics, scratch = self._physics[k], Scratch.new()
-        low, high = self._bounds(k)
-        x = np.empty(total)
-        solve_cells(arrays, physics, scratch, np.zeros(1, np.float32), low.numpy(), high.numpy(), x)
+        physics = self._physics[k]
+        x = solved(arrays, physics, np.zeros(1, np.float32), self._bounds(k)).numpy()
         steps = np.empty((3, len(chosen)))
-        step_cells(arrays, physics, self._pulses[k], scratch, x, chosen, steps)
+        step_cells(arrays, physics, self._pulses[k], Scratch.new(), x, chosen, steps)
         at_zero, up, down = torch.from_numpy(steps)
         stuck = self.stuck[k].cpu().expand(total)
         good = (at_zero.abs() < 1e-3) & (up > at_zero) & (down < at_zero) & (stuck[chosen] == 0)
@@ -349,7 +248,7 @@ class CellArrays(torch.nn.Module):
         state = {"log_n": self.log_n[k], "weight": self.weight[k], "counters": self.counters[k]}
         variability = self.devices[k].variability
         for name in VARYING:
-            if _moves(self.devices[k], name):
+            if moves(self.devices[k], name):
                 state[f"walked_{name}"] = self.get_buffer(f"walked_{name}")[k]
         if self._pulses[k].moves:
             state |= {"targets": self.targets[k], "polarity": self.polarity[k]}
@@ -361,7 +260,7 @@ class CellArrays(torch.nn.Module):
             state["flicker"] = self.flicker[k]
         if self.partner is not None and self._beside[k] is not None:
             # Of the other cells only their walks: they are looked up at the weight of the acting ones.
-            moving = [name for name in VARYING if _moves(self.partner.devices[k], name)]
+            moving = [name for name in VARYING if moves(self.partner.devices[k], name)]
             state |= {f"partner.walked_{name}": self.partner.get_buffer(f"walked_{name}")[k] for name in moving}
         return {name: values.detach().cpu().clone() for name, values in state.items()}
 
@@ -388,21 +287,9 @@ class CellArrays(torch.nn.Module):
         if self.log_n.is_cuda:
             self.pulse_on_device(x, d, learning_rates, update, keys)
             return
-        x_host, d_host = x.detach().contiguous().numpy(), d.detach().contiguous().numpy()
-        cells, counters, partners = self._bound()
-        for k, device in enumerate(self.devices):
-            if learning_rates[k] == 0:
-                continue
-            update_array(
-                x_host[k], d_host[k], np.uint64(keys[k]), cells[k], self._physics[k],
-                pulse_train(device, learning_rates[k], update), self._pulses[k], counters[k],
-                partners[k],
-            )  # fmt: skip
-            if counters[k][-1] and device.on_invalid == "error":
-                raise DeviceError(
-                    f"{int(counters[k][-1])} pulses met a rate outside the model (|gamma| >= 1: the field is beyond "
-                    "hopping): lower |set_voltage_v| and |reset_voltage_v| or narrow the spreads"
-                )
+        pulse_on_host(
+            Batch(x, d, learning_rates, update, keys), self.devices, self._physics, self._pulses, self._bound()
+        )
 
     def pulse_on_device(
         self,
@@ -417,26 +304,9 @@ class CellArrays(torch.nn.Module):
         Raises:
             DeviceError: a trial whose pulses a GPU cannot compute, see :func:`check_gpu`.
         """
-        from vcm_sweep.device.array.gpu_support import check_gpu
-        from vcm_sweep.device.kernels.gpu.update import StackCells, StackTables, update_stack
-
-        device = self.log_n.device
         if self._on_device is None:
-            for own in self.given:
-                check_gpu(own)
-            cells = StackCells(
-                self.log_n, self.weight, self._four("base"), self._four("walked"), self.varied, self.boost, self.rate,
-                self.low, self.high,
-            )  # fmt: skip
-            granularities = [own.dw_min for own in self.devices]
-            self._on_device = cells, StackTables.build(self._physics, self._pulses, granularities, device)
-        rates = tuple(float(rate) for rate in learning_rates)
-        if self._rates is None or self._rates[0] != rates or self._rates[1].device != device:
-            self._rates = rates, torch.tensor(rates, dtype=torch.float64, device=device)
-        signed = torch.from_numpy(np.array(keys, np.uint64).view(np.int64)).to(device, non_blocking=True)
-        cells, tables = self._on_device
-        train = pulse_train(self.devices[0], 0.0, update)
-        update_stack(x, d, signed, self._rates[1], train, cells, tables, self.counters)
+            self._on_device = GpuArrays(self.given, self.devices, self._physics, self._pulses, self.get_buffer)
+        self._on_device.pulse(Batch(x, d, learning_rates, update, keys))
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "CellArrays":
         """torch moves every buffer by itself: those that were one stay one, and what points to them is made anew."""
@@ -455,10 +325,6 @@ class CellArrays(torch.nn.Module):
         work(self)
         self.to(device)
 
-    def _four(self, kind: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        n_max, n_min, r, length = (self.get_buffer(f"{kind}_{name}") for name in VARYING)
-        return n_max, n_min, r, length
-
     def shift(self, change: torch.Tensor) -> None:
         """Add ``change``, (K, out, in), to the weights without pulses; each cell keeps what it reaches.
 
@@ -466,14 +332,17 @@ class CellArrays(torch.nn.Module):
         """
         self.program(self.weight + torch.nan_to_num(change, 0.0, 0.0, 0.0), verify=False)
 
-    def _bound(self) -> tuple[list[Cells], list[np.ndarray], list[Partner | None]]:
+    def _bound(self) -> HostViews:
         """What the kernel reads and writes: views of the buffers, made anew when those have moved."""
         where = self.log_n.data_ptr()
         if self._views is None or self._views[0] != where:
-            arrays = [self._cells(k) for k in range(self.trials)]
-            counters = [self.counters[k].numpy() for k in range(self.trials)]
-            self._views = (where, arrays, counters, [self._partner(k) for k in range(self.trials)])
-        return self._views[1:]
+            views = HostViews(
+                [self._cells(k) for k in range(self.trials)],
+                [self.counters[k].numpy() for k in range(self.trials)],
+                [self._partner(k) for k in range(self.trials)],
+            )
+            self._views = where, views
+        return self._views[1]
 
     def _partner(self, k: int) -> Partner | None:
         """What the kernel is given of trial k's other cells."""
@@ -483,67 +352,13 @@ class CellArrays(torch.nn.Module):
         return Partner(other._cells(k), other._physics[k], other._pulses[k], Scratch.new(), intervention.takes_speed)
 
     def _cells(self, k: int) -> Cells:
-        def four(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-            n_max, n_min, r, length = (values[k].cpu().numpy() for values in self._four(kind))
-            return n_max, n_min, r, length
-
         def flat(name: str) -> np.ndarray:
             # The window is made with the help of the cells, and is not there before.
             values = self.get_buffer(name)[k].cpu() if hasattr(self, name) else torch.zeros(1, dtype=torch.float64)
             return values.numpy()
 
         return Cells(
-            flat("log_n"), self.weight[k].view(-1).cpu().numpy(), four("base"), four("walked"), flat("varied"),
-            flat("targets"), flat("polarity"), flat("boost"), flat("rate"), flat("low"), flat("high"), flat("w_low"),
-            flat("w_high"),
+            flat("log_n"), self.weight[k].view(-1).cpu().numpy(), four(flat, "base"), four(flat, "walked"),
+            flat("varied"), flat("targets"), flat("polarity"), flat("boost"), flat("rate"), flat("low"), flat("high"),
+            flat("w_low"), flat("w_high"),
         )  # fmt: skip
-
-
-_KINDS = {"DETERMINISTIC_IMPLICIT": DETERMINISTIC_IMPLICIT, "MEAN_COUNT": MEAN_COUNT}
-
-
-def pulse_train(device: VCMDevice, learning_rate: float, update: "UpdateParameters") -> Train:
-    kind = _KINDS.get(update.pulse_type.name, STOCHASTIC)
-    implicit = kind == DETERMINISTIC_IMPLICIT
-    return Train(
-        learning_rate=float(learning_rate),
-        dw_min=device.dw_min,
-        desired_bl=update.desired_bl,
-        fixed_bl=update.fixed_bl,
-        update_bl_management=update.update_bl_management,
-        update_management=update.update_management,
-        kind=kind,
-        x_resolution=float(max(update.x_res_implicit if implicit else update.res, 0.0)),
-        d_resolution=float(max(update.d_res_implicit if implicit else update.res, 0.0)),
-    )
-
-
-def _moves(device: VCMDevice, name: str) -> bool:
-    """Whether pulses change a parameter."""
-    walk, target = device.variability.c2c.get(name), device.variability.targets.get(name)
-    return (walk is not None and walk.active) or (target is not None and target.active)
-
-
-def _varied_names(devices: Sequence[VCMDevice]) -> tuple[str, ...]:
-    """Parameters that spread in any trial, besides those that may walk and (in tables) those without an axis."""
-    names: list[str] = []
-    for device in devices:
-        left_out = VARYING if is_direct(device) else {*VARYING, *analytic(device.model)}
-        for name, spread in device.variability.d2d.items():
-            if spread.sigma > 0 and name not in left_out and name not in names:
-                names.append(name)
-    return tuple(sorted(names))
-
-
-def _stack(drawn: list[torch.Tensor]) -> torch.Tensor:
-    width = max(len(values) for values in drawn)
-    return torch.stack([values.expand(width) for values in drawn]).contiguous()
-
-
-def _stack_padded(drawn: list[torch.Tensor]) -> torch.Tensor:
-    """(K, rows, width) of tensors that have fewer rows or hold for every cell; missing rows are 0."""
-    rows, width = max(len(v) for v in drawn), max(v.shape[1] for v in drawn)
-    out = torch.zeros(len(drawn), rows, width)
-    for k, values in enumerate(drawn):
-        out[k, : len(values)] = values
-    return out

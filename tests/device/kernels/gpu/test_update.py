@@ -39,7 +39,8 @@ from vcm_sweep.device import (
     check_gpu,
     integrate,
 )
-from vcm_sweep.device.array.cell_arrays import CellArrays, pulse_train
+from vcm_sweep.device.array.cell_arrays import CellArrays
+from vcm_sweep.device.array.pulsing import pulse_train
 from vcm_sweep.device.kernels.gpu import update as cuda
 from vcm_sweep.device.kernels.layout import Curve
 from vcm_sweep.device.tables.tables import TOLERANCE, WEIGHT_TOLERANCE

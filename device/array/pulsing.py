@@ -1,0 +1,143 @@
+"""Pulses of a batch on stacked arrays: by the compiled loop on a CPU, by the kernels on a GPU."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from vcm_sweep.device.array.gpu_support import check_gpu
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.kernels.cpu.update import update_array
+from vcm_sweep.device.kernels.layout import (
+    DETERMINISTIC_IMPLICIT,
+    MEAN_COUNT,
+    STOCHASTIC,
+    Cells,
+    Partner,
+    Physics,
+    Pulses,
+    Train,
+)
+from vcm_sweep.device.variability import VARYING
+from vcm_sweep.device.vcm_device import VCMDevice
+
+if TYPE_CHECKING:
+    from aihwkit.simulator.parameters.training import UpdateParameters
+
+_KINDS = {"DETERMINISTIC_IMPLICIT": DETERMINISTIC_IMPLICIT, "MEAN_COUNT": MEAN_COUNT}
+
+
+class Batch(NamedTuple):
+    """What fires pulses at stacked arrays.
+
+    Attributes:
+        x, d: (K, batch, in) inputs and (K, batch, out) gradients, float32.
+        learning_rates: one per trial.
+        update: settings of the pulse trains.
+        keys: of the random streams, one per trial.
+    """
+
+    x: torch.Tensor
+    d: torch.Tensor
+    learning_rates: Sequence[float]
+    update: "UpdateParameters"
+    keys: Sequence[int]
+
+
+class HostViews(NamedTuple):
+    """What the compiled loop reads and writes, per trial: views of the arrays' buffers."""
+
+    cells: list[Cells]
+    counters: list[np.ndarray]
+    partners: list[Partner | None]
+
+
+def pulse_on_host(
+    batch: Batch, devices: Sequence[VCMDevice], physics: Sequence[Physics], pulses: Sequence[Pulses], views: HostViews
+) -> None:
+    """Fire a batch's pulses at every trial's array; a trial whose learning rate is 0 is not touched.
+
+    Raises:
+        DeviceError: a rate outside the model (|gamma| >= 1) in a trial whose device says on_invalid = "error".
+    """
+    x_host, d_host = batch.x.detach().contiguous().numpy(), batch.d.detach().contiguous().numpy()
+    cells, counters, partners = views
+    for k, device in enumerate(devices):
+        if batch.learning_rates[k] == 0:
+            continue
+        update_array(
+            x_host[k], d_host[k], np.uint64(batch.keys[k]), cells[k], physics[k],
+            pulse_train(device, batch.learning_rates[k], batch.update), pulses[k], counters[k], partners[k],
+        )  # fmt: skip
+        if counters[k][-1] and device.on_invalid == "error":
+            raise DeviceError(
+                f"{int(counters[k][-1])} pulses met a rate outside the model (|gamma| >= 1: the field is beyond "
+                "hopping): lower |set_voltage_v| and |reset_voltage_v| or narrow the spreads"
+            )
+
+
+class GpuArrays:
+    """Stacked arrays as the kernels of a GPU see them: the tables are sent once, learning rates when they change."""
+
+    def __init__(
+        self,
+        given: Sequence[VCMDevice],
+        devices: Sequence[VCMDevice],
+        physics: Sequence[Physics],
+        pulses: Sequence[Pulses],
+        buffer: Callable[[str], torch.Tensor],
+    ) -> None:
+        """``given``: as the user described them; ``devices``: of the cells that act; ``buffer``: by its name.
+
+        Raises:
+            DeviceError: a trial whose pulses a GPU cannot compute, see :func:`check_gpu`.
+        """
+        from vcm_sweep.device.kernels.gpu.update import StackCells, StackTables
+
+        for own in given:
+            check_gpu(own)
+        self._cells = StackCells(
+            buffer("log_n"), buffer("weight"), four(buffer, "base"), four(buffer, "walked"), buffer("varied"),
+            buffer("boost"), buffer("rate"), buffer("low"), buffer("high"),
+        )  # fmt: skip
+        self._counters = buffer("counters")
+        granularities = [device.dw_min for device in devices]
+        self._tables = StackTables.build(physics, pulses, granularities, self._counters.device)
+        self._device = devices[0]
+        self._rates: tuple[tuple[float, ...], torch.Tensor] | None = None
+
+    def pulse(self, batch: Batch) -> None:
+        """Fire a batch's pulses, which the host does not wait for; x and d are there already."""
+        from vcm_sweep.device.kernels.gpu.update import update_stack
+
+        device = self._counters.device
+        rates = tuple(float(rate) for rate in batch.learning_rates)
+        if self._rates is None or self._rates[0] != rates:
+            self._rates = rates, torch.tensor(rates, dtype=torch.float64, device=device)
+        signed = torch.from_numpy(np.array(batch.keys, np.uint64).view(np.int64)).to(device, non_blocking=True)
+        train = pulse_train(self._device, 0.0, batch.update)
+        update_stack(batch.x, batch.d, signed, self._rates[1], train, self._cells, self._tables, self._counters)
+
+
+def four[T](buffer: Callable[[str], T], kind: str) -> tuple[T, T, T, T]:
+    """The buffers ``base_*`` or ``walked_*`` of the four parameters that may walk."""
+    n_max, n_min, r, length = (buffer(f"{kind}_{name}") for name in VARYING)
+    return n_max, n_min, r, length
+
+
+def pulse_train(device: VCMDevice, learning_rate: float, update: "UpdateParameters") -> Train:
+    """How the gradients of a batch become pulses."""
+    kind = _KINDS.get(update.pulse_type.name, STOCHASTIC)
+    implicit = kind == DETERMINISTIC_IMPLICIT
+    return Train(
+        learning_rate=float(learning_rate),
+        dw_min=device.dw_min,
+        desired_bl=update.desired_bl,
+        fixed_bl=update.fixed_bl,
+        update_bl_management=update.update_bl_management,
+        update_management=update.update_management,
+        kind=kind,
+        x_resolution=float(max(update.x_res_implicit if implicit else update.res, 0.0)),
+        d_resolution=float(max(update.d_res_implicit if implicit else update.res, 0.0)),
+    )
