@@ -1,4 +1,4 @@
-"""Derived figures of fresh arrays: the SET/RESET asymmetry of their cells, levels, and where the model ends."""
+"""Figures of fresh arrays: the SET/RESET asymmetry of their cells, levels, and cells outside the model's validity."""
 
 import math
 from collections.abc import Sequence
@@ -17,20 +17,21 @@ from vcm_sweep.device.vcm_device import VCMDevice
 if TYPE_CHECKING:
     from vcm_sweep.device.array.cell_arrays import CellArrays
 
-MOST_CELLS = 512  # per array whose temperature is looked at
+MOST_CELLS = 512  # per array, whose temperature and speed are computed: more would take too long
 
 
 @public
 class ArrayFigures(NamedTuple):
-    """Of the arrays of one trial together, as they were made.
+    """Figures of all arrays of one trial together, right after they were made.
 
     Attributes:
-        asymmetry_mean, asymmetry_sd: over cells, of ln(|dw_RESET| / |dw_SET|) at w = 0, one noise-free pulse each;
-            None where no cell takes a step both ways: all are stuck, do not reach w = 0, or are too slow.
+        asymmetry_mean, asymmetry_sd: mean and standard deviation over cells of ln(|dw_RESET| / |dw_SET|) at w = 0, from
+            one noise-free pulse each way; None if no cell steps both ways: all are stuck, too slow or never at w = 0.
         levels: the window over twice the standard deviation of a reading at mid window; None without read noise.
-        peak_temperature_k: highest quasi-static temperature in a programming pulse, over the cells looked at.
-        frac_outside_validity: share of those cells above 2000 K, switching faster than 5 ns or without a rate
-            somewhere in a pulse.
+        peak_temperature_k: highest quasi-static temperature in a programming pulse, over at most ``MOST_CELLS`` cells
+            per array.
+        frac_outside_validity: share of those cells that somewhere in a pulse are above 2000 K, switch faster than 5 ns
+            or have no rate.
     """
 
     asymmetry_mean: float | None
@@ -44,7 +45,7 @@ def array_figures(arrays: Sequence["CellArrays"], k: int) -> ArrayFigures:
     """The figures of trial k over all its arrays.
 
     Raises:
-        DeviceError: cells outside the model's validity where the device says on_invalid = "error".
+        DeviceError: cells are outside the model's validity, and the device has on_invalid = "error".
     """
     device = arrays[0].devices[k]
     asymmetry = torch.cat([array.asymmetry(k) for array in arrays])
@@ -82,7 +83,7 @@ def levels(device: VCMDevice) -> float | None:
 
 
 def _extremes(device: VCMDevice, cells: CellParameters, count: int) -> tuple[float, int]:
-    """Highest temperature of ``count`` cells, and how many leave the model's validity, over the N of their window."""
+    """Highest temperature of ``count`` cells over the N of their window, and how many leave the model's validity."""
     low, high = device.log_n_range
     if device.periphery.clamped:
         low, high = max(low, math.log(0.05)), min(high, math.log(3.0))

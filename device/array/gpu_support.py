@@ -7,11 +7,11 @@ from vcm_sweep.device.vcm_device import VCMDevice
 
 
 def check_gpu(device: VCMDevice) -> None:
-    """Nothing, for a device whose pulses the kernels of a GPU can compute; these read tables, and cells that move.
+    """Raise DeviceError if the GPU kernels cannot compute a device's pulses. They read rates from tables only.
 
     Raises:
-        DeviceError: what they cannot do: intervene, solve the equations, follow targets, draw errors of single pulses,
-            or stop a cell where its own reading leaves the window while its radius or length changes.
+        DeviceError: the device has an intervention, solves its equations, has targets or errors of single pulses, or
+            has a walk of r or l that moves the N at which a cell's own reading reaches the end of its window.
 
     Example:
         >>> check_gpu(VCMDevice(model="full"))

@@ -1,4 +1,4 @@
-"""What the compiled pulse loop needs to know of a device: its tables or its equations, and its pulses."""
+"""Translates a device into the inputs of the compiled pulse loops: its tables or equations, and its pulses."""
 
 import numpy as np
 import torch
@@ -29,8 +29,9 @@ def kernel_physics(device: VCMDevice, tables: RateTables | None, varied: tuple[s
     """How the cells of an array move and are read.
 
     Args:
-        tables: of the device; None where its equations are solved.
-        varied: names of the rows of the array's ``varied``.
+        device: whose cells they are.
+        tables: the device's tables; None if its equations are solved for each pulse.
+        varied: names of the parameters in the rows of the array's ``varied``.
     """
     names = CellParameters.names()
     dark, slope = device.map.line
@@ -61,7 +62,7 @@ def kernel_physics(device: VCMDevice, tables: RateTables | None, varied: tuple[s
 
 
 def _guesses(device: VCMDevice) -> tuple[float, float, np.ndarray]:
-    """First weight, inverse step, and ln N at which the nominal cell reads equidistant weights, roughly."""
+    """First guesses of ln N for a weight: first weight, inverse step, and ln N of the nominal cell at equal steps."""
     x = torch.linspace(*device.log_n_range, 128, dtype=torch.float64)
     weight = device.map.weight(torch.exp(x)).cummax(0).values
     even = np.linspace(float(weight[0]), float(weight[-1]), 256)
@@ -75,7 +76,7 @@ def _curve(curves: Curves | None) -> Curve:
 
 
 def kernel_pulses(device: VCMDevice) -> Pulses:
-    """The pulses of an array, and what changes with each."""
+    """The pulses of an array, and what changes from pulse to pulse."""
     variability = device.variability
     walk, targets = np.zeros((len(VARYING), 4)), np.zeros((len(TARGETS), 3))
     for row, name in enumerate(VARYING):

@@ -1,4 +1,4 @@
-"""Noise of reading that lasts longer than a vector: telegraph and 1/f noise, advanced once per forward pass."""
+"""Slow read noise, which is constant within a batch: telegraph and 1/f noise, advanced once per forward pass."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ _TELEGRAPH, _FLICKER = 0, 1
 
 
 def advance(arrays: "CellArrays", keys: Sequence[int]) -> None:
-    """Move the traps and 1/f processes of every trial on by one batch; one key per trial and batch."""
+    """Advance the traps and 1/f processes of every trial by one batch; ``keys`` has one random key per trial."""
     for k, (device, key) in enumerate(zip(arrays.devices, keys, strict=True)):
         variability = device.variability
         if variability.telegraph.active:
@@ -29,14 +29,14 @@ def _generator(arrays: "CellArrays", key: int, kind: int) -> torch.Generator:
 
 
 def is_slow(arrays: "CellArrays") -> bool:
-    """Whether any trial's reads have such noise."""
+    """Whether the reads of any trial have telegraph or 1/f noise."""
     return any(d.variability.telegraph.active or d.variability.read_noise.flicker > 0 for d in arrays.devices)
 
 
 def read_weight(arrays: "CellArrays") -> torch.Tensor:
-    """(K, out, in) float32: the weights as they read now, traps and 1/f noise included; the cells' own without.
+    """The weights as they read now, with telegraph and 1/f noise if the trial has any: (K, out, in) float32.
 
-    Both are parts of a cell's read current, so they act on its weight above that of no current.
+    The noise is relative to a cell's read current, so it multiplies the weight's distance from that of zero current.
     """
     weight = arrays.weight
     if not is_slow(arrays):

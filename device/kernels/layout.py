@@ -6,49 +6,46 @@ import numpy as np
 
 from vcm_sweep.device.physics.parameters import CellParameters
 
-# Rows of a walk table, in the order in which a pulse changes the parameters; places in ``base`` and ``walked``.
+# Rows of the table Pulses.walk, in the order in which a pulse changes the parameters; also the places of the
+# parameters in ``Cells.base`` and ``Cells.walked``.
 N_MAX, N_MIN, RADIUS, LENGTH = 0, 1, 2, 3
 
-
-# Columns of a walk table; the last two of a target table, whose rows are r and l.
+# Columns of the table Pulses.walk.
 DIRECT, SLOPE, CLIP_LOW, CLIP_HIGH = 0, 1, 2, 3
 
-
+# Columns of the table Pulses.targets, whose rows are r and l.
 SIGMA, CLIP, PER_POLARITY = 0, 1, 2
-
 
 # Entries of the counters that pulses add to.
 PULSES_SET, PULSES_RESET, ENERGY_J, SKIPPED, INVALID = 0, 1, 2, 3, 4
 
-
-# Where an axis of a table finds a cell's value: below 4 in ``walked``, from 4 on in ``varied``, or in the pulse.
+# A code in Physics.codes says where an axis of a table finds a cell's value: codes 0 to 3 are places in
+# ``Cells.walked``, codes from 4 on are 4 more than a row of ``Cells.varied``, and this one is the pulse's amplitude.
 PULSE_AMPLITUDE = -1
 
-
-# How many parameters a cell has.
 PARAMETERS = len(CellParameters.names())
 
 
 class Cells(NamedTuple):
-    """State and parameters of one array, flattened. Arrays of length 1 hold for every cell."""
+    """State and parameters of one array's cells, flattened. An array of length 1 holds one value for all cells."""
 
     log_n: np.ndarray  # float64, ln of N in 1e26/m3
-    weight: np.ndarray  # float32, read by the periphery
+    weight: np.ndarray  # float32, as the periphery reads it
     base: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # N_max, N_min, r, l of the cell, float32
     walked: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # the same after the pulses so far
-    varied: np.ndarray  # (n, cells) float32: other parameters that spread
-    targets: np.ndarray  # (2, cells) float32: where r and l move to
-    polarity: np.ndarray  # int8, of the last pulse
-    boost: np.ndarray  # float32, exp(m/2): RESET speed times it, SET speed over it
+    varied: np.ndarray  # (n, cells) float32: the other parameters that spread
+    targets: np.ndarray  # (2, cells) float32: the values towards which r and l move
+    polarity: np.ndarray  # int8, direction of the last pulse
+    boost: np.ndarray  # float32, exp(m/2) of the mismatch m: multiplies the RESET speed, divides the SET speed
     rate: np.ndarray  # float32, factor on both speeds
-    low: np.ndarray  # float64, ln N at which the window ends; crossed for cells that are stuck
+    low: np.ndarray  # float64, ln N at the ends of the window; low > high for cells that are stuck
     high: np.ndarray
-    w_low: np.ndarray  # float32, the window as weights, where a cell's own reading moves from pulse to pulse
+    w_low: np.ndarray  # float32, the ends of the window as weights, used with Pulses.own_window
     w_high: np.ndarray
 
 
 class Curve(NamedTuple):
-    """A table over x and the parameters' nodes; see tables.py."""
+    """A table over x = ln N and the parameters' nodes: the fields of ``Curves`` in tables/tables.py, without error."""
 
     x_first: float
     x_last: float
@@ -61,45 +58,45 @@ class Curve(NamedTuple):
 class Physics(NamedTuple):
     """How the cells of one array move and are read."""
 
-    axes: np.ndarray  # (axes, 3)
-    codes: np.ndarray  # (axes,) int64: where each axis finds a cell's value
+    axes: np.ndarray  # (axes, 3): first node, inverse step, number of nodes
+    codes: np.ndarray  # (axes,) int64: where each axis finds a cell's value, see PULSE_AMPLITUDE
     set: Curve
     reset: Curve
     read: Curve
     direct: bool  # solve the equations instead of reading tables
-    full: bool  # which current
-    nominal: np.ndarray  # (PARAMETERS,) float64, CellParameters
-    places: np.ndarray  # int64: which of those each row of ``varied`` is
-    v_set: float  # magnitudes, V
+    full: bool  # the full current model, not the explicit one
+    nominal: np.ndarray  # (PARAMETERS,) float64, the nominal cell in the order of CellParameters
+    places: np.ndarray  # int64: the place in ``nominal`` of the parameter in each row of ``Cells.varied``
+    v_set: float  # magnitude of the SET voltage, V
     v_reset: float
     w_dark: float  # weight = w_dark + w_slope * read current
     w_slope: float
-    reads_cell: bool
-    steepest: float  # no cell's weight changes more per ln N
-    guess_first: float  # about where the nominal cell reads a weight: ln N over equidistant weights
-    guess_inverse_step: float
+    reads_cell: bool  # the cell's own current is read, not the nominal cell's
+    steepest: float  # largest slope of any cell's weight over ln N
+    guess_first: float  # guess[i] is about the ln N at which the nominal cell reads
+    guess_inverse_step: float  # the weight guess_first + i / guess_inverse_step
     guess: np.ndarray
-    reference_length: float  # of the tables, where l only scales time; else 0
+    reference_length: float  # the l that the tables were made for, if l only scales time; else 0
 
 
 class Pulses(NamedTuple):
-    """The pulses of one array, and what changes with each."""
+    """The pulses of one array, and what changes from pulse to pulse."""
 
     pulse_s: float
-    walk: np.ndarray  # (4, 4)
-    targets: np.ndarray  # (2, 3)
-    amplitude: float  # relative sd of each pulse's voltage, of its length, both cut at clip sds
-    width: float
-    clip: float
-    walks: bool
-    needs_ratio: bool  # the walk depends on the way that a pulse covered
+    walk: np.ndarray  # (4, 4): amplitudes and clips of the random walks, rows and columns as above
+    targets: np.ndarray  # (2, 3): the target walks of r and l, columns as above
+    amplitude: float  # relative standard deviation of each pulse's voltage
+    width: float  # and of its length
+    clip: float  # both are cut at this many standard deviations
+    walks: bool  # any parameter walks
+    needs_ratio: bool  # the walk depends on the fraction of its way to the bound that a pulse covered
     moves: bool  # r or l has targets
-    alone: bool  # pulses of one visit cannot be merged
-    own_window: bool  # the window is where the cell's own reading ends, which moves with its parameters
+    alone: bool  # the pulses of one sample differ, so they cannot be merged into one longer pulse
+    own_window: bool  # r or l changes and the cell's own current is read, so the N at the window's ends moves
 
 
 class Scratch(NamedTuple):
-    """Room that the compiled loops need: they may not allocate."""
+    """Work space of the compiled loops, which may not allocate memory."""
 
     offsets: np.ndarray
     weights: np.ndarray
@@ -108,39 +105,34 @@ class Scratch(NamedTuple):
 
     @classmethod
     def new(cls) -> "Scratch":
-        # One node of weight 1, as an array without axes wants it.
+        """Empty work space; the stencil begins as one node of weight 1, which is right for tables without axes."""
         return cls(np.zeros(STENCIL_SIZE, np.int64), np.ones(STENCIL_SIZE), np.zeros(MAX_AXES), np.zeros(PARAMETERS))
 
 
 class Partner(NamedTuple):
-    """The cells beside those that act under an intervention, at the same weights; see intervention.py."""
+    """The partners of an array's cells in an intervention, kept at the same weights; see ``Intervention``."""
 
     cells: Cells
     physics: Physics
     pulses: Pulses
     scratch: Scratch
-    speed: bool  # what is taken of them: their speed, or their mismatch
+    speed: bool  # the acting cells take their partners' speed; if False, their mismatch
 
 
-MAX_AXES = 3
-
-
-POINTS = 4  # per axis, a cubic
-
-
+MAX_AXES = 3  # of a table, besides N
+POINTS = 4  # nodes per axis that an interpolation uses, for a cubic
 STENCIL_SIZE = POINTS**MAX_AXES
 
-
-# F differs from 1 by less than 3e-7 when ln N is further than this from the bound.
+# The bound factor F differs from 1 by less than 3e-7 if ln N is further than this from the bound, and is then left out.
 F_RANGE = 1.5
 
-
-# How trains are made. A cell gets pulses of one sign per sample, so aihwkit's two-pass STOCHASTIC is the same to it.
+# Kinds of pulse trains. aihwkit's STOCHASTIC_COMPRESSED and STOCHASTIC are both STOCHASTIC here: the latter makes two
+# passes, one per sign, which is the same, since all pulses of a cell in one sample have one sign.
 STOCHASTIC, DETERMINISTIC_IMPLICIT, MEAN_COUNT = 0, 1, 2
 
 
 class Train(NamedTuple):
-    """How x and d become pulses, for one array."""
+    """How inputs x and gradients d become pulses, for one array; the names are those of aihwkit's UpdateParameters."""
 
     learning_rate: float
     dw_min: float
@@ -149,5 +141,5 @@ class Train(NamedTuple):
     update_bl_management: bool
     update_management: bool
     kind: int  # STOCHASTIC, DETERMINISTIC_IMPLICIT or MEAN_COUNT
-    x_resolution: float  # of the firing probability of a column, of a row; 0 is off
-    d_resolution: float
+    x_resolution: float  # step of the firing probability of a column; 0: continuous
+    d_resolution: float  # and of a row

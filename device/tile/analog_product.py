@@ -1,10 +1,10 @@
 """The analog matrix-vector product, stacked over trials.
 
-As aihwkit's compiled tile does it (rpu_forward_backward_pass.cpp of IBM/aihwkit), noise management and bound
-management act on every vector by itself: a sample that overflows is repeated at a smaller input scale without
-raising the noise of its neighbours. The backward pass has no bound management, as there. Gaussian noise at the
-output is one draw of the summed variance: output noise, weight noise, and the read noise of the cells,
-sum x^2 sigma_w^2. Only an output asymmetry, which comes before the output noise, takes two draws.
+As in aihwkit's compiled tile (rpu_forward_backward_pass.cpp of IBM/aihwkit, called the engine below), noise management
+and bound management act on every vector by itself: a sample that overflows is repeated with smaller inputs without
+raising the noise of its neighbours. The backward pass has no bound management, as in the engine. All Gaussian noise at
+the output is one draw with the sum of the variances: of the output noise, of the weight noise, and of the cells' read
+noise, sum x^2 sigma_w^2. Only an output asymmetry, which acts between weight noise and output noise, needs two draws.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,18 +22,16 @@ from aihwkit.simulator.parameters.io import IOParameters
 from torch.nn.functional import leaky_relu
 
 type Normal = Callable[[tuple[int, ...], int], torch.Tensor]
-"""Standard normal numbers of shape (trials, batch, features); the second argument counts the draws of a call."""
-
+"""Standard normal numbers of shape (trials, batch, features); the second argument is the number of the draw."""
 
 type _Draw = Callable[[torch.Tensor, int], torch.Tensor]
 """Standard normal numbers in the shape of a tensor, for one of the purposes below."""
 
-
-# Round r of the bound management draws number 2 r + purpose: apart for 128 rounds, where float32 factors end.
+# Round r of the bound management uses the draws of number 2 r + purpose. With these purposes no number occurs twice in
+# 128 rounds, by which the doubling scale has left the range of float32.
 _OUTPUT_NOISE, _INPUT_NOISE, _WEIGHT_NOISE, _INPUT_ROUNDING, _OUTPUT_ROUNDING = 0, 1, 256, 257, 512
 
-
-# The engine's nm_assumed_wmax; aihwkit's Python parameters cannot set it.
+# The engine's nm_assumed_wmax, which aihwkit's Python parameters cannot set.
 _ASSUMED_W_MAX = 0.6
 
 
@@ -47,13 +45,13 @@ def analog_product(
 ) -> torch.Tensor:
     """The noisy product of every vector with its trial's weights, (trials, batch, out) float32.
 
-    A trial's outputs are the same bits whatever the other trials hold, as long as its noise is.
+    A trial's outputs do not depend, bit by bit, on the other trials, if ``normal`` gives it the same noise.
 
     Args:
         weight: (trials, out, in) float32; pass a transposed view for the backward direction.
         x: (trials, batch, in) float32.
-        io: of aihwkit, checked by :func:`vcm_sweep.device.tile.settings.check_io`.
-        normal: source of the noise, and of stochastic rounding through its distribution function.
+        io: aihwkit's settings, checked by :func:`vcm_sweep.device.tile.settings.check_io`.
+        normal: source of the noise; stochastic rounding uses its numbers too, made uniform.
         weight_sd: (trials, out, in) float32, standard deviation of the read noise of every weight, or None.
         bound_management: False for the backward direction, as in aihwkit's compiled tile.
     """
@@ -76,7 +74,7 @@ def analog_product(
     if bound_management and io.bound_management != BoundManagementType.NONE:
         overflow, factor, rounds = _overflow(readings, io), 1.0, 1
         worst_case, largest = _second_round_management(io), _largest_factor(io)
-        # One factor is enough: all vectors that still overflow have been through the same rounds.
+        # One factor serves all vectors, since those that still overflow have been through the same rounds.
         while factor <= largest and bool(overflow.any()):
             if rounds == 1 and worst_case is not None:
                 repeated_scale = _input_scale(x, io, worst_case)
@@ -90,7 +88,8 @@ def analog_product(
             rounds += 1
     y = reduce(torch.add, [reading.clamp_(-io.out_bound, io.out_bound) for reading in readings])
     y.mul_(io.out_scale * scale)
-    # A vector without a scale reads as zeros, but for the input noise of the forward direction, as in the engine.
+    # A vector without a scale (all zeros) gives zeros, unless input noise is added in the forward pass, as in the
+    # engine.
     return y if io.inp_noise > 0 and bound_management else y.masked_fill_(silent, 0.0)
 
 
@@ -99,7 +98,8 @@ def _is_perfect(io: IOParameters) -> bool:
 
 
 def _resolution(value: float) -> float:
-    """aihwkit gives a resolution as a step, or above 1 as a number of steps; 0 or less is off."""
+    """The step of a converter relative to its range. aihwkit gives it as a step up to 1, as a number of steps above 1;
+    0 or less switches the converter off."""
     if value <= 0:
         return 0.0
     return 1 / value if value > 1 else value
@@ -110,15 +110,16 @@ def _input_step(io: IOParameters) -> float:
 
 
 def _output_step(io: IOParameters) -> float:
-    """Step of the output converter, in single precision as the engine has it.
+    """Step of the output converter, in single precision as in the engine.
 
-    With its default 510 steps over +-12 the largest code is 12.000001: a reading there counts as an overflow.
+    The precision matters: with the default of 510 steps over +-12 the largest code is 12.000001, and a reading there
+    counts as an overflow.
     """
     return float(np.float32(_resolution(io.out_res)) * np.float32(2 * io.out_bound))
 
 
 def _input_scale(x: torch.Tensor, io: IOParameters, management: NoiseManagementType) -> torch.Tensor:
-    """What the noise management divides the inputs by, (trials, batch, 1); 0 or less where a vector gives none."""
+    """The scale by which noise management divides each vector, (trials, batch, 1); 0 or less if it has none."""
     if management in (NoiseManagementType.NONE, NoiseManagementType.CONSTANT):
         constant = management == NoiseManagementType.CONSTANT and io.nm_thres > 0
         return torch.full_like(x[..., :1], io.nm_thres if constant else 1.0)
@@ -127,7 +128,7 @@ def _input_scale(x: torch.Tensor, io: IOParameters, management: NoiseManagementT
         largest = largest.clamp(max=io.nm_thres)
     if management != NoiseManagementType.ABS_MAX_NP_SUM:
         return largest
-    # The output if all weights of the inputs of one sign were _ASSUMED_W_MAX, in units of the bound.
+    # The largest output if the weights of all inputs of one sign were _ASSUMED_W_MAX, in units of the output bound.
     one_sign = torch.maximum(x.clamp(min=0).sum(-1, keepdim=True), -x.clamp(max=0).sum(-1, keepdim=True))
     worst = one_sign * (_ASSUMED_W_MAX / io.out_bound)
     if _input_step(io) > 0:
@@ -136,15 +137,15 @@ def _input_scale(x: torch.Tensor, io: IOParameters, management: NoiseManagementT
 
 
 def _largest_factor(io: IOParameters) -> float:
-    """A read at a larger factor than this is not repeated."""
+    """The largest factor of bound management: a vector that overflows at a larger one is not repeated."""
     by_resolution = io.max_bm_res / _input_step(io) if _input_step(io) > 0 else float("inf")
     return float(min(io.max_bm_factor, by_resolution))
 
 
 def _second_round_management(io: IOParameters) -> NoiseManagementType | None:
-    """The noise management that the worst case starts anew with; None where the factor doubles from the start.
+    """The noise management of the second round under ITERATIVE_WORST_CASE; None if the scale doubles from the start.
 
-    Without noise management the engine has no scale to switch: its second round repeats the first.
+    Without noise management the engine has no other scale, so its second round repeats the first.
     """
     if io.bound_management != BoundManagementType.ITERATIVE_WORST_CASE:
         return None
@@ -155,7 +156,7 @@ def _second_round_management(io: IOParameters) -> NoiseManagementType | None:
 
 
 def _weight_variance(weight: torch.Tensor, weight_sd: torch.Tensor | None, io: IOParameters) -> torch.Tensor | None:
-    """Variance of every weight at a read, (trials, in, out): of the cells, and of aihwkit's PCM_READ."""
+    """Variance of every weight at a read, (trials, in, out): the cells' read noise, and that of aihwkit's PCM_READ."""
     variance = None if weight_sd is None else weight_sd.square()
     if io.w_noise_type == WeightNoiseType.PCM_READ and io.w_noise > 0 and not _is_perfect(io):
         pcm = weight.abs().mul_(io.w_noise**2)
@@ -170,10 +171,10 @@ def _read(
     io: IOParameters,
     draw: _Draw,
 ) -> Sequence[torch.Tensor]:
-    """Discretised but not yet clipped outputs; two where those of negative and positive inputs are added digitally.
+    """Discretised but not yet clipped outputs: two if those of negative and positive inputs are added digitally.
 
-    POS_NEG_SEPARATE adds the two before noise and converter. Every input drives one of the two alone, so also
-    their weight noise sums to that of one pass: it is computed as one.
+    POS_NEG_SEPARATE adds the two before noise and converter. Since every input belongs to one of the two, their weight
+    noise adds up to that of a single pass, and they are computed as one.
     """
     voltages = _voltages(scaled, io, draw)
     separate = io.mv_type == AnalogMVType.POS_NEG_SEPARATE_DIGITAL_SUM
@@ -186,7 +187,7 @@ def _read(
 
 
 def _voltages(scaled: torch.Tensor, io: IOParameters, draw: _Draw) -> torch.Tensor:
-    """What drives the array; overwrites ``scaled``."""
+    """The voltages that drive the array, from the scaled inputs; overwrites ``scaled``."""
     rounding = _centred_uniform(draw(scaled, _INPUT_ROUNDING)) if io.inp_sto_round else None
     voltages = _quantize_(scaled, _input_step(io), rounding).clamp_(-io.inp_bound, io.inp_bound)
     if io.inp_noise > 0:
@@ -201,7 +202,7 @@ def _outputs(
     io: IOParameters,
     draw: _Draw,
 ) -> torch.Tensor:
-    """What arrives at the output converters."""
+    """The signals that arrive at the output converters."""
     y = torch.bmm(voltages, transposed)
     noise: torch.Tensor | float = 0.0
     if io.w_noise_type == WeightNoiseType.ADDITIVE_CONSTANT and io.w_noise > 0:
@@ -227,13 +228,13 @@ def _weaken_negative(values: torch.Tensor, asymmetry: float) -> torch.Tensor:
 
 
 def _centred_uniform(normal: torch.Tensor) -> torch.Tensor:
-    """Uniform numbers from -0.5 to 0.5: the distribution function of normal ones."""
+    """Uniform numbers from -0.5 to 0.5, made from normal ones by their distribution function."""
     uniform: torch.Tensor = torch.special.ndtr(normal)
     return uniform.sub_(0.5)
 
 
 def _quantize_(values: torch.Tensor, step: float, rounding: torch.Tensor | None) -> torch.Tensor:
-    """The values in whole steps, overwritten; ``rounding`` (-0.5 to 0.5) makes a value go up or down by chance."""
+    """Round the values to whole steps, in place; ``rounding`` (-0.5 to 0.5), if given, makes it stochastic."""
     if step <= 0:
         return values
     steps = values.div_(step)
@@ -250,9 +251,11 @@ def _overflow(readings: Sequence[torch.Tensor], io: IOParameters) -> torch.Tenso
 def _exceeds_bound(y: torch.Tensor, io: IOParameters) -> torch.Tensor:
     bound = float(io.out_bound)
     if io.bm_test_negative_bound:
-        # A NaN is no overflow, and hides none of its neighbours. A maximum is three times as fast as any().
+        # NaN does not count as an overflow, and must not hide one in the same vector. The maximum is three times as
+        # fast as any().
         return y.abs().nan_to_num_(0.0).amax(-1, keepdim=True) > bound
-    # The engine goes through the outputs in order; one below the negative bound makes it forget those before.
+    # The engine goes through the outputs in order, and one below the negative bound resets its flag: only overflows
+    # after the last such output count.
     place = torch.arange(1, y.shape[-1] + 1, device=y.device)
     last_above = ((y > bound) * place).amax(-1, keepdim=True)
     last_below = ((y < -bound) * place).amax(-1, keepdim=True)

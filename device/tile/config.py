@@ -1,4 +1,4 @@
-"""How an aihwkit user asks for VCM cells: ``VCMRPUConfig``."""
+"""``VCMRPUConfig``: the configuration with which an aihwkit layer gets VCM cells."""
 
 from dataclasses import dataclass
 
@@ -14,16 +14,17 @@ from vcm_sweep.device.tile.vcm_tile import VCMTile
 class VCMRPUConfig(VCMSettings):
     """Configuration of aihwkit layers whose every weight is a VCM cell.
 
-    Use it as any aihwkit configuration. With ``trials=K`` a layer holds K independent arrays: weights are
-    (K, out, in), the digital bias (K, out), and inputs and outputs (K, batch, features) or, as convolutions want it,
-    (K * batch, ...), trial after trial. A pulse type of NONE or NONE_WITH_DEVICE adds the step in floating point and
-    keeps what each cell reaches.
+    Use it like any aihwkit configuration. With ``trials=K`` a layer holds K independent arrays: weights are
+    (K, out, in), the digital bias is (K, out), and inputs and outputs are (K, batch, features) or, for convolutions,
+    (K * batch, ...), one trial after the other. With the pulse types NONE and NONE_WITH_DEVICE the step is added in
+    floating point, and each weight is then cut to what its cell can reach.
 
     Attributes:
-        device: one for all trials, or a sequence with one per trial.
+        device: one device for all trials, or a sequence with one per trial.
         trials: None for a plain layer, else the number of stacked trials, at least 1.
-        update: aihwkit's; any pulse type, trains of at most 64 slots where they are stochastic.
-        seeds: of the arrays of one network, whose tiles are made in its order; None: from torch's global generator.
+        update: aihwkit's settings; any pulse type, with stochastic trains of at most 64 slots.
+        seeds: the seeds of a network's arrays, whose tiles must be made in the network's order; None: seeds are drawn
+            from torch's global generator.
 
     Example:
         >>> import torch

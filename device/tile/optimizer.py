@@ -12,15 +12,15 @@ from vcm_sweep.device.public import public
 
 @public
 class TrialSGD(AnalogSGD):
-    """aihwkit's AnalogSGD with one factor per trial on every learning rate.
+    """aihwkit's AnalogSGD with a factor per trial on every learning rate.
 
-    Parameter groups and torch's schedulers set the learning rate as usual; trial k trains at that times
-    ``factors[k]``. A trial at 0 is frozen: its cells and biases keep their values, whatever its gradients are.
-    Plain descent: no momentum, no weight decay.
+    Parameter groups and torch's schedulers set the learning rate as usual; trial k trains at that rate times
+    ``factors[k]``. A trial with factor 0 is frozen: its cells and biases keep their values, whatever its gradients.
+    There is neither momentum nor weight decay.
 
     Args:
-        network: of layers that stack K trials; every parameter leads with the axis of trials.
-        lr: learning rate that the factors multiply.
+        network: its layers stack K trials; the first axis of every parameter is that of trials.
+        lr: the learning rate that the factors multiply.
         factors: K numbers, at least 0.
 
     Example:
@@ -60,14 +60,14 @@ class TrialSGD(AnalogSGD):
         return loss
 
     def _step_digital(self) -> None:
-        """The biases' step; AnalogSGD then finds no gradient of theirs and steps the cells."""
+        """Step the biases and clear their gradients, so that AnalogSGD then steps the cells alone."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if isinstance(parameter, AnalogContext) or parameter.grad is None:
                     continue
                 rates = parameter.new_tensor([-group["lr"] * factor for factor in self.factors])
                 rates = rates.view(-1, *(1,) * (parameter.dim() - 1))
-                # A frozen trial may have gradients that are not finite: 0 times them would not be 0.
+                # A frozen trial may have gradients that are not finite, and 0 times those is NaN.
                 gradient = torch.where(rates == 0, torch.zeros_like(parameter), parameter.grad)
                 parameter.addcmul_(gradient, rates)
                 parameter.grad = None

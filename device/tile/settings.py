@@ -1,4 +1,4 @@
-"""The fields of VCMRPUConfig, and which settings of aihwkit the tiles follow."""
+"""The fields of VCMRPUConfig, and the checks that aihwkit's settings are among those that the tiles support."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from vcm_sweep.device.vcm_device import VCMDevice
 
 @dataclass
 class VCMSettings(CustomRPUConfig):
-    """The fields of :class:`vcm_sweep.device.VCMRPUConfig`, which adds the classes of the tiles."""
+    """The fields of :class:`vcm_sweep.device.VCMRPUConfig`, which adds the classes of the tiles and describes them."""
 
     mapping: MappingParameter = field(default_factory=lambda: MappingParameter(max_input_size=0, max_output_size=0))
     update: UpdateParameters = field(default_factory=UpdateParameters)
@@ -32,11 +32,11 @@ class VCMSettings(CustomRPUConfig):
     seeds: NetworkSeeds | None = None
 
     def check(self) -> None:
-        """Raise aihwkit's ConfigError for what this device does not support; called by every tile."""
+        """Raise aihwkit's ConfigError for settings that VCM tiles do not support; every new tile calls this."""
         check_io(self.forward, "forward")
         check_io(self.backward, "backward")
         if self.trials is not None and (not isinstance(self.trials, int) or self.trials < 1):
-            raise ConfigError(f"trials = {self.trials!r} must be None or at least 1")
+            raise ConfigError(f"trials = {self.trials!r} must be None or a whole number, at least 1")
         if not isinstance(self.device, VCMDevice) and len(self.device) != (self.trials or 1):
             raise ConfigError(
                 f"device has {len(self.device)} entries for {self.trials or 1} trials: give one, or one per trial"
@@ -94,7 +94,7 @@ _UNSUPPORTED = (
 
 
 def check_io(io: IOParameters, where: str) -> None:
-    """Raise aihwkit's ConfigError for settings that the product does not model; ``where`` opens its message."""
+    """Raise aihwkit's ConfigError for settings that the analog product lacks; ``where`` is the start of the message."""
     for name, allowed in _ALLOWED.items():
         value = getattr(io, name)
         if value not in allowed:
@@ -112,7 +112,10 @@ def check_io(io: IOParameters, where: str) -> None:
         )
     for side in ("inp", "out"):
         if isinf(getattr(io, f"{side}_bound")) and getattr(io, f"{side}_res") > 0:
-            raise ConfigError(f"{where}.{side}_bound = inf leaves a converter no step: choose {side}_res = -1")
+            raise ConfigError(
+                f"{where}.{side}_bound = inf gives a converter no finite step: choose {side}_res = -1, which is no "
+                "converter, or a finite bound"
+            )
 
 
 _PULSE_TYPES = (
@@ -124,7 +127,7 @@ _PULSE_TYPES = (
 def _check_update(update: UpdateParameters) -> None:
     if not isinstance(update, UpdateParameters) or update.pulse_type not in _PULSE_TYPES:
         raise ConfigError(f"update.pulse_type must be one of {', '.join(kind.name for kind in _PULSE_TYPES)}")
-    # The slots of a stochastic train are the bits of one word.
+    # The slots of a stochastic train are the bits of a 64-bit word.
     longest = 64 if update.pulse_type in _PULSE_TYPES[:2] else 1_000_000
     if not 1 <= update.desired_bl <= longest:
         raise ConfigError(f"update.desired_bl = {update.desired_bl} must be from 1 to {longest}")

@@ -1,4 +1,4 @@
-"""The aihwkit tile of VCM cells, on aihwkit's extension point for devices of one's own."""
+"""``VCMSimulatorTile``: forward, backward and update of arrays of VCM cells, as aihwkit's custom tiles call them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,11 +27,11 @@ _FORWARD, _BACKWARD, _PULSES, _SLOW = 0, 1, 2, 3
 class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
     """Forward, backward and update of stacked arrays of VCM cells.
 
-    Vectors come as (trials, vectors, features) from a stacked tile, in aihwkit's own layouts otherwise.
+    Vectors are (trials, vectors, features) in a stacked tile, and have aihwkit's own layouts otherwise.
 
-    The random streams are counters: noise of a read and pulses of an update are keyed by the trial's seed, the
-    tile's index and the number of the call, so a tile can be restored from its state alone. Where the configuration
-    has no seeds they come from torch's global generator.
+    Random numbers are functions of counters: the noise of a read and the pulses of an update are keyed by the trial's
+    seed, the tile's index and the number of the call, so a tile can be restored from its state alone. If the
+    configuration has no seeds, they are drawn from torch's global generator.
     """
 
     def __init__(self, x_size: int, d_size: int, rpu_config: VCMSettings, bias: bool = False) -> None:
@@ -58,7 +58,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
     def reseed(self, seeds: Sequence[ArraySeeds], index: int) -> None:
         """Fabricate new arrays (all weights 0) from named streams; ``index`` is the tile's place in the network."""
         if len(seeds) != self.cells.trials:
-            raise TileError(f"{len(seeds)} seeds for {self.cells.trials} trials")
+            raise TileError(f"{len(seeds)} seeds for {self.cells.trials} trials: give one per trial")
         self.seeds, self.index = list(seeds), index
         self.calls = [0, 0, 0]
         device = self.cells.log_n.device
@@ -70,7 +70,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         self._forward_io, self._backward_io, self._update = rpu_config.forward, rpu_config.backward, rpu_config.update
 
     def _vectors(self, values: Tensor, what: str) -> Tensor:
-        """(trials, vectors, features) float32 of an input."""
+        """An input as (trials, vectors, features) float32; ``what`` names it in errors."""
         if not self.stacked:
             return values.reshape(1, -1, values.shape[-1]).float()
         trials = self.cells.trials
@@ -90,7 +90,8 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             out = torch.empty(shape, dtype=torch.float32, device=vectors.device)
             generator = torch.Generator(vectors.device)
             if vectors.device.type != "cpu":
-                # One launch for the whole stack: equal in distribution to the trials alone, not bit by bit.
+                # One kernel draws for the whole stack. A trial's numbers then depend on what is stacked with it: they
+                # are equal in distribution to those of the trial alone, not bit by bit.
                 keys = (stream_key(seed.io, self.index, purpose, call, draw) for seed in self.seeds)
                 return out.normal_(generator=generator.manual_seed(stream_key(*keys)))
             for k, seed in enumerate(self.seeds):
@@ -101,7 +102,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         return analog_product(weight, vectors, io, normal, sd, bound_management=purpose == _FORWARD)
 
     def _read_noise_sd(self) -> Tensor | None:
-        """Standard deviation of each weight over reads: relative to the read current of its cell."""
+        """Standard deviation of each weight over reads, which is proportional to its cell's read current."""
         weight = self.cells.weight
         if self._read_noise is None or self._read_noise[0].device != weight.device:
             relative = weight.new_tensor([device.variability.read_noise.white for device in self.cells.devices])
@@ -151,8 +152,10 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         out_trans: bool = False,
         non_blocking: bool = False,
     ) -> None:
-        """Fire the programming pulses of a batch, samples one after the other; or add the step, where the pulse
-        type is NONE or NONE_WITH_DEVICE."""
+        """Apply the programming pulses of a batch, one sample after the other.
+
+        With the pulse types NONE and NONE_WITH_DEVICE the step is added in floating point instead.
+        """
         if bias or in_trans or out_trans:
             raise TileError("transposed inputs or analog bias are not supported")
         call = self._next_call(_PULSES)
@@ -165,7 +168,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             self.cells.pulse(x, d, rates, self._update, keys)
 
     def set_weights(self, weight: Tensor) -> None:
-        """Program the cells; each keeps the nearest weight that it reaches."""
+        """Program the cells; each gets the weight nearest to the wanted one that it can reach."""
         self.cells.program(weight.reshape(self.cells.weight.shape))
 
     def get_weights(self, as_ref: bool = False) -> Tensor:
@@ -191,7 +194,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         return f"{self.d_size}, {self.x_size}, {self.cells.log_n.device}, trials={trials}"
 
     def get_learning_rate(self) -> float:
-        """Learning rate, before the trials' own factors."""
+        """The learning rate, without the factors of single trials."""
         return self.learning_rate
 
     def set_learning_rate(self, learning_rate: float | None) -> None:
@@ -200,9 +203,9 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             self.learning_rate = float(learning_rate)
 
     def set_rate_factors(self, factors: Sequence[float]) -> None:
-        """Set what multiplies the learning rate of each trial; a trial at 0 keeps its cells as they are."""
+        """Set the factor on each trial's learning rate; a trial with factor 0 keeps its cells as they are."""
         if len(factors) != self.cells.trials:
-            raise TileError(f"{len(factors)} learning-rate factors for {self.cells.trials} trials")
+            raise TileError(f"{len(factors)} learning-rate factors for {self.cells.trials} trials: give one per trial")
         self.rate_factors = tuple(float(factor) for factor in factors)
 
     def set_weights_uniform_random(self, bmin: float, bmax: float) -> None:
@@ -212,7 +215,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         self.set_weights(bmin + (bmax - bmin) * torch.rand(self.cells.weight.shape))
 
     def dump_extra(self) -> dict[str, Any]:
-        """All that the arrays are, so that a copied or pickled layer is the same array."""
+        """The whole state of the arrays, so that a copied or pickled layer continues as the same arrays."""
         return {
             "index": self.index,
             "calls": list(self.calls),
@@ -223,7 +226,10 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         }
 
     def load_extra(self, extra: dict[str, Any], strict: bool = False) -> None:
-        """Restore what :meth:`dump_extra` gave; where the cells are of another make, draw them and keep the weights."""
+        """Restore what :meth:`dump_extra` gave. If this tile's device makes other cells, keep only weights and counts.
+
+        The cells are then drawn anew from the saved seeds and programmed to the saved weights.
+        """
         buffers, own = extra["buffers"], dict(self.named_buffers(remove_duplicate=False))
         seeds = [ArraySeeds(*seed) for seed in extra["seeds"]]
         saved = extra.get("devices", self.cells.given)
@@ -241,7 +247,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
 
 
 def _make(device: VCMDevice) -> tuple[Any, ...]:
-    """What the cells of an array are made by; they stay when they are only pulsed or read otherwise."""
+    """All of a device that decides which cells are made. Pulses and read noise can change without making new cells."""
     nominal = tuple(getattr(device.parameters, name) for name in CellParameters.names())
     varied = replace(device.variability, read_noise=ReadNoise())
     return nominal, varied, device.periphery, device.model, device.reads_cell, device.intervention

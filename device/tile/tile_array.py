@@ -1,4 +1,4 @@
-"""``VCMTileArray``: several tiles for one layer, as aihwkit maps it."""
+"""``VCMTileArray``: a layer that aihwkit's mapping splits into several tiles."""
 
 from functools import reduce
 from typing import Any
@@ -15,7 +15,8 @@ from vcm_sweep.device.tile.stacking import fold_to_trials, stack_weight
 
 @public
 class VCMTileArray(TileModuleArray):
-    """Several tiles for one layer, as aihwkit maps it; with stacked trials all weights lead with their axis."""
+    """A layer that aihwkit's mapping splits into several tiles; with stacked trials every weight has a first axis of
+    trials."""
 
     def __init__(self, out_size: int, in_size: int, rpu_config: VCMSettings, bias: bool = False, **kwargs: Any) -> None:
         super().__init__(out_size, in_size, rpu_config, bias, **kwargs)

@@ -1,4 +1,4 @@
-"""``VCMTile``: what an aihwkit layer holds."""
+"""``VCMTile``: the tile in an aihwkit layer, with digital bias and the layouts of stacked trials."""
 
 from typing import Any
 
@@ -12,16 +12,16 @@ from vcm_sweep.device.public import public
 from vcm_sweep.device.tile.settings import VCMSettings
 from vcm_sweep.device.tile.stacking import fold_to_trials, stack_weight
 
-_INPUT = 2  # place of the input among the arguments of aihwkit's AnalogFunction
+_INPUT = 2  # the place of the input among the arguments of aihwkit's AnalogFunction
 
 
 @public
 class VCMTile(CustomTile):
     """aihwkit tile around :class:`VCMSimulatorTile`.
 
-    With stacked trials weights and bias lead with their axis, and inputs either lead with it or have it folded into
-    the batch, trial after trial: (trials, batch, features) or (trials * batch, ..., features), as a convolution
-    gives them.
+    With stacked trials the first axis of weights and bias is that of trials. Inputs have it as their first axis,
+    (trials, batch, features), or folded into the batch, one trial after the other, (trials * batch, ..., features), as
+    convolutions do.
     """
 
     digital_bias: bool
@@ -40,9 +40,10 @@ class VCMTile(CustomTile):
         if trials is None:
             plain: Tensor = super().forward(x_input, tensor_view)
             return plain
-        # aihwkit's own forward, with vectors and a bias that have an axis of trials.
+        # From here as in aihwkit's own forward, but vectors and bias have an axis of trials.
         self.tile.set_config(self.rpu_config)
-        # aihwkit joins the passes before a step on the leading axis: vectors lead there, as many as each pass has.
+        # aihwkit concatenates the passes before a step along the first axis. Passes may have different numbers of
+        # vectors, so that axis must be the vectors', not the trials'.
         vectors = fold_to_trials(x_input, trials).transpose(0, 1)
         out = AnalogFunction.apply(self.get_analog_ctx(), self, vectors, self.shared_weights, not self.training)
         out = out.transpose(0, 1)
@@ -52,35 +53,37 @@ class VCMTile(CustomTile):
         return stacked
 
     def joint_forward(self, x_input: Tensor, is_test: bool = False, ctx: Any = None) -> Tensor:
-        """The periphery's and the array's part of a pass; stacked vectors lead: (vectors, trials, features)."""
+        """The periphery's and the array's part of a pass; with stacked trials (vectors, trials, features)."""
         out: Tensor = self._swap(super().joint_forward(self._swap(x_input), is_test, ctx))
         return out
 
     def backward(self, d_input: Tensor, ctx: Any = None) -> Tensor | None:
-        """Errors at the inputs; not computed where nothing asks for them, as in a network's first layer."""
+        """Errors at the inputs; None if nothing needs them, as in a network's first layer."""
         if ctx is not None and not ctx.needs_input_grad[_INPUT]:
             return None
         errors: Tensor = self._swap(super().backward(self._swap(d_input), ctx))
         return errors
 
     def update(self, x_input: Tensor, d_input: Tensor) -> None:
-        """Fire the pulses of all passes since the last step; layouts as in :meth:`joint_forward`."""
+        """Apply the pulses of all passes since the last step; layouts as in :meth:`joint_forward`."""
         super().update(self._swap(x_input).contiguous(), self._swap(d_input).contiguous())
 
     def _swap(self, values: Tensor) -> Tensor:
-        """Between stacked vectors that lead and trials that lead."""
+        """With stacked trials, exchange the axes of vectors and trials, which are the first two."""
         return values if self.rpu_config.trials is None else values.transpose(0, 1)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args)
-        # The analog state has it all; torch would go on to copy the buffers over cells of another make.
+        # The analog state, loaded above, already has everything. torch would now copy the saved buffers too, even over
+        # cells that were drawn anew for another device: so it is given the tile's own buffers.
         own = {f"{prefix}tile.{name}": b for name, b in self.tile.named_buffers(remove_duplicate=False)}
         for name in [name for name in state_dict if name.startswith(f"{prefix}tile.")]:
             del state_dict[name]
         state_dict.update(own)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # The seeds that a new tile draws are replaced by those of the state: nobody else's numbers change for it.
+        # The new tile draws seeds, which those of the state then replace. The fork keeps torch's global generator from
+        # moving, so that nobody else's random numbers change.
         with torch.random.fork_rng(devices=[]):
             super().__setstate__(state)
 

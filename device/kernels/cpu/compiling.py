@@ -1,7 +1,7 @@
 """The decorator of compiled functions, whose code is kept on disk until any of their sources changes.
 
-numba keeps compiled code as long as the function's own file stays as it is. But functions of the other files are
-inlined into it, so that after a change there, as a pull into a checkout brings it, the old code would go on running.
+numba alone keeps compiled code as long as the function's own file is unchanged. But functions of other files are
+inlined into it, and after a change of those (a ``git pull``, say) the old code would still be run.
 """
 
 import functools
@@ -16,12 +16,12 @@ _SOURCES = ("kernels", "physics")
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """A decorator: numba's njit with these options, its code kept on disk for as long as all sources stay."""
+    """A decorator: numba's njit with these options, whose code is kept on disk until any source changes."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher = nb.njit(cache=True, **options)(function)
-        # numba has no public way to say what else code depends on. Where a version keeps its stamp elsewhere, or
-        # the disk cannot be written, what is left is numba's own rule.
+        # numba has no public way to name further files that code depends on, so this adds to its private stamp. If a
+        # version of numba keeps its stamp elsewhere, or there is no cache, numba's own rule remains.
         file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
         if file is not None and hasattr(file, "_source_stamp"):
             file._source_stamp = (file._source_stamp, digest())
@@ -32,7 +32,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 @functools.cache
 def digest() -> str:
-    """SHA-256 of the folders whose functions are inlined into compiled code, or whose constants are taken over.
+    """SHA-256 of all files whose functions or constants get into compiled code.
 
     >>> len(digest())
     64
@@ -42,7 +42,7 @@ def digest() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-# Without numba's runtime, which counts references: a tuple of arrays that is unpacked in an inner loop would cost three
-# times what the loop itself does. Nothing compiled this way may allocate.
+# ``_nrt=False`` leaves out numba's runtime, which counts references: unpacking a tuple of arrays in an inner loop would
+# cost three times as much as the loop itself. Functions compiled this way may not allocate memory.
 kernel = compiled(error_model="numpy", _nrt=False)
 inlined = compiled(inline="always", error_model="numpy", _nrt=False)

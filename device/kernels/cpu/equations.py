@@ -1,7 +1,7 @@
 """Compiled scalar physics: the current, the rate and the temperature of one cell, without tables.
 
-The same equations and the same way to the root as full_current.py and kinetics.py, which hold their sources; the
-tests compare the two. Parameters come as a vector in the order of ``CellParameters``.
+The equations, and the way to the root of the current, are those of full_current.py and kinetics.py in physics/, which
+name their sources; tests compare the two. Parameters come as a vector in the order of ``CellParameters``.
 """
 
 import math
@@ -116,7 +116,7 @@ def _full_current(v, n, is_set, p):
     low, j = 0.0, 0.5 * high
     phi = p[PHI_BN0] - p[PHI_N]
     if not is_set:
-        # The first branch, from the side of large currents.
+        # Look for the root on the physical branch first, from the side of large currents.
         least = min(max((v - phi) / (linear + cubic * high * high), 0.0), high)
         short = high
         theta = _K * (p[T_0] + short * (v - short * (series + cubic * short * short)) * thermal)

@@ -12,21 +12,19 @@ from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel
 from vcm_sweep.device.seeds import GOLDEN
 
 _U_GOLDEN = np.uint64(GOLDEN)
-
-
 _U_A = np.uint64(0xBF58476D1CE4E5B9)
-
-
 _U_B = np.uint64(0x94D049BB133111EB)
 
 
 @inlined
 def advance(state):
+    """The next state of a stream."""
     return state + _U_GOLDEN
 
 
 @inlined
 def bits64(state):
+    """64 random bits from one state."""
     z = state
     z = (z ^ (z >> np.uint64(30))) * _U_A
     z = (z ^ (z >> np.uint64(27))) * _U_B
@@ -60,8 +58,8 @@ def truncated_normal(state, clip):
 def bernoulli_mask(state, probability, length):
     """(new state, mask): each of ``length`` <= 64 bits is 1 with the given probability, to 2^-32.
 
-    The bits of 64 uniform numbers are drawn in parallel, most significant first, and compared with those of
-    the probability until every comparison is decided: about seven words for a train of 31.
+    A bit is 1 where a uniform number is below the probability. All 64 numbers are compared at once, one binary digit
+    per random word, the most significant first, until every comparison is decided: about seven words for 31 slots.
     """
     full = ~np.uint64(0) >> np.uint64(64 - length)
     if probability >= 1.0:
@@ -84,6 +82,7 @@ def bernoulli_mask(state, probability, length):
 
 @inlined
 def popcount(mask):
+    """The number of 1 bits."""
     m1, m2, m4 = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
     m = mask - ((mask >> np.uint64(1)) & m1)
     m = (m & m2) + ((m >> np.uint64(2)) & m2)

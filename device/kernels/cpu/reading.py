@@ -1,4 +1,4 @@
-"""Compiled: a cell looked up among the tables' nodes, or its parameters gathered; its weight, and N of a weight."""
+"""Compiled: locating a cell among the tables' nodes, reading its weight, and finding the N of a weight."""
 
 import math
 
@@ -10,17 +10,18 @@ from vcm_sweep.device.kernels.cpu.stencil import fill_stencil, read_cubic, read_
 from vcm_sweep.device.kernels.layout import LENGTH, PARAMETERS, PULSE_AMPLITUDE, RADIUS
 from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
 
-_DELTA = 1e-6  # of ln N, for a slope
+_DELTA = 1e-6  # the step of ln N for a slope by differences
 
 
 @inlined
 def of_cell(values, cell):
+    """A cell's own value, or the one value of all cells."""
     return values[cell] if values.shape[0] > 1 else values[0]
 
 
 @inlined
 def look_up(cells, cell, physics, amplitude, r, length, scratch):
-    """Number of nodes of a cell's stencil at a radius and a length, which it writes into ``scratch``."""
+    """Write a cell's stencil, for the given amplitude, radius and length, into ``scratch``; the number of its nodes."""
     if physics.codes.shape[0] == 0:
         return 1
     varied = cells.varied
@@ -40,7 +41,10 @@ def look_up(cells, cell, physics, amplitude, r, length, scratch):
 
 @kernel
 def locate(cells, cell, physics, amplitude, r, length, scratch):
-    """:func:`_look_up`; or the cell's parameters, where its equations are solved."""
+    """:func:`look_up`, or, if the equations are solved, write the cell's parameters into ``scratch``.
+
+    What is called a located cell elsewhere is one for which this has been done.
+    """
     if not physics.direct:
         return look_up(cells, cell, physics, amplitude, r, length, scratch)
     p, varied = scratch.parameters, cells.varied
@@ -54,9 +58,9 @@ def locate(cells, cell, physics, amplitude, r, length, scratch):
 
 @inlined
 def tabled_weight(x, physics, count, scratch):
-    """The weight of a cell that was looked up."""
+    """The weight at x = ln N of a cell that was looked up."""
     c = physics.read
-    # Where the nominal cell is read there is one node, whatever the cell's stencil is.
+    # If the nominal cell is read, the table of weights has one node, whatever the cell's stencil is.
     nodes = count if c.kink.shape[0] > 1 else 1
     return read_cubic(c.values, c.x_first, c.kink, c.x_last, c.below, x, scratch.offsets, scratch.weights, nodes)
 
@@ -73,7 +77,7 @@ def _direct_weight(x, p, full, dark, slope):
 
 @inlined
 def read_weight(x, physics, count, scratch):
-    """The weight of a located cell."""
+    """The weight at x = ln N of a located cell."""
     if physics.direct:
         p = scratch.parameters if physics.reads_cell else physics.nominal
         return _direct_weight(x, p, physics.full, physics.w_dark, physics.w_slope)
@@ -121,7 +125,7 @@ def _find_direct(target, low, high, x, p, full, dark, scale):
 def _newton(x, gap, slope, low, high, round_):
     """(next x within the bracket, whether it is the root)."""
     new = x - gap / slope
-    # Newton doubles the digits: what a step of 1e-7 leaves is rounding.
+    # Newton's method doubles the number of digits: after a step of 1e-7 only rounding errors remain.
     if low <= new <= high and abs(new - x) <= 1e-7:
         return new, True
     if not (low < new < high) or round_ % 6 == 5:
@@ -131,7 +135,10 @@ def _newton(x, gap, slope, low, high, round_):
 
 @inlined
 def find_weight(target, low, high, x, physics, count, scratch):
-    """ln N in [low, high] at which a located cell reads ``target``, from a first guess; an end where it cannot."""
+    """ln N in [low, high] at which a located cell reads ``target``; the nearest end if it does so nowhere.
+
+    ``x`` is a first guess.
+    """
     if physics.direct:
         p = scratch.parameters if physics.reads_cell else physics.nominal
         return _find_direct(target, low, high, x, p, physics.full, physics.w_dark, physics.w_slope)
@@ -141,7 +148,7 @@ def find_weight(target, low, high, x, physics, count, scratch):
 
 @inlined
 def _first_guess(target, physics):
-    """ln N at which the nominal cell reads about ``target``."""
+    """About the ln N at which the nominal cell reads ``target``."""
     t = (target - physics.guess_first) * physics.guess_inverse_step
     k = min(max(int(t), 0), physics.guess.shape[0] - 2)
     return physics.guess[k] + min(max(t - k, 0.0), 1.0) * (physics.guess[k + 1] - physics.guess[k])
@@ -149,7 +156,7 @@ def _first_guess(target, physics):
 
 @kernel
 def read_cells(cells, physics, scratch):
-    """The weights of all cells from their ln N."""
+    """Write the weights of all cells, from their ln N."""
     for cell in range(cells.log_n.shape[0]):
         r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
         if physics.direct:
@@ -161,7 +168,10 @@ def read_cells(cells, physics, scratch):
 
 @kernel
 def solve_cells(cells, physics, scratch, target, low, high, out):
-    """ln N at which each cell reads ``target``, within [low, high] of ln N; arrays of length 1 hold for every cell."""
+    """Write into ``out`` the ln N, within [low, high], at which each cell reads ``target``.
+
+    Arrays of length 1 hold one value for all cells.
+    """
     for cell in range(out.shape[0]):
         r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
         if physics.direct:

@@ -1,7 +1,8 @@
 """Interpolation between the nodes of a table's parameter axes: products of cubics, compiled.
 
-A table has one axis of x = ln N and up to three of parameters, flattened into one. A stencil lists the flat nodes that
-surround a cell's parameters and their weights; one stencil serves all tables of an array.
+A table has one axis of x = ln N and up to three of parameters, which are flattened into one. A stencil lists the nodes
+around a cell's parameters, by their place on the flattened axis, with their weights in the interpolation. One stencil
+serves all tables of an array.
 """
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel
 from vcm_sweep.device.kernels.layout import STENCIL_SIZE
 
-# Columns of an array of axes.
+# Columns of an array that describes axes.
 FIRST, INVERSE_STEP, COUNT = 0, 1, 2
 
 
@@ -24,16 +25,16 @@ def cubic_weights(t, count):
 
 @kernel
 def fill_stencil(axes, values, offsets, weights):
-    """Number of nodes of the stencil at ``values``, one per axis; writes their places and weights.
+    """Write places and weights of the stencil at ``values`` (one per axis); returns the number of its nodes.
 
-    axes: (axes, 3) float64 of the columns above, the last axis fastest; every axis has at least 4 nodes.
+    axes: (axes, 3) float64 with the columns above, the last axis fastest; every axis has at least 4 nodes.
     """
     offsets[0], weights[0] = 0, 1.0
     count = 1
     for axis in range(axes.shape[0]):
         nodes = int(axes[axis, COUNT])
         j, w0, w1, w2, w3 = cubic_weights((values[axis] - axes[axis, FIRST]) * axes[axis, INVERSE_STEP], nodes)
-        # From the back, so that a node's own place is the last that is overwritten.
+        # Each node is replaced by four. Going backwards, no node is overwritten before it has been read.
         for i in range(count - 1, -1, -1):
             place, weight = offsets[i] * nodes + j, weights[i]
             offsets[4 * i], weights[4 * i] = place, weight * w0
@@ -46,7 +47,7 @@ def fill_stencil(axes, values, offsets, weights):
 
 @inlined
 def at_stencil(values, offsets, weights, count):
-    """A quantity of the parameters alone, ``values`` of shape (nodes,)."""
+    """A quantity that does not depend on x, interpolated; ``values`` has shape (nodes,)."""
     if count == 1:
         return values[0]
     total = 0.0
@@ -70,7 +71,7 @@ def read_linear(table, x_first, kink, x_last, below, x, offsets, weights, count)
 
 @inlined
 def read_cubic(table, x_first, kinks, x_last, below, x, offsets, weights, count):
-    """A table at x, cubic in x on either side of the kink; with one node, the table's first."""
+    """A table at x, cubic in x on either side of the kink; with ``count`` = 1 it is read at its first node."""
     kink = kinks[0] if count == 1 else at_stencil(kinks, offsets, weights, count)
     if x < kink and below > 0:
         first, nodes, position = 0, below + 1, (x - x_first) / (kink - x_first) * below
@@ -117,6 +118,7 @@ def read_slope(table, x_first, kinks, x_last, below, x, offsets, weights, count)
 
 @inlined
 def _place(nodes, x_first, kink, x_last, below, x):
+    """(interval of x, position within it from 0 to 1); x beyond the ends belongs to the first or last interval."""
     if x < kink and below > 0:
         t = (x - x_first) / (kink - x_first) * below
         k = min(max(int(t), 0), below - 1)
@@ -127,5 +129,5 @@ def _place(nodes, x_first, kink, x_last, below, x):
 
 
 def scratch() -> tuple[np.ndarray, np.ndarray]:
-    """Room for a stencil: places and weights."""
+    """Work space for a stencil: places and weights."""
     return np.zeros(STENCIL_SIZE, np.int64), np.ones(STENCIL_SIZE)

@@ -1,8 +1,9 @@
 """Compiled update of one array by aihwkit's pulse trains, each pulse a step of the cell.
 
-The samples of a batch act one after the other. With stochastic trains, rows and columns fire in up to 64 slots, and
-a coincidence is one pulse; with deterministic trains the number of pulses of a cell is a rounded product. Without a
-cycle-to-cycle walk, the pulses of one sample on one cell are one longer pulse.
+The samples of a batch act one after the other. With stochastic trains, rows and columns fire in up to 64 time slots,
+and a cell whose row and column fire in the same slot gets one pulse. With deterministic trains the number of pulses is
+the rounded product of the row's and the column's share. If nothing changes from pulse to pulse, the pulses of one
+sample on one cell are computed as one longer pulse.
 """
 
 import math
@@ -18,7 +19,10 @@ from vcm_sweep.device.kernels.layout import MEAN_COUNT, STOCHASTIC, Cells, Partn
 
 @kernel
 def pulse_budget(x_max, d_max, train):
-    """(slots, factor of the rows, factor of the columns) of one sample; aihwkit's update management."""
+    """(slots, factor of the rows, factor of the columns) of one sample, as aihwkit's update management sets them.
+
+    A line's firing probability is its magnitude times the factor; ``x_max`` and ``d_max`` are the largest magnitudes.
+    """
     lr, granularity, slots = train.learning_rate, train.dw_min, train.desired_bl
     if lr <= 0.0:
         return 0, 0.0, 0.0
@@ -30,7 +34,7 @@ def pulse_budget(x_max, d_max, train):
         return int(max(math.ceil(lr / granularity), 1)), 1.0, 1.0
     scale = math.sqrt(lr / (granularity * slots))
     if train.update_management or train.update_bl_management:
-        # Where the longest train is too short, the compiled engine of aihwkit 1.2 clips the gradient alone
+        # If even the longest train is too short, the compiled engine of aihwkit 1.2 clips the gradient alone
         # (its older source, and the paper's protocol, clip both sides).
         needed = lr * x_max * d_max / granularity
         if needed > slots:
@@ -42,13 +46,16 @@ def pulse_budget(x_max, d_max, train):
 
 @inlined
 def _rounded(value, resolution):
-    """To the nearest multiple of the resolution, halves away from 0 as C does; value >= 0."""
+    """``value`` >= 0 rounded to a multiple of the resolution, halves up as C's round does; unchanged at 0."""
     return math.floor(value / resolution + 0.5) * resolution if resolution > 0.0 else value
 
 
 @kernel
 def _fire(state, values, factor, resolution, slots, index, masks):
-    """Draw the slots in which each line fires; keep the lines that fire at all."""
+    """Draw the slots in which each line fires; (new random state, how many lines fire at all).
+
+    The first entries of ``index`` and ``masks`` are set to those lines and to their slots, one bit per slot.
+    """
     count = 0
     for line in range(values.shape[0]):
         p = _rounded(abs(values[line]) * factor, resolution)
@@ -63,7 +70,10 @@ def _fire(state, values, factor, resolution, slots, index, masks):
 
 @kernel
 def _share(values, factor, resolution, slots, kind, index, shares):
-    """What each line adds to the pulses of a cell: the product of its row's and its column's share, rounded."""
+    """How many lines have a share of the pulses above 0; the first entries of ``index`` and ``shares`` name them.
+
+    A cell gets the product of its row's and its column's share times the number of slots, rounded.
+    """
     count = 0
     for line in range(values.shape[0]):
         share = min(_rounded(abs(values[line]) * factor, resolution), 1.0)
@@ -90,7 +100,7 @@ def _largest(values):
 
 @kernel
 def budget_of_sample(x, d, train):
-    """:func:`pulse_budget` of a sample; no slots where nothing fires or a value is not finite."""
+    """:func:`pulse_budget` of a sample; 0 slots if nothing fires or a value is not finite."""
     x_max, d_max = _largest(x), _largest(d)
     if not (x_max > 0.0 and d_max > 0.0):
         return 0, 0.0, 0.0
@@ -99,7 +109,10 @@ def budget_of_sample(x, d, train):
 
 @kernel
 def draw_sample(state, x, d, train, columns, column_masks, rows, row_masks):
-    """(new state, rows, columns that fire) of one sample; the first entries of the four buffers name them."""
+    """(new random state, number of rows and of columns that fire) for one sample with stochastic trains.
+
+    The first entries of the four buffers are set to these lines and their slots, see :func:`_fire`.
+    """
     slots, row_factor, column_factor = budget_of_sample(x, d, train)
     if slots == 0:
         return state, 0, 0
@@ -112,7 +125,10 @@ def draw_sample(state, x, d, train, columns, column_masks, rows, row_masks):
 
 @kernel
 def share_sample(x, d, train, columns, column_shares, rows, row_shares):
-    """(rows, columns, slots) of one sample with deterministic trains; the first entries of the buffers name them."""
+    """(number of rows, number of columns, slots) for one sample with deterministic trains.
+
+    The first entries of the four buffers are set to these lines and their shares, see :func:`_share`.
+    """
     slots, row_factor, column_factor = budget_of_sample(x, d, train)
     if slots == 0:
         return 0, 0, 0
@@ -132,10 +148,15 @@ def update_array(
     counters: np.ndarray,
     partner: Partner | None = None,
 ) -> None:
-    """Pulse one array for a batch.
+    """Pulse one array for a batch; changes ``cells`` and adds to ``counters``.
 
-    x: (batch, in) float32, d: (batch, out) float32 gradients, key: of the random stream, counters: (5,) float64,
-    added to, partner: of an intervention. Cell (row, column) of the weight matrix is row * in + column.
+    Args:
+        x: (batch, in) float32, inputs.
+        d: (batch, out) float32, gradients with respect to the outputs.
+        key: key of the random stream.
+        cells, physics, train, pulses: the array, see layout.py; cell row * in + column is the weight (row, column).
+        counters: (5,) float64: SET pulses, RESET pulses, energy in J, skipped pulses, pulses outside the model.
+        partner: the partners of the cells in an intervention, or None.
     """
     lines: list[np.ndarray] = []
     for count in (x.shape[1], d.shape[1]):
@@ -174,7 +195,8 @@ def _update(x, d, key, cells, physics, train, pulses, scratch, counters, lines, 
                     up = rising == (x[sample, columns[column]] > 0.0)
                     cell = first + columns[column]
                     direction = 1 if up else -1
-                    # Without a partner, which is a matter of its type, this branch is not compiled.
+                    # numba compiles a version of this function for each type of ``partner``: in that for None this
+                    # branch is left out.
                     if partner is not None:
                         state = pulse_beside(
                             state, cells, cell, direction, fired, physics, pulses, partner, scratch, counters

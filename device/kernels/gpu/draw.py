@@ -1,6 +1,6 @@
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 # mypy: disallow-incomplete-defs=False, disallow-untyped-decorators=False
-"""Drawing, the first GPU kernel of an update: how x and d become pulses, line by line."""
+"""Drawing, the first GPU kernel of an update: the slots in which each row and column fires, or its share of pulses."""
 
 from vcm_sweep.device.kernels.gpu.random import COLUMNS, ROWS, bernoulli_mask, stream
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
@@ -39,7 +39,7 @@ def _pulse_budget(
     scale = tl.sqrt(rate / (granularity * slots))
     ratio = tl.zeros_like(rate) + 1.0
     if MANAGEMENT:
-        # As aihwkit 1.2 does it: where the longest train is too short, the gradient alone is clipped.
+        # As in aihwkit 1.2: if even the longest train is too short, the gradient alone is clipped.
         d_max = tl.where(needed > slots, d_max * (slots / needed), d_max)
         ratio = tl.sqrt(x_max / d_max)
     row_factor, column_factor = scale * ratio, scale / ratio
@@ -60,7 +60,7 @@ def _fire(
         line = start + tl.arange(0, LANES)
         live = line < count
         p = tl.abs(tl.load(values + line, mask=live, other=0.0)).to(tl.float64) * factor
-        # A value that is not finite has a factor of 0.
+        # If a value is not finite, the factor is 0 and p may be NaN, which becomes 0 here.
         p = tl.where(p > 0.0, p, 0.0)
         if RESOLUTION > 0.0:
             p = tl.floor(p / RESOLUTION + 0.5) * RESOLUTION

@@ -1,8 +1,8 @@
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 # mypy: disallow-incomplete-defs=False, disallow-untyped-decorators=False
-"""Finding, the second GPU kernel of an update: which cells any sample pulses, and how often one does.
+"""Finding, the second GPU kernel of an update: lists the cells that get a pulse from any sample of the batch.
 
-They are listed so that the lanes of a warp are full afterwards: a batch pulses a few per cent of the cells.
+A batch pulses only a few per cent of the cells. With a list, every lane of a warp of the third kernel has work.
 """
 
 from vcm_sweep.device.kernels.gpu.random import popcount
@@ -14,13 +14,13 @@ _STOCHASTIC = tl.constexpr(STOCHASTIC)
 
 @triton.jit
 def coincide(row, column, slots, KIND: tl.constexpr):
-    """Whether a cell gets any pulse from what its lines contribute."""
+    """Whether a cell gets any pulse, from what its row and its column contribute."""
     return (row & column) != 0 if KIND == _STOCHASTIC else row * column * slots + 0.5 >= 1.0
 
 
 @triton.jit
 def coincidences(row, column, slots, KIND: tl.constexpr):
-    """Number of pulses, float64."""
+    """The number of pulses of a cell, float64, from what its row and its column contribute."""
     return popcount(row & column).to(tl.float64) if KIND == _STOCHASTIC else tl.floor(row * column * slots + 0.5)
 
 

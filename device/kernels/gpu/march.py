@@ -1,6 +1,6 @@
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 # mypy: disallow-incomplete-defs=False, disallow-untyped-decorators=False
-"""One pulse in closed form for many cells at a time: ``_march`` under the same names, read it first."""
+"""One pulse in closed form for many cells at a time: cpu/march.py with the same names, which explains the method."""
 
 from vcm_sweep.device.kernels.gpu.stencil import interval, node, step_and_start
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
@@ -13,7 +13,7 @@ _EXPONENT = tl.constexpr(BOUND_EXPONENT)
 
 @triton.jit
 def _log1p(z):
-    """ln(1 + z) for z >= 0, without cancellation; core Triton has none."""
+    """ln(1 + z) for z >= 0 without cancellation, which Triton itself does not have."""
     one = 1.0 + z
     rest = one - 1.0
     return tl.where(rest == 0.0, z, tl.log(one) * z / tl.where(rest == 0.0, 1.0, rest))
@@ -32,7 +32,7 @@ def _distance(q, s):
     """Way y covered when (1 - exp(-s y)) / s = q; infinite where the speed diverges before."""
     z = s * q
     small = tl.abs(z) < 0.25
-    # Series of 2 atanh; beyond it 1 - z does not cancel in the logarithm.
+    # The series of 2 atanh for small z; for others 1 - z loses no digits.
     v = tl.where(small, z, 0.0)
     w = v / (2.0 - v)
     w *= w
@@ -69,7 +69,8 @@ def _from_stretched(y):
 def march(going, x, up, time, curve, stencil, stop, bound, AXES: tl.constexpr):
     """State x after ``time`` and the time left when ``stop`` was reached first, for the lanes that are ``going``.
 
-    up: SET, else RESET. curve: of each lane's direction. The caller has checked that the cells are short of both ends.
+    up: whether a lane's pulse is SET. curve: the table of each lane's direction. The caller has checked that the cells
+    have reached neither ``stop`` nor ``bound``.
     """
     direction = tl.where(up, 1.0, -1.0).to(tl.float64)
     last = curve[1] - 2
@@ -92,7 +93,7 @@ def march(going, x, up, time, curve, stencil, stop, bound, AXES: tl.constexpr):
         way = (edge - x) * direction
         u = (bound - x) * direction
         near = going & (u < _F_RANGE)
-        # In the stretched coordinate near the bound, in ln N elsewhere.
+        # The way is measured in the stretched coordinate near the bound, in ln N elsewhere.
         s = slope * direction
         length = way
         y0 = tl.zeros_like(x)

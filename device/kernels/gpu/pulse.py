@@ -1,8 +1,9 @@
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 # mypy: disallow-incomplete-defs=False, disallow-untyped-decorators=False
-"""Marching, the third GPU kernel of an update: the pulses of a batch on the cells that get any, as ``_pulse`` does.
+"""Marching, the third GPU kernel of an update: the pulses of a batch on the listed cells, as cpu/pulse.py does.
 
-A cell goes from one of its pulsed samples to the next at its own pace; samples still act in order on each cell.
+The lanes need not be at the same sample: each goes on to the next sample that pulses its cell as soon as it is done
+with one. On each cell the samples act in their order.
 """
 
 from vcm_sweep.device.kernels.gpu.find import coincide, coincidences
@@ -13,20 +14,21 @@ from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
 from vcm_sweep.device.kernels.layout import LENGTH, RADIUS
 
 _RADIUS, _LENGTH, _VARIED = tl.constexpr(RADIUS), tl.constexpr(LENGTH), tl.constexpr(4)
-# Columns of StackTables.layout and StackTables.scalars, which list what they hold.
+# Numbers of columns of StackTables.layout and StackTables.scalars (update.py says what each holds).
 LAYOUT, SCALARS = tl.constexpr(26), tl.constexpr(14)
-# Samples whose hits fit one word.
+# How many samples are looked at together: whether each of them pulses a cell is one bit of a word.
 _WORD = tl.constexpr(64)
 
 
 @triton.jit
 def _parameter(values, trial, cell, cells, stride, live):
-    """A parameter of width 1 (stride 0) or of one value per cell (stride 1)."""
+    """Load a parameter: one value for all cells of a trial (stride 0), or one per cell (stride 1)."""
     return tl.load(values + trial * (1 + (cells - 1) * stride) + cell * stride, mask=live, other=1.0)
 
 
 @triton.jit
 def _keep(values, trial, cell, cells, stride, live, value):
+    """Store a parameter that has one value per cell; one that all cells share does not change."""
     tl.store(values + trial * (1 + (cells - 1) * stride) + cell * stride, value, mask=live & (stride > 0))
 
 
@@ -48,7 +50,7 @@ def _walk(state, value, base, walk, ratio, going):
 
 @triton.jit
 def _curve(places, ends, stencil, nodes, lanes, AXES: tl.constexpr):
-    """A curve of one trial, as _cuda_tables has it, with each lane's kink; its power beside."""
+    """A curve of one trial as described in stencil.py, with each lane's kink, and with power after its values."""
     values, power, kinks = nodes + tl.load(places), nodes + tl.load(places + 1), nodes + tl.load(places + 2)
     count, below, width = tl.load(places + 3).to(tl.int32), tl.load(places + 4).to(tl.int32), tl.load(places + 5)
     width = width.to(tl.int32)
@@ -58,19 +60,19 @@ def _curve(places, ends, stencil, nodes, lanes, AXES: tl.constexpr):
 
 @triton.jit
 def _towards(up, rising, falling):
-    """The curve of each lane's direction and its power's."""
+    """The curve of each lane's direction, and the same with power as its values."""
     values, power = tl.where(up, rising[0], falling[0]), tl.where(up, rising[1], falling[1])
     count, below = tl.where(up, rising[2], falling[2]), tl.where(up, rising[3], falling[3])
     x_first, kink = tl.where(up, rising[4], falling[4]), tl.where(up, rising[5], falling[5])
     x_last = tl.where(up, rising[6], falling[6])
-    # Both have the nodes of the parameters that the array has.
+    # The same for SET and RESET, since both tables have the same axes.
     width = rising[7]
     return (values, count, below, x_first, kink, x_last, width), (power, count, below, x_first, kink, x_last, width)
 
 
 @triton.jit
 def _axis_value(code, varied, trial, cell, cells, rows, stride, live):
-    """Of each lane, where the axis is not of r or l: those may change from pulse to pulse."""
+    """Each lane's value on an axis of ``varied``; not defined for axes of r and l, which may change with each pulse."""
     row = trial * rows + tl.maximum(code - _VARIED, 0)
     return _parameter(varied, row, cell, cells, stride, live & (code >= _VARIED)).to(tl.float64)
 
@@ -85,7 +87,7 @@ def _axis(layout, scalars, fixed, radius, disc, distance):
 
 @triton.jit
 def _stencil(layout, scalars, fixed, radius, disc):
-    """The three axes of a trial at each lane's parameters; the last one's nodes are neighbours."""
+    """The three axes of a trial at each lane's parameters; nodes of the last one are next to each other in memory."""
     inner = tl.load(layout + 5).to(tl.int32)
     return (
         _axis(layout, scalars, fixed[0], radius, disc, inner * tl.load(layout + 3).to(tl.int32)),
@@ -96,7 +98,7 @@ def _stencil(layout, scalars, fixed, radius, disc):
 
 @triton.jit
 def _locate(layout, scalars, nodes, fixed, radius, disc, lanes, AXES: tl.constexpr):
-    """(stencil, curve of SET, curve of RESET) of each lane at its radius and length."""
+    """(stencil, SET curve, RESET curve) of each lane at its radius and length."""
     stencil = _stencil(layout + 2, scalars + 2, fixed, radius, disc)
     rising = _curve(layout + 8, scalars + 8, stencil, nodes, lanes, AXES)
     return stencil, rising, _curve(layout + 14, scalars + 10, stencil, nodes, lanes, AXES)
@@ -104,7 +106,7 @@ def _locate(layout, scalars, nodes, fixed, radius, disc, lanes, AXES: tl.constex
 
 @triton.jit
 def _read(layout, scalars, nodes, fixed, radius, disc, state_x, AXES: tl.constexpr):
-    """The weight of each lane."""
+    """The weight of each lane's cell at ln N = ``state_x``."""
     stencil = _stencil(layout + 2, scalars + 2, fixed, radius, disc)
     lanes = tl.zeros_like(state_x).to(tl.int32)
     values, _, count, below, x_first, kink, x_last, width = _curve(
@@ -121,7 +123,7 @@ def pulse_cells(
     high_stride, added, batch, inputs, outputs, blocks, varied_rows,
     WALKING: tl.constexpr, AXES: tl.constexpr, KIND: tl.constexpr, LISTED: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
-    """One program per (trial, block of cells): the pulses of the whole batch on the cells listed."""
+    """One program per (trial, block of cells): applies the pulses of the whole batch to the listed cells."""
     program = tl.program_id(0).to(tl.int64)
     trial = program // blocks
     cells = inputs * outputs
@@ -171,7 +173,7 @@ def pulse_cells(
                 hit = coincide(row_part, column_part, tl.load(slots_of + sample), KIND)
                 hits |= hit.to(tl.int64) << (sample - first)
             while tl.max(((hits != 0) | (left > 0.0)).to(tl.int32), 0) > 0:
-                # Lanes that are through with a sample take the next one that pulses their cell: the lowest bit.
+                # Lanes that are done with a sample take the next one that pulses their cell: the lowest bit of hits.
                 takes = (left == 0.0) & (hits != 0)
                 sample_of = first + popcount(~hits & (hits - 1)).to(tl.int32)
                 hits = tl.where(takes, hits & (hits - 1), hits)
@@ -187,7 +189,7 @@ def pulse_cells(
                 if WALKING:
                     fresh = stream(key, CELLS, sample_of.to(tl.int64) * cells + cell + 1)
                     random = tl.where(takes, fresh, random)
-                # One round of pulse_cell.
+                # From here on as in one round of the loop of pulse_cell, cpu/pulse.py.
                 limit = tl.where(up, n_max, n_min).to(tl.float64)
                 bound = tl.log(limit)
                 stop = tl.where(up, tl.minimum(highest, bound), tl.maximum(lowest, bound))

@@ -1,15 +1,15 @@
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 # mypy: disallow-incomplete-defs=False, disallow-untyped-decorators=False
-"""Random numbers of the GPU kernels: counter-based, those of ``_random`` for many lanes at a time.
+"""Counter-based random numbers of the GPU kernels: the generator of cpu/random.py, for many lanes at a time.
 
-Every line and every cell has a stream of its own for each sample, keyed by (trial, side, sample, place): no order of
-execution changes a result, nor does what else is stacked.
+Every line and every cell has a stream of its own for each sample, keyed by (trial, side, sample, place). So a result
+depends neither on the order of execution nor on what else is stacked.
 """
 
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
 
 GOLDEN = tl.constexpr(0x9E3779B97F4A7C15)
-# Streams of a trial.
+# The sides of a stream's key: streams of rows, of columns and of cells.
 ROWS, COLUMNS, CELLS = tl.constexpr(1), tl.constexpr(2), tl.constexpr(3)
 
 
@@ -35,7 +35,7 @@ def symmetric_uniform(state):
 
 @triton.jit
 def bernoulli_mask(state, probability, slots):
-    """Each of ``slots`` bits is 1 with the given probability, to 2^-32; none where the probability is not positive."""
+    """A mask in which each of ``slots`` bits is 1 with the given probability, to 2^-32; see cpu/random.py."""
     fires = probability > 0.0
     spare = tl.where(fires, 64 - slots, 0).to(tl.uint64)
     ones = state | 0xFFFFFFFFFFFFFFFF
@@ -48,7 +48,7 @@ def bernoulli_mask(state, probability, slots):
         state += GOLDEN
         word = bits64(state)
         one = ((threshold >> position) & 1) != 0
-        # The interpreter has no ~ for unsigned numbers.
+        # ``word ^ ones`` is ~word: Triton's interpreter has no ~ for unsigned numbers.
         mask |= tl.where(one, undecided & (word ^ ones), 0)
         undecided &= tl.where(one, word, word ^ ones)
         position -= 1

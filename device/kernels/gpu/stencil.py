@@ -1,13 +1,13 @@
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 # mypy: disallow-incomplete-defs=False, disallow-untyped-decorators=False
-"""Reading the tables of an array in GPU kernels, as ``_stencil`` does on a CPU.
+"""Reading the tables of an array in GPU kernels, as cpu/stencil.py does on a CPU.
 
-An *axis* is (place of the first of four nodes, distance of nodes, their four weights) of a cell along one parameter; a
-*stencil* is three of them, of which a kernel reads the first ``AXES``. An axis that a trial does not have weighs one
-node alone, so that a trial gets the same bits whatever else is stacked with it.
+Here an *axis* is the place of a cell along one parameter: (place of the first of four nodes, distance between nodes,
+their four weights). A *stencil* is three axes, of which a kernel reads the first ``AXES``. On an axis that a trial does
+not have, one node has all the weight, so that a trial gets the same bits whatever else is stacked with it.
 
-A *curve* is (values, nodes of x, intervals below the kink, x_first, kink, x_last, nodes of the parameters); each entry
-holds for all lanes or is one per lane.
+A *curve* is (values, nodes of x, intervals below the kink, x_first, kink, x_last, nodes of the parameters). Each entry
+is either one for all lanes or one per lane.
 """
 
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
@@ -24,7 +24,7 @@ def _cubic_weights(t, count):
 
 @triton.jit
 def axis_at(value, first, inverse_step, count, distance):
-    """An axis at each lane's value; ``count`` is 1 where the trial has none."""
+    """The axis at each lane's value; ``count`` is 1 if the trial does not have this axis."""
     j, c0, c1, c2, c3 = _cubic_weights((value - first) * inverse_step, count)
     none = count == 1
     c0 = tl.where(none, 1.0, c0)
@@ -52,7 +52,8 @@ def _volume(at, outer, middle, inner):
     first, step, c0, c1, c2, c3 = outer
     at += first
     value = tl.zeros_like(c0)
-    # Not unrolled: 64 loads in each place that reads a table take minutes to compile.
+    # A loop instead of four written terms: unrolled, each place that reads a table would have 64 loads, and compiling
+    # would take minutes.
     for i in range(4):
         weight = tl.where(i < 2, tl.where(i == 0, c0, c1), tl.where(i == 2, c2, c3))
         value += weight * _plane(at, middle, inner)
@@ -62,7 +63,8 @@ def _volume(at, outer, middle, inner):
 
 @triton.jit
 def at_stencil(at, width, stencil, AXES: tl.constexpr):
-    """A quantity of the parameters alone, from its ``width`` nodes at the pointers ``at``; one node holds for all."""
+    """A quantity that does not depend on x, from its ``width`` nodes at the pointers ``at``; a single node is read as
+    it is."""
     value = tl.load(at)
     if AXES == 0:
         return value
@@ -94,7 +96,7 @@ def step_and_start(curve, k):
 
 @triton.jit
 def interval(curve, x):
-    """The interval in which x is; the first or the last one beyond the ends."""
+    """The interval that contains x; the first or the last one if x is beyond the ends."""
     _, nodes, below, x_first, kink, x_last, _ = curve
     lower = tl.where(below > 0, (kink - x_first) / tl.maximum(below, 1), 1.0)
     upper = (x_last - kink) / (nodes - 1 - below)

@@ -4,7 +4,7 @@ from typing import Any
 
 
 class NoTriton:
-    """Stands in where Triton is missing, so that kernels can be defined."""
+    """Takes the place of Triton if it is missing, so that the modules of the kernels can be imported."""
 
     @staticmethod
     def jit(function: Any) -> Any:

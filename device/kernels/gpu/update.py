@@ -1,9 +1,11 @@
 """Update of stacked arrays on a CUDA device, in three Triton kernels that the host never waits for.
 
-The kernels draw the pulses of each line, find the cells that get any, and march those; they follow ``_update``,
-``_pulse`` and ``_march`` and read the same tables. Every line and every cell has a random stream of its own.
+The kernels draw the pulses of each line (draw.py), find the cells that get any (find.py), and compute what these do
+(pulse.py). They follow update.py, pulse.py and march.py of cpu/ and read the same tables. Every line and every cell has
+a random stream of its own.
 
-Without Triton the module imports, and :func:`update_stack` refuses. What the kernels cannot do is in ``gpu_subset``.
+Without Triton this module can be imported, but :func:`update_stack` raises DeviceError. What the kernels do not support
+is listed in array/gpu_support.py.
 """
 
 from collections.abc import Sequence
@@ -21,40 +23,41 @@ from vcm_sweep.device.kernels.gpu.pulse import pulse_cells
 from vcm_sweep.device.kernels.gpu.triton_or_none import PRESENT
 from vcm_sweep.device.kernels.layout import MAX_AXES, RADIUS, STOCHASTIC, Curve, Physics, Pulses, Train
 
-# Lanes of a program: lines drawn, cells searched, cells marched (one warp, so that its loops end together).
+# How many lines or cells one program of each kernel works on. 32 marched cells are one warp: its lanes wait only for
+# each other at the end of a loop.
 LINES_AT_ONCE, CELLS_SEARCHED, CELLS_MARCHED = 256, 512, 32
 
 
 class StackCells(NamedTuple):
-    """State and parameters of K arrays on the device. Parameters of width 1 hold for every cell of a trial."""
+    """State and parameters of K arrays on the device. A parameter of width 1 is the same for all cells of a trial."""
 
     log_n: Tensor  # (K, cells) float64, ln of N in 1e26/m3
     weight: Tensor  # (K, out, in) float32, read by the periphery
     base: tuple[Tensor, Tensor, Tensor, Tensor]  # N_max, N_min, r, l of the cell, (K, cells) or (K, 1) float32
-    walked: tuple[Tensor, Tensor, Tensor, Tensor]  # the same after the pulses so far; full width where it walks
-    varied: Tensor  # (K, n, cells) or (K, n, 1) float32, other parameters that spread
-    boost: Tensor  # (K, cells) or (K, 1) float32, exp(m/2)
-    rate: Tensor  # likewise, factor on both speeds
-    low: Tensor  # (K, cells) or (K, 1) float64, ln N at which the window ends; crossed for cells that are stuck
+    walked: tuple[Tensor, Tensor, Tensor, Tensor]  # the same after the pulses so far; (K, cells) if it walks
+    varied: Tensor  # (K, n, cells) or (K, n, 1) float32, the other parameters that spread
+    boost: Tensor  # (K, cells) or (K, 1) float32, exp(m/2) of the mismatch m
+    rate: Tensor  # (K, cells) or (K, 1) float32, factor on both speeds
+    low: Tensor  # (K, cells) or (K, 1) float64, ln N at the ends of the window; low > high for cells that are stuck
     high: Tensor
 
 
 @dataclass(frozen=True)
 class StackTables:
-    """What the kernels read about each trial, on the device: built once for a stack.
+    """What the kernels read about each trial, on the device; built once for a stack.
 
     Attributes:
-        nodes: every table one after the other, float64; trials that share a table share it here.
-        layout: (K, 26) int64: whether the trial walks, whether its walk needs the way covered; of three axes where
-            the cell's value is and the number of nodes, 1 where there is no such axis; of the curves of SET, RESET and
-            reading the places of values, power and kinks in ``nodes``, the nodes of x, those below the kink, and
-            the nodes of the parameters.
-        scalars: (K, 14) float64: pulse_s, reference length; of three axes the first node and the inverse step; of
-            three curves the ends of x.
-        granularities: (K,) float64, dw_min.
-        walks: (K, 4, 4) float64, a walk table per trial.
-        walking: whether any trial walks.
-        axes: the most that any trial has.
+        nodes: float64, the values of all tables one after the other; a table that trials share is there once.
+        layout: (K, 26) int64, for each trial: whether parameters walk, and whether the walk needs the way covered (2);
+            for each of three axes the code of the cell's value and the number of nodes, 1 if there is no such axis
+            (3 x 2); for each curve (SET, RESET, reading) the places in ``nodes`` of values, power and kinks, the
+            number of nodes of x, the number of intervals below the kink, and the nodes of the parameters (3 x 6).
+        scalars: (K, 14) float64, for each trial: pulse_s and reference length (2); for each of three axes the first
+            node and the inverse step (3 x 2); for each of three curves the ends of x (3 x 2).
+        granularities: (K,) float64, dw_min of each trial.
+        walks: (K, 4, 4) float64, the table Pulses.walk of each trial.
+        walking: whether any trial has parameters that walk.
+        axes: the largest number of axes of any trial.
     """
 
     nodes: Tensor
@@ -99,7 +102,7 @@ class StackTables:
 
 
 class _Nodes:
-    """Arrays one after the other, each once."""
+    """Concatenates arrays, each of them only once, and remembers where each begins."""
 
     def __init__(self) -> None:
         self.parts: list[np.ndarray] = []
@@ -114,7 +117,7 @@ class _Nodes:
         return self._places[id(part)]
 
     def places(self, curve: Curve) -> list[int]:
-        """A curve's columns of the layout."""
+        """The six columns of ``StackTables.layout`` for a curve."""
         parts = [self._place(part) for part in (curve.values, curve.power, curve.kink)]
         return [*parts, len(curve.values), curve.below, curve.kink.size]
 
@@ -129,17 +132,17 @@ def update_stack(
     tables: StackTables,
     counters: Tensor,
 ) -> None:
-    """Pulse K stacked arrays for a batch; only enqueues work on the device.
+    """Pulse K stacked arrays for a batch. The work is only put into the device's queue; the host does not wait.
 
     Args:
         x, d: (K, batch, in) inputs and (K, batch, out) gradients, float32.
-        keys: (K,) int64, the bits of each trial's key for this call.
-        learning_rates: (K,) float64; a trial at 0 or below fires nothing.
-        train: of any trial; only what all trials share is read of it, from ``desired_bl`` on.
-        cells: changed in place; its tensors contiguous.
-        tables: of the stack.
-        counters: (K, 5) float64, added to: SET pulses, RESET pulses, energy in J, pulses skipped; the fifth, of pulses
-            outside the model, is left alone: tables hold none.
+        keys: (K,) int64, the bits of each trial's random key for this call.
+        learning_rates: (K,) float64; a trial at 0 or below gets no pulses.
+        train: the settings of any trial; only those that all trials share are used, from ``desired_bl`` on.
+        cells: changed in place; its tensors must be contiguous.
+        tables: the tables of the stack.
+        counters: (K, 5) float64, which are added to: SET pulses, RESET pulses, energy in J, skipped pulses. The fifth,
+            pulses outside the model, does not change, since tables contain no such states.
 
     Raises:
         DeviceError: Triton is missing, or a stochastic train could exceed the 64 slots of a word.
@@ -159,7 +162,7 @@ def update_stack(
     if batch == 0 or size == 0:
         return
     blocks = -(-size // CELLS_SEARCHED)
-    # Of each line in each sample: the slots in which it fires, or its share of the pulses.
+    # For each line in each sample: the slots in which it fires, or its share of the pulses.
     kind = torch.int64 if stochastic else torch.float64
     rows = torch.empty(trials, batch, outputs, dtype=kind, device=x.device)
     columns = torch.empty(trials, batch, inputs, dtype=kind, device=x.device)
@@ -169,7 +172,8 @@ def update_stack(
     counts = torch.empty(trials, blocks, dtype=torch.int32, device=x.device)
     added = torch.empty(trials, blocks, 4, dtype=torch.float64, device=x.device)
     x, d = x.contiguous(), d.contiguous()
-    # Without fused multiply-adds, a trial gives the same bits in every stack, however the kernels are specialised.
+    # The compiler specialises kernels for a stack, and may then fuse multiplications and additions in other places,
+    # which changes last bits. Without fusing, a trial gives the same bits in every stack.
     exact = {"enable_fp_fusion": False}
     draw_lines[(trials * batch,)](
         x, d, keys, learning_rates, tables.granularities, rows, columns, slots, batch, inputs, outputs,
