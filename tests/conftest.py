@@ -17,20 +17,22 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# A training of each kind of cell, small: whoever starts first compiles, and keeps the code on the disk.
+# A small training, plain and with an intervention: together they compile all kernels, whose code is kept on the disk.
 _COMPILE = """
+import sys
 from vcm_sweep.sweep import Study, build_design, train
 text = open("studies/demo.toml").read().replace("epochs = 4", "epochs = 1\\ntrain_samples = 32\\ntest_samples = 32")
-for model in ("tabulated", "explicit", "full"):
-    study = Study.from_text(text.replace('"tabulated"', f'"{model}"'))
-    train(list(build_design(study).trials(range(2))))
+train(list(build_design(Study.from_text(text.replace("[[factor]]", sys.argv[1] + "[[factor]]", 1))).trials(range(2))))
 """
+_KINDS = ("", '[device.intervention]\nkind = "matched"\n')
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile before the processes of ``-n`` start: each of them would."""
+    """Compile before the processes of ``-n`` start: each of them would, a minute long."""
     if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
-        subprocess.run([sys.executable, "-c", _COMPILE], cwd=config.rootpath, check=False)
+        compiling = [subprocess.Popen([sys.executable, "-c", _COMPILE, kind], cwd=config.rootpath) for kind in _KINDS]
+        for process in compiling:
+            process.wait()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -8,6 +8,7 @@ from vcm_sweep.device.kernels.layout import F_RANGE
 from vcm_sweep.device.physics.constants import BOUND_EXPONENT
 
 _F_RANGE = tl.constexpr(F_RANGE)
+# On the right of a product: on the left, Triton's interpreter takes the product for a constant, too.
 _EXPONENT = tl.constexpr(BOUND_EXPONENT)
 
 
@@ -56,12 +57,12 @@ def _effort(y, s):
 @triton.jit
 def _stretched(u):
     """-ln(exp(10 u) - 1) / 10: the coordinate in which the bound factor drops out; grows toward the bound."""
-    return -(u + tl.log(_minus_expm1(_EXPONENT * u)) / _EXPONENT)
+    return -(u + tl.log(_minus_expm1(u * _EXPONENT)) / _EXPONENT)
 
 
 @triton.jit
 def _from_stretched(y):
-    z = -_EXPONENT * y
+    z = y * -_EXPONENT
     return tl.where(z > 30.0, z / _EXPONENT, _log1p(tl.exp(tl.minimum(z, 30.0))) / _EXPONENT)
 
 

@@ -111,6 +111,7 @@ def test_trainings_that_diverge_limit_a_tolerance_and_are_named(tmp_path: Path) 
     assert row.share < 0.6
 
 
+@pytest.mark.slow
 def test_jointly_the_cheapest_factors_are_filled_first(tmp_path: Path) -> None:
     study = _ask("joint", f"target = {TARGET}", "trials = 150", "confirm = 8")
     answer = find_tolerances(study, Counted(linear(SLOPES, 0.005)).executor(), tmp_path, batch=16)
@@ -122,6 +123,7 @@ def test_jointly_the_cheapest_factors_are_filled_first(tmp_path: Path) -> None:
     assert answer.confirmed.startswith("With 8 fresh seeds each, 1 of 1 keep")
 
 
+@pytest.mark.slow
 def test_weights_turn_the_joint_budget(tmp_path: Path) -> None:
     study = _ask(
         "joint", f"target = {TARGET}", "trials = 120", "confirm = 4",
@@ -140,6 +142,7 @@ def _two_objectives(factors: dict[str, float], rng: np.random.Generator) -> dict
     return {"accuracy": 0.95 - 0.3 * (1 - u) ** 2 + 0.005 * rng.normal(), "energy_j": energy}
 
 
+@pytest.mark.slow
 def test_the_front_of_accuracy_and_energy_is_the_known_one(tmp_path: Path) -> None:
     study = _ask("trade-off", "trials = 64", "confirm = 4", factors=FACTORS[:2])
     answer = find_tolerances(study, Counted(_two_objectives).executor(), tmp_path, batch=16)
@@ -159,6 +162,7 @@ def test_the_front_of_accuracy_and_energy_is_the_known_one(tmp_path: Path) -> No
     assert read_tolerances(Folder(tmp_path)) == (answer,) or math.isnan(answer.target)
 
 
+@pytest.mark.slow
 def test_accuracy_against_tolerance_falls_along_the_cheapest_factor(tmp_path: Path) -> None:
     study = _ask("trade-off", 'against = "tolerance"', "trials = 64", "confirm = 4", factors=FACTORS[:2])
     task = Counted(linear({"r.d2d.sigma": 0.6, "l.d2d.sigma": 0.05}, 0.004))

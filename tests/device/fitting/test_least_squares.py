@@ -116,7 +116,7 @@ def test_the_standard_errors_are_the_scatter_of_repeated_measurements(reference_
     assert 6 < np.sum(np.square(deviations)) < 45
 
 
-@pytest.mark.parametrize("kind", ["iv", "pulses"])
+@pytest.mark.parametrize("kind", [pytest.param("iv", marks=pytest.mark.slow), "pulses"])
 def test_the_full_model_comes_back(kind: str) -> None:
     truth = CellParameters(r=43e-9, dW_A=1.31, R_TiOx=800.0)
     volts = sweep_voltages(0.02) if kind == "iv" else PULSES[::2]

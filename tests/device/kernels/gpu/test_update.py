@@ -376,18 +376,23 @@ CHECKS = {
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
 
 
+# These take some seconds together; the interpreter needs a minute for the others.
+QUICK = ("every_slot_fires_as_on_the_cpu", "one_direction_to_the_window_and_back", "rounded_products_as_on_the_cpu")
+
+
 @pytest.fixture(scope="module")
-def interpreted() -> dict[str, str]:
-    """What went wrong in each check, nothing where it passed."""
-    done = subprocess.run(
-        [sys.executable, __file__], env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True
-    )
+def interpreted(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What went wrong in each check that was asked for, nothing where it passed."""
+    tests = [item for item in request.session.items if "interpreted" in getattr(item, "fixturenames", ())]
+    names = [test.callspec.params["check"] for test in tests]
+    command = [sys.executable, __file__, *names]
+    done = subprocess.run(command, env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
 @needs_triton
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in CHECKS])
 def test_with_the_interpreter_in_place_of_the_gpu(interpreted, check):
     assert interpreted[check] == ""
 
@@ -404,8 +409,8 @@ def test_on_the_gpu(check):
     ("kind", "walking", "axes", "one"),
     [
         (0, False, 0, False),
-        (0, False, 1, True),
-        (1, True, 1, False),
+        pytest.param(0, False, 1, True, marks=pytest.mark.slow),
+        pytest.param(1, True, 1, False, marks=pytest.mark.slow),
         pytest.param(2, False, 2, True, marks=pytest.mark.slow),
         pytest.param(0, True, 3, True, marks=pytest.mark.slow),
     ],
