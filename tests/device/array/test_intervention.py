@@ -83,7 +83,7 @@ def logs(spec, w, reference_cell):
 
 
 @pytest.mark.parametrize("name", SPREADS)
-@pytest.mark.parametrize("model", ["full", "explicit"])
+@pytest.mark.parametrize("model", [pytest.param("full", marks=pytest.mark.slow), "explicit"])
 def test_pulses_have_the_speed_of_one_cell_and_the_mismatch_of_the_other(model, name, reference_cell):
     for w in WEIGHTS:
         arms = [logs(device(spread, model=model), w, reference_cell) for spread in (None, SPREADS[name])]

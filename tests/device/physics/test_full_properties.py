@@ -21,8 +21,9 @@ def full(function, v, n, cells):
     return function(torch.tensor(v), torch.tensor(n), tensors(cells), model="full")
 
 
-def test_set_never_lowers_and_reset_never_raises():
-    v, n, cells = draws(21, 120)
+@pytest.mark.parametrize("count", [24, pytest.param(120, marks=pytest.mark.slow)])
+def test_set_never_lowers_and_reset_never_raises(count):
+    v, n, cells = draws(21, count)
     for duration in (1e-8, 1e-5):
         after = integrate(torch.tensor(n), torch.tensor(v), duration, tensors(cells), model="full").numpy()
         up = v < 0
@@ -32,8 +33,9 @@ def test_set_never_lowers_and_reset_never_raises():
         assert (after >= np.minimum(n, cells["N_min"]) * (1 - 1e-14)).all()
 
 
-def test_a_longer_pulse_moves_further():
-    v, n, cells = draws(22, 40)
+@pytest.mark.parametrize("count", [8, pytest.param(40, marks=pytest.mark.slow)])
+def test_a_longer_pulse_moves_further(count):
+    v, n, cells = draws(22, count)
     steps = [
         np.log(integrate(torch.tensor(n), torch.tensor(v), t, tensors(cells), model="full").numpy() / n) * -np.sign(v)
         for t in (1e-8, 1e-7)
@@ -95,6 +97,7 @@ def test_order_and_neighbours_change_no_bit(name):
         assert torch.equal(alone, whole[part])
 
 
+@pytest.mark.slow
 def test_stacked_pulses_are_each_one_alone():
     v, n, cells = draws(26, 67)
     whole = integrate(torch.tensor(n), torch.tensor(v), 1e-7, tensors(cells), model="full")
