@@ -47,7 +47,7 @@ class Connection:
             options |= {"num_cpus": cpus, "include_dashboard": False}
         try:
             ray.init(address=address or "local", **options)
-        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        except Exception as error:  # Ray raises a bare Exception where a busy machine does not start it in time
             self._empty.cleanup()
             where = f"the Ray cluster at {address}" if address else "a Ray cluster on this machine"
             first = (str(error).splitlines() or [type(error).__name__])[0]
