@@ -1,4 +1,4 @@
-"""Which stack trains a pack of trials."""
+"""The choice of the stack that trains a pack of trials."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Trials side by side in one module: stacked arrays of our cells, or one network per trial of aihwkit's own devices.
+"""The contract of a stack, trials side by side in one module: what a training asks of it.
 
 Inputs have the trials folded into the batch, trial after trial: (trials * batch, ...).
 """

@@ -1,4 +1,4 @@
-"""From the [device] table of a study to the cells of a trial."""
+"""The table [device], read and written out in full, as it enters the inputs of a trial."""
 
 import dataclasses
 from collections.abc import Mapping

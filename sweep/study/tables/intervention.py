@@ -1,4 +1,4 @@
-"""The [device.intervention] table: which array of the two that a factor and its absence make; absent by default."""
+"""The table [device.intervention]: which cells act, and what they take of the others; absent by default."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The [tolerance] table of a study: what ``vcm-sweep tolerance`` is asked; no part of any trial."""
+"""The table [tolerance]: what ``vcm-sweep tolerance`` is asked; no part of any trial."""
 
 from dataclasses import dataclass
 from typing import Any
