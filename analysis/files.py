@@ -1,4 +1,4 @@
-"""Results on disk: JSON and Parquet, written beside and renamed, so that a reader never sees half of one."""
+"""Writing results as JSON and Parquet files, each replaced in one step, so that nobody reads a half-written one."""
 
 import json
 import os
@@ -15,7 +15,7 @@ _OTHERS = {"settled": pa.bool_(), "needs": pa.int64()}
 
 
 def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
-    """Plain values; NaN is refused, since it is no JSON."""
+    """Write plain values as JSON; NaN raises ValueError, because JSON has no NaN."""
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     replace_file(Path(path), lambda beside: beside.write_text(text, encoding="utf-8"))
 
@@ -23,14 +23,14 @@ def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None
 def write_parquet(
     path: str | os.PathLike[str], lines: Sequence[Mapping[str, Any]], metadata: Mapping[str, str]
 ) -> None:
-    """One row per line; numbers as float64, all else as text but what is a count or a flag."""
+    """Write one row per line; columns in ``_NUMBERS`` are float64, those in ``_OTHERS`` have their type, others text."""
     kinds = [(name, pa.float64() if name in _NUMBERS else _OTHERS.get(name, pa.string())) for name in lines[0]]
     table = pa.Table.from_pylist(list(lines), schema=pa.schema(kinds).with_metadata(dict(metadata)))
     replace_file(Path(path), lambda beside: pq.write_table(table, beside))
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside, then rename."""
+    """Replace a file in one step: ``write`` fills a temporary file in the same folder, which is then renamed."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(beside)

@@ -1,1 +1,1 @@
-"""What each factor costs at the ends of its range, and how much of it goes through what."""
+"""What each factor costs at the ends of its range, and how much of that goes through mismatch and speed."""

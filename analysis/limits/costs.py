@@ -36,25 +36,25 @@ def limit_costs(
     confidence: float = 0.95,
     seed: int = 1,
 ) -> Limits:
-    """What each factor costs at its ends, and through what, from the records of a limits design.
+    """What each factor costs at the ends of its range, and through what, from the records of a limits design.
 
-    The pairs are seeds: one seed gives the nominal device and every other row of its block the same cells, first
-    weights and order of samples, so luck that they share cancels. Intervals are by a bootstrap over seeds (expanded
-    percentiles, since pairs are few), those of probabilities Wilson's and Newcombe's.
+    Trainings are compared in pairs of the same seed: it gives the nominal device and every other row of its block the
+    same cells, first weights and order of samples, so the luck that both share cancels. Intervals come from a bootstrap
+    over seeds (with expanded percentiles, because pairs are few); for probabilities they are Wilson's and Newcombe's.
 
     Args:
         results: of a study with ``method = "limits"``.
         metric: one of `metrics.METRICS`.
-        policy: as for `analyze`; ``drop-block`` leaves a seed out of those pairs of which one has no result, and so
-            does a metric that is given only for trainings that ended.
+        policy: as for `analyze`. ``drop-block`` leaves out each pair of trainings of which one has no result, and keeps
+            the other pairs of that seed. So does a metric that only trainings that ended have.
 
     Raises:
         AnalysisError: another design, unfinished or failed trainings, fewer than 8 pairs, or a constant output.
     """
     if (method := results.study.design.method) != "limits":
         raise AnalysisError(
-            f"{results.study.name}: costs need a study of [design] method = 'limits', and this is {method!r}: "
-            "vcm-sweep limits makes one of it"
+            f"{results.study.name}: costs need a study with [design] method = 'limits', and this one has {method!r}: "
+            "vcm-sweep limits makes such a study from it"
         )
     check_policy(policy)
     rows = cast("LimitsDesign", results.design).rows
@@ -109,7 +109,7 @@ def limit_costs(
 
 
 def _mediations(pairs: Pairs, y: Array, ends: Sequence[Any], at: _Places) -> list[Mediation]:
-    """Two per end that has the arms; y: (n, rows), more is better."""
+    """Two per end that was also trained with interventions (arms); y: (n, rows), where more is better."""
     found = []
     for row in ends:
         arms = {arm: y[:, k] for (factor, end, arm), k in at.items() if (factor, end) == (row.factor, row.end)}
@@ -123,7 +123,7 @@ def _mediations(pairs: Pairs, y: Array, ends: Sequence[Any], at: _Places) -> lis
 
 
 def _by_policy(output: Output, policy: str, name: str) -> tuple[Array, Failures]:
-    """(n, rows) values, NaN where a pair is to be left out, and what was done."""
+    """(n, rows) values, NaN where a pair is to be left out, and what was done about failures."""
     gaps = output.failed.any()
     done = "drop-block" if output.metric.given else policy
     dropped = int(output.failed.any(axis=(1, 2)).sum()) if done == "drop-block" else 0
@@ -144,7 +144,7 @@ def _by_policy(output: Output, policy: str, name: str) -> tuple[Array, Failures]
 
 
 def _check(y: Array, output: Output, metric: str) -> None:
-    """Refuse an output that carries no cost."""
+    """Refuse an output from which no cost can be computed."""
     if len(y) < MIN_PAIRS:
         raise AnalysisError(
             f"n: {len(y)} pairs are too few for an interval; {MIN_PAIRS} or more are needed, 32 for most costs "

@@ -1,7 +1,8 @@
 """How much of a factor's cost goes through the cells' SET/RESET mismatch, and how much through their speed.
 
-Defined by intervention, not by regression: docs/statistics.md, "Mediation by SET/RESET mismatch". Total and pure
-indirect effects are those of Robins, Greenland, Epidemiology 3 (1992) 143.
+Shares are measured by intervention (trainings with that part of the effect undone), not by regression; see
+docs/statistics.md, "Mediation by SET/RESET mismatch". Total and pure indirect effects are as in Robins, Greenland,
+Epidemiology 3 (1992) 143.
 """
 
 import math
@@ -27,21 +28,23 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 ARMS = {"mismatch": ("matched", "mismatch_only"), "speed": ("speed_matched", "speed_only")}
-"""Of each way through which a cost can go: the disturbed cell without it, and the nominal cell with it alone."""
+"""For each way that a cost can go, its two arms (kinds of trainings): the disturbed cell with that part undone, and the
+nominal cell with that part alone."""
 
 
 @dataclass(frozen=True)
 class Mediation:
-    """What of a factor's cost at an end goes through mismatch, or through speed.
+    """How much of a factor's cost at an end of its range goes through mismatch, or through speed.
 
     Args:
         factor, end, level: as in `LimitCost`. through: ``mismatch`` or ``speed``.
-        total: total effect: the cost itself, in the metric's unit, over the seeds that have all arms.
-        indirect: share of it that goes away when the disturbed cell's mismatch (or speed) is restored.
-        pure: share of it that the mismatch (or speed) alone makes in the nominal cell.
-        interaction: indirect minus pure: what mismatch does only together with the rest. None where there is no share.
-        reason: why there is no share; "" where there is.
-        pairs: seeds that have all arms.
+        total: the total effect: the cost itself, in the metric's unit, over the seeds that have all arms.
+        indirect: share of the cost that goes away when the disturbed cell's mismatch (or speed) is restored.
+        pure: share of the cost that the mismatch (or speed) alone causes in the nominal cell.
+        interaction: indirect minus pure: what the mismatch costs only together with the rest of the disturbance.
+            indirect, pure and interaction are None where no share can be given.
+        reason: why no share can be given; "" where there is one.
+        pairs: number of seeds that have all arms.
     """
 
     factor: str
@@ -81,11 +84,13 @@ def mediate(
     """Shares of a cost from paired arms.
 
     Args:
-        pairs: the resamples.
-        total: (n,) nominal minus disturbed output by seed. indirect: (n,) output without the mediator minus
-            disturbed. pure: (n,) nominal minus that with the mediator alone. NaN where an arm has no result.
+        pairs: the resamples of the seeds.
+        total: (n,) nominal minus disturbed output, by seed.
+        indirect: (n,) output of the disturbed cell with the mediator (mismatch or speed) restored, minus disturbed.
+        pure: (n,) nominal output minus that of the nominal cell with the mediator alone.
+        All three are NaN where an arm has no result.
     """
-    # Shares of one cost: of the seeds that have all of them.
+    # All shares of one cost are over the same seeds: those that have a result in every arm.
     whole = np.isfinite(total) & np.isfinite(indirect) & np.isfinite(pure)
     x = np.where(whole[:, None], np.column_stack([total, indirect, pure]), np.nan)
     n = int(whole.sum())
@@ -115,12 +120,12 @@ def mediate(
 
 @dataclass(frozen=True)
 class VarianceMediation:
-    """What of a factor's total variance goes away when the cells' mismatch (or speed) is restored everywhere.
+    """How much of a factor's total variance goes away when the cells' mismatch (or speed) is restored everywhere.
 
     Args:
         factor: name. through: ``mismatch`` or ``speed``.
-        total: V_Ti, the total-effect variance, noise taken out, in the metric's unit squared; matched: the same with
-            the intervention. share: 1 - matched / total; None with ``reason`` where total is not above noise.
+        total: V_Ti, the total-effect variance without noise, in the metric's unit squared. matched: the same with the
+            intervention. share: 1 - matched / total, or None where total is not above noise, as ``reason`` then says.
     """
 
     factor: str
@@ -143,8 +148,8 @@ def variance_mediation(
 ) -> tuple[VarianceMediation, ...]:
     """One share per factor, from two Sobol studies that differ by the intervention alone.
 
-    Both variances have the training noise taken out. Where the studies share their points, as they do when they differ
-    by the intervention alone, resamples draw the same blocks of both, so that what the points do to both cancels. A
+    Training noise is subtracted from both variances. Studies that differ by the intervention alone have the same
+    points; the bootstrap then draws the same blocks from both, so that scatter that comes from the points cancels. A
     matched variance that comes out negative keeps its sign, so a share may exceed 1.
 
     Args:
@@ -153,7 +158,7 @@ def variance_mediation(
         metric: what varies; trainings that failed are refused.
 
     Raises:
-        AnalysisError: no such pair of studies, failed or missing trainings, or no replicates.
+        AnalysisError: the studies are no such pair, trainings failed or are missing, or there are no replicates.
     """
     if through not in ARMS:
         raise AnalysisError(f"through: {through!r} is not one of {', '.join(ARMS)}")
@@ -180,17 +185,17 @@ def variance_mediation(
 
 
 def _total_variances(results: "Results", metric: str, d: int, resampling: Resampling) -> tuple[Array, Array]:
-    """(D,) V_Ti and (K, D) its resamples."""
+    """(D,) total-effect variances V_Ti of the D factors, and (K, D) those of the resamples."""
     if results.study.design.seeds != "independent":
         raise AnalysisError(
-            f"{results.study.name}: seeds are common, and the variance version takes out noise that independent ones "
-            "measure; take the costs of a limits design, or seeds = 'independent'"
+            f"{results.study.name}: seeds = 'common', which do not measure training noise, and shares of variance have "
+            "it subtracted; use seeds = 'independent', or the costs of a limits design"
         )
     output = read_output(results, metric)
     if output.failed.any():
         raise AnalysisError(
-            f"{results.study.name}: {int(output.failed.sum())} trainings have no {metric}; vcm-sweep run --retry, or "
-            "narrow the ranges"
+            f"{results.study.name}: {int(output.failed.sum())} trainings have no {metric}; run them again with "
+            "vcm-sweep run --retry, or narrow the ranges"
         )
     check_output(output.y, metric)
     y = output.y - output.y[:, :, 0].mean()
@@ -207,10 +212,10 @@ def _same_factors(one: "Results", other: "Results") -> list[str]:
 
     for results in (one, other):
         if results.study.design.method != "sobol":
-            raise AnalysisError(f"{results.study.name}: the variance version needs [design] method = 'sobol'")
+            raise AnalysisError(f"{results.study.name}: shares of variance need [design] method = 'sobol'")
     if told(one) != told(other):
         raise AnalysisError(
-            "the two studies vary other factors or ranges: they may differ by [device.intervention] alone"
+            "the two studies vary different factors or ranges: they may differ in [device.intervention] only"
         )
     return [factor.name for factor in one.study.factors]
 

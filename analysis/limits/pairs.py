@@ -1,4 +1,4 @@
-"""Means over pairs and their ratios, with paired bootstrap intervals: the units are seeds, shared by all arms."""
+"""Means over pairs of trainings, and ratios of them, with bootstrap intervals that resample the seeds of the pairs."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Pairs:
-    """Resamples of n pairs, drawn once and used for every mean, so that what is compared stays paired.
+    """Bootstrap resamples of n pairs, drawn once and used for every mean, so that compared means stay paired.
 
     Args:
-        weights: (K, n) of the bootstrap, rows summing to 1. confidence: of all intervals.
+        weights: (K, n) weight of each pair in each of K resamples, rows summing to 1. confidence: of all intervals.
     """
 
     weights: Array
@@ -51,9 +51,10 @@ class Pairs:
 
 
 def _expanded(confidence: float, n: int) -> float:
-    """The confidence of a percentile interval that covers like Student's t: without, one of few pairs is too short.
+    """The confidence to ask of a percentile interval so that it covers as Student's t does.
 
-    Hesterberg, Am. Stat. 69 (2015) 371, the expanded percentile interval.
+    A plain percentile interval of few pairs is too short. Expanded percentile interval: Hesterberg, Am. Stat. 69 (2015)
+    371.
     """
     t = stats.t.ppf(0.5 + confidence / 2.0, n - 1)
     return float(2.0 * stats.norm.cdf(t * np.sqrt(n / (n - 1))) - 1.0)
@@ -70,10 +71,10 @@ def share_of_pairs(name: str, x: Array, confidence: float) -> Index:
 
 
 def difference_of_shares(name: str, one: Array, other: Array, confidence: float) -> Index:
-    """Share of ``one`` minus that of ``other`` over pairs; (n,) 0 or 1, NaN for none.
+    """Share of ``one`` minus that of ``other`` over pairs; (n,) 0 or 1, NaN where there is none.
 
-    Newcombe's interval for paired shares, Stat. Med. 17 (1998) 2635, method 10. A bootstrap would call a difference
-    that was never seen impossible.
+    Newcombe's interval for paired shares, Stat. Med. 17 (1998) 2635, method 10. A bootstrap would not do: where no pair
+    differs, its interval has no width, as if a difference were impossible.
     """
     both = np.isfinite(one) & np.isfinite(other)
     one, other = one[both], other[both]
@@ -91,7 +92,7 @@ def difference_of_shares(name: str, one: Array, other: Array, confidence: float)
 def _wilson(p: float, n: int, confidence: float) -> tuple[float, float]:
     z2 = float(stats.norm.ppf(0.5 + confidence / 2.0)) ** 2
     centre, half = p + z2 / (2 * n), np.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n**2)))
-    # What rounding leaves of 0 and 1 is cut.
+    # Rounding may put an end just outside [0, 1].
     return max(0.0, float((centre - half) / (1 + z2 / n))), min(1.0, float((centre + half) / (1 + z2 / n)))
 
 

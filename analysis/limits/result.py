@@ -1,4 +1,4 @@
-"""The costs of a limits design: per factor and end, ranked, and what of them goes through mismatch and speed."""
+"""The result of a limits design: the cost of each factor at each end, ranked, and its shares by mismatch and speed."""
 
 import math
 import os
@@ -18,11 +18,11 @@ class LimitCost:
     """What a factor costs at one end of its range, all others nominal.
 
     Args:
-        factor: name. end: ``low`` or ``high``. level: its value there, in ``unit``.
-        cost: how much worse the output is than the nominal device's, paired by seed: nominal minus with the factor
-            where more is better (accuracy), else the other way round (energy, P(diverged)); above 0 is worse.
-        output: its mean with the factor. diverged: share of the trainings that diverged.
-        pairs: seeds that have both.
+        factor: name. end: ``low`` or ``high``. level: the factor's value there, in ``unit``.
+        cost: how much worse the output is than the nominal device's, paired by seed. Above 0 is worse: it is nominal
+            minus disturbed output where more is better (accuracy), else the other way round (energy, P(diverged)).
+        output: mean output with the factor at this end. diverged: share of those trainings that diverged.
+        pairs: seeds for which both trainings have a value.
     """
 
     factor: str
@@ -52,14 +52,15 @@ class LimitCost:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The costs of a limits design for one metric, and what of them goes through mismatch and speed.
+    """The costs of a limits design for one metric, and how much of them goes through mismatch and speed.
 
     Args:
         metric: what was measured. nominal: its mean for the nominal device.
-        costs: per factor and end, in the design's order. mediations: two per factor and end, empty without the arms.
-        differences: every pair of costs, each from the higher to the lower; named as in ``LimitCost``, with the end
-            where a factor has two.
-        pairs: seeds. remarks: what a reader must know. failures: trainings that failed, and what was done about them.
+        costs: one per factor and end, in the design's order.
+        mediations: two per factor and end (mismatch and speed); empty where the design has no interventions.
+        differences: every pair of costs, each from the higher to the lower; a factor measured at two ends is named with
+            the end, see `name_of`.
+        pairs: number of seeds. remarks: what a reader must know. failures: trainings that failed, and what was done.
         confidence: of every interval. resamples: of the bootstrap.
     """
 
@@ -160,13 +161,13 @@ class Limits:
 
 
 def name_of(cost: LimitCost, costs: Sequence[LimitCost]) -> str:
-    """The factor, with the end where it has two."""
+    """The factor's name, followed by the end where costs of both ends were measured."""
     both = sum(other.factor == cost.factor for other in costs) > 1
     return f"{cost.factor} {cost.end}" if both else cost.factor
 
 
 def level_words(level: float, unit: str) -> str:
-    """A level with its unit; bare where it is relative, or a logarithm.
+    """A level with its unit; a bare number where it is relative, or a difference of logarithms.
 
     >>> level_words(323.0, "K"), level_words(0.08, "relative")
     ('323 K', '0.08')

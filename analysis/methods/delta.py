@@ -1,7 +1,8 @@
 """Delta: how much of the output's density moves, on average, when a factor is held in a slice of its range.
 
-Borgonovo, Reliab. Eng. Syst. Saf. 92 (2007) 771; from given data: Plischke, Borgonovo, Smith, Eur. J. Oper. Res.
-226 (2013) 536, whose estimator SALib has: half the mean area between the density in a slice and that of all points.
+The index is Borgonovo's, Reliab. Eng. Syst. Saf. 92 (2007) 771. The estimator from any given points is that of
+Plischke, Borgonovo, Smith, Eur. J. Oper. Res. 226 (2013) 536, which SALib uses too: half the mean area between the
+density of the output in a slice and its density over all points.
 """
 
 from collections.abc import Sequence
@@ -33,11 +34,12 @@ def delta_indices(
     seed: int = 1,
     metric: str = "accuracy",
 ) -> Sensitivity:
-    """Delta indices of the output of a single training, freed of bias, with intervals and the floor of no effect.
+    """Delta indices of the output of a single training, corrected for bias, with intervals and a floor (see `Index`).
 
-    Densities are Gaussian kernel estimates with Silverman's width, of each slice's own spread, on outputs that are
-    counted in 100 cells; number of slices as in SALib. Noise is treated as in `pawn_indices`: it is part of the
-    distribution. The index ``raw`` is the estimate before the bias is taken out.
+    Outputs are counted in 100 cells, and densities are Gaussian kernel estimates from these counts; each slice has
+    Silverman's kernel width for its own spread. The number of slices is SALib's. Training noise is part of the
+    distribution and is not subtracted, as in `pawn_indices`. The index ``raw`` is the estimate before its bias is
+    subtracted.
 
     Args:
         x: (n, D) float64 factor values. y: (n, R) outputs, NaN where a replicate was not run.
@@ -69,12 +71,12 @@ def delta_indices(
 
 
 def slice_number(count: int) -> int:
-    """Slices for so many outputs, the rule of Plischke, Borgonovo and Smith."""
+    """The number of slices for ``count`` outputs, by the rule of Plischke, Borgonovo and Smith."""
     return round(min(float(np.ceil(count ** (2.0 / (7.0 + np.tanh((1500.0 - count) / 500.0))))), 48.0))
 
 
 def _area(y: Array, known: NDArray[np.bool_], place: NDArray[np.int64], grid: Array, whole: Array) -> Distance:
-    """Half the mean area between densities, as a function of counts (K, slices, cells)."""
+    """A function from counts (K, slices, cells) to half the mean area between the slices' densities and that of all."""
     inside = np.broadcast_to(place[..., None], y.shape)
     kernels = np.stack([_kernel(y[known & (inside == k)], grid) for k in range(int(place.max()) + 1)])
 
@@ -90,8 +92,8 @@ def _area(y: Array, known: NDArray[np.bool_], place: NDArray[np.int64], grid: Ar
 
 
 def _kernel(y: Array, grid: Array) -> Array:
-    """Density at each point of the grid for an output in each of its cells: (cells, grid)."""
+    """(cells, grid) contribution of one output in each cell to the density at each point of the grid."""
     spread = float(y.std(ddof=1)) if y.size > 1 else 0.0
-    # A slice in which nearly all outputs agree has no width of its own: a cell is the finest that counts tell.
+    # Where nearly all outputs of a slice agree, its spread is near 0; no kernel is narrower than a cell of the grid.
     width = max(spread * (3.0 * max(y.size, 1) / 4.0) ** -0.2, float(grid[1] - grid[0]))
     return np.asarray(np.exp(-(((grid[:, None] - grid) / width) ** 2) / 2.0) / (width * np.sqrt(2.0 * np.pi)))

@@ -1,4 +1,4 @@
-"""Mean output against each factor, in bins: the direction and shape that an index does not tell."""
+"""Effect curves: the mean output in bins of each factor, which show the direction and shape that an index does not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,11 +35,11 @@ class EffectCurve:
 
     @property
     def span(self) -> float:
-        """Largest minus smallest mean output of a bin; noise makes it somewhat too large."""
+        """The largest mean output of a bin minus the smallest; noise makes it somewhat too large."""
         return max(self.mean) - min(self.mean)
 
     def shape(self) -> str:
-        """First and last bin's mean, and the extreme between them where it stands out of both.
+        """The means of the first and the last bin, and between them the extreme that stands out from both, if any.
 
         >>> EffectCurve("m", (-1, 0, 1), (0.2, 0.9, 0.2), (0.1, 0.8, 0.1), (0.3, 1.0, 0.3), (9, 9, 9)).shape()
         '0.200 → 0.900 → 0.200'
@@ -64,8 +64,8 @@ def effect_curves(
 ) -> tuple[EffectCurve, ...]:
     """One curve per factor, in about ``bins`` bins of equal counts, with intervals of the mean.
 
-    Rows of a base block share most of their coordinates, so they are no independent draws: the interval takes
-    the block as the unit (a cluster-robust variance of the mean, Student's t with blocks - 1 degrees).
+    Rows of a base block share most of their coordinates, so they are not independent: the interval takes the block
+    as the unit (a cluster-robust variance of the mean, and Student's t with blocks - 1 degrees of freedom).
 
     Args:
         x: (rows, D) float64, factor values. y: (rows,) float64, row means.
@@ -92,7 +92,7 @@ def effect_curves(
 
 
 def _curve(x: Array, y: Array, units: NDArray[np.int64], name: str, bins: int, confidence: float) -> EffectCurve:
-    # Equal values stay in one bin, so a discrete factor yields at most as many bins as it has levels.
+    # Equal values stay in one bin, so a discrete factor has at most as many bins as levels.
     edges = np.unique(np.quantile(x, np.linspace(0.0, 1.0, bins + 1)))
     place = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, max(0, edges.size - 2))
     points = [_mean(x[place == k], y[place == k], units[place == k], confidence) for k in np.unique(place)]

@@ -1,7 +1,7 @@
 """HDMR: first-order, second-order and total indices from any given points, by a series of orthonormal polynomials.
 
-Random-sampling HDMR: Li, Wang, Rabitz, J. Phys. Chem. A 106 (2002) 8721; the same series as polynomial chaos.
-SALib's (enhanced) HDMR fits random halves of the rows, which knows neither blocks nor training noise.
+Random-sampling HDMR: Li, Wang, Rabitz, J. Phys. Chem. A 106 (2002) 8721; its series is that of polynomial chaos.
+We do not use SALib's (enhanced) HDMR, because it fits random halves of the rows, without regard to blocks or noise.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ from vcm_sweep.analysis.statistics.series import Series, fit_series
 
 Array = NDArray[np.float64]
 
-# Highest degrees that are tried: of one factor, and of both factors of a pair together.
+# The highest polynomial degrees: in one factor, and in both factors of a pair together.
 _DEGREE, _PAIR_DEGREE = 8, 6
-# Points that are wanted for each term, and terms that are still solved in seconds.
+# The least number of points per term, and the most terms, which are still solved in seconds.
 _POINTS_PER_TERM, _MOST_TERMS = 5, 800
 
 
@@ -42,15 +42,16 @@ def hdmr_indices(
 ) -> Sensitivity:
     """First, second and total indices of the mean output, with intervals by a bootstrap over blocks.
 
-    The mean output is fitted by Legendre polynomials of each factor up to degree 8 and of each pair up
-    to joint degree 6, fewer where there are under five points per term or over 800 terms: a heuristic. A total
-    index here holds pairs, no more; what no term explains is the index ``unexplained``, with its interval, and
-    says whether the rest can be believed. Squares of coefficients are freed of their own noise (see `_series`), so
-    it is no goodness of fit: it does not shrink by adding terms that fit noise.
+    The mean output is fitted by Legendre polynomials of each factor up to degree 8 and of each pair up to joint degree
+    6. Degrees are lowered until there are five points or more per term and at most 800 terms, which is a heuristic. A
+    total index here holds interactions of pairs, and none of more factors. The index ``unexplained`` is the share of
+    the variance that no term holds, with its interval: where it is large, do not rely on the others. The noise of the
+    coefficients is subtracted from their squares (see `statistics.series`), so ``unexplained`` does not shrink when
+    added terms merely fit noise.
 
     Args:
-        u: (n, D) float64, factors scaled to [0, 1] by their distribution. Where that is unknown, ranks / n serve, but
-            the intervals then take the points' own distribution for the true one and are too narrow.
+        u: (n, D) float64, factors scaled to [0, 1] by their distribution. Where that is unknown, give ranks / n; the
+            intervals are then too narrow, because they take the distribution of the points for the true one.
         y, blocks, seeds: as in `rbd_fast_indices`.
 
     Raises:
@@ -67,7 +68,7 @@ def hdmr_indices(
     series = fit_series(points, lambda u: _legendre(u, owners, powers, degree))
     squares, resampled = series.squares(weights)
     rest, rest_draws = _rest(points, series, weights)
-    # The variance as the sum of its parts, so that shares add up to one.
+    # The variance is taken as the sum of its parts, so that the shares add up to one.
     variance, drawn = float(squares.sum()) + rest, resampled.sum(axis=1) + rest_draws
     if not variance > 0.0:
         raise TooFewError(noise_sentence(metric, variance, corrected=points.corrected))
@@ -107,7 +108,8 @@ def hdmr_indices(
 def _rest(points: Points, series: Series, weights: Array) -> tuple[float, Array]:
     """Variance of the mean output that no term holds, and its resamples: (K,).
 
-    The residuals lack what the terms have fitted of noise and rest, which is the sum of the coefficients' variances.
+    The terms also fit a part of the noise and of the rest, by which the residuals are too small: it is the sum of the
+    coefficients' variances, and is added back.
     """
     squares = series.residual**2
     if points.corrected:
@@ -117,7 +119,7 @@ def _rest(points: Points, series: Series, weights: Array) -> tuple[float, Array]
 
 
 def _degrees(count: int, d: int) -> tuple[int, int]:
-    """Degree of one factor and joint degree of a pair (0 without pairs) that the points allow."""
+    """The highest degree of one factor and joint degree of a pair (0: no pairs) for which there are enough points."""
     pairs = d * (d - 1) // 2
     for cut in range(_DEGREE):
         degree, joint = _DEGREE - cut, max(0, _PAIR_DEGREE - cut)
@@ -129,7 +131,7 @@ def _degrees(count: int, d: int) -> tuple[int, int]:
 
 
 def _terms(d: int, degree: int, joint: int) -> tuple[list[tuple[int, int]], NDArray[np.int64]]:
-    """Component of each term, (factor, -1) or a pair, and the degree in each of its two factors: (P, 2)."""
+    """The owner of each of the P terms, (factor, -1) or a pair, and (P, 2) its degree in each of the two factors."""
     owners, powers = [], []
     for j in range(d):
         for p in range(1, degree + 1):

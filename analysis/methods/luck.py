@@ -1,4 +1,4 @@
-"""Luck split in two: which array was drawn, and which training was done on it."""
+"""Luck, the variance at fixed factors, split in two: which array of cells was drawn, and how it was then trained."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,15 @@ def split_luck(
 ) -> LuckSplit:
     """How much of the noise comes from the array and how much from the training, by nested replicates.
 
-    The design it needs: at each of some points of the ranges, A >= 2 arrays (device seeds), and on each array
-    B >= 2 trainings (seeds of pulses, noise and data order). With mean squares within and between arrays,
-    training variance = MS_within and array variance = (MS_between - MS_within) / B: the nested analysis of
-    variance. Both are unbiased, and the array's may come out negative. Intervals: bootstrap over blocks of points.
-    A study has such replicates with ``trainings = B`` and ``replicates = A B`` in its [design].
+    It needs nested replicates: at each of some points of the ranges, A >= 2 arrays (device seeds), and on each array
+    B >= 2 trainings (seeds of pulses, noise and data order). A study has them with ``trainings = B`` and
+    ``replicates = A B`` in its [design]. The nested analysis of variance then gives, from the mean squares within and
+    between arrays, training variance = MS_within and array variance = (MS_between - MS_within) / B. Both are unbiased;
+    the array variance may come out negative. Intervals come from a bootstrap over blocks of points.
 
     Args:
         y: (points, A, B) float64, finite; 8 blocks or more, anywhere in the ranges.
-        block: points in a row that belong together.
+        block: number of consecutive points that belong together and are resampled together.
 
     Raises:
         AnalysisError: another shape, values that are not finite, or no noise at all.

@@ -1,7 +1,7 @@
 """Morris' elementary effects of a noisy simulator: which factors to keep, at a few trainings per factor.
 
 Morris, Technometrics 33 (1991) 161; mu* by Campolongo, Cariboni, Saltelli, Environ. Model. Softw. 22 (2007) 1509.
-What noise does to them, and the floor: docs/statistics.md.
+docs/statistics.md says what noise does to the effects, and how the floor is computed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,19 +42,20 @@ def morris_effects(
 ) -> Sensitivity:
     """mu*, mu, sigma and the root mean square effect, with intervals by a bootstrap over trajectories.
 
-    An elementary effect is the change of the output over a step, divided by the step as a part of the factor's
-    range: it reads as the change across the whole range, in the metric's unit. Training noise lifts mu*: an
-    inert factor's is not 0. So mu* is extrapolated to no noise (see `_without_noise`), and the index ``raw`` is the
-    plain one, with its floor: what an inert factor stays below in 97.5 % of such studies. Noise adds its variance
-    to the squares, so that is subtracted from sigma and rms. A square that comes out negative keeps its sign under
-    the root: nothing is clipped.
+    An elementary effect is the change of the output over a step, divided by the step as a fraction of the factor's
+    range: it reads as the change across the whole range, in the metric's unit. Training noise raises mu*, so that of a
+    factor without effect is not 0. Therefore mu* is extrapolated to no noise (see `_without_noise`). The index ``raw``
+    is mu* as measured, with its floor: a factor without effect stays below it in 97.5 % of such studies. Noise adds its
+    variance to the squares in sigma and rms, and is subtracted there. Nothing is clipped: of a square that comes out
+    negative, the root is taken of its absolute value and given the minus sign.
 
     Args:
         u: (T, G + 1, D) float64 trajectories as SALib makes them, factors scaled to [0, 1] by their
             distribution. y: (T, G + 1, R) outputs, NaN where a replicate was not run, never in replicate 0.
         factors: D names. groups: factors by group, where a group's factors stepped together; G of them, else D.
-        trainings: so many replicates in a row share an array of cells.
-        seeds: ``independent`` or ``common`` to a trajectory: nothing is subtracted then and there is no floor.
+        trainings: number of consecutive replicates that share an array of cells.
+        seeds: ``independent``, or ``common`` to a trajectory; with ``common`` no noise is subtracted, and there is no
+            floor.
 
     Raises:
         AnalysisError: as `sobol_indices`, or trajectories that do not change each factor once.
@@ -124,17 +125,19 @@ def morris_effects(
     )
 
 
-# Multiples of the noise that are added before extrapolating; a heuristic, checked by coverage (docs/statistics.md).
+# How much noise `_without_noise` adds before it extrapolates back, as multiples of the noise variance that is there
+# already. A heuristic, checked by coverage (docs/statistics.md).
 _ADDED = np.array([0.0, 0.25, 0.5, 1.0, 1.5, 2.0])
 
 
 def _without_noise(weights: Array, effect: Array, noise: Array) -> Array:
     """The mean of |effect| as it would be without noise, by adding more of it and extrapolating back: (K, G).
 
-    Simulation extrapolation (Cook, Stefanski, J. Am. Stat. Assoc. 89 (1994) 1314) with the simulation in closed form:
-    |effect + e| has the mean of a folded normal. Its square is linear in the noise variance for an inert factor and
-    constant for a strong one, so a parabola in the squares serves both. noise: (T, G) variance of an effect's noise,
-    the same for all resamples: theirs differ by less than the extrapolation can tell.
+    Simulation extrapolation (Cook, Stefanski, J. Am. Stat. Assoc. 89 (1994) 1314), with a closed form in place of the
+    simulation: the mean of |effect + e| is that of a folded normal variable. As the noise variance grows, the square of
+    this mean grows linearly for a factor without effect and stays constant for a strong one, so a parabola through the
+    squares fits both. noise: (T, G) variance of the noise of each effect. It is the same for all resamples, because
+    their own noise variances differ by less than the extrapolation can resolve.
     """
     to_none = np.vander([-1.0], 3) @ np.linalg.pinv(np.vander(_ADDED, 3))
     total = np.zeros((len(weights), effect.shape[1]))
@@ -152,10 +155,11 @@ def _folded(mean: Array, sd: Array) -> Array:
 
 
 def _noise_by_level(y: Array, rows: Replicated) -> Array:
-    """Noise variance of each row's mean, from the rows of like output: (T, G + 1).
+    """Noise variance of each row's mean, estimated from rows with similar output: (T, G + 1).
 
-    A row's own variance over two replicates is far too rough to extrapolate with, and the mean of all is wrong where
-    noise grows with the output. Fifths of the replicated rows, or fewer parts of at least 20, are between the two.
+    A row's own variance over two replicates is far too uncertain to extrapolate with, and the mean over all rows is
+    wrong where noise grows with the output. As a compromise the replicated rows are ordered by output and cut into
+    fifths, or into fewer parts of 20 rows or more, and each row takes the mean variance of its part.
     """
     count = np.isfinite(y).sum(axis=2)
     own = within_variance(y)
@@ -170,7 +174,7 @@ def _noise_by_level(y: Array, rows: Replicated) -> Array:
 
 
 def _spread(rows: Replicated, weights: Array, corrected: bool) -> Array:
-    """Variance of the output over the rows, without noise where it may be subtracted: (K,)."""
+    """Variance of the output over the rows, less the noise variance where ``corrected``: (K,)."""
     m = rows.mean.shape[1]
     spread = weights @ (rows.mean**2).sum(axis=1) / m - (weights @ rows.mean.sum(axis=1) / m) ** 2
     if not corrected:
@@ -183,7 +187,11 @@ def _root(square: Array) -> Array:
 
 
 def _floor(noise: Array, trajectories: int, confidence: float) -> Array:
-    """Upper limit of the mean of |e| over trajectories; e normal with the mean variance, which bounds mixtures."""
+    """Upper limit of the mean of |e| over trajectories, e being normal noise.
+
+    ``noise`` is the mean variance over trajectories. Where variances differ between them, the limit is on the safe
+    side.
+    """
     sd = np.sqrt(np.maximum(noise, 0.0))
     z = float(stats.norm.ppf(0.5 + confidence / 2.0))
     return np.asarray(sd * (np.sqrt(2 / np.pi) + z * np.sqrt((1 - 2 / np.pi) / trajectories)))

@@ -1,8 +1,8 @@
 """PAWN: how far the distribution of the output moves when a factor is held in a slice of its range.
 
-Pianosi, Wagener, Environ. Model. Softw. 67 (2015) 1 and 108 (2018) 197 (given data): the mean over slices of
-the Kolmogorov-Smirnov distance between the distribution in the slice and that of all points. Of the summaries that
-SALib gives, the median is the more usual one; it scatters twice as much.
+Pianosi, Wagener, Environ. Model. Softw. 67 (2015) 1, and 108 (2018) 197 for any given points: the mean over slices of
+the Kolmogorov-Smirnov distance between the distribution in the slice and that of all points. The median over slices is
+used more often than the mean, but scatters twice as much.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from vcm_sweep.analysis.statistics.slices import distance_indices, slice_places
 
 Array = NDArray[np.float64]
 
-# Values of the output at which distributions are compared, where it has more: quantiles of all of it.
+# Distributions are compared at this many values of the output at most; where it has more, at quantiles of all outputs.
 _CELLS = 256
 
 
@@ -35,17 +35,17 @@ def pawn_indices(
     seed: int = 1,
     metric: str = "accuracy",
 ) -> Sensitivity:
-    """PAWN indices of the output of a single training, freed of bias, with intervals and the floor of no effect.
+    """PAWN indices of the output of a single training, corrected for bias, with intervals and a floor (see `Index`).
 
-    It sees any change of the distribution, not of the mean only, which suits an output that is bimodal. Every
-    training is an observation: noise is part of the distribution, makes it wider and indices smaller, and is not
-    taken out; a factor that changes the noise alone has an index above the floor.
-    The index ``raw`` is SALib's ``mean``.
+    PAWN sees any change of the distribution, not only of its mean, which suits an output that is bimodal. Every
+    training is one observation. Training noise is part of the distribution: it makes it wider and the indices smaller,
+    and is not subtracted. A factor that changes only the noise has an index above the floor. The index ``raw`` is
+    SALib's ``mean``.
 
     Args:
         x: (n, D) float64 factor values. y: (n, R) outputs, NaN where a replicate was not run.
         blocks: (n,) the base block of each row, all of one size; None for independent points.
-        slices: of each factor's range, of equal counts.
+        slices: number of slices into which each factor's range is cut, with equal counts of points.
 
     Raises:
         AnalysisError: as `read_points`.
@@ -71,7 +71,7 @@ def pawn_indices(
 
 
 def _mean_distance(counts: Array) -> Array:
-    """Mean over slices of the largest gap between cumulated shares; counts: (K, slices, cells) -> (K,)."""
+    """Mean over slices of the largest gap between cumulative distributions; counts: (K, slices, cells) -> (K,)."""
     size = counts.sum(axis=2, keepdims=True)
     with np.errstate(invalid="ignore"):
         part = counts.cumsum(axis=2) / size

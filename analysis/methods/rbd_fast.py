@@ -1,7 +1,8 @@
 """RBD-FAST: first-order indices from any given points, by a cosine series of each factor's ranks.
 
-Tarantola, Gatelli, Mara, Reliab. Eng. Syst. Saf. 91 (2006) 717; Plischke, ibid. 95 (2010) 354 (given data). The
-output ordered up and down along a factor is an even function of the rank, so its M harmonics are the cosines here.
+Tarantola, Gatelli, Mara, Reliab. Eng. Syst. Saf. 91 (2006) 717; for any given points Plischke, ibid. 95 (2010) 354. The
+method orders the output along a factor upwards and then downwards again. That makes it an even function of the rank, so
+the M harmonics of the Fourier series are the M cosines that are fitted here.
 """
 
 from collections.abc import Sequence
@@ -35,17 +36,19 @@ def rbd_fast_indices(
 ) -> Sensitivity:
     """First-order indices of the mean output, with intervals by a bootstrap over blocks.
 
-    For independent points without noise this is SALib's estimate. Its correction of the bias, that all
-    frequencies hold some of the rest, takes points for independent; ours measures the rest by block, so rows of
-    a Saltelli design may be given too (see `_series`). The variance is that of the row means without their noise.
+    For independent points without noise this is SALib's estimate. Every frequency also holds a part of what the series
+    does not fit, which makes the index too large. SALib corrects that as if points were independent; we measure it by
+    block, so rows of a Saltelli design may be given too (see `statistics.series`). Indices are shares of the variance
+    of the row means, from which their noise is subtracted.
 
     Args:
         x: (n, D) float64 factor values, any continuous distributions, independent of each other.
         y: (n, R) outputs, NaN where a replicate was not run, never in replicate 0.
         blocks: (n,) the base block of each row, all of one size; None for independent points.
-        trainings: so many replicates in a row share an array of cells.
-        harmonics: of the series, M; shapes finer than that are missed.
-        seeds: with ``common`` no noise is subtracted: shares of the variance of a row's mean, seeds included.
+        trainings: number of consecutive replicates that share an array of cells.
+        harmonics: M, the number of cosines; finer shapes are missed.
+        seeds: with ``common`` no noise is subtracted: indices are shares of the variance of a row's mean, which then
+            includes the effect of its seeds.
 
     Raises:
         AnalysisError: as `read_points`, or no variance beyond noise.
@@ -78,7 +81,7 @@ def rbd_fast_indices(
 
 
 def given_remark(corrected: bool) -> str:
-    """How the noise was treated in a method that fits the row means."""
+    """The sentence that says how noise was treated, for methods that fit the row means."""
     if corrected:
         return (
             "Noise was taken out of the variance, by the replicates, and of the squared coefficients, by their own "

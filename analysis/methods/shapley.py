@@ -1,6 +1,7 @@
 """Shapley effects of a noisy simulator: shares of variance that add up to one, interactions divided evenly.
 
-Goda, Reliab. Eng. Syst. Saf. 213 (2021) 107702, as in SALib 1.6; the noise that is subtracted: docs/statistics.md.
+The estimator is Goda's, Reliab. Eng. Syst. Saf. 213 (2021) 107702, as in SALib 1.6. docs/statistics.md derives the
+noise that is subtracted.
 """
 
 from collections.abc import Sequence
@@ -32,16 +33,17 @@ def shapley_effects(
 ) -> Sensitivity:
     """Shapley effects, as shares of the variance of the mean output, with intervals over trajectories.
 
-    A step from row k - 1 to row k of a trajectory adds (y_0 - (y_k-1 + y_k) / 2) (y_k-1 - y_k) to its factor.
-    Noise adds half the variance of row k, minus half that of row k - 1 (plus, in the first step, where it is
-    row 0); that is subtracted, so a factor that comes first by chance is not taken for an important one.
-    Factors must be independent.
+    The step from row k - 1 to row k of a trajectory changes one factor, and adds to its effect
+    (y_0 - (y_k-1 + y_k) / 2) (y_k-1 - y_k). Noise adds half the noise variance of row k minus half that of row k - 1
+    (plus in the first step, where row k - 1 is row 0). This is subtracted; otherwise the factor that happens to change
+    first would look important. Factors must be independent.
 
     Args:
         x: (T, D + 1, D) float64 trajectories of SALib.sample.shapley. y: (T, D + 1, R) outputs, NaN where a
             replicate was not run, never in replicate 0.
-        trainings: so many replicates in a row share an array of cells.
-        seeds: ``independent``, or ``common`` to a trajectory: nothing is subtracted then, and effects are per seed.
+        trainings: number of consecutive replicates that share an array of cells.
+        seeds: ``independent``, or ``common`` to a trajectory; with ``common`` no noise is subtracted, and effects are
+            computed per seed and averaged.
 
     Raises:
         AnalysisError: as `sobol_indices`, or trajectories that do not change each factor once.
@@ -94,6 +96,6 @@ def shapley_effects(
 
 
 def _contributions(y: Array, before: NDArray[np.int64]) -> Array:
-    """Of each factor in each trajectory; y: (T, D + 1), before: (T, D)."""
+    """(T, D) what each trajectory adds to each factor's effect; y: (T, D + 1), before: (T, D) as `read_steps` gives."""
     start, end = at(y, before), at(y, before + 1)
     return (y[:, :1] - (start + end) / 2.0) * (start - end)

@@ -35,22 +35,24 @@ def sobol_indices(
 ) -> Sensitivity:
     """First, total and, where the design has its rows, second-order Sobol indices with bootstrap intervals.
 
-    Independent seeds: the noise of the row means is subtracted, from the row's own replicates when every row
-    has two or more, else pooled. Pooling assumes that which rows are replicated does not depend on the
-    factors: A, B, AB_i and BA_i rows have one marginal distribution, so the mean of s2 serves them all.
-    Common seeds: nothing is subtracted; see `common_moments`.
-    Negative estimates are kept. Resamples whose variance is not positive have no ratio and are left out; when
-    they are more than the interval leaves outside on one side, the analysis is refused.
+    With independent seeds the noise of the row means is subtracted. It is measured by each row's own replicates where
+    every row has two or more, and else pooled over the rows that have them. Pooling assumes that the choice of rows
+    that are replicated does not depend on the factors: A, B, AB_i and BA_i rows all have the same marginal
+    distribution, so one mean noise variance serves them all. With common seeds nothing is subtracted; see
+    `common_moments`.
+
+    Negative estimates are kept. A resample whose variance is not positive has no ratio and is left out; if there are
+    more of these than the interval leaves outside on one side, the analysis is refused.
 
     Args:
         y: (base, D + 2, R) float64, output by base block, row and replicate, rows in SALib's Saltelli order: A,
             AB_1 .. AB_D, B; or (base, 2 D + 2, R): A, AB_1 .. AB_D, BA_1 .. BA_D, B, which adds second order. NaN
             where a replicate was not run, never in replicate 0.
-        factors: D names, of groups where AB_i exchanged a whole group's columns.
+        factors: D names; names of groups where AB_i exchanged the columns of a whole group.
         seeds: ``independent`` or ``common``, as the study ran.
-        trainings: so many replicates in a row share an array of cells (`LuckSplit`).
+        trainings: number of consecutive replicates that share an array of cells (see `LuckSplit`).
         resamples: of the bootstrap. confidence: of the intervals. seed: of the bootstrap's own draws.
-        metric: what ``y`` is, for messages. groups: the factors in each group, for the reader.
+        metric: what ``y`` is, for messages. groups: the factors in each group, named in the result.
 
     Raises:
         AnalysisError: missing or infinite values, fewer than 8 base blocks, no replicated row (independent

@@ -1,2 +1,5 @@
-"""Pictures of a result: one function makes one Vega-Lite specification, and one specification serves the screen,
-print, SVG and PNG. Each is named by its file: ``from vcm_sweep.analysis.plots.histogram import histogram``."""
+"""Pictures of a result: each file has one function that makes a Vega-Lite specification, for screen, print, SVG and
+PNG.
+
+A function is named like its file: ``from vcm_sweep.analysis.plots.histogram import histogram``.
+"""

@@ -1,4 +1,4 @@
-"""The interaction map: a disc per pair of factors, its area the share, a ring for the upper end of the interval."""
+"""The interaction map: per pair of factors a disc whose area is the share, and a ring for the interval's upper end."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from vcm_sweep.analysis.results.index import Index
 
 
 def bubbles(pairs: Sequence[Index], order: Sequence[str]) -> Spec:
-    """Factors are numbered by rank, so that the columns need no names; negative estimates have no disc.
+    """The map of all pairs. Factors are numbered by rank, so columns need no names; negative estimates have no disc.
 
     Args:
         pairs: second-order indices. order: factors by rank.

@@ -7,7 +7,7 @@ from vcm_sweep.analysis.plots.theme import BLUE, SMALL, Spec, data, finished, nu
 
 
 def curve(found: EffectCurve, unit: str, metric: str, domain: tuple[float, float], *, share: bool) -> Spec:
-    """One factor's effect curve; ``domain`` is the vertical axis that all of them share."""
+    """One factor's effect curve; ``domain`` is the range of the vertical axis, which the curves of a page share."""
     words = "{:.1%} [{:.1%}, {:.1%}]" if share else "{:.4g} [{:.4g}, {:.4g}]"
     rows = [
         {"x": x, "mean": mean, "low": low, "high": high, "words": words.format(mean, low, high), "count": count}

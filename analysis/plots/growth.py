@@ -1,4 +1,4 @@
-"""Indices from growing parts of a design: have they settled?"""
+"""Indices from growing parts of a design, which show whether they have settled."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How often each value of the output came out."""
+"""A histogram of the output: how often each value occurred."""
 
 import altair as alt
 import numpy as np

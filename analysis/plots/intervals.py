@@ -1,4 +1,4 @@
-"""Dots with their intervals, a line per factor: indices, costs, shares, differences."""
+"""Dots with their intervals, one row per factor, for indices, costs, shares or differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,9 +45,9 @@ def intervals(rows: Sequence[Interval], axis: str, *, share: bool, tooltip: str 
     values: list[dict[str, Any]] = [
         {"factor": r.factor, "series": r.series, "value": r.value, "low": r.low, "high": r.high, "words": r.words}
         for r in rows
-        if r.value == r.value  # a number that was not measured has no dot
+        if r.value == r.value  # NaN: a number that was not measured has no dot
     ]
-    # A pair takes two lines, and a name may be cut only where one line is too short for it.
+    # The name of a pair takes two lines; a single name is cut off only where one line is too short for it.
     pairs = any(" × " in name for name in order)
     split = alt.Axis(labelExpr="split(datum.label, ' × ')", labelLineHeight=13) if pairs else alt.Axis()
     names = alt.Axis(**{**split.to_dict(), "domain": False, "ticks": False, "grid": True})

@@ -1,4 +1,4 @@
-"""Named lines over one axis: what a cell does, or how a search went."""
+"""Named lines over one axis, for what a cell does or how a search went."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,9 +11,10 @@ def lines(
     named: Mapping[str, tuple[Sequence[float], Sequence[float]]], x_axis: str, y_axis: str, *, log: bool = False,
     dots: bool = False,
 ) -> Spec:  # fmt: skip
-    """Each name's x and y in the order given; ``log``: a logarithmic vertical axis, where y <= 0 is a gap.
+    """One line per name, from its x and y values, in the order given.
 
-    ``dots`` marks every value, for few of them.
+    ``log``: a logarithmic vertical axis; values of 0 or below are then gaps. ``dots``: mark every value, for lines of
+    few values.
     """
     rows = [
         {"name": name, "order": i, "x": float(x), "y": float(y) if not log or y > 0 else None}
@@ -36,7 +37,7 @@ def lines(
         alt.Tooltip("y:Q", title=y_axis, format=".4~g"),
     ]
     line = base.mark_line(strokeWidth=2).encode(order="order:Q")
-    # Points that are seen only by the pointer where there are many.
+    # Where there are many points they are invisible, but the pointer still finds them and shows their values.
     shape = alt.Shape("name:N", scale=alt.Scale(domain=names, range=list(SHAPES[: len(names)])), legend=legend)
     hover = base.mark_point(filled=True, size=60, opacity=1 if dots else 0).encode(tooltip=tooltip, shape=shape)
     return finished([line, hover], WIDE, 220)

@@ -1,4 +1,4 @@
-"""A quantity over time, as median and bands of quantiles."""
+"""A quantity over time, as its median and bands between quantiles."""
 
 import altair as alt
 import numpy as np
@@ -10,7 +10,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def quantile_band(quantiles: NDArray[np.float64], time: str, quantity: str, *, share: bool) -> Spec:
-    """Median, the middle half and the middle nine tenths; quantiles: (5, steps), see ``QUANTILES``."""
+    """Median, the middle half and the middle nine tenths; quantiles: (5, steps), a row for each of ``QUANTILES``."""
     words = ".1%" if share else ".4g"
     rows = [
         {"step": step, **dict(zip("abcde", map(float, column), strict=True)),

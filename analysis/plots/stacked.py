@@ -9,7 +9,7 @@ from vcm_sweep.analysis.plots.theme import COLOURS, WIDE, Spec, data, finished
 
 
 def stacked_bar(parts: Sequence[tuple[str, float, str]], axis: str) -> Spec:
-    """Name, share and words of every part, from left to right; negative shares have no width."""
+    """The parts, each a name, its share and its words, from left to right; negative shares have no width."""
     rows: list[dict[str, Any]] = []
     at = 0.0
     for name, share, words in parts:

@@ -1,4 +1,4 @@
-"""One look for all pictures: ink of the page, colours that colour-blind eyes tell apart, no frame."""
+"""One look for all pictures: the page's text colour, colours that colour-blind readers tell apart, no frame."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import altair as alt
 
 type Spec = dict[str, Any]
 
-# The page's own ink, in light and dark alike; an SVG or PNG on its own takes black.
+# The text colour of the page, light or dark; in an SVG or PNG file of its own it is black.
 INK = "currentColor"
 # Okabe and Ito, https://jfly.uni-koeln.de/color/: told apart with the common colour-vision deficiencies, and at
 # least 3 : 1 against white and against near-black. Shapes differ too, so colour is never the only difference.
@@ -15,7 +15,7 @@ COLOURS = ("#2b7bba", "#d9680b", "#109d73", "#bd6a99")
 BLUE, ORANGE, GREEN, PURPLE = COLOURS
 GREY = "#8a949e"
 SHAPES = ("circle", "square", "triangle-up", "diamond")
-# Width in pixels of a picture of its own, and of one of many; on the page pictures take the width that is there.
+# Width in pixels of a large picture, and of a small one beside others. On the page, pictures fill the width they get.
 WIDE, SMALL = 460, 250
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
@@ -32,7 +32,7 @@ def finished(layers: Sequence[alt.Chart], width: int, height: int) -> Spec:
             domainOpacity=0.45, tickOpacity=0.45, labelFontSize=12, titleFontSize=12, titleFontWeight="normal",
             titlePadding=8, labelLimit=190,
         )
-        # A reader's font may be wider than the one that was measured with: entries keep well apart.
+        # A reader's font may be wider than the one that the layout was measured with, so entries are kept well apart.
         .configure_legend(
             orient="top", direction="horizontal", title=None, labelColor=INK, labelFontSize=12, symbolOpacity=1,
             labelLimit=220, offset=4, columns=2, columnPadding=32,
@@ -43,10 +43,10 @@ def finished(layers: Sequence[alt.Chart], width: int, height: int) -> Spec:
 
 
 def data(rows: list[dict[str, Any]]) -> alt.InlineData:
-    """Rows as the data of a chart. Field names are ours; what a user named is only ever a value."""
+    """Rows as the data of a chart. Keys must be fixed names of ours; names that a user chose may only be values."""
     return alt.InlineData(values=rows)
 
 
 def number_format(*, share: bool) -> str:
-    """Of an axis: per cent, or a few digits."""
+    """The number format of an axis: per cent for a share, else a few digits."""
     return "~%" if share else ".4~g"

@@ -1,4 +1,4 @@
-"""What may be analysed: columns of the records, and outputs made of their statuses."""
+"""The metrics that can be analysed: columns of the records, and outputs computed from their statuses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,17 +21,18 @@ Statuses = NDArray[np.str_]
 
 @dataclass(frozen=True)
 class Metric:
-    """What may be analysed.
+    """A metric: one number for each training.
 
     Args:
-        name: as a command has it. columns: of the records, whose sum it is. meaning: in words.
-        label: as a page calls it. unit: "" for a bare number.
-        share: whether it is a share of one, so that it is read in per cent and its differences in points.
-        more_is_better: else less is, as of losses and costs.
-        event: of a metric that is 1 where something happened to a training and else 0, so that its mean is a
-            probability: which trainings it happened to, and which tell, from status and whether it ended at chance.
-        above_chance: whether trainings that ended at chance level have none.
-        given: whether it is one of those trainings only that have it, so that the others are left out.
+        name: the name that commands use. columns: columns of the records; their sum is the metric. meaning: in words.
+        label: the name on a page. unit: "" for a bare number.
+        share: whether it is a share between 0 and 1, which is read in per cent, and its differences in points.
+        more_is_better: whether more is better, as for accuracy; else less is, as for losses and costs.
+        event: only for a metric that is 1 where something happened to a training and else 0, so that its mean is a
+            probability. A function of the statuses, and of whether trainings ended at chance level, that returns which
+            trainings it happened to, and for which that is known.
+        above_chance: whether trainings that ended at chance level have no value.
+        given: whether only some trainings can have a value, so that the others are left out and not taken for failures.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Metric:
 
     @property
     def binary(self) -> bool:
-        """Whether its mean is a probability."""
+        """Whether the metric is 0 or 1 for each training, so that its mean is a probability."""
         return self.event is not None
 
     def text(self, index: Index) -> str:
@@ -103,7 +104,7 @@ METRICS: dict[str, Metric] = {
     "cpu_s": _column("cpu_s"),
     "energy": _ENERGY,
     "pulses": Metric("pulses", ("pulses_set", "pulses_reset"), "pulses that were fired", "pulses"),
-    # Accuracy has two humps, chance and trained; these take them apart.
+    # The distribution of accuracy has two humps, at chance level and trained; the following metrics separate them.
     "p_diverged": Metric(
         "p_diverged", (), "1 where the training diverged, else 0: its mean is the probability", "P(diverged)",
         share=True, event=_diverged,
@@ -124,19 +125,19 @@ METRICS: dict[str, Metric] = {
         "accuracy of the trainings above chance", share=True, more_is_better=True, above_chance=True, given=True,
     ),
 }  # fmt: skip
-"""By the name that a command gives it; ``energy`` is short for ``energy_j``."""
+"""All metrics by the name that commands use; ``energy`` is short for ``energy_j``."""
 
 FEW = 0.02
-"""Share of trainings below which a hump is no hump, and its indices would be noise."""
+"""If fewer trainings than this share lie in a hump, it does not count as one: its indices would be noise."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """A metric laid out by the design.
+    """The values of a metric for all trainings, in the layout of the design.
 
     Args:
-        y: (units, rows, R) float64, NaN where there is no value. status: (units, rows, R) of each training, "" where
-            there is no record. failed: (units, rows, R) trainings that failed to give a value.
+        y: (units, rows, R) float64 values, NaN where there is none. status: (units, rows, R) status of each training,
+            "" where there is no record. failed: (units, rows, R) whether the training was run but has no value.
         chance: share of the trainings that diverged or ended at chance level.
     """
 
@@ -151,7 +152,7 @@ def find_metric(name: str) -> Metric:
     """The metric of this name.
 
     Raises:
-        AnalysisError: there is none.
+        AnalysisError: there is no such metric.
 
     >>> find_metric("energy").label, find_metric("p_diverged").share
     ('programming energy (J)', True)
@@ -162,12 +163,12 @@ def find_metric(name: str) -> Metric:
 
 
 def as_metric(name: str) -> Metric:
-    """The metric of this name; of anything else, for example a tolerance, one that is read as a bare number."""
+    """The metric of this name; for any other name, for example of a tolerance, one that is read as a bare number."""
     return METRICS.get(name) or Metric(name, (), "", name)
 
 
 def two_humps(output: Output) -> tuple[str, ...]:
-    """A sentence where accuracy is that of two kinds of trainings, some of which learned nothing; or none."""
+    """One sentence if the distribution of accuracy has two humps, because some trainings learned nothing; else ()."""
     if output.metric.name not in ("accuracy", "loss") or not FEW <= output.chance <= 1.0 - FEW:
         return ()
     return (
@@ -178,7 +179,7 @@ def two_humps(output: Output) -> tuple[str, ...]:
 
 
 def read_output(results: "Results", metric: str) -> Output:
-    """The metric of all trainings.
+    """The values of a metric for all trainings of a study.
 
     Raises:
         AnalysisError: an unknown metric, points that are not finished, or a column that was not recorded.

@@ -16,9 +16,9 @@ def check_policy(policy: str) -> None:
 
 
 def drop_blocks(y: Array) -> tuple[Array, Marks]:
-    """The units of which every row has a value, and which they are; y: (units, rows, R), NaN where it failed.
+    """The units in which every row has a value, and a mask of these units; y: (units, rows, R), NaN where one failed.
 
-    A row keeps the replicates that did not fail; they move to the front, as `sobol_indices` wants it.
+    A row keeps the replicates that did not fail; they move to the front, because methods need replicate 0.
     """
     keep = np.asarray(np.isfinite(y).any(axis=2).all(axis=1))
     rows = y[keep]
@@ -27,7 +27,7 @@ def drop_blocks(y: Array) -> tuple[Array, Marks]:
 
 
 def fill_worst(y: Array, failed: Marks, metric: Metric) -> tuple[Array, float]:
-    """The output with failed trainings at the worst value seen, and that value.
+    """The output with failed trainings at the worst value that any training had, and that value.
 
     Raises:
         AnalysisError: no training ended.

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from vcm_sweep.sweep.study.factors import Factor
 
 type ResultsSource = Results
-"""What is analysed, as `vcm_sweep.sweep.open_results` gives it."""
+"""The public name for what an analysis reads: the results that `vcm_sweep.sweep.open_results` returns."""
 
 
 def same_points(one: "Results", other: "Results") -> bool:
-    """Whether both studies lie at the same places of their factors' ranges, point by point, whatever the ranges are."""
+    """Whether the points of both studies lie at the same relative places in the ranges, one by one, in any ranges."""
     names = [[factor.name for factor in results.study.factors] for results in (one, other)]
     if names[0] != names[1]:
         return False

@@ -15,7 +15,7 @@ from vcm_sweep.analysis.results.kinds import KINDS
 
 
 def answer(material: Material) -> tuple[str, ...]:
-    """The conclusion; its first sentence says what the winner costs too, where that was measured."""
+    """The conclusion. Where costs were measured, its first sentence also says what the first-ranked factor costs."""
     result, quantity = material.result, material.quantity
     sentences = list(result.answer(quantity.label))
     top = result.ranking()[0]
@@ -35,7 +35,7 @@ def _costs(material: Material, cost: Any) -> str:
 
 
 def facts(material: Material) -> Sequence[Fact]:
-    """Luck, whether the study is large enough, failures, and how much was done."""
+    """The facts beside the answer: luck, whether the study is large enough, failures, and how much was trained."""
     result, quantity, table = material.result, material.quantity, material.results.table()
     at_chance = pc.sum(pc.fill_null(table["at_chance"], False)).as_py() or 0
     spread = f"{100 * result.variance**0.5:.2g} points" if quantity.share else f"{result.variance**0.5:.2g}"

@@ -1,6 +1,6 @@
-"""Studies that lie beside the results, in folders of their own: costs at the limits, and tolerances.
+"""Companion studies, in folders of their own inside the results folder: costs at the limits, and tolerances.
 
-What lies there and cannot be used is said in the report: a reader must not take it for never asked.
+Where a companion is there but cannot be used, the report says so; a reader must not think that nobody ran it.
 """
 
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def read_limits(folder: Folder, metric: str, policy: str) -> "tuple[Limits | None, str]":
-    """The costs at the limits, or None and the sentence that says why; ("" where nobody ran them)."""
+    """The costs at the limits, or None; and a sentence that says why there are none ("" where nobody ran them)."""
     if not folder.exists("limits"):
         return None, ""
     from vcm_sweep.analysis.limits.costs import limit_costs
@@ -31,7 +31,7 @@ def read_limits(folder: Folder, metric: str, policy: str) -> "tuple[Limits | Non
 
 
 def read_tolerance_answers(folder: Folder) -> "tuple[tuple[ToleranceAnswer, ...], str]":
-    """The answers of tolerance studies, none where nobody asked; and the sentence that says why there are none."""
+    """The answers of tolerance studies, and a sentence that says why there are none ("" where nobody asked)."""
     if not folder.exists("tolerance"):
         return (), ""
     from vcm_sweep.analysis.tolerance import read_tolerances
@@ -45,7 +45,7 @@ def read_tolerance_answers(folder: Folder) -> "tuple[tuple[ToleranceAnswer, ...]
         return (), f"{folder / 'tolerance'} is there, but gives no answer: {error}"
     if not found:
         return (), (
-            f"{folder / 'tolerance'} is there, but holds no answer yet: run vcm-sweep tolerance again, it goes on "
+            f"{folder / 'tolerance'} is there, but holds no answer yet: run vcm-sweep tolerance again, and it goes on "
             "where it stopped"
         )
     return found, ""

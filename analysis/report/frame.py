@@ -1,4 +1,4 @@
-"""A page on disk: HTML with its pictures inside, the pictures and tables as files beside it, and Markdown."""
+"""Writing a page: HTML with its pictures inside, the pictures and tables as files beside it, and Markdown."""
 
 import base64
 import csv
@@ -24,7 +24,7 @@ _OURS = (".svg", ".png", ".csv")
 
 
 def write_page(page: Page, directory: Path, stem: str) -> Path:
-    """Write ``stem.html``, ``stem.md`` and the folder ``stem/`` with a file per picture and table; the page's path."""
+    """Write ``stem.html``, ``stem.md`` and ``stem/`` with a file per picture and table; returns the page's path."""
     beside = directory / stem
     beside.mkdir(exist_ok=True)
     written = set()
@@ -38,7 +38,7 @@ def write_page(page: Page, directory: Path, stem: str) -> Path:
         text = _csv([table.columns, *table.rows])
         replace_file(beside / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))  # type: ignore[misc]
         written.add(name)
-    # Of an earlier report that had other sections.
+    # Remove the files of an earlier report that had other sections.
     for old in beside.iterdir():
         if old.suffix in _OURS and not old.name.startswith(".") and old.name not in written:
             old.unlink()
@@ -77,7 +77,7 @@ def render(page: Page, stem: str, drawn: Mapping[str, str]) -> str:
 
 @contextmanager
 def refuse_unwritable(target: Path) -> Iterator[None]:
-    """AnalysisError in one line where the system does not let us write."""
+    """Turn an error of the system while writing into an AnalysisError of one line."""
     try:
         yield
     except OSError as error:
@@ -91,7 +91,7 @@ def _chart_files(chart: Chart, drawn: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _rows(spec: dict[str, Any]) -> list[list[Any]]:
-    """The rows that a picture shows: those of its largest layer."""
+    """The data of a picture as rows, for its CSV file: those of its largest layer."""
     found = [layer["data"]["values"] for layer in (spec, *spec.get("layer", ())) if "values" in layer.get("data", {})]
     found += list(spec.get("datasets", {}).values())
     rows: list[dict[str, Any]] = max(found, key=lambda rows: (len(rows), len(rows[0]) if rows else 0), default=[])
@@ -114,7 +114,7 @@ def _data_link(text: str, kind: str = "application/json") -> str:
 
 
 def _script_json(value: Any) -> Markup:
-    """JSON that may stand in a script element, whatever a user named."""
+    """JSON that is safe inside a script element, whatever names a user chose."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
@@ -122,13 +122,13 @@ def _script_json(value: Any) -> Markup:
 
 
 def _tied(text: str) -> str:
-    """The text with values and their intervals held on one line."""
+    """The text with a non-breaking space inside each interval, so that it stays on one line."""
     text = text.replace(" %", "\u00a0%")
     return re.sub(r"\[(-?[\d.e+-]+), (-?[\d.e+-]+)\]", "[\\1,\u00a0\\2]", text)
 
 
 def _breakable(name: str) -> Markup:
-    """The escaped text, whose names may break after each dot: a browser takes a dotted name for one word."""
+    """The escaped name, with a place to break after each dot, since a browser takes a dotted name for one word."""
     return Markup(".<wbr>").join(re.split(r"\.(?=[A-Za-z_])", name))
 
 

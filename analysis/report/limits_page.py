@@ -1,4 +1,4 @@
-"""The report of a limits study by itself: costs, what they go through, how it was made."""
+"""The report of a limits study by itself: costs, their shares by mismatch and speed, and how it was made."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from vcm_sweep.analysis.report.sections.why import mediation
 
 
 def write_limits_page(snapshot: Snapshot, limits: Any, target: Path, files: tuple[tuple[str, str], ...]) -> Path:
-    """The path of ``report.html`` of a study whose design is limits; limits: a `Limits`."""
+    """Write ``report.html`` of a study whose design is limits, and return its path; limits: a `Limits`."""
     quantity = Quantity(limits.metric)
     top = limits.ranking()[0]
     how = f"{limits.pairs} pairs of trainings; {limits.resamples} bootstrap resamples over pairs."

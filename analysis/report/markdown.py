@@ -6,7 +6,7 @@ from vcm_sweep.analysis.report.content.parts import Charts, Code, Items, Page, S
 
 
 def markdown(page: Page, stem: str) -> str:
-    """The whole page but its interactive parts; pictures are linked as ``stem/<name>.png``."""
+    """The whole page except its interactive parts; pictures are linked as ``stem/<name>.png``."""
     lines = [f"# {plain(page.heading)}", "", f"**{plain(page.answer[0])}**", ""]
     lines += [line for sentence in page.answer[1:] for line in (plain(sentence), "")]
     lines += [f"- {plain(fact.name)}: {plain(fact.value)}, {plain(fact.meaning)}" for fact in page.facts]
@@ -29,7 +29,7 @@ def _section(section: Section, stem: str) -> list[str]:
         elif isinstance(part, Charts):
             lines += [f"![{plain(chart.label)}]({stem}/{chart.name}.png)" for chart in part.charts] + [""]
         elif isinstance(part, Code):
-            # A fence that is longer than any run of its marks inside.
+            # A fence must be longer than any run of backticks in the text.
             fence = "`" * max(3, 1 + max(map(len, re.findall("`+", f"`{part.text}"))))
             lines += [fence, *part.text.splitlines(), fence, ""]
     return lines
@@ -40,11 +40,11 @@ def _row(cells: object) -> str:
 
 
 def plain(text: str) -> str:
-    """The text with whatever Markdown or HTML would take for a mark escaped.
+    """The text with everything escaped that Markdown or HTML would take for markup.
 
     >>> print(plain("<b> a|b *c* 71 % [66, 76]"))
     &lt;b&gt; a\\|b \\*c\\* 71 % [66, 76]
     """
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    # Brackets alone are intervals; before a parenthesis they would make a link.
+    # Brackets are intervals and need no escape, except before a parenthesis, where they would make a link.
     return re.sub(r"([\\`*_|])", r"\\\1", text).replace("](", "]\\(").replace("\n", " ")

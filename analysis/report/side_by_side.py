@@ -1,4 +1,4 @@
-"""The page of a comparison: two studies side by side, by the same frame as a report."""
+"""The page of a comparison: two studies side by side, laid out like a report."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ _FILES = (
 
 
 def write_comparison(comparison: Comparison, directory: str | os.PathLike[str]) -> Path:
-    """The path of ``compare.html``; numbers, summary and pictures are written beside it.
+    """Write ``compare.html``, with numbers, summary and pictures beside it, and return its path.
 
     Raises:
         AnalysisError: the directory cannot be written.

@@ -1,4 +1,4 @@
-"""`write_report`: analyse once, gather the sections, write page and files."""
+"""`write_report`: analyse once, gather the sections, write the page and its files."""
 
 import os
 from collections.abc import Callable
@@ -55,10 +55,10 @@ def write_report(
     method: str = "",
     policy: str = "fail",
 ) -> Path:
-    """The path of ``report.html``; a summary, the numbers and ``report/`` with the pictures are written beside it.
+    """Write ``report.html``, with a summary, the numbers and ``report/`` for the pictures beside it; returns its path.
 
-    The page is self-contained: no script, no font, no picture from elsewhere. Files are replaced whole, so a
-    reader never sees half of one.
+    The page is self-contained: no script, font or picture is loaded from elsewhere. Each file is replaced in one step,
+    so nobody reads a half-written one.
 
     Args:
         metric, method, policy: as `analyze` has them.
@@ -104,7 +104,7 @@ def _write_limits(snapshot: Snapshot, target: Path, metric: str, policy: str) ->
 
 
 def _write_trainings(target: Path, table: pa.Table) -> None:
-    """The records, and apart from them the histories, which are most of the bytes."""
+    """Write the records, and in a file of their own the histories, which are most of the bytes."""
     named = [name for name in ("key", "point", "replicate", "history") if name in table.column_names]
     replace_file(target / "histories.parquet", lambda path: pq.write_table(table.select(named), path))
     rest = table.drop_columns(["history"])
@@ -123,7 +123,7 @@ def _numbers(material: Material) -> dict[str, Any]:
 
 
 def _lines(results: Results, result: Sensitivity) -> list[dict[str, Any]]:
-    """The indices with the ranges they hold for."""
+    """The lines of the indices, each with the range of the factor for which it holds."""
     ranges = {f.name: (f.low, f.high) for f in results.study.factors}
     lines = []
     for line in result.lines():

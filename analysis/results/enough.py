@@ -1,4 +1,4 @@
-"""Enough? How narrow each index is, what it would take to make it narrower, and how stable the order is."""
+"""Is a study large enough? How narrow each interval is, what would make it narrower, and how stable the order is."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.results.index import Index
 
 HALF_WIDTH = 0.05
-"""Half of a confidence interval that is narrow enough, where nobody says otherwise."""
+"""The default goal: an index is known well enough when half of its confidence interval is at most this."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Enough:
     """Whether the ranking index of a factor is known well enough.
 
     Args:
-        settled: whether ``half_width``, half of its interval, is at most ``goal``. Both are shares of a variance, or
-            in the index's own unit.
-        needs: base points or trajectories (``unit``) that the design lacks for it; 0 where it is settled.
+        settled: whether ``half_width``, half of the index's interval, is at most ``goal``. Both are shares of a
+            variance, or in the index's own unit.
+        needs: how many more base points or trajectories (``unit``) it takes; 0 where it is settled.
     """
 
     factor: str
@@ -50,14 +50,16 @@ def enough(
 ) -> tuple[Enough, ...]:
     """A verdict per factor, in the order of ``indices``.
 
-    The width of an interval falls with the root of the number of units that the bootstrap draws. That is exact for
-    independent units, and careful for Sobol points, whose bootstrap does not see what they gain. The number of
-    further units that this asks for is rounded to what the design can add: Sobol points double.
+    The number of further units is computed from the rule that the width of an interval falls with the root of the
+    number of units that the bootstrap draws. The rule is exact for independent units. For Sobol points it errs on the
+    safe side, because the bootstrap does not see that they are more even than random ones. The number is rounded up to
+    what the design can add: Sobol points double.
 
     Args:
-        indices: that rank the factors. share: whether they are shares of a variance.
-        unit: what the bootstrap draws, for example ``base blocks``. units: of the design, left out or not.
-        half_width: the goal: of shares, as a share; of effects and distances, as a part of the largest one.
+        indices: those that rank the factors. share: whether they are shares of a variance.
+        unit: what the bootstrap draws, for example ``base blocks``. units: number of units of the design, including
+            those that the analysis left out.
+        half_width: the goal. For shares it is a share; for effects and distances, a fraction of the largest one.
 
     Raises:
         AnalysisError: a half-width that is not above 0.
@@ -80,7 +82,7 @@ def enough(
 
 
 def _more(ratio: float, unit: str, units: int) -> int:
-    """Units that are lacking where intervals are so many times too wide."""
+    """How many more units are needed where an interval is ``ratio`` times as wide as wanted."""
     if not math.isfinite(ratio):
         return units
     if unit == "base blocks":
@@ -90,11 +92,12 @@ def _more(ratio: float, unit: str, units: int) -> int:
 
 @dataclass(frozen=True)
 class RankStability:
-    """How often another sample of the same size would rank as this one, by the bootstrap.
+    """How often another sample of the same size would give the same ranking, by the bootstrap.
 
     Args:
         order: share of the resamples in which the whole order is as estimated.
-        first: in which the first place is. places: for each place, the factor and the share in which it has it.
+        first: share of the resamples in which the first place is as estimated.
+        places: for each place, the factor that has it and the share of the resamples in which it does.
     """
 
     order: float
@@ -102,7 +105,7 @@ class RankStability:
     places: tuple[tuple[str, float], ...]
 
     def words(self) -> str:
-        """In a sentence.
+        """The stability in a sentence.
 
         >>> RankStability(0.4, 0.97, (("r.d2d.sigma", 0.97), ("l.d2d.sigma", 0.6))).words()
         'The first place is the same in 97 % of the resamples, and the whole order in 40 %.'
@@ -118,10 +121,10 @@ class RankStability:
 
 
 def rank_stability(indices: Sequence[Index], draws: NDArray[np.float64]) -> RankStability:
-    """The stability of the ranking, from the resamples that its intervals come from.
+    """The stability of the ranking, from the same resamples as the intervals.
 
     Args:
-        indices: that rank the factors. draws: (K, D) the same indices of the resamples.
+        indices: those that rank the factors. draws: (K, D) the same indices in each of K resamples.
 
     >>> two = Index("r.d2d.sigma", 0.5, 0.4, 0.6), Index("l.d2d.sigma", 0.4, 0.3, 0.5)
     >>> rank_stability(two, np.array([[0.5, 0.4], [0.6, 0.3], [0.45, 0.46], [0.5, 0.4]])).first
@@ -135,5 +138,5 @@ def rank_stability(indices: Sequence[Index], draws: NDArray[np.float64]) -> Rank
 
 
 def _percent(share: float) -> str:
-    """Never 100 % of what is not sure."""
+    """A share in per cent, rounded away from 0 and 1, so that what is not certain is never called 0 % or 100 %."""
     return f"{math.floor(100 * share):d} %" if share > 0.5 else f"{math.ceil(100 * share):d} %"

@@ -1,4 +1,4 @@
-"""Trainings that failed: what is done about them, how many and which, and whether failing depends on a factor."""
+"""The failed trainings of an analysis: how many there are of which kind, and what was done about them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,10 +19,11 @@ class Failures:
     """The failed trainings of an analysis.
 
     Args:
-        policy: ``fail``, ``drop-block`` or ``worst-case``.
-        trainings: that left a record. kinds: failed ones by status.
-        dropped: units (base blocks, trajectories) left out, of ``units``. worst: the value that took their place.
-        why: why it is not known what failing depends on, where it is not.
+        policy: ``fail``, ``drop-block`` or ``worst-case``; see `analyze`.
+        trainings: number of trainings that left a record. kinds: number of failed ones by status.
+        unit, units: what the design consists of (base blocks, trajectories), and how many. dropped: how many of them
+            were left out. worst: the value that failed trainings were given.
+        why: where it is not known on what failing depends, the reason; else "".
     """
 
     policy: str
@@ -49,7 +50,7 @@ class Failures:
         return f"{self.failed} of {self.trainings} trainings failed ({kinds})"
 
     def sentences(self, depends: Sequence[str] = ()) -> tuple[str, ...]:
-        """How many failed, what was done, and what failing depends on, where ``depends`` says it in sentences."""
+        """How many failed, what was done, and on what failing depends; ``depends``: sentences that say so, if known."""
         if not self.failed:
             return ("No training failed.",)
         said = [f"{self.words()}."]
@@ -67,7 +68,7 @@ class Failures:
         return tuple(said)
 
     def to_dict(self, sensitivity: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Plain values for JSON, with those of the indices of P(failed)."""
+        """Plain values for JSON; ``sensitivity``: those of the indices of P(failed)."""
         return {
             "policy": self.policy,
             "trainings": self.trainings,
@@ -82,6 +83,6 @@ class Failures:
 
 
 def count_kinds(statuses: NDArray[np.str_]) -> dict[str, int]:
-    """Failed trainings by status, the most frequent first; "" marks what was not run."""
+    """The number of failed trainings by status, the most frequent first; a status of "" means not run."""
     found = Counter(statuses[(statuses != "") & (statuses != "ok")].tolist())
     return dict(found.most_common())

@@ -1,4 +1,4 @@
-"""One number of an analysis with its interval, and the difference of two."""
+"""`Index`, one number of an analysis with its interval, and `Difference`, the difference of two."""
 
 import math
 from dataclasses import dataclass, replace
@@ -7,13 +7,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Index:
-    """A sensitivity index of one factor, or pair, with its bootstrap interval; never clipped to [0, 1].
+    """A sensitivity index of one factor or pair of factors, with its bootstrap interval; never clipped to [0, 1].
 
     Args:
-        factor: its factor or group; ``partner`` is the other one of a pair, else "".
+        factor: the factor or group. partner: the other one of a pair, else "".
         value, low, high: the estimate and its interval.
-        floor: what a factor without any effect stays below in 97.5 % of studies like this one, where training
-            noise or the number of rows lifts the estimate above 0; 0 for an index that is not lifted.
+        floor: training noise or few rows make some estimates positive even where there is no effect. In 97.5 % of
+            studies like this one, the index of a factor without effect stays below the floor. 0 for all other indices.
     """
 
     factor: str
@@ -25,12 +25,12 @@ class Index:
 
     @property
     def name(self) -> str:
-        """The factor, or both of a pair."""
+        """The factor's name, or both names of a pair."""
         return f"{self.factor} × {self.partner}" if self.partner else self.factor
 
     @property
     def includes_zero(self) -> bool:
-        """Whether no effect at all is compatible with the data."""
+        """Whether the data are compatible with no effect at all."""
         return self.low <= 0.0 or self.value <= self.floor
 
     def percent(self) -> str:
@@ -76,17 +76,18 @@ class Index:
         largest = max(map(abs, numbers))
         if largest == 0.0:
             return "0 [0, 0]"
-        # Joules of a pulse: nobody counts zeros.
+        # Small numbers, such as the joules of a pulse, are written with an exponent: nobody counts zeros.
         if largest < 1e-3:
             return "{:.2e} [{:.2e}, {:.2e}]".format(*numbers)
-        # Two digits of the half-width, and no more than five of the value where the interval is a point.
+        # As many decimals as two digits of the half-width need; where the interval is a point, at most five of the
+        # value.
         finest = max((self.high - self.low) / 2.0, 1e-3 * abs(self.value), 1e-12)
         digits = min(12, max(0, 1 - math.floor(math.log10(finest)))) if math.isfinite(finest) else 3
         value, low, high = (f"{round(v, digits) + 0.0:.{digits}f}" for v in numbers)
         return f"{value} [{low}, {high}]"
 
     def scaled(self, by: float) -> "Index":
-        """The same times ``by`` > 0, for example 100 for a share in points.
+        """The index and its interval times ``by`` > 0, for example 100 to read a share in points.
 
         >>> Index("r.d2d.sigma", 0.041, 0.036, 0.046).scaled(100).number()
         '4.10 [3.60, 4.60]'
@@ -105,10 +106,10 @@ class Index:
 
 @dataclass(frozen=True)
 class Difference:
-    """Ranking index of ``larger`` minus that of ``smaller``, with the bootstrap interval of the difference.
+    """The ranking index of ``larger`` minus that of ``smaller``, with the bootstrap interval of the difference.
 
-    Two indices share rows, so their intervals may overlap although the difference is certain, and the other way
-    round: only this interval says whether the order is known.
+    Two indices come from the same rows, so their own intervals may overlap although the difference is certain, or be
+    apart although it is not. Only the interval of the difference says whether the order is known.
     """
 
     larger: str
@@ -119,12 +120,12 @@ class Difference:
 
     @property
     def separated(self) -> bool:
-        """Whether the data know which of the two is larger."""
+        """Whether the data tell which of the two is larger."""
         return not self.low <= 0.0 <= self.high
 
 
 def with_unit(value: str, unit: str) -> str:
-    """A value with its unit; a share of something else is a bare number to a reader.
+    """A value with its unit; one without a unit, or relative to something, stays a bare number.
 
     >>> with_unit("293", "K"), with_unit("0.08", "relative")
     ('293 K', '0.08')

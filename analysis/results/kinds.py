@@ -1,4 +1,4 @@
-"""The kinds of index that the methods give: what each is called, and whether it is a share of variance."""
+"""The kinds of index that methods give: what a reader calls each one, and whether it is a share of a variance."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ class Kind:
     """How a kind of index is read.
 
     Args:
-        label: in a sentence, without article.
-        share: whether it is a share of a variance, read in per cent; effects are in the metric's own unit, and
-            distances bare numbers.
+        label: its name in a sentence, without an article.
+        share: whether it is a share of a variance, read in per cent. Of the others, effects are in the unit of the
+            metric, and distances are bare numbers.
     """
 
     label: str

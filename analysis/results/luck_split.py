@@ -8,12 +8,12 @@ from vcm_sweep.analysis.results.index import Index
 
 @dataclass(frozen=True)
 class LuckSplit:
-    """Variance at fixed factors, by its two sources; shares of their sum, which is the luck of one training.
+    """The variance of a training at fixed factors (its luck), as shares of its two sources, with intervals.
 
     Args:
-        array: what lies in which cells were made, as a share of the noise variance with its interval.
-        training: what lies in first weights, order of samples, pulses and reading noise.
-        noise_variance: of one training. points: that were run in nested replicates.
+        array: the share that comes from which cells were drawn.
+        training: the share that comes from first weights, order of samples, pulses and read noise.
+        noise_variance: the variance of one training. points: number of points that have nested replicates.
     """
 
     array: Index

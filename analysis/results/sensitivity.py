@@ -1,4 +1,4 @@
-"""What an analysis concludes: indices with intervals, which factors they separate, verdicts in words."""
+"""`Sensitivity`, the result of every method: indices with intervals, which factors they separate, verdicts in words."""
 
 import math
 import os
@@ -19,7 +19,7 @@ from vcm_sweep.analysis.results.luck_split import LuckSplit
 
 Array = NDArray[np.float64]
 
-# A share whose whole interval lies below this is called small. A convention, not a test.
+# A factor "matters little" if the whole interval of its share lies below this. A convention, not a test.
 _SMALL = 0.05
 
 
@@ -34,24 +34,25 @@ class Sensitivity:
         method: ``sobol``, ``morris``, ``shapley``, ``pawn``, ``delta``, ``rbd-fast`` or ``hdmr``.
         metric: the output that was analysed.
         factors: what was ranked: factors, or groups of them, in the order of the design's columns.
-        kind: the kind of index that ranks, a key of ``indices``.
-        indices: by kind (`kinds.KINDS`), one per factor, or per pair of factors for ``second``.
+        kind: the kind of index by which factors are ranked, a key of ``indices``.
+        indices: by kind (see `kinds.KINDS`), one per factor, or per pair of factors for ``second``.
         differences: every pair of ranking indices, each from the higher to the lower estimate.
         seeds: ``independent`` or ``common``. corrected: whether training noise was subtracted.
         pooled: whether noise was pooled over rows because not every row has replicates.
         remarks: what a reader must know of this method and its noise, one sentence each.
-        luck: share of the variance of one training that its seed alone makes; NaN when not measured.
+        luck: share of the variance of one training that comes from its seed alone; NaN when not measured.
         mean, variance: of the output over the ranges; the variance without training noise.
         noise_variance: mean within-row variance of one training; NaN when not measured.
         unit: what the bootstrap draws, for example ``base blocks``. units: how many there are.
         replicated_rows: rows with two replicates or more.
         confidence: of every interval. resamples: of the bootstrap behind every interval.
-        draws: (K, D) the ranking indices of the resamples, which tell how stable their order is.
-        luck_split: how much of the luck lies in which array, where trainings were nested; else None.
+        draws: (K, D) the ranking indices in each resample, which tell how stable the order is.
+        luck_split: how much of the luck comes from the array and how much from the training, where trainings were
+            nested; else None.
         groups: the factors of each group, where groups were ranked.
-        failures: trainings that failed, and what was done about them; None where nobody looked.
-        failing: what makes trainings fail, as indices of P(failed); None where none failed, or ``failures.why`` says
-            why that is not known.
+        failures: trainings that failed, and what was done about them; None where a method was called on bare numbers.
+        failing: indices of P(failed), which tell what makes trainings fail; None where none failed, or where that is
+            not known, as ``failures.why`` says.
     """
 
     method: str
@@ -96,7 +97,7 @@ class Sensitivity:
 
     @property
     def total(self) -> tuple[Index, ...]:
-        """Total indices of the same."""
+        """Total indices of the mean over training seeds (with common seeds: per seed, averaged)."""
         return self["total"]
 
     @property
@@ -136,7 +137,7 @@ class Sensitivity:
 
     def enough(self, half_width: float = HALF_WIDTH) -> tuple[Enough, ...]:
         """Whether each ranking index is known to ``half_width``, in the order of ``factors``; see `enough.enough`."""
-        # Units that were left out were run as well, and a design grows by what it has.
+        # Units that the analysis left out were run all the same, and a design grows from all that it has.
         units = self.failures.units if self.failures else self.units
         return enough(self[self.kind], share=KINDS[self.kind].share, unit=self.unit, units=units, half_width=half_width)
 
@@ -151,7 +152,8 @@ class Sensitivity:
     def verdict(self, factor: str) -> str:
         """What the ranking index of one factor says, in words.
 
-        A wide interval around 0 is not evidence of absence: the words give the index still possible.
+        A wide interval around 0 is no evidence that there is no effect, so the words give the largest index that is
+        still possible.
         """
         return self._verdict(self[self.kind][self.factors.index(factor)], self.kind)
 
@@ -195,16 +197,16 @@ class Sensitivity:
         return self.remarks + split + self.failure_sentences()
 
     def failure_sentences(self) -> tuple[str, ...]:
-        """How many trainings failed, what was done about it and what failing depends on; () where nobody looked."""
+        """How many trainings failed, what was done about it and on what failing depends; () without ``failures``."""
         if self.failures is None:
             return ()
         return self.failures.sentences(self.failing.answer("P(failed)") if self.failing else ())
 
     def lines(self) -> list[dict[str, Any]]:
-        """One plain line per index, with method, metric, verdict and seeds policy; luck is a line of its own.
+        """One line of plain values per index, with method, metric, verdict and seeds policy; luck has its own line.
 
-        Where luck is split, ``luck_array`` and ``luck_training`` are shares of it. ``settled`` and ``needs`` are those
-        of `enough`, for the indices that rank.
+        Where luck is split, the lines ``luck_array`` and ``luck_training`` are shares of it. ``settled`` and ``needs``
+        come from `enough`, and are given for the indices that rank.
         """
         settled = {verdict.factor: verdict for verdict in self.enough()}
         lucky = [("luck", self.luck)]

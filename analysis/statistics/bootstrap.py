@@ -1,4 +1,4 @@
-"""Resampling by weights: one matrix product gives all resamples of a statistic that is a mean over units."""
+"""The bootstrap by weights: one matrix product gives all resamples of a statistic that is a mean over units."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Resampling:
         """Multinomial weights of a bootstrap over units: (resamples, units), rows summing to 1."""
         rng = np.random.default_rng(self.seed)
         weights = np.empty((self.resamples, units))
-        # Counting drawn units is a multinomial draw, and ten times as fast as numpy's.
+        # Drawing units and counting them is a multinomial draw, and ten times as fast as numpy's multinomial.
         for row in weights:
             row[:] = np.bincount(rng.integers(units, size=units), minlength=units)
         weights /= units
@@ -56,7 +56,7 @@ class Resampling:
         partners: Sequence[str] | None = None,
         floor: Array | None = None,
     ) -> tuple[Index, ...]:
-        """An `Index` per column; value: (D,), draws: (K, D), floor: (D,)."""
+        """One `Index` per column; value: (D,) estimates, draws: (K, D) their resamples, floor: (D,)."""
         low, high = interval(draws, self.confidence)
         partners = [""] * len(names) if partners is None else partners
         floors = np.zeros(len(names)) if floor is None else floor
@@ -66,7 +66,7 @@ class Resampling:
         )
 
     def differences(self, names: Sequence[str], value: Array, draws: Array) -> tuple[Difference, ...]:
-        """Every pair, from the higher to the lower estimate; value: (D,), draws: (K, D)."""
+        """The difference of every pair, higher minus lower estimate; value: (D,), draws: (K, D)."""
         pairs = [(i, j) if value[i] >= value[j] else (j, i) for i, j in combinations(range(len(names)), 2)]
         if not pairs:
             return ()
@@ -79,10 +79,11 @@ class Resampling:
         )
 
     def usable(self, variance: Array, metric: str) -> NDArray[np.bool_]:
-        """Resamples whose variance is positive: the others have no ratio, and must be few.
+        """(K,) which resamples have a positive variance; the others have no index, since it is a ratio, and must be
+        few.
 
         Raises:
-            AnalysisError: they are more than the interval leaves outside on one side.
+            AnalysisError: there are more of these others than the interval leaves outside on one side.
         """
         keep = np.asarray(variance > 0.0)
         if np.mean(~keep) > (1.0 - self.confidence) / 2.0:
@@ -95,14 +96,14 @@ class Resampling:
 
 
 def interval(draws: Array, confidence: float) -> tuple[Array, Array]:
-    """Percentile interval along the first axis."""
+    """The low and the high end of the percentile interval along the first axis."""
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(draws, [tail, 1.0 - tail], axis=0)
     return low, high
 
 
 def check_factors(names: Sequence[str], seeds: str) -> None:
-    """Refuse names and a seeds policy that no method can work with."""
+    """Raise AnalysisError for factor names or a seeds policy that no method can work with."""
     if not names or len(set(names)) != len(names):
         raise AnalysisError(f"factors: {list(names)} must be one or more distinct names")
     if seeds not in ("independent", "common"):

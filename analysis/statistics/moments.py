@@ -1,7 +1,7 @@
-"""Per-block moments of a Saltelli design and the index estimates that weighted means of them give.
+"""Per-block moments of a Saltelli design, and the Sobol indices that weighted means of them give.
 
 Every estimator is a ratio of means over base blocks, so one matrix product of resampling weights with the
-moments of the blocks gives all bootstrap resamples at once, replicates travelling with their block. The
+moments of the blocks gives all bootstrap resamples at once; replicates are resampled with their block. The
 derivation is in docs/statistics.md.
 """
 
@@ -19,7 +19,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """Estimates for K sets of weights: (K,); first and total (K, D); second (K, pairs), no column without BA rows."""
+    """Estimates for K sets of weights, each (K,); first and total are (K, D).
+
+    ``second`` is (K, pairs), without any column where the design has no BA rows.
+    """
 
     first: Array
     total: Array
@@ -36,14 +39,17 @@ class Estimate:
 
 
 class Products(NamedTuple):
-    """Products of each base block; D factors or groups, P pairs; while they are made, with a last axis of replicates.
+    """Products of the outputs of each base block, for D factors or groups and P pairs of them.
+
+    While they are computed they have one more axis, the last, for replicates. Where the design has BA rows, product,
+    step and half_square are means of the formula below and the same with A and B exchanged.
 
     Args:
-        a, b, a2, b2: (base,) outputs of the A and B row and their squares.
+        a, b, a2, b2: (base,) outputs of the rows A and B, and their squares.
         half_gap: (base,) half the squared difference of A and B.
-        product: (base, D) B (AB_j - A). step: (base, D) AB_j - A. half_square: (base, D) half of its square; with
-            BA rows, the mean of these and the same with A and B exchanged.
-        closed: (base, P) BA_i AB_j - A B, and closed_sum: (base, P) BA_i + AB_j - A - B, both symmetrised.
+        product: (base, D) B (AB_j - A). step: (base, D) AB_j - A. half_square: (base, D) half of (AB_j - A)^2.
+        closed: (base, P) BA_i AB_j - A B. closed_sum: (base, P) BA_i + AB_j - A - B. Both are means over the two orders
+            of i and j.
     """
 
     a: Array
@@ -63,8 +69,8 @@ class Moments:
     """The products of each base block, and the noise in them.
 
     Args:
-        noise_ab: (base,), noise_step: (base, D): mean noise variance of the two rows' means; relative to the
-            pooled variance of one training when ``rows.pooled``.
+        of: the products. noise_ab: (base,) mean noise variance of the means of the rows A and B. noise_step: (base, D)
+            the same for A and AB_j. Where ``rows.pooled``, both are relative to the pooled variance of one training.
         rows: the noise of one training. common: whether the rows of a block share their seeds.
     """
 
@@ -133,9 +139,9 @@ def independent_moments(y: Array, rows: Replicated, d: int) -> Moments:
 def common_moments(y: Array, rows: Replicated, d: int) -> Moments:
     """Moments per seed, averaged over the replicates that a whole block has; y: (base, D + 2 or 2 D + 2, R).
 
-    The seed acts as one more input that a block holds fixed. Half the mean squared difference of A and B,
-    which share it, is the variance over the ranges at a given seed; the variance of A alone would also hold
-    the seed's own effect and so shrink every index. The indices keep the interaction of factor and seed.
+    The seed acts as one more input, which a block holds fixed. A and B share it, so half their mean squared difference
+    is the variance over the ranges at a given seed. The variance of A alone would also include the effect of the seed,
+    and so make every index smaller. The indices include the interaction of factor and seed.
     """
     whole = np.isfinite(y).all(axis=1, keepdims=True)
     moments = _products(np.where(whole, y, np.nan), d)
@@ -149,13 +155,13 @@ def common_moments(y: Array, rows: Replicated, d: int) -> Moments:
 
 
 def _products(y: Array, d: int) -> Products:
-    """With a last axis of replicates; y: (base, rows, R)."""
+    """The products of every replicate, with R as their last axis; y: (base, rows, R)."""
     a, b, ab = y[:, 0], y[:, -1], y[:, 1 : d + 1]
     step = ab - a[:, None]
     product, square = b[:, None] * step, step**2 / 2.0
     closed = closed_sum = np.empty((y.shape[0], 0, y.shape[2]))
     if y.shape[1] == 2 * d + 2:
-        # A and B are alike, so exchanging them gives second estimates of all from the same rows.
+        # A and B are drawn alike, so exchanging them gives a second estimate of everything from the same rows.
         ba = y[:, d + 1 : -1]
         other = ba - b[:, None]
         product = (product + a[:, None] * other) / 2.0

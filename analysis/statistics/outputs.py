@@ -1,4 +1,4 @@
-"""What every method looks at, the outputs of a design with their noise, and the result that it makes of them."""
+"""The outputs of a design with their noise, which every method starts from, and how a method's result is made."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class Outputs:
         factors: names of what is ranked. metric: what was measured. seeds: ``independent`` or ``common``.
         unit: what the bootstrap draws, for example ``base blocks``.
         y: (units, rows, R) outputs minus ``origin``, NaN where a replicate was not run. No estimator depends on the
-            origin; a common one keeps sums of squares accurate.
-        rows: their means and noise. corrected: whether the noise is known and subtracted.
+            origin; subtracting it keeps sums of squares accurate.
+        rows: means and noise of the rows of ``y``. corrected: whether the noise is known and subtracted.
     """
 
     factors: tuple[str, ...]
@@ -37,7 +37,7 @@ class Outputs:
 
     @property
     def everyone(self) -> Array:
-        """(1, units) weights of the estimate itself: every unit once."""
+        """(1, units) equal weights, which give the estimate itself."""
         return np.full((1, len(self.y)), 1.0 / len(self.y))
 
     @property
@@ -59,11 +59,12 @@ class Outputs:
         mean: float | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
     ) -> Sensitivity:
-        """The result of a method.
+        """The result of a method, with the facts of these outputs filled in.
 
         Args:
-            kind: of the indices that rank. indices: of all kinds. draws: (K, D) resamples of those that rank.
-            variance: of the output without noise. luck: share of the seed in that of one training.
+            method: name of the method. kind: the kind of index that ranks. indices: indices of all kinds.
+            draws: (K, D) resamples of the indices that rank.
+            variance: of the output without noise. luck: share of the seed in the variance of one training.
             mean: of the output minus the origin; by default that of the row means.
             groups: the factors in each group, where groups are ranked.
         """
@@ -94,11 +95,11 @@ class Outputs:
 
 
 def read_outputs(y: Array, factors: Sequence[str], *, metric: str, seeds: str, unit: str, trainings: int) -> Outputs:
-    """The outputs of a design whose noise is known where seeds are independent.
+    """The outputs of a design, with the noise that their replicates show; it is subtracted if seeds are independent.
 
     Args:
-        y: (units, rows, R) outputs that `check_output` has passed. trainings: so many replicates in a row share an
-            array of cells.
+        y: (units, rows, R) outputs that `check_output` has accepted.
+        trainings: number of consecutive replicates that share an array of cells.
     """
     origin = float(y[:, :, 0].mean())
     rows = replicated(y - origin, trainings)

@@ -1,4 +1,4 @@
-"""Any given points with their outputs, in the form that PAWN, delta, RBD-FAST and HDMR share."""
+"""Any given points with their outputs, checked, in the form that PAWN, delta, RBD-FAST and HDMR start from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,25 +15,25 @@ from vcm_sweep.analysis.statistics.replicates import check_output, replicated
 
 Array = NDArray[np.float64]
 
-# Fewer points than this hold no distribution to compare or series to fit.
+# With fewer points there is no distribution to compare and no series to fit.
 MIN_POINTS = 64
-# Values of a factor that carry a series of ten terms.
+# A factor needs this many different values for a series of ten terms.
 MIN_LEVELS = 32
 
 
 @dataclass(frozen=True)
 class Points(Outputs):
-    """n = B m points in B blocks of m rows; rows of a block share coordinates, blocks are independent.
+    """n = B m points in B blocks of m rows; rows of a block share coordinates, while blocks are independent.
 
     Args:
-        u: (B, m, D) each factor in [0, 1], uniform: scaled by its distribution, or mid-ranks over all points.
+        u: (B, m, D) factors, uniform in [0, 1]: scaled by their distribution, or as mid-ranks over all points.
     """
 
     u: Array
 
     @property
     def count(self) -> int:
-        """n."""
+        """n, the number of points."""
         return int(self.u.shape[0] * self.u.shape[1])
 
     def row_noise(self) -> Array:
@@ -41,7 +41,7 @@ class Points(Outputs):
         return np.asarray(self.rows.scale(self.everyone)[0] * self.rows.noise)
 
     def influence(self, values: Array) -> Array:
-        """What each block adds to the mean of ``values`` (B, m, ...) over all points: (B, ...)."""
+        """By how much each block moves the mean of ``values`` (B, m, ...) over all points: (B, ...)."""
         return np.asarray((values - values.mean(axis=(0, 1))).sum(axis=1) / self.count)
 
     def variance(self, weights: Array) -> tuple[float, Array]:
@@ -51,7 +51,7 @@ class Points(Outputs):
         spread, moved = centred**2, weights * blocks - 1.0
         if self.corrected:
             spread = spread - self.row_noise()
-        # The mean of a clustered sample has a variance of its own, by which the spread about it is too small.
+        # The mean of the blocks has a variance of its own, and the spread about that mean is too small by as much.
         pull = self.influence(mean)
         own = float(np.sum(pull**2)) * blocks / (blocks - 1)
         shift = moved @ pull
@@ -87,9 +87,9 @@ def read_points(
     Args:
         x: (n, D) factor values. y: (n, R) outputs, NaN where a replicate was not run, never in replicate 0.
         blocks: (n,) the base block of each row, all of one size; None for independent points.
-        fits_means: whether the method does so: a study with independent seeds must then have replicated
-            rows, and factors more than a few values.
-        trainings: so many replicates in a row share an array of cells.
+        fits_means: whether the method fits the row means. A study with independent seeds must then have replicated
+            rows, and every factor must have more than a few values.
+        trainings: number of consecutive replicates that share an array of cells.
         ranks: whether only the order of a factor's values matters; else x is scaled to [0, 1] by its distribution.
 
     Raises:
@@ -144,16 +144,16 @@ def _check_levels(x: Array, factors: Sequence[str]) -> None:
         levels = np.unique(column).size
         if levels < MIN_LEVELS:
             raise AnalysisError(
-                f"{name}: has {levels} values only, as on a grid, and a series needs {MIN_LEVELS} or more; use a "
-                "study of [design] method = 'sobol', or pawn or delta"
+                f"{name}: has only {levels} values, as on a grid, and a series needs {MIN_LEVELS} or more; use a "
+                "study with [design] method = 'sobol', or the methods pawn or delta"
             )
 
 
 def check_varied(x: Array, factors: Sequence[str]) -> None:
-    """Refuse points that are not finite, or in which a factor has one value.
+    """Refuse points that are not finite, or in which a factor has a single value.
 
     Raises:
-        AnalysisError: naming the factor.
+        AnalysisError: names the factor.
     """
     for name, column in zip(factors, x.T, strict=True):
         if not np.isfinite(column).all():

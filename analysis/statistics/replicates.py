@@ -1,4 +1,4 @@
-"""Row means of a design with what their replicates say of training noise; and which outputs are refused."""
+"""Row means of a design, the training noise that replicates show, and the outputs that are refused."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from vcm_sweep.analysis.errors import AnalysisError, TooFewError
 
 Array = NDArray[np.float64]
 
-# Below this a percentile interval over units means nothing (8 units have 6435 distinct resamples).
+# With fewer units a percentile interval means nothing (8 units have 6435 distinct resamples).
 MIN_UNITS = 8
 
 
@@ -19,12 +19,13 @@ class Replicated:
 
     Args:
         mean: (units, rows) mean over the replicates.
-        noise: (units, rows) noise variance of that mean; relative to the pooled variance of one training when
-            ``pooled``, which it is unless every row has two replicates or more.
-        s2_sum, s2_count: (units,) sum and number of the within-row variances: of single trainings, or of the means
-            over the trainings of an array where these are nested.
-        inner_sum, inner_count: (units,) what single trainings vary more than such means, and of how many rows;
-            0 where trainings are not nested.
+        noise: (units, rows) noise variance of that mean. Where ``pooled``, it is relative to the variance of one
+            training, which is then pooled over rows.
+        s2_sum, s2_count: (units,) sum and number of the within-row variances: of single trainings, or where trainings
+            are nested, of the means over the trainings of each array.
+        pooled: whether some row has fewer than two replicates. replicated_rows: number of rows with two or more.
+        inner_sum, inner_count: (units,) sum and number of the variances by which single trainings vary more than the
+            means over an array; 0 where trainings are not nested.
     """
 
     mean: Array
@@ -46,7 +47,7 @@ class Replicated:
         return _ratio(weights @ self.s2_sum, weights @ self.s2_count, np.nan)
 
     def scale(self, weights: Array) -> Array:
-        """What ``noise`` is multiplied with under each row of weights: (K,)."""
+        """The factor that turns ``noise`` into a variance under each row of weights: (K,); 1 unless pooled."""
         return self._between(weights) if self.pooled else np.ones(len(weights))
 
 
@@ -56,10 +57,10 @@ def _ratio(above: Array, below: Array, without: float) -> Array:
 
 
 def replicated(y: Array, trainings: int = 1) -> Replicated:
-    """Means and noise; y: (units, rows, R), NaN where a replicate was not run.
+    """Row means and their noise; y: (units, rows, R), NaN where a replicate was not run.
 
-    Where so many ``trainings`` in a row share an array of cells, they are not independent of each other. Arrays are:
-    the mean over an array's trainings is then what is replicated.
+    ``trainings`` consecutive replicates share an array of cells. If there are several, they are not independent of
+    each other, but arrays are: the mean over the trainings of an array then counts as one replicate.
     """
     inner_sum, inner_count = np.zeros(len(y)), np.zeros(len(y))
     if trainings > 1:
@@ -84,7 +85,7 @@ def replicated(y: Array, trainings: int = 1) -> Replicated:
 
 
 def by_array(y: Array, trainings: int) -> Array:
-    """(units, rows, R) -> (units, rows, arrays, trainings), NaN where the last array has fewer."""
+    """(units, rows, R) -> (units, rows, arrays, trainings), with NaN where the last array has fewer trainings."""
     missing = -y.shape[2] % trainings
     return np.pad(y, ((0, 0), (0, 0), (0, missing)), constant_values=np.nan).reshape(*y.shape[:2], -1, trainings)
 
@@ -98,7 +99,7 @@ def array_means(y: Array, trainings: int) -> Array:
 
 
 def ended_first(y: Array, trainings: int) -> Array:
-    """The outputs with what has a value before what has none, arrays kept together; y: (units, rows, R)."""
+    """The outputs of each row reordered: values first, NaN last, and the trainings of an array still together."""
     nested = by_array(y, trainings)
     nested = np.take_along_axis(nested, np.argsort(np.isnan(nested), axis=3, kind="stable"), axis=3)
     empty = np.isnan(nested).sum(axis=3)
@@ -117,7 +118,7 @@ def within_variance(y: Array) -> Array:
 
 
 def check_output(y: Array, metric: str, *, unit: str = "base rows", seeds: str = "independent") -> None:
-    """Refuse an output that carries no conclusion; y: (units, rows, R), NaN where a replicate was not run.
+    """Refuse an output that allows no conclusion; y: (units, rows, R), NaN where a replicate was not run.
 
     Raises:
         AnalysisError: fewer than 8 units, missing or infinite values, no replicated row (independent seeds), or a
@@ -153,7 +154,7 @@ def check_output(y: Array, metric: str, *, unit: str = "base rows", seeds: str =
 
 
 def noise_sentence(metric: str, variance: float, *, corrected: bool) -> str:
-    """Why no share of a variance that is not positive can be given."""
+    """The sentence that says why there are no indices where the variance is not positive."""
     if not corrected:
         return f"{metric}: does not vary within any base block; widen the ranges of the factors"
     return (
@@ -163,7 +164,7 @@ def noise_sentence(metric: str, variance: float, *, corrected: bool) -> str:
 
 
 def noise_remark(rows: Replicated, *, corrected: bool, unit: str = "base block") -> str:
-    """How the noise was treated, where what is subtracted is the noise variance of row means."""
+    """The sentence that says how noise was treated, for methods that subtract the noise variance of row means."""
     if not corrected:
         return (
             f"Seeds are common to the rows of a {unit}: the indices are those per seed, averaged; "

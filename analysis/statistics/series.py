@@ -1,8 +1,8 @@
 """Least squares on an orthonormal series, with unbiased squares of its coefficients: RBD-FAST and HDMR share it.
 
-The square of an estimated coefficient is too large by the coefficient's variance. That variance is estimated
-from the sums of the residuals over blocks (a cluster-robust sandwich), so training noise, the part that the
-series does not hold and the likeness of rows of a block are all in it, and is subtracted.
+The square of an estimated coefficient is too large by the coefficient's variance, which is therefore subtracted. It is
+estimated from the sums of the residuals over blocks (a cluster-robust sandwich estimator), so it includes training
+noise, what the series does not fit, and the similarity of rows of a block.
 """
 
 from collections.abc import Callable
@@ -16,15 +16,16 @@ from vcm_sweep.analysis.statistics.points import Points
 
 Array = NDArray[np.float64]
 
-# Rows of the design matrix in memory at one time.
+# The design matrix is made in pieces of this many rows, to bound memory.
 _CHUNK = 8192
 
 
 @dataclass(frozen=True)
 class Series:
-    """Coefficients of P terms without the constant: value, variance: (P,), and what each block adds: (B, P).
+    """Coefficients of P terms, without the constant.
 
-    residual: (B, m) of the row means.
+    ``value`` and ``variance`` are (P,); ``influence``, (B, P), is by how much each block moves the coefficients;
+    ``residual``, (B, m), is what the series leaves of the row means.
     """
 
     value: Array
@@ -33,14 +34,14 @@ class Series:
     residual: Array
 
     def squares(self, weights: Array) -> tuple[Array, Array]:
-        """Unbiased squares (P,), and their resamples (K, P)."""
+        """Unbiased squares of the coefficients, (P,), and their resamples, (K, P)."""
         moved = (weights * len(self.influence) - 1.0) @ self.influence
-        # A resample adds the coefficient's variance once more.
+        # A resampled coefficient scatters about the estimate, so its square is too large by the variance a second time.
         return self.value**2 - self.variance, (self.value + moved) ** 2 - 2.0 * self.variance
 
 
 def fit_series(points: Points, terms: Callable[[Array], Array]) -> Series:
-    """The series of the row means.
+    """The series fitted to the row means.
 
     Args:
         terms: maps (rows, D) points of the unit cube to (rows, P) values of the terms, orthonormal on the unit cube.
@@ -76,7 +77,8 @@ def fit_series(points: Points, terms: Callable[[Array], Array]) -> Series:
         residuals.append(residual.reshape(-1, m))
         scores.append((phi * residual[:, None]).reshape(-1, m, size).sum(axis=1))
     influence = np.linalg.solve(gram, np.concatenate(scores).T).T[:, 1:]
-    # Residuals are smaller than errors, by about (n - P) / n in both factors of their square where rows of a block
-    # are alike (the mean leverage, as in MacKinnon and White's third form), and blocks - 1 of the blocks are free.
+    # Residuals are smaller than errors, by about (n - P) / n (the mean leverage, as in MacKinnon and White's third
+    # form). Where rows of a block are alike, this holds for both factors of a product of residuals. The second term is
+    # the correction for blocks - 1 degrees of freedom.
     influence *= points.count / (points.count - size) * np.sqrt(blocks / (blocks - 1))
     return Series(coefficients[1:], np.sum(influence**2, axis=0), influence, np.concatenate(residuals))

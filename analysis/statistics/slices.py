@@ -1,10 +1,10 @@
 """Distributions of the output in slices of a factor, for all resamples at once: PAWN and delta share it.
 
-Counts per block make a sparse matrix, so resampling is one product with the weights. A distance between
-distributions is never negative, so it is biased upwards; two things deal with that. Shuffling: blocks of outputs
-are given to blocks of points at random, which is what a factor without effect looks like, likeness of rows
-included; its upper quantile is the floor. And the bootstrap, which adds about the same bias once more:
-twice the estimate minus its mean over the resamples (Plischke, Borgonovo, Smith, Eur. J. Oper. Res. 226 (2013) 536).
+Counts per block form a sparse matrix, so resampling is one product with the weights. A distance between distributions
+is never negative, so its estimate is too large, which is dealt with in two ways. Shuffling assigns blocks of outputs to
+blocks of points at random, which shows what a factor without effect looks like when rows of a block are similar; the
+upper quantile is the floor. And since the bootstrap adds about the same bias once more, the index is twice the estimate
+minus the mean of its resamples (Plischke, Borgonovo, Smith, Eur. J. Oper. Res. 226 (2013) 536).
 """
 
 from collections.abc import Callable, Sequence
@@ -20,14 +20,14 @@ from vcm_sweep.analysis.statistics.bootstrap import Resampling
 from vcm_sweep.analysis.statistics.points import Points
 
 Array = NDArray[np.float64]
-# From counts (K, slices, cells) to a distance (K,).
+# A function from counts (K, slices, cells) to the method's distance (K,).
 Distance = Callable[[Array], Array]
 
 _SHUFFLES = 100
 
 
 def slice_places(u: Array, slices: int) -> NDArray[np.int64]:
-    """Slice of each point, by equal counts of mid-ranks; u: any shape. Equal values stay together."""
+    """The number of each point's slice; slices have equal counts, but equal values stay together; u: any shape."""
     edges = np.unique(np.quantile(u, np.linspace(0.0, 1.0, slices + 1)))
     return np.clip(np.searchsorted(edges, u, side="right") - 1, 0, max(0, edges.size - 2))
 
@@ -46,8 +46,8 @@ def distance_indices(
     """The result of a method whose index is a distance between distributions in slices.
 
     Args:
-        cell: (B, m, R) int64 cell of each output on the method's grid, -1 where there is none; ``cells`` of them.
-        places: per factor (B, m) slice of each point. distances: per factor.
+        cell: (B, m, R) int64 cell of each output on the method's grid, -1 where there is none. cells: number of cells.
+        places: for each factor, (B, m) slice of each point. distances: for each factor, the method's distance.
     """
     blocks = len(points.y)
     weights = resampling.weights(blocks)
@@ -61,7 +61,7 @@ def distance_indices(
     value, drawn, shuffled = np.array(raw), np.array(draws).T, np.array(null)
     bias = drawn.mean(axis=0) - value
     z = float(stats.norm.ppf(0.5 + resampling.confidence / 2.0))
-    # The floor is of the raw estimate; both lose the same bias.
+    # Shuffles give the floor of the raw estimate; the bias that the index loses is subtracted from it, too.
     floor = np.maximum(0.0, shuffled.mean(axis=1) + z * shuffled.std(axis=1, ddof=1) - bias)
     mirrored = 2.0 * value - drawn
     variance, spread = points.variance(weights)
@@ -69,7 +69,7 @@ def distance_indices(
         kind: resampling.indices(points.factors, value - bias, mirrored, floor=floor),
         "raw": tuple(Index(name, float(v), np.nan, np.nan) for name, v in zip(points.factors, value, strict=True)),
     }
-    # Noise is part of the distributions that are compared, so none is subtracted even where it is known.
+    # Noise is part of the distributions that are compared, so it is not subtracted even where it is known.
     return replace(points, corrected=False).sensitivity(
         kind,
         kind,
@@ -90,7 +90,7 @@ def distance_indices(
 
 
 def _counts(place: NDArray[np.int64], cell: NDArray[np.int64], slices: int, cells: int) -> Array:
-    """Outputs by slice and cell: (slices, cells)."""
+    """How many outputs lie in each slice and cell: (slices, cells)."""
     flat = (place[..., None] * cells + cell)[cell >= 0]
     return np.bincount(flat, minlength=slices * cells).reshape(slices, cells).astype(np.float64)
 
@@ -98,7 +98,7 @@ def _counts(place: NDArray[np.int64], cell: NDArray[np.int64], slices: int, cell
 def _resampled(
     place: NDArray[np.int64], cell: NDArray[np.int64], slices: int, cells: int, weights: Array
 ) -> list[Array]:
-    """The same under each row of weights, some rows at a time: [(k, slices, cells), ...]."""
+    """The counts under each row of weights, in pieces of some rows, to bound memory: [(k, slices, cells), ...]."""
     known = cell >= 0
     block = np.broadcast_to(np.arange(len(cell))[:, None, None], cell.shape)[known]
     column = (place[..., None] * cells + cell)[known]

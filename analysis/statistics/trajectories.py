@@ -13,10 +13,11 @@ Array = NDArray[np.float64]
 def read_steps(
     x: Array, factors: Sequence[str], groups: Mapping[str, Sequence[str]] | None
 ) -> tuple[tuple[str, ...], NDArray[np.int64], Array]:
-    """What is ranked, the place of each step's row before it, and the step's size.
+    """The names that are ranked, the row before each one's step in every trajectory, and the size of the step.
 
     Args:
-        x: (T, G + 1, D) points. factors: D names. groups: factors by group; None ranks factors one by one.
+        x: (T, G + 1, D) points of T trajectories. factors: D names.
+        groups: factors by group; None ranks factors one by one.
 
     Returns:
         names: G of them. before: (T, G) int64, the row from which factor or group g steps to the next one.
@@ -24,8 +25,8 @@ def read_steps(
         either way.
 
     Raises:
-        AnalysisError: shapes that do not fit, groups that are no partition, a step that changes not exactly one,
-            or a trajectory that leaves one out.
+        AnalysisError: shapes that do not fit, groups that do not hold every factor exactly once, a step that changes
+            none or several, or a trajectory that leaves one out.
     """
     sets = {name: (name,) for name in factors} if groups is None else {k: tuple(v) for k, v in groups.items()}
     if sorted(member for members in sets.values() for member in members) != sorted(factors):
@@ -53,5 +54,5 @@ def read_steps(
 
 
 def at(values: Array, rows: NDArray[np.int64]) -> Array:
-    """values: (T, G + 1), rows: (T, G) -> (T, G)."""
+    """The values of some rows of each trajectory; values: (T, G + 1), rows: (T, G) row numbers -> (T, G)."""
     return np.take_along_axis(values, rows, axis=1)

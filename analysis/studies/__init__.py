@@ -1,1 +1,1 @@
-"""Questions to whole studies: analyse, compare, is it enough, how much more."""
+"""Questions to whole studies: analyse one, compare two, see whether indices settled, and run until they are known."""

@@ -1,16 +1,18 @@
-"""How to spend trainings: every row twice, or more rows and pairs on some of them."""
+"""Advice on how to spend trainings: run every row twice, or more rows once and only some of them twice."""
 
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 
-# Spread of total indices with pairs on an eighth of the rows, against every row twice, at equal trainings: 0.6 to 0.75
-# up to a fifth of luck, 0.6 to 0.83 at 0.3, 0.63 to 0.97 at 0.4, 0.87 to 1.26 at half (docs/statistics.md).
+# Measured: the spread of total indices with an eighth of the rows run twice, divided by that with every row run twice,
+# at an equal number of trainings. It is 0.6 to 0.75 where luck is up to 0.2, 0.6 to 0.83 at 0.3, 0.63 to 0.97 at 0.4,
+# and 0.87 to 1.26 at 0.5 (docs/statistics.md). Below the first number pairs on some rows are advised, above the second
+# every row twice.
 _FEW_PAIRS, _ALL_TWICE = 0.3, 0.45
 
 
 def replicates_advice(result: Sensitivity, rows: int) -> str:
-    """A sentence on the replicates of a design of so many rows, by the luck that a study like it has shown.
+    """A sentence on how to replicate a design with ``rows`` rows, based on the luck that a similar study has shown.
 
-    "" where its interval leaves both open, where nothing was measured, or where seeds are common.
+    "" where the interval of the luck leaves both choices open, where luck was not measured, or where seeds are common.
     """
     luck = result.luck
     if not result.corrected or not luck.high >= luck.low:

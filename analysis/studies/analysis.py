@@ -1,4 +1,4 @@
-"""A study's records analysed by a method, or the one sentence that says what is missing."""
+"""`analyze`: a study's records analysed by a method, or an error that says in one sentence what is missing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# Of a design of their own, by the [design] method that makes it; the first is that design's default.
+# Methods that need a design of their own, by the [design] method that makes it; the first one is its default.
 DESIGNED = {"sobol": ("sobol",), "morris": ("morris",), "shapley": ("shapley",)}
-# From any points.
+# Methods that work with the points of any design.
 GIVEN = ("pawn", "delta", "rbd-fast", "hdmr")
 METHODS = (*DESIGNED, *GIVEN)
 _UNITS = {"sobol": "base blocks", "morris": "trajectories", "shapley": "trajectories"}
@@ -41,17 +41,18 @@ def analyze(
     confidence: float = 0.95,
     seed: int = 1,
 ) -> Sensitivity:
-    """The sensitivity of ``metric`` to the study's factors, by the design's own method or any for given points.
+    """The sensitivity of ``metric`` to the study's factors, by the design's own method or one for any given points.
 
     Trainings that failed are never left out silently: dropping them biases every index towards the points that
-    train well. Low accuracy is no failure and stays in; `metrics.METRICS` has metrics that take the two apart.
+    train well. Low accuracy is no failure, and such trainings stay in; `metrics.METRICS` has metrics that separate
+    trainings that learned nothing from the others.
 
     Args:
         metric: one of `metrics.METRICS`.
         method: one of `METHODS`; "" for the design's own. Where rows of a design share coordinates, methods for
             given points resample and shuffle them by block.
         policy: ``fail`` refuses records with failures; ``drop-block`` leaves out the blocks in which a point has no
-            result; ``worst-case`` gives failed trainings the worst value that another had.
+            result; ``worst-case`` gives failed trainings the worst value that any other training had.
         resamples: of the bootstrap; None for the method's own number.
 
     Raises:
@@ -79,9 +80,9 @@ class Prepared:
     """A study's outputs, ready for a method.
 
     Args:
-        method: what analyses them. layout: the design that laid them out.
-        x: (units, rows, D) points of the units that are kept; ``everywhere``: of all.
-        y: (units, rows, R) their outputs by the policy.
+        method: that will analyse them. layout: the method of the design that made the points.
+        x: (units, rows, D) points of the units that the failure policy keeps. everywhere: points of all units.
+        y: (units, rows, R) outputs of the units that are kept.
     """
 
     results: "Results"
@@ -96,16 +97,16 @@ class Prepared:
 
     @property
     def units(self) -> int:
-        """Base blocks or trajectories."""
+        """Number of base blocks or trajectories."""
         return len(self.y)
 
     @property
     def trainings(self) -> int:
-        """Replicates in a row that share an array."""
+        """Number of consecutive replicates that share an array."""
         return _trainings(self.results)
 
     def indices(self, first: int | None = None, **options: Any) -> Sensitivity:
-        """The indices from the first so many units, or all."""
+        """The indices from the first ``first`` units, or from all of them."""
         given = {"metric": self.metric, "trainings": self.trainings, **options}
         return _METHODS[self.method](self.results, self.x[:first], self.y[:first], given)
 
@@ -115,16 +116,16 @@ def prepare(results: "Results", metric: str, *, method: str = "", policy: str = 
     layout = results.study.design.method
     if layout == "limits":
         raise AnalysisError(
-            f"{results.study.name}: a limits design gives costs, and no shares of a variance: vcm-sweep analyze prints "
-            "them, vcm_sweep.analysis.limit_costs computes them"
+            f"{results.study.name}: a limits design gives costs, not sensitivity indices: vcm-sweep analyze prints the "
+            "costs, vcm_sweep.analysis.limit_costs computes them"
         )
     method = method or layout
     if method not in METHODS:
         raise AnalysisError(f"method: {method!r} is not one of {', '.join(METHODS)}")
     if method not in (*GIVEN, layout):
         raise AnalysisError(
-            f"method: {method} needs a study of [design] method = {method!r}, and this one is {layout!r}; from these "
-            f"points: {', '.join((layout, *GIVEN))}"
+            f"method: {method} needs a study with [design] method = {method!r}, and this one has {layout!r}; methods "
+            f"for its points are {', '.join((layout, *GIVEN))}"
         )
     check_policy(policy)
     output = read_output(results, metric)
@@ -136,11 +137,11 @@ def prepare(results: "Results", metric: str, *, method: str = "", policy: str = 
 
 
 def _split(prepared: Prepared, options: dict[str, Any]) -> tuple[LuckSplit | None, tuple[str, ...]]:
-    """Luck by its two sources where trainings are nested; or why that is not known."""
+    """The luck split by its two sources where trainings are nested, or a sentence that says why it is not."""
     trainings = prepared.trainings
     if trainings == 1:
         return None, ()
-    # An extra run of some rows is no array with two trainings.
+    # Only whole arrays count: an extra run of some rows (replicate_rows) is an array with a single training.
     arrays = prepared.y.shape[2] // trainings
     whole = prepared.y[:, :, : arrays * trainings]
     whole = whole[np.isfinite(whole).all(axis=(1, 2))]
@@ -152,7 +153,7 @@ def _split(prepared: Prepared, options: dict[str, Any]) -> tuple[LuckSplit | Non
 
 
 def _by_policy(results: "Results", output: Output, policy: str, unit: str) -> tuple[Array, NDArray[np.bool_], Failures]:
-    """The output without gaps, which units it holds, and what was done."""
+    """The output without gaps, a mask of the units that it holds, and what was done about failures."""
     everyone = np.ones(len(output.y), dtype=bool)
     failures = Failures(
         policy="drop-block" if output.metric.given else policy,
@@ -215,7 +216,7 @@ def _given(method: str, results: "Results", x: Array, y: Array, options: dict[st
     function = {
         "pawn": pawn_indices, "delta": delta_indices, "rbd-fast": rbd_fast_indices, "hdmr": hdmr_indices
     }[method]  # fmt: skip
-    # HDMR needs the distributions, the others the order of values only.
+    # HDMR needs factors scaled by their distributions; the other methods use only the order of the values.
     x = results.design.scaled(x) if method == "hdmr" else x
     block = np.repeat(np.arange(len(x)), x.shape[1])
     return function(
@@ -233,7 +234,7 @@ def _trainings(results: "Results") -> int:
 
 
 def _ranked(results: "Results") -> tuple[list[str], dict[str, tuple[str, ...]] | None]:
-    """Names of what the design exchanges at a time, and the groups where it has any."""
+    """The names of what the design changes in one step (factors or groups), and the factors of the groups, if any."""
     names = [factor.name for factor in results.study.factors]
     if results.study.design.groups:
         groups = results.study.design.grouped(names)

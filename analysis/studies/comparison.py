@@ -27,7 +27,7 @@ class Shift:
     """A factor's ranking index in both studies.
 
     Args:
-        one, other: in the first and the second study. difference: second minus first, with its interval.
+        one, other: the index in the first and in the second study. difference: second minus first, with its interval.
         same_range: whether both studies vary it over the same range.
     """
 
@@ -39,17 +39,17 @@ class Shift:
 
     @property
     def real(self) -> bool:
-        """Whether the data tell that the index differs."""
+        """Whether the index really differs: the interval of the difference excludes 0."""
         return not self.difference.low <= 0.0 <= self.difference.high
 
 
 @dataclass(frozen=True)
 class Swap:
-    """Two factors that the studies rank the other way round.
+    """Two factors that the two studies rank in opposite order.
 
     Args:
-        first, second: the order in the first study. told: in how many of the two studies the data tell the order:
-            the rankings really differ only where it is 2.
+        first, second: the order in the first study. told: in how many of the two studies (0 to 2) the data tell the
+            order of the two; the rankings really differ only where it is 2.
     """
 
     first: str
@@ -62,8 +62,10 @@ class Comparison:
     """Two studies, their common factors, and what differs.
 
     Args:
-        names: of the studies. results: their analyses. shifts: per common factor, in the order of the first ranking.
-        swaps: pairs in opposite order, those that both studies tell first. only: factors of one study alone.
+        names: of the studies. results: their analyses.
+        shifts: one per common factor, in the order of the first study's ranking.
+        swaps: pairs in opposite order; those whose order both studies tell come first.
+        only: the factors that only the first, and only the second study varies.
         ranges: of both studies, by factor. remarks: what makes the studies hard to compare, one sentence each.
     """
 
@@ -85,7 +87,7 @@ class Comparison:
         return self.results[0].text(index)
 
     def difference(self, shift: Shift) -> str:
-        """A difference as people read it: in points of a share, as many decimals as its interval carries."""
+        """A difference as people read it, in points for a share, with as many decimals as its interval justifies."""
         return shift.difference.points() if self.share else shift.difference.number()
 
     def answer(self) -> tuple[str, ...]:
@@ -182,9 +184,10 @@ def compare_studies(
 ) -> Comparison:
     """What differs between two studies in the ranking index of the factors that they share.
 
-    The interval of a difference is that of the differences of the resamples. Where both ran the same points, as two
-    models of one device do, both draw the same blocks: what the points do to both indices cancels, or adds up where it
-    moves them opposite ways. Otherwise each is resampled by itself.
+    The interval of a difference comes from the differences of the resamples. Where both studies ran the same points,
+    for example two models of one device, each resample draws the same blocks from both. Scatter that comes from the
+    points then cancels where it moves both indices the same way, and adds up where it moves them opposite ways.
+    Otherwise each study is resampled independently.
 
     Args:
         metric, method, policy, resamples, confidence: as for `analyze`; one method for both, by default that of
@@ -253,7 +256,7 @@ def _shifts(
 
 
 def _swaps(results: tuple[Sensitivity, Sensitivity], common: Sequence[str]) -> tuple[Swap, ...]:
-    """Pairs in opposite order; those told by both studies first, then in the order of the first ranking."""
+    """Pairs in opposite order: first those whose order both studies tell, then by the ranking of the first study."""
     order = [[index.factor for index in result.ranking() if index.factor in common] for result in results]
     told = [{frozenset((p.larger, p.smaller)): p.separated for p in result.differences} for result in results]
     swaps = [
@@ -266,7 +269,7 @@ def _swaps(results: tuple[Sensitivity, Sensitivity], common: Sequence[str]) -> t
 
 
 def _names(one: "Results", other: "Results") -> tuple[str, str]:
-    """Names of the studies, told apart where they are equal."""
+    """Names of the studies, made different where they are equal."""
     names = one.study.name, other.study.name
     if names[0] != names[1]:
         return names
@@ -281,7 +284,7 @@ def _range(results: "Results", result: Sensitivity, factor: str) -> str:
 
 
 def _same_trainings(one: "Results", other: "Results", paired: bool) -> tuple[str, ...]:
-    """A sentence where one of the two is a copy of the other."""
+    """A sentence if one of the two studies is a copy of the other."""
     if not paired:
         return ()
     for column in ("accuracy", "loss"):
@@ -305,7 +308,7 @@ def _remarks(
     results: tuple[Sensitivity, Sensitivity],
     ranges: dict[str, tuple[str, str]],
 ) -> tuple[str, ...]:
-    """What a reader must know before taking a difference for one of the devices."""
+    """What a reader must know before concluding that the devices differ."""
     said = []
     other = [factor for factor, (a, b) in ranges.items() if a != b]
     if other:

@@ -10,7 +10,7 @@ from vcm_sweep.analysis.studies.analysis import prepare
 if TYPE_CHECKING:
     from vcm_sweep.sweep.store.results import Results
 
-# Parts of the design, all prefixes: a prefix of a Sobol or a random design is such a design itself.
+# Each part is a prefix of the design: a prefix of a Sobol or a random design is such a design itself.
 PARTS = (0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 
 
@@ -24,9 +24,9 @@ def converge_results(
     confidence: float = 0.95,
     seed: int = 1,
 ) -> tuple[Sensitivity, ...]:
-    """The indices of the first quarter of a study up to all of it, by increasing number of base blocks or trajectories.
+    """The indices from growing parts of a study, the first quarter up to all of its base blocks or trajectories.
 
-    Parts that are too small to analyse are left out; so the tuple may hold the whole design only.
+    Parts that are too small to analyse are left out, so the tuple may hold only the whole design.
 
     Args:
         metric, method, policy: as for `analyze`.

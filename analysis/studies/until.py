@@ -1,4 +1,4 @@
-"""A study that is made longer until its indices are known well enough, or what may be spent is spent."""
+"""`run_until`: make a study longer until its indices are known well enough, or its budget is spent."""
 
 import dataclasses
 import math
@@ -18,10 +18,10 @@ from vcm_sweep.analysis.studies.analysis import DESIGNED, analyze
 from vcm_sweep.sweep import Results, Study, StudyError, build_design, extend
 from vcm_sweep.sweep.folder import Folder
 
-# Half-width of the widest total index times the root of n: 1.6 to 3.2 on Ishigami's function, 2.8 to 4.8 in studies on
-# digits. Only for a first guess, before there is a result.
+# The half-width of the widest total index, times the root of n, was 1.6 to 3.2 on Ishigami's function and 2.8 to 4.8 in
+# studies on digits. It is used only for a first guess, before there is a result.
 _RULE_OF_THUMB = 3.0
-# Stages in a row whose outputs carry no index at all; then more of the same will not help.
+# After this many stages in a row that allow no index at all, more points of the same design will not help.
 _MOST_WITHOUT = 3
 
 
@@ -30,7 +30,7 @@ class Budget:
     """What may be spent.
 
     Args:
-        trials: trainings in the folder, those that it holds already included. seconds: of wall time from now on.
+        trials: trainings in the folder, including those that it already holds. seconds: of wall time from now on.
     """
 
     trials: float = math.inf
@@ -39,12 +39,12 @@ class Budget:
 
 @dataclass(frozen=True)
 class Stage:
-    """A study's state after it was run to some length.
+    """A study's state after it was run to a certain length.
 
     Args:
-        number: from 1. n: base points or trajectories. trials: of the design. unit: of n.
-        widest: the ranking index with the widest interval; None where there is no index yet, for ``reason``.
-        expected_n, expected_trials: what the goal is likely to take in all; None where that is not known.
+        number: 1 for the first stage. n: number of base points or trajectories. trials: of the design. unit: of n.
+        widest: the ranking index with the widest interval; None where there is no index yet, as ``reason`` says.
+        expected_n, expected_trials: what it is likely to take in all to reach the goal; None where that is not known.
     """
 
     number: int
@@ -62,7 +62,7 @@ class Stage:
         return self.widest is not None and self.widest.settled
 
     def words(self) -> str:
-        """In one line."""
+        """The stage in one line."""
         said = f"stage {self.number}: n = {self.n}, {self.trials} trainings: "
         if self.widest is None:
             return f"{said}no index yet ({self.reason})"
@@ -79,7 +79,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Ended:
-    """How it ended: the stages, whether the goal is met, and why it went no further."""
+    """How `run_until` ended: whether the goal is met, why it went no further, and the stages."""
 
     met: bool
     why: str
@@ -91,7 +91,7 @@ class Ended:
 
 
 def first_guess(study: Study, half_width: float) -> tuple[int, int] | None:
-    """(n, trainings) that a Sobol study is likely to take, by rule of thumb; None for other designs."""
+    """(n, trainings) that a Sobol study is likely to need, by rule of thumb; None for other designs."""
     if study.design.method != "sobol":
         return None
     n = max(study.design.n, 2 ** math.ceil(2 * math.log2(_RULE_OF_THUMB / half_width)))
@@ -111,22 +111,24 @@ def run_until(
     tell: Callable[[Stage], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Ended:
-    """Run a study, and as long as an index that ranks has too wide an interval, make it longer and run what is new.
+    """Run a study, then make it longer and run the new trainings while a ranking index has too wide an interval.
 
-    Base points of Sobol designs double; trajectories grow by what `enough` asks for, and at most double. Replicates
-    stay. A stage that would go over the budget is not begun: trajectories then grow by what still fits. What was done
-    is kept if it is interrupted; the same call with the study that the folder then holds goes on.
+    The base points of a Sobol design double; trajectories grow by what `enough` asks for, and at most double. The
+    number of replicates stays. A stage that would exceed the budget is not begun; trajectories grow by as many as still
+    fit. If it is interrupted, all that was run is kept, and the same call with the study that the folder then holds
+    goes on.
 
     Args:
-        study: what to begin with. directory: its results folder, which ``run`` makes. run: runs a study there.
+        study: the study to begin with. directory: its results folder, which ``run`` makes. run: runs a study there.
         half_width: the goal, see `enough`. metric, policy: as for `analyze`.
-        budget: none: goes on until the goal is met.
-        workers: packs that run at a time; with records' times the pace, until a stage has shown it.
-        tell: is told each stage.
+        budget: what may be spent; None goes on until the goal is met.
+        workers: packs that run at the same time. Until a stage has shown the pace, it is estimated from this number and
+            the times in the records.
+        tell: is called with each stage. clock: seconds, for tests.
 
     Raises:
-        StudyError: a design that cannot be narrowed so. AnalysisError: records that cannot be analysed, and more
-            points would not help.
+        StudyError: a design whose indices do not become narrower this way. AnalysisError: records that cannot be
+            analysed, where more points would not help.
     """
     check_goal(study, half_width)
     find_metric(metric)
@@ -163,10 +165,10 @@ def run_until(
 
 
 def check_goal(study: Study, half_width: float) -> None:
-    """StudyError where no number of points would do."""
+    """Raise StudyError where no number of points would reach the goal."""
     if not 0.0 < half_width <= 0.5:
         raise StudyError(
-            f"--until {half_width:g} must be above 0 and at most 0.5: half of an interval; 0.05 is 5 points"
+            f"--until {half_width:g} must be above 0 and at most 0.5: it is half of an interval, and 0.05 is 5 points"
         )
     design = study.design
     if design.method not in DESIGNED:
@@ -205,7 +207,7 @@ def _next(study: Study, stage: Stage) -> int:
 
 
 def _within(study: Study, n: int, most: float) -> int | None:
-    """As many base points as the budget allows, up to n; None where these are no more than there are."""
+    """As many base points as the budget allows, up to n; None where these are not more than the study has."""
     if _trials(study, n) <= most:
         return n
     if study.design.method == "sobol":
@@ -218,7 +220,7 @@ def _within(study: Study, n: int, most: float) -> int | None:
 
 
 def _trials(study: Study, n: int) -> int:
-    """Trainings of the study with n base points; for the numbers of a message, so no design is made for it."""
+    """The number of trainings of the study with n base points, computed without building a design of that size."""
     design = study.design
     if n <= design.n:
         return len(build_design(study))
@@ -227,7 +229,7 @@ def _trials(study: Study, n: int) -> int:
 
 
 def _pace(results: Results, stages: list[Stage], seconds: float, workers: int, before: float | None) -> float | None:
-    """Wall seconds per training: of this stage if it ran as much as is told by, else as records have it."""
+    """Wall seconds per training, from this stage if it ran enough trainings, else from the times in the records."""
     new = len(results.design) - (stages[-1].trials if stages else 0)
     if stages and new:
         return seconds / new

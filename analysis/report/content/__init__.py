@@ -1,1 +1,1 @@
-"""What a page is made of: its parts, the numbers it shows, the records behind them."""
+"""What a page is made of: its parts, the numbers it shows, and the records behind them."""

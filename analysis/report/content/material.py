@@ -1,4 +1,4 @@
-"""What the sections of a report draw on: one analysis, one reading of the records, and the studies beside it."""
+"""`Material`: what the sections of a report use, read once: an analysis, its records, and the companion studies."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,9 +25,9 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Material:
-    """Everything a section may need; what several of them need is computed once.
+    """Everything that a section may need; what several of them need is computed once.
 
-    no_limits, no_tolerances: why what lies beside the study cannot be used; "" where it can, or nothing is there.
+    no_limits, no_tolerances: why a companion study cannot be used; "" where it can be, or where there is none.
     """
 
     results: Snapshot
@@ -65,12 +65,12 @@ class Material:
 
     @cached_property
     def output(self) -> Output:
-        """The metric laid out by the design."""
+        """The values of the metric in the layout of the design."""
         return read_output(self.results, self.metric)
 
     @cached_property
     def y(self) -> Array:
-        """(units, rows, R) values, NaN where a training gave none and the policy put nothing in its place."""
+        """(units, rows, R) values; NaN where a training has none and the failure policy gave it none."""
         if self.policy == "worst-case" and self.output.failed.any() and not self.output.metric.given:
             return fill_worst(self.output.y, self.output.failed, self.output.metric)[0]
         return self.output.y

@@ -1,4 +1,4 @@
-"""What a page is made of. The frame lays these out, as HTML and as Markdown, and knows nothing of what they say."""
+"""The parts of a page. frame.py and markdown.py lay them out, and know nothing of what they say."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; ``soft`` for what explains, as against what was found."""
+    """A paragraph; ``soft`` for text that explains, in contrast to what was found."""
 
     words: str
     soft: bool = False
@@ -16,7 +16,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Items:
-    """A list, folded away under ``title`` where it is long."""
+    """A list; ``folded``: only its ``title`` is shown until a reader opens it, for long ones."""
 
     words: Sequence[str]
     title: str = ""
@@ -26,10 +26,10 @@ class Items:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose first column names its rows; columns in ``numbers`` do not break.
+    """A table whose first column names its rows; text in the columns ``numbers`` is not broken into lines.
 
     Args:
-        name: of its CSV file. title: what it holds, for a reader who meets the table alone.
+        name: of its CSV file. title: what it holds, for a reader who sees the table by itself.
     """
 
     name: str
@@ -45,8 +45,8 @@ class Chart:
     """A picture.
 
     Args:
-        name: of its files. spec: Vega-Lite. label: its content in words, numbers included, for who cannot see it.
-        caption: below the picture.
+        name: of its files. spec: the Vega-Lite specification. label: its content in words, numbers included, for
+            readers who cannot see it. caption: the text below the picture.
     """
 
     name: str
@@ -78,7 +78,7 @@ type Part = Text | Items | Table | Charts | Code
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it; ``anchor`` is its place in the page's address."""
+    """A heading and the parts under it; ``anchor`` is the name by which a link to the page finds it (#anchor)."""
 
     title: str
     anchor: str
@@ -99,9 +99,10 @@ class Page:
     """A page: the answer, its certainty, facts, sections.
 
     Args:
-        title: of the window. heading: above the answer. answer: sentences, the most important one first.
-        open: whether the second sentence is a warning that the answer is open.
-        numbers: the indices, small enough to travel inside the page. files: beside the page, name and what it holds.
+        title: of the browser's window. heading: above the answer. answer: sentences, the most important one first.
+        open: whether the second sentence warns that the answer is open.
+        numbers: the indices, which are few enough to be embedded in the page.
+        files: files beside the page, each with its name and what it holds.
     """
 
     title: str

@@ -1,11 +1,11 @@
-"""How a metric is called and written: shares in per cent and points, all else as bare numbers."""
+"""How values of a metric are named and written: shares in per cent and points, all others as bare numbers."""
 
 from vcm_sweep.analysis.records.metrics import as_metric
 from vcm_sweep.analysis.results.index import Index
 
 
 class Quantity:
-    """A metric's words.
+    """The label of a metric, and how its values and their differences are written.
 
     >>> Quantity("accuracy").change(0.041), Quantity("loss").change(0.041), Quantity("p_diverged").label
     ('4.1 points', '0.041', 'P(diverged)')
@@ -30,5 +30,5 @@ class Quantity:
         return self._metric.text(index)
 
     def cost(self, index: Index) -> str:
-        """A difference with its interval: 4.1 [3.6, 4.6]; in points, which are not named, for a share."""
+        """A difference with its interval, without its unit: 4.1 [3.6, 4.6], in points for a share."""
         return self._metric.change(index).replace(" points", "")

@@ -1,4 +1,4 @@
-"""The records as they were when the report began: read once, however many sections look at them."""
+"""`Snapshot`: the records as they were when the report began, read once for all sections."""
 
 from collections import Counter
 from functools import cached_property

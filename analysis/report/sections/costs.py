@@ -10,7 +10,7 @@ from vcm_sweep.analysis.report.content.quantity import Quantity
 
 
 def worst_costs(limits: Any) -> dict[str, Any]:
-    """The cost of every factor at the end of its range where it costs more, highest first; empty without any."""
+    """By factor, its cost at the end of its range where it costs more, highest first; empty where there are none."""
     found: dict[str, Any] = {}
     for cost in limits.ranking() if limits else ():
         found.setdefault(cost.factor, cost)

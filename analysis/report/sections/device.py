@@ -14,7 +14,7 @@ _WEIGHTS = 41
 
 
 def device(material: Material) -> Section | None:
-    """Pictures of the nominal cell; None where the study's device is none of ours."""
+    """Pictures of the nominal cell; None where the study uses one of aihwkit's devices."""
     table = material.results.study.device
     if "aihwkit" in table:
         return None
@@ -52,7 +52,7 @@ def _current(cell: Any) -> Chart:
 
 
 def _steps(cell: Any) -> Chart:
-    """What one SET and one RESET pulse move, over the weight they start from."""
+    """The change of the weight by one SET and by one RESET pulse, over the weight that it starts from."""
     import torch
 
     from vcm_sweep.device import integrate

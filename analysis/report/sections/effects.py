@@ -31,5 +31,5 @@ def effects(material: Material) -> Section:
 
 
 def _unit(unit: str) -> str:
-    """Relative spreads are bare numbers to a reader."""
+    """The unit as an axis shows it: none for a relative spread."""
     return "" if unit == "relative" else unit

@@ -1,4 +1,4 @@
-"""Trainings that failed: how many, of which kind, what was done, and what failing depends on."""
+"""Trainings that failed: how many, of which kind, what was done about it, and on what failing depends."""
 
 from vcm_sweep.analysis.plots.intervals import interval_rows, intervals
 from vcm_sweep.analysis.report.content.material import Material
@@ -16,7 +16,7 @@ def failures_fact(material: Material) -> Fact:
 
 
 def failures(material: Material) -> Section | None:
-    """The failures with their own sensitivity; None where nobody looked."""
+    """The failures and the sensitivity of P(failed); None where no training failed."""
     found = material.result.failures
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""Accuracy has two humps, chance and trained: what decides between them, and what moves the trained ones."""
+"""Where accuracy has two humps, at chance level and trained: what decides between them, and what moves the trained."""
 
 import pyarrow.compute as pc
 
@@ -12,7 +12,7 @@ from vcm_sweep.analysis.results.sensitivity import Sensitivity
 
 
 def humps(material: Material) -> Section | None:
-    """P(diverged) or P(chance), and accuracy given that it trained; None where accuracy has one hump."""
+    """Sensitivity of P(diverged) or P(chance), and of the accuracy of what trained; None where there is one hump."""
     if material.metric != "accuracy":
         return None
     table = material.results.table()

@@ -1,4 +1,4 @@
-"""Which factors matter together: second-order indices of the design, else HDMR's."""
+"""Which factors matter together: the design's second-order indices, or HDMR's where the design has none."""
 
 from vcm_sweep.analysis.plots.bubbles import bubbles
 from vcm_sweep.analysis.plots.intervals import interval_rows, intervals
@@ -11,7 +11,7 @@ _STRONGEST = 8
 
 
 def interactions(material: Material) -> Section | None:
-    """The map of all pairs and the strongest ones with intervals; None with a single factor."""
+    """The map of all pairs, and the strongest ones with intervals; None for a single factor."""
     if len(material.factors) < 2:
         return None
     source: Sensitivity | str = material.result

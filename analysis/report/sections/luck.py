@@ -1,4 +1,4 @@
-"""How much of a single training is luck, and what the indices are for who trains once."""
+"""How much of a single training is luck, and the indices of a single training."""
 
 import math
 
@@ -9,7 +9,7 @@ from vcm_sweep.analysis.results.index import Index
 
 
 def luck_words(material: Material) -> str:
-    """What the share of luck means, or why there is none."""
+    """What the share of luck means, or why it is not known."""
     if math.isnan(material.result.luck.value):
         return "no point was trained twice, so the share of the seed is unknown"
     return f"of the variance of {material.quantity.label} of a single training comes from its seed alone"

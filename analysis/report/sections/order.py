@@ -8,7 +8,7 @@ _LONG = 12
 
 
 def order(material: Material) -> Section | None:
-    """Pairs that are not separated."""
+    """The pairs of factors that the data do not separate; None where there is nothing to order."""
     result = material.result
     if not result.differences:
         return None

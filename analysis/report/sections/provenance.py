@@ -1,4 +1,4 @@
-"""How it was made: study, seeds, versions, hardware, hours, energy."""
+"""How the results were made: study, seeds, versions, hardware, hours, energy."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def provenance(material: Material) -> Section:
-    """What another person needs to do it again, and what it cost."""
+    """What another person needs to repeat the study, and what it cost."""
     result = material.result
     how = (
         f"Method {result.method} on a {material.method} design, {result.units} {result.unit}, "
@@ -47,7 +47,7 @@ def _cost(table: pa.Table) -> str:
 
 
 def _energy(table: pa.Table) -> list[str]:
-    """Programming energy of the simulated cells, which is no energy of the computer's."""
+    """The programming energy of the simulated cells, which is not the computer's."""
     if "energy_j" not in table.column_names:
         return []
     energy = np.asarray(pc.cast(table["energy_j"].drop_null(), pa.float64()))
@@ -69,7 +69,7 @@ def versions(table: pa.Table) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it.
+    """A time in the unit that people would choose.
 
     >>> duration(90), duration(5400), duration(86400)
     ('90 s', '90 min', '24 h')

@@ -10,7 +10,7 @@ from vcm_sweep.analysis.results.sensitivity import listed
 
 
 def rankings(material: Material) -> Section:
-    """The table that answers, with its picture."""
+    """The table of both rankings, which answers the study's question, and its picture."""
     result, quantity = material.result, material.quantity
     kind = KINDS[result.kind]
     parts: list[Part] = [Text(_meaning(material), soft=True), _table(material), Text(_agreement(material))]
@@ -106,7 +106,7 @@ def _agreement(material: Material) -> str:
         for a, b in known
         if a in costs and b in costs and costs[a].cost.high < costs[b].cost.low
     ]
-    # Places among factors without effect are luck.
+    # Among factors without effect the places are luck, so a change there says nothing.
     felt = {i.factor for i in result.ranking() if not i.includes_zero} | {n for n in by_cost if costs[n].cost.low > 0.0}
     places = [[name for name in ranked if name in felt] for ranked in (order, by_cost)]
     moved = [name for name in places[1] if places[0].index(name) != places[1].index(name)]

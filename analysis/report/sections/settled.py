@@ -1,4 +1,4 @@
-"""Whether the study is large enough: what each factor lacks, how stable the order is, and how the indices grew."""
+"""Whether the study is large enough: how well each index is known, how stable the order is, and how indices settled."""
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.plots.growth import growth
@@ -10,7 +10,7 @@ from vcm_sweep.analysis.studies.convergence import converge_results
 
 
 def settled_fact(material: Material) -> Fact:
-    """For how many factors the ranking index is known well enough, and which is known worst."""
+    """For how many factors the ranking index is known well enough, and which one is known worst."""
     verdicts = material.result.enough()
     done = [verdict for verdict in verdicts if verdict.settled]
     worst = max(verdicts, key=lambda verdict: verdict.half_width)

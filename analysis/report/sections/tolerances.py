@@ -19,7 +19,7 @@ _QUESTIONS = {
 
 
 def tolerances(material: Material) -> Section | None:
-    """What was asked and found, a table per question; else why nothing was found, or what would ask."""
+    """A table for every question that was asked; else why there is no answer, or the command that asks."""
     if material.no_tolerances:
         return Section("What can be tolerated", "tolerances", [Text(material.no_tolerances)])
     if not material.tolerances:
@@ -78,7 +78,7 @@ def _front_table(answer: Any) -> Table:
 
 
 def _shares(answer: Any) -> list[Chart]:
-    """Tolerances have different units, so each is drawn as its part of the way from nominal to the end."""
+    """The picture of the tolerances, each as its part of the way from nominal to the end, since units differ."""
     marks = []
     for row in answer.rows:
         way = row.value - row.nominal

@@ -1,4 +1,4 @@
-"""The trainings themselves: values of the output, and accuracy by epoch."""
+"""The trainings themselves: the values of the output, and accuracy by epoch."""
 
 import numpy as np
 import pyarrow as pa
@@ -45,7 +45,7 @@ def trainings(material: Material) -> Section:
 
 
 def history_quantiles(histories: pa.ChunkedArray) -> NDArray[np.float64] | None:
-    """(5, epochs) quantiles of a list column over the rows that reached each epoch; None without any history."""
+    """(5, epochs) quantiles of a column of lists, at each epoch over the rows that reached it; None if all lack it."""
     lists = histories.combine_chunks()
     if isinstance(lists, pa.ChunkedArray):
         lists = pa.concat_arrays(lists.chunks)

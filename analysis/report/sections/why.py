@@ -10,12 +10,12 @@ from vcm_sweep.analysis.results.index import Index
 
 
 def why(material: Material) -> Section | None:
-    """Mediation by intervention, where the companion study has those trainings."""
+    """Shares of the costs through mismatch and speed; None unless a limits study with interventions lies beside."""
     return mediation(material.limits, material.quantity)
 
 
 def mediation(limits: Any, quantity: Quantity) -> Section | None:
-    """The shares of every cost that go through mismatch and through speed; None where they were not asked for."""
+    """The shares of every cost that go through mismatch and through speed; None without interventions."""
     if limits is None or not limits.mediations:
         return None
     parts: list[Part] = [

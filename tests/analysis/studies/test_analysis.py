@@ -70,13 +70,15 @@ def test_every_method_gives_one_kind_of_result(method: str, tmp_path: Path) -> N
 
 
 def test_a_design_is_not_analysed_by_the_method_of_another() -> None:
-    with pytest.raises(AnalysisError, match=r"morris needs a study of \[design\] method = 'morris'.*rbd-fast"):
+    with pytest.raises(AnalysisError, match=r"morris needs a study with \[design\] method = 'morris'.*rbd-fast"):
         analyze(_results(), method="morris")
     with pytest.raises(AnalysisError, match="'sobl' is not one of sobol, morris"):
         analyze(_results(), method="sobl")
     morris = _by_trajectories("morris")
     assert analyze(morris, method="pawn").ranking()[0].factor == "strong"
-    with pytest.raises(AnalysisError, match=r"strong: has 4 values only.*method = 'sobol', or pawn or delta"):
+    with pytest.raises(
+        AnalysisError, match=r"strong: has only 4 values.*method = 'sobol', or the methods pawn or delta"
+    ):
         analyze(morris, method="hdmr")
     with pytest.raises(AnalysisError, match="'total' is not one of mu_star, rms, mu, sigma, raw, which morris gives"):
         _ = analyze(morris).total

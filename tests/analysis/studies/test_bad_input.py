@@ -82,7 +82,7 @@ def test_no_row_was_trained_twice(tmp_path: Path) -> None:
 def test_a_method_of_another_design(tmp_path: Path) -> None:
     second = finished(tmp_path / "out", SMALL.replace("n = 16", "n = 16\nsecond_order = true"))
     said = refused(second, method="shapley")
-    assert said.startswith("method: shapley needs a study of [design] method = 'shapley', and this one is 'sobol'")
+    assert said.startswith("method: shapley needs a study with [design] method = 'shapley', and this one has 'sobol'")
     assert "pawn" in said
 
 

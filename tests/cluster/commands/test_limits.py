@@ -84,7 +84,7 @@ def test_limits_of_a_study_are_made_and_made_longer(folder: Path, capsys: pytest
     shown = said(capsys, "analyze", folder / "limits")
     assert shown.strip() in text
     assert "p_diverged" in said(capsys, "analyze", folder / "limits", "--metric", "p_diverged")
-    with pytest.raises(AnalysisError, match="a limits design gives costs, and no shares of a variance"):
+    with pytest.raises(AnalysisError, match="a limits design gives costs, not sensitivity indices"):
         analyze(results)
     assert "n 8 is less than the 9" in refusal(capsys, "limits", folder, "--n", 8, "--in-process")
     assert "holds a limits study itself" in refusal(capsys, "limits", folder / "limits", "--in-process")
