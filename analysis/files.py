@@ -23,7 +23,7 @@ def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None
 def write_parquet(
     path: str | os.PathLike[str], lines: Sequence[Mapping[str, Any]], metadata: Mapping[str, str]
 ) -> None:
-    """Write one row per line; columns in ``_NUMBERS`` are float64, those in ``_OTHERS`` have their type, others text."""
+    """Write one row per line, as float64 for ``_NUMBERS``, in their own type for ``_OTHERS``, and all else as text."""
     kinds = [(name, pa.float64() if name in _NUMBERS else _OTHERS.get(name, pa.string())) for name in lines[0]]
     table = pa.Table.from_pylist(list(lines), schema=pa.schema(kinds).with_metadata(dict(metadata)))
     replace_file(Path(path), lambda beside: pq.write_table(table, beside))
