@@ -1,4 +1,4 @@
-"""Where and how a study runs: the Ray executor and the command line."""
+"""Where and how a study runs: the executor on Ray, and the command line."""
 
 import lazy_loader
 

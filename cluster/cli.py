@@ -1,8 +1,8 @@
-"""The command line. Each subcommand imports what it needs, so that --help is quick.
+"""The command line ``vcm-sweep``. Each subcommand imports what it needs only when it runs, so that --help is quick.
 
-Exit codes: 0 done; 1 a bug of ours (with traceback); 2 a study, option or device that cannot be used; 3 a results
-folder; 4 the cluster; 5 an analysis that the data does not carry; 6 done, but trials (or doctor's checks) failed;
-7 the budget of run --until ended before its goal was reached; 130 interrupted.
+Exit codes: 0 done; 1 a bug of ours (with traceback); 2 a study, option or device that cannot be used; 3 an error of a
+results folder; 4 an error of the cluster; 5 an analysis that the data do not support; 6 done, but trials (or doctor's
+checks) failed; 7 the budget of run --until ended before its goal was reached; 130 interrupted.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from vcm_sweep.cluster.terminal.printing import aligned
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code."""
+    """Run the command line, and return the exit code."""
     arguments = build_parser().parse_args(argv)
     from vcm_sweep.device.errors import VcmSweepError
 
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong with an option in one line, as all that is wrong is said."""
+    """A parser that says what is wrong with an option in one line, like all other errors."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"vcm-sweep: {message}: see {self.prog} --help\n")

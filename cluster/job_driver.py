@@ -1,6 +1,6 @@
-"""The driver of a submitted study: runs on the cluster, as ``python -P -m vcm_sweep.cluster.job_driver``.
+"""The driver of a submitted study, which runs on the cluster as ``python -P -m vcm_sweep.cluster.job_driver``.
 
-It has no arguments: what is to be done is in the job's files, so no text of a user's goes through a shell.
+It takes no arguments: everything it needs is in the job's files, so that no text of a user passes through a shell.
 """
 
 import json
@@ -13,15 +13,15 @@ from vcm_sweep.cluster.jobs.shipping import job_folder
 
 
 def drive() -> int:
-    """Run the job whose files were shipped; the exit code of ``vcm-sweep run``."""
+    """Run the job whose files were shipped, and return the exit code of ``vcm-sweep run``."""
     folder = job_folder()
     if folder is None:
-        print("vcm-sweep: this is started by vcm-sweep submit, there are no files of a job here", file=sys.stderr)
+        print("vcm-sweep: there are no files of a job here: start studies with vcm-sweep submit", file=sys.stderr)
         return 2
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     if not _usable(job):
         return 4
-    # Modules and first weights that the study names are looked for here, as where vcm-sweep is started.
+    # The study's own modules and first weights are looked up in the current directory, as on the user's machine.
     os.chdir(folder / "own")
     from vcm_sweep.cluster.running.watched import COMMAND_VARIABLE, SESSION_VARIABLE
 
@@ -29,7 +29,7 @@ def drive() -> int:
     from vcm_sweep.cluster.cli import main
 
     heard = sys.stderr = _Heard(sys.stderr)
-    # The supervisor of jobs names its own cluster; "auto" could find another one on this machine.
+    # Ray sets RAY_ADDRESS for its jobs; "auto" could find another cluster on this machine.
     address = os.environ.get("RAY_ADDRESS", "auto")
     try:
         code = main(["run", str(folder / "study.toml"), "--out", job["out"], "--address", address, *job["options"]])
@@ -42,7 +42,7 @@ def drive() -> int:
 
 
 def _usable(job: dict[str, Any]) -> bool:
-    """Whether this Python can run the job; otherwise it says why, and so does the job's state."""
+    """Whether this Python can run the job; if not, the reason is printed and written to the job's state."""
     try:
         if sys.version_info[:2] != (3, 12):
             raise ImportError(f"Python {platform.python_version()} is in use, and aihwkit's wheel needs 3.12")
@@ -63,7 +63,7 @@ def _usable(job: dict[str, Any]) -> bool:
 
 
 def _report(job: dict[str, Any], reason: str) -> None:
-    """Note a failure that came before or after the run itself, where nobody else has."""
+    """Write a failure before or after the run itself to the job's state, if nobody else has done so."""
     try:
         from vcm_sweep.sweep.folder import Folder
         from vcm_sweep.sweep.session.state import mark_failed
@@ -73,7 +73,7 @@ def _report(job: dict[str, Any], reason: str) -> None:
 
 
 class _Heard:
-    """Standard error, with the last line that went there."""
+    """A stand-in for standard error that remembers the last line."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""The options of all that runs trials: added to a parser, and what was given of them, made here and nowhere else."""
+"""The options of all subcommands that run trials: how they are added to a parser, and the values that were given."""
 
 import argparse
 import dataclasses
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def add_place_options(sub: argparse.ArgumentParser) -> None:
-    """Where trials are trained: of ``plan`` and of all that runs."""
+    """Add the options that say where trials are trained, for ``plan`` and all that runs trials."""
     sub.add_argument("--data-dir", type=Path, help="folder that holds MNIST (torchvision root)")
     sub.add_argument("--address", help="of a running Ray cluster; default: start one on this machine")
     sub.add_argument(
@@ -24,14 +24,14 @@ def add_place_options(sub: argparse.ArgumentParser) -> None:
 
 
 def add_run_options(sub: argparse.ArgumentParser) -> None:
-    """Options of all that runs trials."""
+    """Add the options of all subcommands that run trials."""
     add_place_options(sub)
     sub.add_argument("--deadline-s", type=float, help="wall time of a trial in seconds; default: the study's own")
     sub.add_argument("--no-report", action="store_true", help="do not write the report at the end")
 
 
 def add_until_options(sub: argparse.ArgumentParser) -> None:
-    """Options of what makes a study longer by itself."""
+    """Add the options of subcommands that make a study longer by themselves."""
     sub.add_argument(
         "--until", type=float, metavar="H",
         help="make the study longer until half the interval of every ranking index is at most H, as 0.05",
@@ -47,10 +47,10 @@ class Place:
     """Where trials are trained.
 
     Attributes:
-        data_dir: torchvision root; None: what VCM_SWEEP_DATA names. address: of a running Ray cluster; None: one is
-            started on this machine.
-        wait_for_nodes: seconds for the first node that can run a pack. cpus: cores of this machine; None: all.
-        in_process: without Ray. device: "cpu" or "cuda".
+        data_dir: torchvision root; None: the folder in the variable VCM_SWEEP_DATA.
+        address: of a running Ray cluster; None: one is started on this machine.
+        wait_for_nodes: seconds to wait for the first node that can run a pack. cpus: cores of this machine; None: all.
+        in_process: train in this process, without Ray. device: "cpu" or "cuda".
     """
 
     data_dir: Path | str | None = None
@@ -62,7 +62,7 @@ class Place:
 
     @property
     def workers(self) -> int:
-        """Packs that run at the same time on this machine."""
+        """The number of packs that run at the same time on this machine."""
         return 1 if self.in_process else self.cpus or len(os.sched_getaffinity(0))
 
 
@@ -71,10 +71,10 @@ class RunOptions:
     """How a study is run.
 
     Attributes:
-        place: where. out: results folder, path or URI; None: the study's own.
-        pack, deadline_s: in the place of the study's own; None: those.
+        place: where trials are trained. out: results folder, path or URI; None: the study's default.
+        pack, deadline_s: replace those of the study's [run] table; None: keep them.
         retry: statuses of failed trials to run once more; True: all. reuse: folders whose equal records are taken over.
-        no_report: write none at the end. json: what is said is for programs.
+        no_report: write no report at the end. json: print for programs.
     """
 
     place: Place = Place()
@@ -88,13 +88,13 @@ class RunOptions:
 
     @classmethod
     def of(cls, arguments: argparse.Namespace, **own: Any) -> "RunOptions":
-        """What was parsed, with ``own`` in its place; an option that the subcommand does not have has its default."""
+        """The parsed options, some replaced by ``own``; options that the subcommand lacks have their defaults."""
         return cls(**{"place": Place(**_given(Place, arguments)), **_given(cls, arguments), **own})
 
 
 @dataclass(frozen=True)
 class UntilOptions:
-    """What a study is made longer for, and what that may take; see :func:`vcm_sweep.analysis.run_until`."""
+    """The goal for which a study is made longer, and its budget; see :func:`vcm_sweep.analysis.run_until`."""
 
     until: float
     budget_trials: int | None = None
@@ -104,7 +104,7 @@ class UntilOptions:
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> "UntilOptions | None":
-        """What was parsed; None without --until, StudyError for its companions without it."""
+        """The parsed options; None without --until, StudyError if options that need --until are given without it."""
         from vcm_sweep.sweep.errors import StudyError
 
         given = {name: value for name, value in _given(cls, arguments).items() if value is not None}
@@ -112,12 +112,12 @@ class UntilOptions:
             return None
         if "until" not in given:
             option = next(iter(given)).replace("_", "-")
-            raise StudyError(f"--{option} goes with --until: give that as well, as --until 0.05")
+            raise StudyError(f"--{option} goes with --until: give that as well, for example --until 0.05")
         return cls(**given)
 
 
 def in_words(options: Place | UntilOptions) -> list[str]:
-    """The options that are not at their defaults, as they are written on a command line.
+    """The options that are not at their defaults, written as on a command line.
 
     >>> in_words(Place(data_dir="/data", in_process=True)), in_words(UntilOptions(0.05, budget_trials=500))
     (['--data-dir', '/data', '--in-process'], ['--until', '0.05', '--budget-trials', '500'])
@@ -131,7 +131,7 @@ def in_words(options: Place | UntilOptions) -> list[str]:
 
 
 def _given(kind: type[Place | RunOptions | UntilOptions], arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the parser knows of an options' fields, which are named like its options."""
+    """The parsed values of a class's fields, which have the same names as the options."""
     return {
         field.name: getattr(arguments, field.name)
         for field in dataclasses.fields(kind)
@@ -140,7 +140,7 @@ def _given(kind: type[Place | RunOptions | UntilOptions], arguments: argparse.Na
 
 
 def positive(text: str) -> int:
-    """An argument that is a whole number of at least 1."""
+    """Convert an argument to a whole number of at least 1; argparse reports one that is not."""
     try:
         value = int(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is answered about tolerances: a table for a specification, or a front; in words, in JSON and back."""
+"""The answer to a question about tolerances, a table for a specification or a front: in words, to JSON and back."""
 
 import json
 import math
@@ -20,12 +20,14 @@ class Tolerance:
     """How far one factor may go.
 
     Attributes:
-        factor, unit: what moves. end: towards which end of its range, "low" or "high". nominal: where it starts.
-        value: the largest tolerated, with the answer's confidence; NaN where not even nominal keeps the target.
-        low, high: interval of the true limit, two-sided.
-        limited_by: what stops it: the accuracy, the end of the range, trainings that diverge.
+        factor, unit: the factor that moves. nominal: the value from which it moves. end: the end of its range towards
+            which it moves, "low" or "high".
+        value: the farthest value that is tolerated, with the answer's confidence; NaN where not even nominal keeps the
+            target.
+        low, high: two-sided interval of the true limit.
+        limited_by: what stops it: the accuracy, the end of the range, or trainings that diverge.
         accuracy: mean and interval at ``value``, by fresh seeds that the search did not use.
-        share: the part of the way from nominal to the end of the range, 0 to 1.
+        share: ``value`` as a part of the way from nominal to the end of the range, 0 to 1.
     """
 
     factor: str
@@ -56,7 +58,7 @@ class Tolerance:
 
     @property
     def beyond(self) -> str:
-        """What is said where the range ends before the tolerance does."""
+        """The words that follow the value where the range ends before the tolerance is reached."""
         return "or less" if self.end == "low" else "or more"
 
 
@@ -68,10 +70,10 @@ NOMINAL = "the nominal device"
 
 @dataclass(frozen=True)
 class FrontPoint:
-    """A point that no other beats in both objectives.
+    """A point of the front: no other point beats it in both objectives.
 
     Attributes:
-        values: of the factors, in their units. objectives: accuracy and the other one, by fresh seeds.
+        values: of the factors, in their units. objectives: accuracy and the other objective, by fresh seeds.
     """
 
     values: Mapping[str, float]
@@ -83,10 +85,10 @@ class ToleranceAnswer:
     """The answer to one question.
 
     Attributes:
-        question: "one", "joint" or "trade-off". metric: that is kept. target: what it is kept above.
-        confidence: of every value. rows: the table. confirmed: what fresh seeds say, in a sentence.
-        front, hypervolume: of a trade-off; hypervolume as (trainings so far, share of the box of all points).
-        trainings: that the search looked at.
+        question: "one", "joint" or "trade-off". metric: the metric that is to be kept. target: the value above which it
+            is kept. confidence: of every value. rows: the table. confirmed: what fresh seeds say, in a sentence.
+        front: points of a trade-off. hypervolume: how it grew, as pairs of (trainings so far, share of the box that all
+            points span). trainings: how many the search looked at.
     """
 
     question: str
@@ -188,7 +190,7 @@ class ToleranceAnswer:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "ToleranceAnswer":
-        """The inverse of :meth:`to_dict`; KeyError or TypeError for what it did not write."""
+        """The inverse of :meth:`to_dict`; raises KeyError or TypeError for anything that it did not write."""
         return cls(
             question=str(plain["question"]),
             metric=str(plain["metric"]),
@@ -242,7 +244,7 @@ def read_tolerances(folder: Folder) -> tuple[ToleranceAnswer, ...]:
     """All answers in a results folder, in the order one, joint, trade-off; () where nothing was asked.
 
     Raises:
-        AnalysisError: a file that was not written by this.
+        AnalysisError: a file that `write_answer` did not write.
     """
     found = []
     place = folder / FOLDER
@@ -259,7 +261,7 @@ def read_tolerances(folder: Folder) -> tuple[ToleranceAnswer, ...]:
 
 
 def _span(indices: list[Index]) -> str:
-    """From the lowest to the highest of one objective, with its interval at both ends."""
+    """One objective along the front in words: its lowest and its highest value, each with its interval."""
     ends = sorted(indices, key=lambda index: index.value)
     words = as_metric(ends[0].factor).text
     return f"{ends[0].factor} {words(ends[0])} to {words(ends[-1])}"

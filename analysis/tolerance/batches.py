@@ -1,4 +1,4 @@
-"""Rounds of Optuna's proposals: asked in batches, trained together, told; hopeless ones are cut short."""
+"""Rounds of a search: ask Optuna for some points, train them together, tell the results; cut hopeless ones short."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,19 +16,21 @@ if TYPE_CHECKING:
 
 type Params = Mapping[str, float]
 MOST_KNOWN = 128
-"""Known points that are entered: a Gaussian process costs the cube of their number."""
+"""At most this many known points are entered into a search: a Gaussian process costs the cube of their number."""
 
-# What is asked at once is asked without knowing what came of it: all at once would be a random search.
+# A budget is spent in at least this many rounds. The points of a round are proposed without knowing each other's
+# results, so a single round would be a random search.
 _LEAST_ROUNDS = 8
 
 
 @dataclass(frozen=True)
 class PointResult:
-    """What a point turned out to be.
+    """The results of a point.
 
     Attributes:
-        accuracy, energy_j: means of its trainings. cut: whether they were left before their end, and the accuracy is
-            what such trainings come to.
+        accuracy, energy_j: means over its trainings. cut: whether its trainings were left before their end; the
+        accuracy
+            is then a forecast.
     """
 
     accuracy: float
@@ -37,13 +39,13 @@ class PointResult:
 
 
 class Batches:
-    """Asks, trains and tells.
+    """Asks Optuna for points, trains them, and tells it the results.
 
     Args:
-        optuna_study: is asked. evaluator: trains. point: of the factors, from Optuna's parameters.
-        objectives: from parameters and what the point turned out to be. below: how far it stays below the target;
-            None where there is none.
-        target: that lets hopeless trainings be cut short; None cuts none. replicates: trainings of a point.
+        optuna_study: proposes points. evaluator: trains them. point: makes factor values of Optuna's parameters.
+        objectives: makes the objectives of the parameters and the results of a point.
+        below: how far a result stays below the target; None for a search without a target.
+        target: trainings that cannot reach it are cut short; None cuts none. replicates: trainings of a point.
     """
 
     def __init__(
@@ -53,13 +55,13 @@ class Batches:
     ) -> None:  # fmt: skip
         self.optuna_study, self.evaluator, self._point = optuna_study, evaluator, point
         self._objectives, self._below, self._target, self.replicates = objectives, below, target, replicates
-        # What an earlier process asked for is part of the budget.
+        # Trainings that an earlier process asked for count towards the budget.
         for trial in optuna_study.begun():
             evaluator.count(evaluator.trials(point(trial.params), range(replicates)))
         self.cut = sum(bool(trial.user_attrs.get("cut")) for trial in optuna_study.done())
 
     def enter(self, known: Sequence[tuple[Params, PointResult]], count: Sequence[int]) -> None:
-        """Tell points that are known before anything is asked; once per study of Optuna."""
+        """Tell Optuna about points with known results, before anything is asked; done once per study of Optuna."""
         if self.optuna_study.study.user_attrs.get("known points entered"):
             return
         for (params, result), trainings in list(zip(known, count, strict=True))[:MOST_KNOWN]:
@@ -68,16 +70,17 @@ class Batches:
         self.optuna_study.study.set_user_attr("known points entered", len(known))
 
     def first(self, points: Sequence[Params]) -> None:
-        """Ask for these points before any that the sampler proposes; once per study of Optuna."""
+        """Ask for these points before any that the sampler proposes; done once per study of Optuna."""
         if not self.optuna_study.study.user_attrs.get("first points asked"):
             for params in points:
                 self.optuna_study.enqueue(params)
             self.optuna_study.study.set_user_attr("first points asked", len(points))
 
     def run(self, budget: int, batch: int) -> None:
-        """Ask and train until the evaluator has spent ``budget`` trainings, ``batch`` or an eighth of them at a time.
+        """Ask and train until the evaluator has spent ``budget`` trainings; a round has ``batch``, at most an eighth.
 
-        What earlier processes asked for counts; only what was running when one was killed may go over it.
+        Trainings that earlier processes asked for count. Only those that were running when a process was killed may
+        exceed the budget.
         """
         batch = min(batch, budget // _LEAST_ROUNDS)
         while True:
@@ -88,7 +91,7 @@ class Batches:
                 return
             before = self.evaluator.spent
             self._round(self.optuna_study.ask(size))
-            # Proposals that were all known cost nothing; a space of a single point would propose it for ever.
+            # If all proposals of a round were known already, stop: a space of a single point would propose it for ever.
             if self.evaluator.spent == before and not self.optuna_study.waiting:
                 return
 
@@ -105,11 +108,11 @@ class Batches:
             self._report(trial, some)
             notes: dict[str, Any] = {"accuracy": result.accuracy, "energy_j": _null(result.energy_j), "cut": result.cut}
             below = None if self._below is None else self._below(result)
-            # Complete also where it was cut: what a sampler is to learn from it is that it stays below the target.
+            # A point that was cut short is told as complete, too: its sampler shall learn that it is below the target.
             self.optuna_study.tell(trial, list(self._objectives(trial.params, result)), notes, below)
 
     def _look(self, trainings: Sequence[Sequence[Training]]) -> dict[int, PointResult]:
-        """Points that are left after the first look, with what they would come to."""
+        """By number, the points that are hopeless after their first epochs, with the results that are forecast."""
         epochs = first_look(self.evaluator.study.network.epochs)
         if self._target is None or not self.evaluator.checkpoints or not epochs:
             return {}
@@ -138,7 +141,7 @@ class Batches:
         return PointResult(float(np.mean([o.accuracy for o in found])), float(np.mean([o.energy_j for o in found])))
 
     def _report(self, trial: "Trial", some: Sequence[Training]) -> None:
-        """The mean accuracy after each epoch, for the dashboard; Optuna takes it of single objectives only."""
+        """Report the mean accuracy after each epoch, for the dashboard; Optuna accepts that for one objective only."""
         outcomes = [o for training in some if (o := self.evaluator.outcome(training)) is not None]
         if len(self.optuna_study.study.directions) > 1 or not outcomes:
             return

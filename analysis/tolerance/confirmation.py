@@ -1,4 +1,4 @@
-"""Fresh seeds: what is answered is trained again, with seeds that no search has seen, and made smaller if it fails."""
+"""Confirming answers: each is trained again with seeds that no search has seen, and made smaller where it fails."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from vcm_sweep.analysis.tolerance.line_search import LineSearch
 from vcm_sweep.analysis.tolerance.space import Point
 
 ATTEMPTS = 4
-# A refuted value shrinks by this part of itself at least.
+# A refuted value shrinks by at least this fraction of itself.
 _SHRINK = 0.04
 
 
@@ -22,8 +22,8 @@ class Confirmation:
     """A place on a ray that is to be confirmed.
 
     Attributes:
-        place: the present answer. accuracies: by fresh seeds there. refuted: how often it was made smaller.
-        holds: whether the mean of the fresh accuracies keeps the target.
+        place: the present answer. accuracies: those of fresh seeds there. refuted: how often it was made smaller.
+        holds: whether the mean of these accuracies keeps the target.
     """
 
     place: float
@@ -33,7 +33,7 @@ class Confirmation:
 
 
 def mean_index(name: str, values: NDArray[np.float64], confidence: float) -> Index:
-    """The mean with its interval by Student's t; a point where values do not differ."""
+    """The mean with its interval by Student's t; an interval without width where all values are equal."""
     mean = float(values.mean())
     if len(values) < 2:
         return Index(name, mean, float("nan"), float("nan"))
@@ -42,17 +42,18 @@ def mean_index(name: str, values: NDArray[np.float64], confidence: float) -> Ind
 
 
 def fresh(evaluator: Evaluator, points: Sequence[Point], count: int) -> list[list[float]]:
-    """Accuracies of ``count`` trainings of each point, by seeds of the confirmation."""
+    """Accuracies of ``count`` trainings of each point, with the seeds of the confirmation."""
     trials = [evaluator.trials(point, range(count), fresh="confirmation") for point in points]
     evaluator.run([trial for some in trials for trial in some])
     return [evaluator.accuracies(some).tolist() for some in trials]
 
 
 def confirm(search: LineSearch, count: int) -> dict[str, Confirmation]:
-    """The safe place of every ray, trained with fresh seeds and made smaller while they refute it.
+    """The safe place of every ray, trained with fresh seeds, and made smaller as long as these refute it.
 
-    It is refuted when their mean is below the target. Then they count as evidence like any others, and what is safe by
-    all of it, at least 4 % smaller, is trained anew; ``ATTEMPTS`` times at most.
+    A place is refuted if the mean accuracy of its fresh seeds is below the target. These trainings then count as
+    evidence like all others. The place that is safe by all the evidence, but at least 4 % smaller, is trained with
+    further fresh seeds; ``ATTEMPTS`` times at most.
     """
     found: dict[str, Confirmation] = {}
     pending = {name: search.crossing(name).safe(search.confidence) for name in search.rays}
@@ -74,7 +75,7 @@ def confirm(search: LineSearch, count: int) -> dict[str, Confirmation]:
 
 
 def in_words(found: dict[str, Confirmation], target: float, count: int) -> str:
-    """What fresh seeds say, in a sentence."""
+    """The sentence that says what the fresh seeds found."""
     held = sum(confirmation.holds for confirmation in found.values())
     shrunk = sum(confirmation.refuted > 0 for confirmation in found.values())
     sentence = f"With {count} fresh seeds each, {held} of {len(found)} keep a mean of {100 * target:.3g} % or above" + (

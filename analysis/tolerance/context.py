@@ -1,4 +1,4 @@
-"""What all questions share: the study, what is asked, what trains, and where Optuna's studies are."""
+"""`Context`, what all questions share: the study, the question, what trains, and where Optuna's studies are."""
 
 import hashlib
 import json
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from optuna.distributions import FloatDistribution
     from optuna.samplers import BaseSampler
 
-# The target is relative to nominal, or nominal is where every search starts: it has to be known well.
+# Trainings of the nominal device. Every search starts there, so it has to be known well; with a target relative to
+# nominal ("drop"), even better.
 _AT_NOMINAL = 8
 _AT_NOMINAL_DROP = 24
 
@@ -32,9 +33,9 @@ class Context:
     """One question on its way to an answer.
 
     Attributes:
-        study, spec: what is asked of what. evaluator: trains. place: local folder of Optuna's file.
-        results: the study's own records, where there are any.
-        batch: trainings of a round.
+        study: the study that is asked about. spec: the question. evaluator: what trains.
+        place: local folder of Optuna's file. results: the study's own records, if there are any.
+        batch: trainings per round.
     """
 
     study: Study
@@ -51,7 +52,7 @@ class Context:
 
     @property
     def at_nominal(self) -> int:
-        """Trainings of the nominal device."""
+        """Number of trainings of the nominal device."""
         return max(_AT_NOMINAL if self.spec.drop is None else _AT_NOMINAL_DROP, self.spec.replicates)
 
     def target(self) -> tuple[float, float, list[str]]:
@@ -73,7 +74,7 @@ class Context:
         )
 
     def whole_space(self) -> "dict[str, FloatDistribution]":
-        """Every factor over its range, with nominal in it."""
+        """Every factor over its range, extended to include its nominal value."""
         from optuna.distributions import FloatDistribution
 
         return {
@@ -87,7 +88,7 @@ class Context:
         self, name: str, directions: Sequence[str], objectives: Sequence[str],
         make_sampler: "Callable[[int, int], BaseSampler]", space: "Mapping[str, FloatDistribution]",
     ) -> OptunaStudy:  # fmt: skip
-        """The study of Optuna for this question: another target, or other weights, are another one."""
+        """The study of Optuna for this question; a question with another target or other weights has another one."""
         return OptunaStudy(
             self.place / FILE, f"{name} {self._digest(space)}", directions, objectives, make_sampler, space,
             self.study.seed,
@@ -101,7 +102,7 @@ class Context:
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
 
     def weight(self, factor: str) -> float:
-        """Of a factor's tolerance in the sum."""
+        """The weight of a factor's tolerance in the sum."""
         return self.spec.weights.get(factor, 1.0)
 
     def known_points(self) -> "list[KnownPoint]":
@@ -111,7 +112,7 @@ class Context:
         table = self.results.records(["point", "status", "accuracy", "energy_j"])
         status, place = np.array(table["status"].to_pylist(), dtype="U16"), table["point"].to_numpy()
         ended = np.isin(status, RESULTS)
-        # As in the search: one that diverged is of no use, and leaving it out would make its point look good.
+        # As in the search, a training that diverged counts as accuracy 0: without it its point would look good.
         accuracy = np.where(status == "ok", table["accuracy"].to_numpy().astype(float), 0.0)
         energy = table["energy_j"].to_numpy().astype(float)
         points = self.results.points()

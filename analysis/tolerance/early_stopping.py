@@ -1,7 +1,7 @@
 """Cutting trainings short: a point that will not keep the target is left after its first epochs.
 
-What an accuracy after some epochs becomes is read off all trainings that went to their end: those nearest to it after
-as many epochs. A point is left when even the best of these, 97.5 % of them, end below the target.
+The forecast for a training is taken from the finished trainings that had the most similar accuracy after as many
+epochs. A point is left if 97.5 % of those ended below the target.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ _BEST = 0.975
 
 @dataclass(frozen=True)
 class Forecast:
-    """What trainings that stand at an accuracy after some epochs come to.
+    """Forecasts the final accuracy of a training from its accuracy after some epochs.
 
     Attributes:
-        after: (n,) accuracies after those epochs, of trainings that went on. final: (n,) where they ended.
+        after: (n,) accuracies after those epochs, of trainings that were finished. final: (n,) their final accuracies.
     """
 
     after: NDArray[np.float64]
@@ -27,11 +27,11 @@ class Forecast:
 
     @property
     def usable(self) -> bool:
-        """Whether there are enough to tell anything."""
+        """Whether there are enough finished trainings for a forecast."""
         return len(self.final) >= _LEAST
 
     def expects(self, accuracy: float) -> tuple[float, float]:
-        """(mean, what 97.5 % stay below) of the end of a training that stands at an accuracy.
+        """(mean, 97.5 % quantile) of the final accuracy of a training that stands at ``accuracy``.
 
         >>> past = np.linspace(0.1, 0.9, 81)
         >>> mean, best = Forecast(past, past + 0.05).expects(0.5)
@@ -44,5 +44,5 @@ class Forecast:
 
 
 def first_look(epochs: int) -> int:
-    """Epochs after which trainings are looked at: a third of them; 0 where there are too few to save any."""
+    """The epoch after which trainings are judged, a third of the way; 0 where there are too few epochs to save any."""
     return max(1, epochs // 3) if epochs >= 3 else 0

@@ -1,4 +1,4 @@
-"""Trainings at any points: what the stores hold is taken from there, all else goes to the executor and is kept."""
+"""`Evaluator`: trainings at any points, taken from the stores that hold them, else run by the executor and stored."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,11 +25,11 @@ _FRESH = "confirm"
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """What a search looks at of one training.
+    """What a search needs to know of one training.
 
     Attributes:
-        accuracy: 0 for one that diverged: such a network is of no use. energy_j: NaN where it is not counted.
-        diverged: whether it did. history: accuracy after each epoch; ``whole`` says whether the last is among them.
+        accuracy: 0 for a training that diverged, since such a network is of no use. energy_j: NaN where not counted.
+        diverged: whether it diverged. history: accuracy after each epoch. whole: whether the last epoch is among them.
     """
 
     accuracy: float
@@ -42,14 +42,15 @@ class TrainingOutcome:
 class Evaluator:
     """Runs trainings for a search, each of them once.
 
-    A training is known by its key: of equal work the record is taken, be it in the store of the search or in another
-    one. Search and confirmation draw their seeds apart, so that no seed of the one is met in the other.
+    A training is identified by its key: if the store of the search, or another one, has a record with the same key, it
+    is not run again. Search and confirmation use separate seeds, so that no seed of the one occurs in the other.
 
     Args:
-        study: whose device, network and factors. store: of the search, open for writing.
-        executor: where. pack: trainings side by side.
-        known: further stores to look into. progress: is told what comes in. total: trainings that it is told of.
-        checkpoints: folder of the states of trainings that are paused; without one nothing is paused.
+        study: gives device, network and factors. store: the store of the search, open for writing.
+        executor: runs the trainings. pack: number of trainings side by side.
+        known: further stores to look into. progress: is called with the records that come in, and with ``total``, the
+            number of trainings that are expected. grace_s: seconds to end what is running after an interrupt.
+        checkpoints: folder for the states of paused trainings; without one no training is paused.
     """
 
     def __init__(
@@ -70,19 +71,19 @@ class Evaluator:
 
     @property
     def spent(self) -> int:
-        """Different trainings that were asked for, those that were known already among them."""
+        """Number of different trainings that were asked for, including those that were known already."""
         return len(self._asked)
 
     def count(self, trials: Iterable[Trial]) -> None:
-        """Let trainings that an earlier process asked for count as asked for; nothing is run."""
+        """Count trainings that an earlier process asked for; nothing is run."""
         self._asked |= {trial.key for trial in trials}
 
     def trials(self, point: Point, replicates: Iterable[int], fresh: str = "") -> list[Trial]:
-        """Trainings of a point; ``fresh``: a word that keeps their seeds apart from those of the search."""
+        """Trainings of a point; ``fresh``: a word that makes their seeds different from those of the search."""
         values = {factor.name: float(point[factor.name]) for factor in self.study.factors}
         inputs = self.study.inputs(values)
         shared = {_FRESH: fresh, "inputs": inputs} if fresh else inputs
-        # Below 0, where no design has a row: the records of a search are never taken for those of one.
+        # Negative numbers, since rows of a design count from 0: records of a search are never taken for its rows.
         number = self._numbers.setdefault(tuple(values.values()), self._lowest - 1)
         self._lowest = min(self._lowest, number)
         return [
@@ -94,7 +95,7 @@ class Evaluator:
         ]  # fmt: skip
 
     def run(self, trials: Sequence[Trial], pause_after: int = 0) -> None:
-        """Train what has no result yet; with ``pause_after`` no further than so many epochs."""
+        """Train what has no result yet; ``pause_after``: pause each training after so many epochs, 0 for never."""
         unique = {trial.key: trial for trial in trials}
         self._asked |= unique.keys()
         left = [trial for key, trial in unique.items() if self._is_left(key, pause_after)]
@@ -105,14 +106,14 @@ class Evaluator:
             self._run(left)
 
     def outcome(self, trial: Trial) -> TrainingOutcome | None:
-        """What became of a training; None where it has no result."""
+        """The outcome of a training; None where it has no result."""
         return self._known.get(trial.key)
 
     def results(self, trials: Sequence[Trial]) -> list[TrainingOutcome]:
-        """Those of the trainings that ended.
+        """The outcomes of those trainings that ended.
 
         Raises:
-            AnalysisError: none did.
+            AnalysisError: none of them ended.
         """
         found = [done for trial in trials if (done := self._known.get(trial.key)) and done.whole]
         if not found:
@@ -124,22 +125,22 @@ class Evaluator:
         return found
 
     def accuracies(self, trials: Sequence[Trial]) -> NDArray[np.float64]:
-        """(n,) accuracies of those that ended."""
+        """(n,) accuracies of those trainings that ended."""
         return np.array([outcome.accuracy for outcome in self.results(trials)])
 
     @property
     def failures(self) -> int:
-        """Trainings of this search that have no result after all."""
+        """Number of trainings of this search that failed, and so have no result."""
         return sum(key in self._asked and key not in self._known for key in self._failed)
 
     def forget(self, trials: Iterable[Trial]) -> None:
-        """Remove the states of trainings that will not go on."""
+        """Remove the checkpoints of trainings that will not be continued."""
         if self.checkpoints:
             discard_checkpoints(self.checkpoints, [trial.key for trial in trials])
             tidy_checkpoints(self.checkpoints)
 
     def histories(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """((n, epochs) accuracy after each epoch, (n,) at the end) of all trainings that are known whole."""
+        """((n, epochs) accuracy after each epoch, (n,) accuracy at the end) of all trainings that were finished."""
         epochs = self.study.network.epochs
         whole = [
             outcome.history for outcome in self._known.values() if outcome.whole and len(outcome.history) == epochs
@@ -150,7 +151,7 @@ class Evaluator:
     def _is_left(self, key: str, pause_after: int) -> bool:
         outcome = self._known.get(key)
         if outcome is None:
-            # A failure is not tried again in one and the same search.
+            # A training that failed is not tried again by the same process.
             return key not in self._failed
         return not outcome.whole and not 0 < pause_after <= len(outcome.history)
 
@@ -182,7 +183,7 @@ class Evaluator:
     def _tell(self, records: list[TrialRecord]) -> None:
         if self._progress:
             ended = (known.whole if (known := self._known.get(key)) else key in self._failed for key in self._asked)
-            # One that is paused has neither ended nor failed.
+            # A paused training has neither ended nor failed, so it is not reported.
             told = [record for record in records if not _is_paused(record)]
             self._progress(sum(ended), max(self._total, len(self._asked)), told)
 
@@ -199,7 +200,7 @@ class Evaluator:
             self._failed[key] = f"{status}: {reason}" if reason else status
 
     def _learn(self, source: Store) -> None:
-        """Take in what a store holds; failures are left out, so that they are tried again."""
+        """Read what a store holds, except failures, so that they are tried again."""
         for row in _rows(source, ["key", "status", "accuracy", "energy_j", "history"]):
             if row["status"] in (*RESULTS, "preempted"):
                 energy = math.nan if row["energy_j"] is None else row["energy_j"]

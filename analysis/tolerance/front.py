@@ -1,4 +1,4 @@
-"""Points that no other beats in both objectives, and how much of the plane they leave behind them."""
+"""Pareto fronts of two objectives, and their hypervolume (the area of the plane that a front beats)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ Array = NDArray[np.float64]
 
 
 def front_of(losses: Array) -> NDArray[np.intp]:
-    """Rows that no other row beats, by their first loss; of equal rows the first.
+    """Numbers of the rows that no other row beats, ordered by their first loss; of equal rows only the first.
 
     Args:
         losses: (n, 2) float64, finite; smaller is better.
@@ -22,10 +22,10 @@ def front_of(losses: Array) -> NDArray[np.intp]:
 
 
 def hypervolume(losses: Array, reference: Array) -> float:
-    """The area that is beaten by some row and beats the reference.
+    """The area of all points that some row beats, and that themselves beat the reference.
 
     Args:
-        losses: (n, 2) float64; smaller is better. reference: (2,) float64; rows beyond it count nothing.
+        losses: (n, 2) float64; smaller is better. reference: (2,) float64; rows beyond it do not count.
 
     >>> hypervolume(np.array([[0.0, 0.5], [0.5, 0.0]]), np.array([1.0, 1.0]))
     0.75
@@ -39,10 +39,11 @@ def hypervolume(losses: Array, reference: Array) -> float:
 
 
 def history(losses: Array, counts: Array, steps: int = 40) -> tuple[tuple[int, float], ...]:
-    """(trainings so far, hypervolume as a share of the box that all points span) as points came in.
+    """How the hypervolume grew: (trainings so far, hypervolume as a share of the box that all points span).
 
     Args:
-        losses: (n, 2) float64 in the order in which they came. counts: (n,) trainings of each.
+        losses: (n, 2) float64 in the order in which the points came. counts: (n,) trainings of each point.
+        steps: at most so many pairs are returned.
     """
     low, high = losses.min(axis=0), losses.max(axis=0)
     scaled = (losses - low) / np.where(high > low, high - low, 1.0)

@@ -1,7 +1,8 @@
 """Question (b): how far may all factors go at once? The largest weighted sum of tolerances that keeps the target.
 
-Optuna looks for the direction, under the constraint; where along it the target is crossed is found like a factor's own
-tolerance, with replicates, since the best of many noisy points looks better than it is.
+Optuna searches for the best direction, with the target as a constraint. Where along this direction the target is
+crossed is then found as for a single factor, with replicates, because the best of many noisy points looks better than
+it is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,15 +23,15 @@ from vcm_sweep.analysis.tolerance.optuna_study import CONSTRAINT, processes_firs
 from vcm_sweep.analysis.tolerance.space import Ray, Side, sides_of
 
 type Known = tuple[Params, PointResult, int]
-"""Parameters, what the point turned out to be, and the trainings of it."""
+"""Parameters of a point, its results, and the number of its trainings."""
 
-# Of the budget, for the directions; the rest is for the place along the best ones.
+# The share of the budget for finding directions; the rest is for finding the crossing along the best ones.
 _SEARCH_SHARE = 0.6
 _DIRECTIONS = 3
 _MOST_BY_PROCESSES = 400
-# Where a ray is looked at first, nominal apart.
+# A ray takes at least this many places to begin with, besides nominal.
 _PLACES = 4
-# Two directions with a larger cosine are one.
+# Two directions whose cosine is larger than this count as one.
 _ALIKE = 0.995
 _SIDE_REPLICATES = 4
 
@@ -79,9 +80,9 @@ def answer_joint(context: Context) -> ToleranceAnswer:
 
 
 def harmful_sides(context: Context) -> tuple[tuple[Side, ...], list[str]]:
-    """One way out of nominal per factor, and what is to be said of it.
+    """For each factor, the end of its range towards which it is moved, and remarks for the reader.
 
-    Where nominal lies inside a range, it is the end at which accuracy is lower, all other factors being nominal.
+    Where nominal lies inside a range, it is the end with the lower accuracy, all other factors being nominal.
     """
     chosen: list[Side] = []
     remarks: list[str] = []
@@ -107,7 +108,7 @@ def harmful_sides(context: Context) -> tuple[tuple[Side, ...], list[str]]:
 
 
 def space_of(sides: Sequence[Side]) -> dict[str, FloatDistribution]:
-    """Optuna's parameters: each factor from its start to its limit, in its unit."""
+    """Optuna's parameters: each factor between its start and its limit, in its unit."""
     return {
         side.factor.name: FloatDistribution(min(side.start, side.limit), max(side.start, side.limit), log=side.log)
         for side in sides
@@ -115,7 +116,7 @@ def space_of(sides: Sequence[Side]) -> dict[str, FloatDistribution]:
 
 
 def places_of(sides: Sequence[Side], params: Mapping[str, float]) -> np.ndarray:
-    """(sides,) parts of the way from start to limit."""
+    """(sides,) how far each factor is on its way from start (0) to limit (1)."""
     return np.array([side.place(params[side.factor.name]) for side in sides])
 
 
@@ -139,7 +140,7 @@ def _search(context: Context, sides: tuple[Side, ...], weights: np.ndarray, targ
         below=lambda result: target - result.accuracy, target=target, replicates=context.spec.replicates,
     )  # fmt: skip
     known = known_in(context, sides)
-    # Near the target, from both sides, is where the constraint is learnt.
+    # Points near the target, above and below it, say most about where the constraint is met, so they come first.
     known.sort(key=lambda entry: abs(entry[1].accuracy - target))
     batches.enter(
         [(params, result) for params, result, _ in known[:MOST_KNOWN]], [count for *_, count in known[:MOST_KNOWN]]
@@ -149,7 +150,7 @@ def _search(context: Context, sides: tuple[Side, ...], weights: np.ndarray, targ
 
 
 def _directions(batches: Batches, sides: Sequence[Side], most: int) -> list[tuple[np.ndarray, float]]:
-    """(far end of the ray in places, where on it the point was) of the best points that keep the target."""
+    """The best points that keep the target, as (places of the sides at the end of its ray, its place on the ray)."""
     kept = [t for t in batches.optuna_study.done() if t.constraints.get(CONSTRAINT, 1.0) <= 0.0 and t.values[0] > 0.0]
     chosen: list[tuple[np.ndarray, float]] = []
     for trial in sorted(kept, key=lambda trial: -trial.values[0]):
@@ -163,12 +164,12 @@ def _directions(batches: Batches, sides: Sequence[Side], most: int) -> list[tupl
 
 
 def _name(far: np.ndarray) -> str:
-    """Of a ray, by where it goes: with a larger budget other directions may be the best, and these are other rays."""
+    """The name of a ray, from its direction: a larger budget may find other directions, which must be other rays."""
     return f"direction {' '.join(f'{place:.6g}' for place in far)}"
 
 
 def _first(place: float) -> tuple[float, ...]:
-    """Places to begin with on the ray of a point that looked as if it kept the target."""
+    """The places to begin with on the ray of a point that seemed to keep the target at ``place``."""
     return tuple(dict.fromkeys((0.0, round(0.5 * place, 4), round(0.8 * place, 4), round(place, 4), 1.0)))
 
 

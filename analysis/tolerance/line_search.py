@@ -1,4 +1,4 @@
-"""The largest value that keeps the target, on many rays at once: trainings go where the crossing may be."""
+"""`LineSearch`: where rays cross the target, found for many rays at once by training where the crossing may be."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,9 +12,9 @@ from vcm_sweep.analysis.tolerance.optuna_study import OptunaStudy
 from vcm_sweep.analysis.tolerance.space import Ray
 
 _FIRST = (0.0, 0.25, 0.5, 0.75, 1.0)
-# Where in the posterior of the crossing the next trainings go.
+# The next trainings go to these quantiles of the posterior of the crossing.
 _NEXT = (0.25, 0.75)
-# Places nearer than this are one: further replicates say more there than a place beside.
+# Places nearer than this are one: another replicate at the place tells more than a place right beside it.
 _SAME = 0.01
 _SURE = 0.995
 _LEAST_ROUNDS = 2
@@ -23,14 +23,15 @@ _LEAST_ROUNDS = 2
 class LineSearch:
     """Finds where rays cross the target.
 
-    Each round looks at the posterior of every crossing (see :mod:`.crossing`) and adds replicates at its quartiles; a
-    ray is left when its interval is narrow, or when it is sure never, or at once, to be below. All rays of a round are
-    trained together.
+    Each round computes the posterior of every crossing (see :mod:`.crossing`) and adds replicates at its quartiles. A
+    ray is settled when its interval is narrow, or when it is certain that the accuracy is below the target nowhere, or
+    already at nominal. The rays of a round are trained together.
 
     Args:
-        rays: by name. evaluator: trains. optuna_study: is asked and told. target, target_sd: of the mean accuracy.
-        replicates: trainings that a place gets at a time. precision: half-width at which a ray is left.
-        budget: different trainings in all. confidence: of the interval.
+        rays: by name. evaluator: what trains. optuna_study: where all places and results are kept.
+        target, target_sd: the mean accuracy to keep, and its standard error.
+        replicates: trainings that a place gets at a time. precision: half-width of the interval of a settled ray.
+        budget: number of different trainings in all. confidence: of the interval.
         first: places to begin with, by ray. at_nominal: trainings of the nominal point.
     """
 
@@ -44,7 +45,7 @@ class LineSearch:
         self.target, self.target_sd = target, target_sd
         self.replicates, self.precision, self.budget, self.confidence = replicates, precision, budget, confidence
         self.seed, self._first, self._at_nominal = seed, dict(first or {}), at_nominal
-        # How many replicates each place of a ray has, and what was told beside them.
+        # By ray and place: how many replicates it has.
         self.counts: dict[str, dict[float, int]] = {name: {} for name in rays}
         self._found: dict[str, tuple[int, Crossing]] = {}
         self._extra: dict[str, dict[float, list[float]]] = {name: {} for name in rays}
@@ -56,7 +57,7 @@ class LineSearch:
         )
 
     def run(self) -> dict[str, Crossing]:
-        """The crossing of every ray, when all are settled or the budget is used up."""
+        """Search until all rays are settled or the budget is used up; returns the crossing of every ray."""
         while True:
             if not self.optuna_study.waiting:
                 wanted = self._wanted()
@@ -70,7 +71,7 @@ class LineSearch:
             self._round()
 
     def crossing(self, name: str) -> Crossing:
-        """The posterior of a ray's crossing by all that is known now."""
+        """The posterior of a ray's crossing, from all that is known now."""
         places = sorted(self.counts[name])
         values = [self.values(name, place) for place in places]
         number = sum(map(len, values))
@@ -87,7 +88,10 @@ class LineSearch:
         return np.concatenate([known, self._extra[name].get(place, [])])
 
     def diverged(self, name: str, beyond: float) -> tuple[float, float]:
-        """(share that diverged, mean accuracy of the others, NaN without) at the next two places below the target."""
+        """(share that diverged, mean accuracy of the others) at the next two places below the target.
+
+        The mean is NaN where all diverged.
+        """
         places = [place for place, count in sorted(self.counts[name].items()) if place >= beyond and count]
         below = [place for place in places if self.values(name, place).mean() < self.target][:2]
         outcomes = [o for u in below for o in self.evaluator.results(self._trials(name, u, self.counts[name][u]))]
@@ -96,7 +100,7 @@ class LineSearch:
         return share, float(np.mean(ended)) if ended else float("nan")
 
     def take_in(self, name: str, place: float, accuracies: Sequence[float]) -> None:
-        """Let further trainings at a place count, such as those that confirm or refute."""
+        """Add the accuracies of further trainings at a place, such as those that refuted an answer."""
         self.counts[name].setdefault(place, 0)
         self._extra[name].setdefault(place, []).extend(accuracies)
 
@@ -107,7 +111,7 @@ class LineSearch:
         self.counts[name][place] = max(self.counts[name].get(place, 0), last)
 
     def _wanted(self) -> list[tuple[str, float, int]]:
-        """(ray, place, replicates) of the next round; none when the search is over."""
+        """(ray, place, replicates) for the next round; empty when the search is over."""
         begun = [
             (name, place, max(self.replicates, self._at_nominal) if place == 0.0 else self.replicates)
             for name in self.rays
@@ -118,7 +122,7 @@ class LineSearch:
             return begun
         left = self.budget - self.evaluator.spent
         wanted: list[tuple[str, float, int]] = []
-        # The widest first, where not all can be afforded.
+        # Widest intervals first, in case the budget is not enough for all.
         open_rays = sorted(
             ((-self._width(found), name, found) for name, found in self._open()), key=lambda ray: ray[:2]
         )
@@ -151,13 +155,13 @@ class LineSearch:
         return near if abs(near - u) < _SAME else round(u, 4)
 
     def _round(self) -> None:
-        """Train and tell all that is enqueued."""
+        """Train everything that is enqueued, and tell the results."""
         asked = self.optuna_study.ask(self.optuna_study.waiting)
         jobs = []
         for trial in asked:
             notes = trial.user_attrs
             if notes["ray"] not in self.rays:
-                # Killed before a larger budget found better directions.
+                # Enqueued by a process that was killed; since then a larger budget has found better directions.
                 self.optuna_study.tell(trial, None, {"why": "its direction is no longer one of the best"})
                 continue
             jobs.append((trial, notes["ray"], notes["place"], notes["first"], notes["last"]))

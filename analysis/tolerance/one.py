@@ -11,7 +11,7 @@ from vcm_sweep.analysis.tolerance.crossing import Crossing
 from vcm_sweep.analysis.tolerance.line_search import LineSearch
 from vcm_sweep.analysis.tolerance.space import Ray, Side, sides_of
 
-# At a place this near to the end of a ray its end is meant.
+# A place beyond this counts as the end of the ray.
 _END = 1.0 - 1e-9
 
 
@@ -78,5 +78,6 @@ def limited_by(search: LineSearch, name: str, place: float) -> str:
     if place <= 0.0:
         return NOMINAL
     share, ended = search.diverged(name, place)
-    # What diverged counts as accuracy 0: without it the others would do.
+    # Trainings that diverged count as accuracy 0. If the others alone keep the target, divergence is what stops the
+    # ray.
     return DIVERGED if share > 0.0 and not ended < search.target else ACCURACY

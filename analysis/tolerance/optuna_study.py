@@ -1,4 +1,4 @@
-"""A question as a study of Optuna: kept in a file that optuna-dashboard opens, asked in batches, gone on with."""
+"""A question as a study of Optuna, kept in a file: it can be continued later, and optuna-dashboard can show it."""
 
 import logging
 import warnings
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
 FILE = "optuna.db"
-"""Of the studies of a results folder; ``optuna-dashboard sqlite:///<folder>/tolerance/optuna.db`` shows them."""
+"""The file of all Optuna studies of a results folder: ``optuna-dashboard sqlite:///<folder>/tolerance/optuna.db``."""
 
 CONSTRAINT = "below target by"
 KNOWN = "known from"
-"""Note of a trial that was entered with its result, and never asked for."""
+"""A trial with this note was entered with a result that was known before, and was never asked for."""
 _MOVED = "moved"
 
 
 class OptunaStudy:
     """One study of Optuna, driven by ask and tell.
 
-    Nothing but its file outlives a process: a sampler is made anew for each batch, seeded by the number of trials, so
-    that a search that goes on draws what it would have drawn. What was running when the process was killed is failed,
-    and its point enqueued again.
+    Only the file outlives a process. A sampler is made anew for each batch, and its seed depends on the number of
+    trials, so a search that is continued draws what it would have drawn without the break. Trials that were running
+    when the process was killed are marked as failed, and their points are enqueued again.
 
     Args:
-        path: of the SQLite file, made if missing. name: of the study. directions: "maximize" or "minimize" each.
-        objectives: their names. space: of the parameters.
-        make_sampler: a sampler, from a seed and the number of trials with a result.
+        path: of the SQLite file, made if missing. name: of the study.
+        directions: "maximize" or "minimize" for each objective. objectives: their names. space: of the parameters.
+        make_sampler: makes a sampler of a seed and the number of trials with a result. seed: of the study.
     """
 
     def __init__(
@@ -66,32 +66,34 @@ class OptunaStudy:
     def _recover(self) -> None:
         state = _states()
         for trial in self.study.get_trials(deepcopy=False, states=(state.RUNNING,)):
-            # Parameters are written one by one: one that was enqueued may have been killed before it took all of them.
+            # Parameters are written one by one, so a process may have been killed before an enqueued trial had them
+            # all.
             params = trial.system_attrs.get("fixed_params", {}) | trial.params
-            # A proposal that was killed half drawn is none: nothing of it was trained, and the sampler draws anew.
+            # A proposal of the sampler that was only half drawn is dropped: nothing of it was trained.
             whole = set(params) >= set(trial.user_attrs.get(_MOVED) or self._space)
-            # In this order: killed in between, it is asked twice, which costs nothing, and never lost.
+            # Enqueue first, then mark as failed: if killed in between, the point is asked twice, which costs nothing,
+            # but it is never lost.
             if whole:
                 self.study.enqueue_trial(params, user_attrs=dict(trial.user_attrs))
             self.study.tell(trial.number, state=state.FAIL)
 
     def done(self) -> "list[FrozenTrial]":
-        """Trials with a result, those that were known before among them."""
+        """Trials with a result, including those that were known before."""
         return self.study.get_trials(deepcopy=False, states=(_states().COMPLETE,))
 
     def begun(self) -> "list[FrozenTrial]":
-        """Trials that were asked for, with or without a result; not those that were known before."""
+        """Ended trials that were asked for, with or without a result; without those that were known before."""
         ended = (_states().COMPLETE, _states().FAIL)
         trials = self.study.get_trials(deepcopy=False, states=ended)
         return [trial for trial in trials if set(trial.params) == set(self._space) and KNOWN not in trial.user_attrs]
 
     @property
     def waiting(self) -> int:
-        """Trials that are enqueued."""
+        """Number of trials that are enqueued."""
         return len(self.study.get_trials(deepcopy=False, states=(_states().WAITING,)))
 
     def enqueue(self, params: Mapping[str, float], **notes: Any) -> None:
-        """Ask for this point next: those of the parameters that move."""
+        """Enqueue a point to be asked for next; ``params``: only those parameters that move."""
         with quiet():
             self.study.enqueue_trial(dict(params), user_attrs={**notes, _MOVED: list(params)})
 
@@ -101,7 +103,7 @@ class OptunaStudy:
             trials = self.study.get_trials(deepcopy=False)
             done = sum(trial.state == _states().COMPLETE for trial in trials)
             self.study.sampler = self._make(self._seed + len(trials), done)
-            # Optuna takes them in this order, too.
+            # Optuna takes enqueued trials in the same order.
             moved = [trial.user_attrs.get(_MOVED) for trial in trials if trial.state == _states().WAITING]
             spaces = [{name: self._space[name] for name in names or self._space} for names in moved[:count]]
             return [self.study.ask(space) for space in (*spaces, *[self._space] * (count - len(spaces)))]
@@ -109,7 +111,7 @@ class OptunaStudy:
     def tell(
         self, trial: "Trial", values: Sequence[float] | None, notes: Mapping[str, Any], below: float | None = None
     ) -> None:
-        """The objectives of a trial, None where it failed; ``below``: how far it stays below the target."""
+        """Tell the objectives of a trial, None where it failed; ``below``: how far it stays below the target."""
         with quiet():
             for name, value in notes.items():
                 trial.set_user_attr(name, value)
@@ -123,7 +125,7 @@ class OptunaStudy:
     def add(
         self, params: Mapping[str, float], values: Sequence[float], notes: Mapping[str, Any], below: float | None = None
     ) -> None:
-        """Enter a point whose result is known as a trial that is complete."""
+        """Enter a point whose result is known already, as a complete trial."""
         import optuna
 
         with quiet():
@@ -136,9 +138,9 @@ class OptunaStudy:
 
 
 def processes_first(most: int) -> "Callable[[int, int], BaseSampler]":
-    """Makes samplers: Gaussian processes for so many trials, then TPE, since these cost the cube of their number.
+    """Returns a maker of samplers: Gaussian processes for the first ``most`` trials, then TPE.
 
-    Both heed constraints.
+    The cost of a Gaussian process is the cube of the number of trials. Both samplers take constraints.
     """
     from optuna.samplers import GPSampler, RandomSampler, TPESampler
 
@@ -152,7 +154,7 @@ def processes_first(most: int) -> "Callable[[int, int], BaseSampler]":
 
 @contextmanager
 def quiet() -> "Iterator[None]":
-    """Optuna without its lines on the terminal, where ours are."""
+    """Silence Optuna's own lines on the terminal, where ours are."""
     import optuna
 
     before = optuna.logging.get_verbosity()

@@ -31,22 +31,22 @@ def find_tolerances(
 ) -> ToleranceAnswer:
     """The answer to the question of a study's [tolerance] table, confirmed with fresh seeds.
 
-    All that is trained, and Optuna's file, are in the folder ``tolerance`` of the results folder: the same call goes
-    on where it was stopped, and takes what the study's own results have. For results in an object store Optuna's file
-    is in ``tolerance/<name>`` here.
+    All trainings and Optuna's file are in the folder ``tolerance`` of the results folder. The same call continues where
+    it was stopped, and uses the study's own results. If these are in an object store, Optuna's file is in the local
+    folder ``tolerance/<name>``.
 
     Args:
-        study: what is trained, and the ranges in which tolerances are looked for.
-        executor: where.
-        directory: results folder of the study, made if it is not there; by default the one ``run`` takes.
-        spec: the question; by default the study's own, or the first one.
-        pack: trainings side by side. batch: trainings of a round, at least a pack.
-        progress: is told what comes in.
-        checkpoints: folder that the executor keeps states in; without one trainings are never cut short.
+        study: what is trained, and the ranges in which tolerances are searched.
+        executor: runs the trainings.
+        directory: results folder of the study, made if it is not there; by default the one that ``run`` takes.
+        spec: the question; by default that of the study's [tolerance] table, or of an empty one.
+        pack: number of trainings side by side. batch: trainings per round, at least a pack.
+        progress: is called with what comes in.
+        checkpoints: folder in which the executor keeps checkpoints; without one no training is cut short.
 
     Raises:
-        AnalysisError: what was asked has no answer. StoreError: the folder holds another study. StudyError: the
-            study cannot be trained.
+        AnalysisError: the question has no answer. StoreError: the folder holds another study. StudyError: the study
+            cannot be trained.
     """
     study.check()
     spec = spec or study.tolerance or ToleranceSpec()
@@ -65,7 +65,7 @@ def find_tolerances(
 
 
 def optuna_place(study: Study, folder: Folder) -> Path:
-    """Local folder of Optuna's file: SQLite needs a disk."""
+    """The local folder of Optuna's file; SQLite needs a disk, so it cannot be in an object store."""
     place = folder / FOLDER
     return place.local if place.local is not None else Path(FOLDER) / f"{study.name}-{study.digest[:8]}"
 
@@ -92,12 +92,12 @@ _QUESTIONS: dict[str, Callable[[Context], ToleranceAnswer]] = {"one": _one, "joi
 
 
 def _own_results(study: Study, folder: Folder) -> Store:
-    """The study's results folder, to read from; begun where there is none, so that ``run`` finds it its own."""
+    """The store of the study's results folder, to read from; made where there is none, so that ``run`` accepts it."""
     check_model(folder, study)
     if not holds_study(folder):
         return Store.create(study, folder)
     store = Store.open(folder)
-    # Points and replicates may have grown: tolerances do not ask how many there are.
+    # The design may differ, for example have grown: tolerances do not depend on its points.
     if not same_but_design(store.study, study):
         raise StoreError(
             f"{folder} holds another study ({difference(store.study, study, but='design')}): choose another --out, or "

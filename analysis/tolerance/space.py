@@ -14,11 +14,11 @@ type Point = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Side:
-    """One way out of nominal: a factor towards an end of its range.
+    """One way out of nominal: one factor moving towards one end of its range.
 
     Attributes:
-        factor: that moves. end: "low" or "high". start: its nominal value, or the end of the range that is nearest.
-        limit: the end of the range that it moves to.
+        factor: the factor that moves. end: "low" or "high". start: its nominal value, or if that is outside the range,
+            the nearest end. limit: the end of the range towards which it moves.
     """
 
     factor: Factor
@@ -28,7 +28,7 @@ class Side:
 
     @property
     def log(self) -> bool:
-        """Whether places are spread by the logarithm."""
+        """Whether places are evenly spaced in the logarithm of the value."""
         return self.factor.distribution == "loguniform"
 
     def value(self, place: float) -> float:
@@ -40,7 +40,7 @@ class Side:
         return self.start + place * (self.limit - self.start)
 
     def place(self, value: float) -> float:
-        """Where a value is; the inverse of :meth:`value`."""
+        """The place of a value; the inverse of :meth:`value`."""
         if self.log:
             return math.log(value / self.start) / math.log(self.limit / self.start)
         return (value - self.start) / (self.limit - self.start)
@@ -60,10 +60,10 @@ def sides_of(study: Study) -> tuple[Side, ...]:
 
 @dataclass(frozen=True)
 class Ray:
-    """A straight way out of nominal in the places of some sides, all others staying nominal.
+    """A straight line from nominal, in terms of the places of some sides; all other factors stay nominal.
 
     Attributes:
-        origin: the nominal point. sides: that move. far: place of each at the end of the ray.
+        origin: the nominal point. sides: those that move. far: the place of each side at the end of the ray.
     """
 
     origin: Point
@@ -71,7 +71,7 @@ class Ray:
     far: tuple[float, ...]
 
     def point(self, u: float) -> dict[str, float]:
-        """The point at a part u of the ray, from 0 to 1."""
+        """The point at u on the ray, from 0 (nominal) to 1 (its end)."""
         return dict(self.origin) | {
             side.factor.name: side.value(u * far) for side, far in zip(self.sides, self.far, strict=True)
         }

@@ -17,19 +17,19 @@ from vcm_sweep.analysis.tolerance.front import front_of, history
 from vcm_sweep.analysis.tolerance.joint import Known, harmful_sides, known_in, places_of, space_of
 from vcm_sweep.analysis.tolerance.optuna_study import KNOWN, processes_first
 
-# Points of the front that are trained again; a spec needs no more, and each costs the seeds of a confirmation.
+# At most this many points of the front are confirmed with fresh seeds: nobody needs more, and each costs trainings.
 _MOST_ON_FRONT = 12
 _MOST_KNOWN, _MOST_BY_PROCESSES = 48, 96
 
 
 @dataclass(frozen=True)
 class _Plane:
-    """The two objectives: their name beside accuracy, its direction, and how a point is seen in them.
+    """The two objectives, which are accuracy and another one: its name, its direction, and its value for a point.
 
     Attributes:
-        other: of a point, by parameters and what it turned out to be. sign: 1 where more of it is worse.
-        of: the other objective of one training of a point.
-        ends: points that are asked first, where the ends of the front are known to be.
+        other: the other objective of a point, from its parameters and its results. sign: 1 where more of it is worse.
+        of: the other objective of a single training of a point.
+        ends: points that are asked first, because the ends of the front are known to be there.
     """
 
     name: str
@@ -43,7 +43,7 @@ class _Plane:
     ends: tuple[Params, ...] = ()
 
     def losses(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n, 2) smaller is better."""
+        """Objectives turned into (n, 2) losses, of which smaller is better."""
         return np.asarray(values * np.array([-1.0, self.sign]))
 
 
@@ -93,7 +93,7 @@ def _search(context: Context, plane: _Plane) -> Batches:
 
 
 def _layers(losses: NDArray[np.float64], most: int) -> list[int]:
-    """The first rows by front, then by the front without it, and so on."""
+    """At most ``most`` rows: those of the front, then of the front of the remaining rows, and so on."""
     left = np.arange(len(losses))
     chosen: list[int] = []
     while len(left) and len(chosen) < most:
@@ -147,6 +147,6 @@ def _tolerance(context: Context) -> _Plane:
     return _Plane(
         "tolerance", -1.0, space_of(sides), dict, lambda params, _: summed(params), lambda params, _: summed(params),
         known_in(context, sides), remarks,
-        # Nothing has less tolerance than nominal, and nothing more than all factors at their limits.
+        # Nominal has the least summed tolerance, and all factors at their limits the most.
         tuple({side.factor.name: side.value(u) for side in sides} for u in (0.0, 1.0)),
     )  # fmt: skip

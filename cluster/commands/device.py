@@ -1,4 +1,4 @@
-"""``vcm-sweep device``: the library of cells, sensitivities, fits and pictures. Imports are per subcommand."""
+"""``vcm-sweep device``: the library of cells, sensitivities, fits and pictures."""
 
 import argparse
 import json
@@ -10,12 +10,12 @@ from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
 
 MODELS = ("explicit", "full")
 KINDS = ("iv", "pulses", "switching", "maps", "mismatch")
-# Where physics.md and arXiv 2403.06746 look at a cell.
+# Default states (1e26/m3) and voltages, which docs/physics.md and arXiv 2403.06746 use.
 STATES, SET_V, RESET_V = "0.1,0.5,1.5", -0.342, 0.7065
 
 
 def add_device_commands(parser: argparse.ArgumentParser, epilog: str) -> None:
-    """Adds the subcommands of ``device`` to its parser."""
+    """Add the subcommands of ``device`` to its parser."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, function: Any, text: str) -> argparse.ArgumentParser:
@@ -110,7 +110,7 @@ def _sensitivity(arguments: argparse.Namespace) -> int:
         "reset": elasticities(n, RESET_V, cell, model),
         "read": read_elasticities(n, cell, model),
     }
-    # "+ 0.0" turns -0.0 into 0.0.
+    # Adding 0.0 turns -0.0 into 0.0.
     values = {key: {name: (x + 0.0).tolist() for name, x in column.items()} for key, column in found.items()}
     if arguments.json:
         settings = {"cell": arguments.cell, "model": model, "n": arguments.n}
@@ -185,7 +185,7 @@ def _fit(arguments: argparse.Namespace) -> int:
 
 
 def _cell_name(stem: str) -> str:
-    """A name for a cell, of the name of a data file."""
+    """A valid cell name, made from the name of a data file."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in stem) or "fitted"
 
 

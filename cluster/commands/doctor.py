@@ -1,4 +1,4 @@
-"""Checks of what pip cannot know: that the installed parts work together."""
+"""The checks of ``vcm-sweep doctor``: whether the installed packages work together, which pip cannot know."""
 
 import os
 import sys
@@ -49,7 +49,7 @@ def _aihwkit() -> str:
     from aihwkit.simulator.tiles.analog import AnalogTile
     from aihwkit.version import __version__
 
-    # Equal bounds: drawn ones would clip one of these weights now and then.
+    # All cells have the same bounds here: randomly drawn bounds would sometimes clip one of these weights.
     device = ConstantStepDevice(w_max_dtod=0.0, w_min_dtod=0.0)
     tile = AnalogTile(2, 2, SingleRPUConfig(device=device))
     wanted = torch.tensor([[0.1, -0.2], [0.3, 0.0]])

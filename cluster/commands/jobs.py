@@ -1,6 +1,6 @@
 """``vcm-sweep submit``, ``jobs``, ``logs``, ``stop`` and ``fetch``: studies that run elsewhere.
 
-All but submit look at results folders alone, so they work from any machine, with the cluster up or down.
+All except ``submit`` only look at results folders, so they work from any machine, even when the cluster is down.
 """
 
 import argparse
@@ -20,7 +20,7 @@ _FOLLOW_S = 2.0
 
 
 def add_job_commands(command: AddCommand) -> None:
-    """What has to do with a study that runs elsewhere."""
+    """Add the subcommands for studies that run elsewhere."""
     sub = command("submit", _submit, "start a study on a running Ray cluster, and return at once")
     sub.add_argument("study", type=Path, help="study file (TOML)")
     sub.add_argument("--address", required=True, help="dashboard of the cluster's head, http://head:8265")
@@ -86,7 +86,7 @@ def _logs(arguments: argparse.Namespace) -> int:
     known: dict[str, int] = {}
     while True:
         session = latest_session(folder)
-        # The state is read first: what a run wrote before its end is not missed.
+        # The state is read before the log: what a run wrote before it ended is then in the log that follows.
         over = session is None or not session.open
         only = None if arguments.all or session is None else session.id
         for segment, position, line in read_log(folder, only, known):
@@ -96,12 +96,12 @@ def _logs(arguments: argparse.Namespace) -> int:
             return 0
         try:
             time.sleep(_FOLLOW_S)
-        except KeyboardInterrupt:  # the usual way out, and nothing of the run's
+        except KeyboardInterrupt:  # the usual way to stop watching; it does not concern the run
             return EXIT_INTERRUPTED
 
 
 def _log_words(line: dict[str, Any]) -> str:
-    """A line of the log for people: what is empty is left out, the key is long and is too."""
+    """A line of the log for people, without empty fields, and without the key, which is long."""
     rest = {k: v for k, v in line.items() if k not in ("time", "level", "event", "key") and v not in ("", None)}
     words = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in rest.items())
     return f"{line.get('time', '')} {line.get('level', ''):7} {line.get('event', '')} {' '.join(words)}".rstrip()
@@ -117,8 +117,8 @@ def _stop(arguments: argparse.Namespace) -> int:
         raise StoreError(f"{folder}: no run is under way" + (f", the latest is {session.state}" if session else ""))
     if silent_sessions([(folder, session)]):
         raise StoreError(
-            f"{folder}: the run {session.id} says it is running, on {session.host}, but nothing was heard of it since "
-            f"{session.seen}: there is nothing to stop; it goes on with: {session.command}"
+            f"{folder}: the run {session.id} was running on {session.host}, but nothing has been heard of it since "
+            f"{session.seen}, so there is nothing to stop; to go on: {session.command}"
         )
     request_stop(folder, session.id)
     until = time.monotonic() + (arguments.wait or 0)
@@ -143,7 +143,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
 
 
 def _results_folder(where: str) -> Any:
-    """A folder that holds a study; StoreError otherwise."""
+    """The results folder at ``where``; StoreError if it holds no study."""
     from vcm_sweep.sweep.errors import StoreError
     from vcm_sweep.sweep.folder import Folder
 

@@ -1,4 +1,4 @@
-"""``vcm-sweep resume``, ``retry`` and ``extend``: what goes on with a results folder, without the study file."""
+"""``vcm-sweep resume``, ``retry`` and ``extend``: continue a study in its results folder, without the study file."""
 
 import argparse
 from typing import Any
@@ -11,7 +11,7 @@ from vcm_sweep.cluster.terminal.printing import show
 
 
 def add_life_commands(command: AddCommand) -> None:
-    """What goes on with a results folder."""
+    """Add the subcommands that continue a study in its results folder."""
     sub = command("resume", _resume, "go on with a study that was stopped")
     _add_common(sub)
     add_until_options(sub)
@@ -63,7 +63,7 @@ def _extend(arguments: argparse.Namespace) -> int:
 
 
 def statuses(text: str | None) -> Any:
-    """The statuses in a list with commas, for ``run``; True without one: all failures."""
+    """The statuses in a list with commas, as ``run`` takes them; True (all failures) for None."""
     from vcm_sweep.sweep.errors import StudyError
     from vcm_sweep.sweep.running.running import FAILURES
 
@@ -72,7 +72,7 @@ def statuses(text: str | None) -> Any:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in FAILURES:
-            raise StudyError(f"--only {name!r} must be one or more of {', '.join(FAILURES)}, with commas")
+            raise StudyError(f"--only {name!r} must be one or more of {', '.join(FAILURES)}, separated by commas")
     return tuple(names)
 
 

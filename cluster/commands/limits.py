@@ -1,4 +1,4 @@
-"""``vcm-sweep limits``: what each factor of a study costs at the ends of its range, and what ``analyze`` says of it."""
+"""``vcm-sweep limits``: run what each factor of a study costs at the ends of its range, and print the costs."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from vcm_sweep.cluster.terminal.printing import aligned, prose
 
 
 def add_limits_command(command: AddCommand) -> None:
-    """Costs at the limits."""
+    """Add the subcommand for costs at the limits."""
     sub = command("limits", _limits, "run each factor of a study alone at the ends of its range, and print the costs")
     sub.add_argument("dir", help="results folder of the study, path or URI; the costs go to DIR/limits")
     sub.add_argument("--n", type=positive, metavar="N", help="pairs of trainings per end (default 32)")
@@ -35,7 +35,7 @@ def _limits(arguments: argparse.Namespace) -> int:
     found: list[Any] = []
 
     def conclude(results: Any) -> dict[str, Any]:
-        """What ``run_study`` shows of the costs, or why there are none."""
+        """The costs as ``run_study`` shows them, or the reason why there are none."""
         try:
             found.append(limit_costs(results, arguments.metric, policy=arguments.policy))
         except VcmSweepError as error:
@@ -49,7 +49,7 @@ def _limits(arguments: argparse.Namespace) -> int:
 
 
 def analyze_limits(arguments: argparse.Namespace, results: Any) -> int:
-    """``vcm-sweep analyze`` of a limits study."""
+    """What ``vcm-sweep analyze`` does for a limits study."""
     from vcm_sweep.analysis import AnalysisError, limit_costs
 
     if arguments.method not in ("", "limits"):
@@ -65,12 +65,12 @@ def analyze_limits(arguments: argparse.Namespace, results: Any) -> int:
 
 
 def _said(result: Any) -> list[str]:
-    """The conclusion, the table and the notes."""
+    """The conclusion, the table and the notes, as paragraphs."""
     return [prose(" ".join(result.answer())), "", limits_table(result), "", prose(*result.notes())]
 
 
 def limits_table(result: Any) -> str:
-    """Costs from the highest to the lowest, and what of them goes through mismatch and speed."""
+    """The table of the costs, from the highest to the lowest, and how much of each goes through mismatch and speed."""
     from vcm_sweep.analysis.limits.result import level_words
     from vcm_sweep.analysis.records.metrics import find_metric
 

@@ -1,4 +1,4 @@
-"""``vcm-sweep status``, ``analyze``, ``report`` and ``compare``: what is given results folders."""
+"""``vcm-sweep status``, ``analyze``, ``report`` and ``compare``: the subcommands that read results folders."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from vcm_sweep.cluster.terminal.printing import prose, show
 
 
 def add_result_commands(command: AddCommand) -> None:
-    """What reads results."""
+    """Add the subcommands that read results."""
     sub = command("status", _status, "show how far a study is, and what its run is doing")
     sub.add_argument("dir", help="results folder, path or URI")
     sub.add_argument("--watch", action="store_true", help="go on showing it until the run is over; --json: one a line")
@@ -31,7 +31,7 @@ def add_result_commands(command: AddCommand) -> None:
 
 
 def _add_analysis(sub: argparse.ArgumentParser) -> None:
-    """What is analysed, and how."""
+    """Add the options that say what is analysed, and how."""
     sub.add_argument("--metric", default="accuracy", help="what varies: accuracy, energy, pulses, p_diverged, ...")
     sub.add_argument("--method", default="", help="default: the design's; or pawn, delta, rbd-fast, hdmr")
     sub.add_argument("--policy", default="fail", help="of failed trainings: fail, drop-block or worst-case")
@@ -45,9 +45,9 @@ def _status(arguments: argparse.Namespace) -> int:
     if arguments.watch:
         try:
             watch(arguments.dir, results.study.name, arguments.interval, arguments.json)
-        except KeyboardInterrupt:  # the usual way out, and nothing of the run's
+        except KeyboardInterrupt:  # the usual way to stop watching; it does not concern the run
             return EXIT_INTERRUPTED
-        # What the records say, now that the run is over.
+        # The run is over by now, so its records are counted again.
         results = open_results(arguments.dir)
     counts = results.counts()
     values = {"study": results.study.name, "trials": len(results.design), **counts}

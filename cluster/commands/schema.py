@@ -7,7 +7,7 @@ from vcm_sweep.cluster.commands.shared import AddCommand
 
 
 def add_schema_command(command: AddCommand) -> None:
-    """The schema of study files."""
+    """Add the subcommand that prints the schema of study files."""
     command("schema", _schema, "print the JSON Schema of study files, for editors that complete and check them")
 
 

@@ -1,4 +1,4 @@
-"""What all subcommands share: how one is added, and exit codes."""
+"""The type of the function by which every file here adds its subcommands to the command line."""
 
 import argparse
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class AddCommand(Protocol):
-    """Adds a subcommand: its name, the function that runs it and gives the exit code, one line of help."""
+    """Adds a subcommand, from its name, the function that runs it and returns the exit code, and one line of help."""
 
     def __call__(
         self, name: str, function: Callable[[argparse.Namespace], int], text: str

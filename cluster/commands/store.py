@@ -1,4 +1,4 @@
-"""``vcm-sweep compact`` and ``merge``: what is done to results folders as such."""
+"""``vcm-sweep compact`` and ``merge``: the subcommands that tidy results folders and bring them together."""
 
 import argparse
 from typing import Any
@@ -8,7 +8,7 @@ from vcm_sweep.cluster.terminal.printing import show
 
 
 def add_store_commands(command: AddCommand) -> None:
-    """What keeps results folders in order."""
+    """Add the subcommands that tidy results folders."""
     sub = command("compact", _compact, "merge the many small files of a results folder into few large ones")
     sub.add_argument("dir", help="results folder, or its URI")
     sub.add_argument(

@@ -1,4 +1,4 @@
-"""``vcm-sweep plan`` and ``run``: what is given a study file."""
+"""``vcm-sweep plan`` and ``run``: the subcommands that start from a study file."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ from vcm_sweep.cluster.terminal.printing import aligned, show
 
 
 def add_study_commands(command: AddCommand) -> None:
-    """What is given a study file."""
+    """Add the subcommands that start from a study file."""
     sub = command("plan", _plan, "show what a study would run, and what it would cost")
     sub.add_argument("study", nargs="?", type=Path, help="study file (TOML)")
     sub.add_argument("--out", help="results folder, path or URI; default runs/<name>-<hash>")

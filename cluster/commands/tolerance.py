@@ -14,7 +14,7 @@ from vcm_sweep.cluster.terminal.printing import prose, show
 
 
 def add_tolerance_commands(command: AddCommand) -> None:
-    """Searches that start from a study file."""
+    """Add the subcommand that searches for tolerances."""
     sub = command("tolerance", _tolerance, "search how far factors may go, or go on searching")
     sub.add_argument("study", type=Path, help="study file (TOML); its [tolerance] table is the question")
     sub.add_argument("--question", choices=("one", "joint", "trade-off"), help="default: the study's own, or one")
@@ -70,7 +70,7 @@ def _tolerance(arguments: argparse.Namespace) -> int:
 
 
 def _spec(study: Any, arguments: argparse.Namespace) -> Any:
-    """The study's question with what the options say of it, checked like the table."""
+    """The study's question with the given options in its place, checked like the [tolerance] table."""
     from vcm_sweep.sweep.study.tables.tolerance import ToleranceSpec
 
     own = {name: value for name, value in vars(study.tolerance or ToleranceSpec()).items() if value is not None}
@@ -83,7 +83,7 @@ def _spec(study: Any, arguments: argparse.Namespace) -> Any:
 
 
 def _held(place: Place) -> Any:
-    """Ray for the whole search: each round would start and end a cluster of its own."""
+    """A connection to Ray for the whole search; otherwise each round would start and end a cluster of its own."""
     from contextlib import closing, nullcontext
 
     if place.in_process:

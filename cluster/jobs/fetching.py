@@ -1,4 +1,4 @@
-"""Copying results to this machine: whole files under their final names, what is there already is kept."""
+"""Copying results to this machine: whole files under their final names; what is there already is kept."""
 
 import hashlib
 import json
@@ -11,18 +11,18 @@ from vcm_sweep.cluster.terminal.printing import bar
 from vcm_sweep.sweep.errors import StoreError, one_line
 from vcm_sweep.sweep.folder import Folder
 
-# States of trainings under way, and who holds the folder: of use to the running study alone.
+# Not copied, because only the running study needs them: checkpoints of trainings, and the locks of the folder.
 _LEFT_OUT = ("checkpoints", "lock", "lease")
 _ATTEMPTS = 5
 
 
 class _Gone(Exception):
-    """What was listed is not there any more."""
+    """A file that was listed is no longer there."""
 
 
 @dataclass(frozen=True)
 class Copied:
-    """Files copied, files that were there, megabytes copied."""
+    """How many files were copied, how many were there already, and how many megabytes were copied."""
 
     files: int
     kept: int
@@ -30,10 +30,10 @@ class Copied:
 
 
 def fetch(source: Folder, local: Path, quiet: bool = False) -> Copied:
-    """Copy a results folder; after an interruption the same call goes on.
+    """Copy a results folder; after an interruption the same call continues.
 
-    Records are in files that never change: one of the same name and size is kept. All others are small and are copied
-    anew, last those that say which records count.
+    Files of records never change, so one with the same name and size is kept. All other files are small and are copied
+    again; those that say which records count come last.
 
     Raises:
         StoreError: ``local`` holds another study or something else, or a file does not arrive whole.
@@ -44,13 +44,13 @@ def fetch(source: Folder, local: Path, quiet: bool = False) -> Copied:
         try:
             return _copy_all(source, target, quiet)
         except _Gone:
-            # Compacted meanwhile: what was listed is in another file now.
+            # The folder was compacted in the meantime: the records that were listed are in another file now.
             continue
         except OSError as error:
             raise StoreError(
                 f"{source} cannot be copied to {local} ({one_line(error)}): run it again to go on"
             ) from None
-    raise StoreError(f"{source} changes faster than it can be copied: wait for its compaction, and run it again")
+    raise StoreError(f"{source} changes faster than it can be copied: wait until it is compacted, and run it again")
 
 
 def _check_target(source: Folder, target: Folder) -> None:
@@ -68,7 +68,7 @@ def _check_target(source: Folder, target: Folder) -> None:
 
 
 def _extended(source: Folder, local: Path) -> bool:
-    """Whether the study of the source was extended from that of the local copy."""
+    """Whether the source's study is a longer version of the study in the local copy."""
     if not source.exists("lineage.json"):
         return False
     from vcm_sweep.sweep.store import Store
@@ -88,7 +88,7 @@ def _copy_all(source: Folder, target: Folder, quiet: bool) -> Copied:
         if info.type == fs.FileType.File
     }
     names = [n for n in listed if not n.split("/")[0].startswith((*_LEFT_OUT, ".")) and "/." not in n]
-    # Records first: whatever speaks of them finds them there.
+    # Records come first, so that the files which refer to them never refer to something that is not there.
     names.sort(key=lambda name: (not name.endswith(".parquet"), name))
     kept, size = 0, 0
     with bar("fetch", len(names), quiet) as step:
@@ -103,7 +103,7 @@ def _copy_all(source: Folder, target: Folder, quiet: bool) -> Copied:
 
 
 def _copy(source: Folder, target: Folder, name: str, size: int) -> int:
-    """Copy one file; its size. StoreError where a file of records is not as long as it was listed."""
+    """Copy one file and return its size; StoreError if a file of records is not as long as it was listed."""
     try:
         content = source.read(name)
     except FileNotFoundError:

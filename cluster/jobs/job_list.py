@@ -1,4 +1,4 @@
-"""What a folder of results folders holds, and what each study is doing."""
+"""The list of ``vcm-sweep jobs``: the studies in a folder of results folders, and what each is doing."""
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ _ASKED_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class ListedJob:
-    """A results folder and its latest run; ``silent``: it says it runs, and nothing is heard of it."""
+    """A results folder and its latest run; ``silent``: its state is running, but nothing is heard of it any more."""
 
     folder: str
     session: SessionState | None
@@ -24,11 +24,11 @@ class ListedJob:
 
     @property
     def state(self) -> str:
-        """In one word."""
+        """The state in one word."""
         return "silent" if self.silent else self.session.state if self.session else "no run noted"
 
     def to_plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """Plain values for JSON."""
         session = dataclasses.asdict(self.session) if self.session else None
         return {"folder": self.folder, "state": self.state, "session": session}
 
@@ -37,11 +37,11 @@ def job_list(root: str) -> list[ListedJob]:
     """The results folders in a folder, or the folder itself if it is one; StoreError where it cannot be read."""
     folder = Folder(root)
     try:
-        # An object store has no folders of its own: there, nothing is found.
+        # An object store has no folders, so a missing one cannot be told from an empty one there.
         if folder.local is not None and not folder.exists():
             raise StoreError(f"{root} is not there: give the folder that holds results folders")
         candidates = [folder] if folder.exists("study.toml") else [folder / name for name in folder.folders()]
-        # Side by side: an object store takes some hundredths of a second for each question.
+        # In parallel, because an object store takes some hundredths of a second for each question.
         with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
             holds = list(pool.map(lambda f: f.exists("study.toml"), candidates))
             studies = [f for f, study in zip(candidates, holds, strict=True) if study]
@@ -53,7 +53,7 @@ def job_list(root: str) -> list[ListedJob]:
 
 
 def job_table(jobs: list[ListedJob], root: str) -> str:
-    """A line per study; below, how to go on with what is silent."""
+    """A line per study, and below how to continue silent runs, and why runs failed."""
     if not jobs:
         return f"no results folders in {root}"
     rows = [("folder", "state", "done", "failed", "left", "last seen (UTC)", "on")]
@@ -67,13 +67,13 @@ def job_table(jobs: list[ListedJob], root: str) -> str:
         left = duration(f.eta_s) if job.state == "running" else "-"
         rows.append((job.folder, job.state, done, f"{f.failed:,}", left, seen_words(s), s.host or "-"))
     lines = [aligned(rows)]
-    lines += [f"{job.folder}: nothing is heard of this run; it goes on with: {job.session.command}"
+    lines += [f"{job.folder}: nothing is heard of this run any more; to go on: {job.session.command}"
               for job in jobs if job.silent and job.session]  # fmt: skip
     lines += [f"{job.folder}: {job.session.reason}" for job in jobs if job.session and job.session.reason]
     return "\n".join(lines)
 
 
 def seen_words(session: SessionState) -> str:
-    """When a run was last heard of: the time that it gave, and how long ago that is by this machine's clock."""
+    """When a run was last heard of, by its own clock, and how long ago that is by this machine's clock."""
     age = age_s(session.seen)
     return session.seen[:19].replace("T", " ") + (f" ({duration(round(age))} ago)" if 0 <= age < float("inf") else "")

@@ -1,4 +1,4 @@
-"""A running Ray cluster, asked over HTTP: may we, what runs there, start this job."""
+"""`RayJobs`: a running Ray cluster over HTTP, to start jobs there and ask what became of them."""
 
 import os
 import re
@@ -24,19 +24,19 @@ class RayJobs:
         address: of the dashboard, ``http://head:8265``.
 
     Raises:
-        ExecutorError: no answer, no or a wrong token, or a Ray that is too old.
+        ExecutorError: the head does not answer, the token is missing or wrong, or its Ray is too old.
     """
 
     def __init__(self, address: str) -> None:
         if not re.fullmatch(r"https?://[^\s/@]+/?", address):
-            # What is before an @ is a password, and errors end in logs.
+            # A password may stand before an @, and must not get into messages, which end up in logs.
             shown = address.rpartition("@")[2]
             raise ExecutorError(
                 f"--address {shown} must be the dashboard of a running Ray cluster, such as http://head:8265"
             )
         self.address = address.rstrip("/")
         _show_token()
-        # Both would silently take the place of the address that was given.
+        # Ray would silently prefer either of these variables to the address that was given.
         for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):
             os.environ.pop(name, None)
         self._client = self._asked(self._connect)
@@ -58,9 +58,10 @@ class RayJobs:
             return False
 
     def interpreter(self) -> str | None:
-        """The Python that starts the cluster's workers, None where the head does not tell.
+        """The Python that the cluster's workers use, None where the head does not tell.
 
-        A job's own ``python`` is the first of some PATH, which need not be that of the environment that runs Ray.
+        The command ``python`` of a job is the first one on PATH, which need not be that of the environment that runs
+        Ray.
         """
         nodes = self._get("/nodes?view=summary").get("data", {}).get("summary", [])
         heads = [node for node in nodes if (node.get("raylet") or {}).get("isHeadNode")]
@@ -76,8 +77,8 @@ class RayJobs:
         """Start a job, and return its id.
 
         Args:
-            command: words of fixed text; Ray gives them to a shell, so nothing of a user's belongs there.
-            modules: folders that driver and workers can import. variables: of their environment.
+            command: words of fixed text. Ray gives them to a shell, so they must hold nothing that a user wrote.
+            modules: folders that driver and workers can import. variables: of their environment. name: becomes the id.
         """
         environment = {"py_modules": [str(module) for module in modules], "env_vars": variables}
         return str(
@@ -89,7 +90,7 @@ class RayJobs:
         )
 
     def status(self, job: str) -> tuple[str, str]:
-        """(status, message) of a job in Ray's words; ("UNKNOWN", ...) for one that this head does not know."""
+        """(status, message) of a job, in Ray's words; ("UNKNOWN", ...) for a job that this head does not know."""
         try:
             info = self._client.get_job_info(job)
         except RuntimeError as error:
@@ -101,13 +102,13 @@ class RayJobs:
 
         from ray.job_submission import JobSubmissionClient
 
-        # They set their own level when they are imported.
+        # These loggers set their level when they are imported, so it is set again here.
         for name in ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
             logging.getLogger(name).setLevel(logging.WARNING)
         return JobSubmissionClient(self.address)
 
     def _get(self, path: str) -> dict[str, Any]:
-        """JSON that the dashboard answers with."""
+        """The JSON with which the dashboard answers."""
         response = self._asked(lambda: self._client._do_request("GET", path, timeout=_TIMEOUT_S))
         try:
             answer = response.json()
@@ -138,7 +139,7 @@ class RayJobs:
 
 
 def _show_token() -> None:
-    """Send this machine's token, if there is one: Ray's client does so only when it is told to."""
+    """Make Ray's client send this machine's token, if there is one, which it does not do by default."""
     there = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
     if "RAY_AUTH_MODE" not in os.environ and (there or (Path.home() / ".ray" / "auth_token").is_file()):
         os.environ["RAY_AUTH_MODE"] = "token"

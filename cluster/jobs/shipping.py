@@ -1,4 +1,4 @@
-"""What a submitted study takes along: our code, the study, and the user's own modules; nothing else."""
+"""The files that a submitted study takes along: our code, the study, and the user's own modules; nothing else."""
 
 import json
 import os
@@ -20,10 +20,10 @@ _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "tests")
 
 
 def pack_code(folder: Path) -> Path:
-    """Make ``vcm_sweep`` in a folder: the four packages as they run here, so that a cluster's own version is no matter.
+    """Copy our four packages as they run here into a folder, so that the version on the cluster does not matter.
 
     Returns:
-        The folder ``vcm_sweep``, a regular package, which hides an installed one of the same name.
+        The new folder ``vcm_sweep``, a regular package, which takes precedence over an installed one.
     """
     made = folder / "vcm_sweep"
     made.mkdir()
@@ -35,13 +35,13 @@ def pack_code(folder: Path) -> Path:
 
 
 def pack_job(folder: Path, study: Path, job: dict[str, Any], own: Iterable[Path]) -> Path:
-    """Make the job's package in a folder: the study, what is to be done (JSON), and the user's own files.
+    """Make the job's package in a folder: the study, what is to be done (``job``, as JSON), and the user's own files.
 
     Args:
-        own: files and folders below the current directory; they keep their place in ``own/``.
+        own: files and folders below the current directory; they keep their relative place in ``own/``.
 
     Raises:
-        StudyError: a file that is elsewhere, or more than 50 MB.
+        StudyError: a file outside the current directory, or more than 50 MB.
     """
     made = folder / JOB_PACKAGE
     (made / "own").mkdir(parents=True)
@@ -52,7 +52,7 @@ def pack_job(folder: Path, study: Path, job: dict[str, Any], own: Iterable[Path]
     for path in own:
         whole = (here / path).resolve()
         if not whole.exists() or not whole.is_relative_to(here) or whole == here:
-            raise StudyError(f"{path} cannot be taken along: give files and folders below {here}")
+            raise StudyError(f"{path} cannot be taken along: only files and folders below {here} can")
         target = made / "own" / whole.relative_to(here)
         target.parent.mkdir(parents=True, exist_ok=True)
         if whole.is_dir():
@@ -64,7 +64,7 @@ def pack_job(folder: Path, study: Path, job: dict[str, Any], own: Iterable[Path]
 
 
 def check_size(folder: Path) -> float:
-    """Megabytes of a folder; StudyError where it is too large to be sent along with every job."""
+    """The size of a folder in megabytes; StudyError if it is too large to be sent with every job."""
     sizes = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
     megabytes = sum(sizes.values()) / 1e6
     if megabytes > MAX_MB:
@@ -77,10 +77,10 @@ def check_size(folder: Path) -> float:
 
 
 def own_modules() -> list[Path]:
-    """Files of the user's modules that are imported by now, and lie below the current directory.
+    """Files of all imported modules that lie below the current directory: the user's own.
 
-    Call it when the study has been read: reading imports what the study names. A module in a package takes the whole
-    package along.
+    Call it after the study has been read, because reading imports the modules that the study names. For a module in a
+    package, the whole package is taken.
     """
     here = Path.cwd().resolve()
     libraries = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
@@ -90,7 +90,7 @@ def own_modules() -> list[Path]:
         if not file or name.partition(".")[0] in ("vcm_sweep", "__main__"):
             continue
         path = Path(file).resolve()
-        # torch has modules whose file is only a name.
+        # torch has modules whose __file__ is a name and no file.
         if not path.is_file() or not path.is_relative_to(here):
             continue
         if any(path.is_relative_to(library) for library in libraries):

@@ -1,4 +1,4 @@
-"""What the run of a study is doing, read from its results folder."""
+"""The run part of ``vcm-sweep status``: what the latest run of a study is doing, read from its results folder."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ _LINE_EVERY_S = 60.0
 
 
 def run_status(where: str, plain: bool = False) -> dict[str, Any]:
-    """The latest run of a results folder: as values for the terminal, or whole (``plain``); nothing without one."""
+    """The latest run of a results folder, as values for the terminal, or if ``plain``, all of it; {} without a run."""
     folder = Folder(where)
     session = latest_session(folder)
     if session is None:
@@ -37,12 +37,12 @@ def run_status(where: str, plain: bool = False) -> dict[str, Any]:
     elif session.state == "submitted":
         values["ray_says"] = _what_ray_says(session)
     elif silent:
-        values["note"] = f"the run says it is running, and nothing is heard of it; it goes on with: {session.command}"
+        values["note"] = f"its state is running, but nothing is heard of it any more; to go on: {session.command}"
     return values
 
 
 def _what_ray_says(session: SessionState) -> str:
-    """Of a job whose driver has not written yet; only its cluster knows whether it ever will."""
+    """What Ray says of a job whose driver has not written anything yet; only the cluster knows whether it ever will."""
     from vcm_sweep.cluster.jobs.ray_jobs import RayJobs
 
     try:
@@ -53,7 +53,7 @@ def _what_ray_says(session: SessionState) -> str:
 
 
 def watch(where: str, name: str, interval_s: float, as_json: bool) -> None:
-    """Show the latest run until it is over, or silent; JSON: an object a line, whenever something has changed."""
+    """Show the latest run until it is over or silent; as JSON, one object per line whenever something has changed."""
     folder = Folder(where)
     shown: _OnScreen | _Told = _Told(name) if as_json or not sys.stdout.isatty() else _OnScreen(name)
     before: SessionState | None = None
@@ -62,7 +62,8 @@ def watch(where: str, name: str, interval_s: float, as_json: bool) -> None:
         while (session := latest_session(folder)) is not None:
             now = time.monotonic()
             since = since if before and (before.id, before.beat) == (session.id, session.beat) else now
-            # A beat that stands still for five of its ticks, watched here, whatever the clocks say.
+            # Silent means that the run's counter has not moved for five of its intervals, as measured here: the clocks
+            # of the two machines may differ.
             silent = session.state == "running" and now - since > 5 * session.tick_s
             if as_json:
                 if session != before or silent:
@@ -78,7 +79,7 @@ def watch(where: str, name: str, interval_s: float, as_json: bool) -> None:
 
 
 class _Told:
-    """A line a minute."""
+    """Prints one line per minute, for a file or a pipe."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -95,7 +96,7 @@ class _Told:
 
 
 class _OnScreen:
-    """The lines of the live view, in place."""
+    """Shows the lines of the live view, redrawn in place, on a terminal."""
 
     def __init__(self, name: str) -> None:
         self._name = name

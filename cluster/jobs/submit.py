@@ -1,4 +1,4 @@
-"""Sending a study to a running Ray cluster, where a driver of its own runs it."""
+"""Sending a study to a running Ray cluster, where job_driver.py runs it."""
 
 import os
 import shlex
@@ -27,13 +27,14 @@ from vcm_sweep.sweep.session.state import (
 from vcm_sweep.sweep.store import Store
 from vcm_sweep.sweep.study.study import Study
 
-# Where the store is, which both sides must agree on; keys and tokens are each machine's own.
+# Variables that say where the object store is, passed on because both sides must agree on it. Credentials are not: each
+# machine has its own.
 _PASSED_ON = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
 
 
 @dataclass(frozen=True)
 class SubmittedJob:
-    """A study on its way: Ray's id of the job, the session's, the results folder, what was sent, what to mind."""
+    """A submitted study: Ray's id of the job, the session's id, the results folder, megabytes sent, and warnings."""
 
     id: str
     session: str
@@ -53,15 +54,15 @@ def submit(
 
     Args:
         study_file: TOML.
-        options: of the run. Its place's address is that of the head's dashboard, its results folder is reached from
-            here and from the cluster.
-        root: folder that gets a results folder, where the options name none.
-        python: interpreter on the cluster; default that of its workers.
-        take: files to take along, besides what is found.
+        options: of the run. The address of its place is that of the head's dashboard. Its results folder must be
+            reachable from here and from the cluster.
+        root: the results folder is made in this folder, where the options name none.
+        python: interpreter on the cluster; default: that of its workers.
+        take: files to take along, besides those that are found.
 
     Raises:
         StudyError: a mistake in the study, or files that cannot be sent. StoreError: the folder holds another study,
-        or a run is under way. ExecutorError: the cluster.
+            or a run is under way. ExecutorError: the cluster cannot be used.
     """
     address, out = str(options.place.address), options.out
     if not (out or root):
@@ -73,9 +74,9 @@ def submit(
         where = str(Path(where).resolve())
     folder = Folder(where)
     with tempfile.TemporaryDirectory(prefix="vcm-sweep-submit-") as scratch:
-        # All that can be wrong here is found before anything is written or sent.
+        # Everything above may fail: it comes before anything is written or sent.
         session = new_id()
-        # The driver finds its cluster by itself.
+        # The address is left out: the driver finds its cluster by itself.
         words = [*in_words(replace(options.place, address=None)), *(["--no-report"] if options.no_report else [])]
         command = shlex.join(["vcm-sweep", "submit", str(study_file), "--address", address, "--out", where, *words])
         job = {"out": where, "session": session, "command": command, "options": words}
@@ -92,7 +93,7 @@ def submit(
         state = replace(state, job={"address": cluster.address, "id": name})
         write_state(folder, state)
         variables = {name: os.environ[name] for name in _PASSED_ON if os.environ.get(name)}
-        # -P: nothing of the folder that Ray happens to start it in is imported.
+        # -P: do not import from the folder in which Ray happens to start the driver.
         entry = [found or "python3", "-P", "-m", "vcm_sweep.cluster.job_driver"]
         try:
             cluster.submit(entry, modules, variables, name)
@@ -103,10 +104,10 @@ def submit(
 
 
 def _own_files(study: Study) -> list[Path]:
-    """What the study names and finds in the current directory: modules, first weights, a cell."""
+    """The files in the current directory that the study uses: modules, first weights, a cell."""
     tables = tomllib.loads(study.text)
     named = [tables["network"].get("start"), tables.get("device", {}).get("cell")]
-    # An absolute path is looked up where it is used, on the cluster; a cell without a file is one of the library.
+    # A file with an absolute path must be on the cluster itself; a cell that is no file here is one of the library.
     files = [Path(name) for name in named if name and not os.path.isabs(name) and os.path.isfile(name)]
     return [*own_modules(), *files]
 
@@ -138,7 +139,9 @@ def _warnings(cluster: RayJobs, where: str, python: str | None) -> list[str]:
     if cluster.ray_version != ray.__version__:
         warnings.append(f"note: the cluster runs Ray {cluster.ray_version}, this machine {ray.__version__}")
     if python is None:
-        warnings.append("note: the head does not tell which Python its workers use; python3 is taken, or name --python")
+        warnings.append(
+            "note: the head does not tell which Python its workers use, so python3 is used; or name --python"
+        )
     if "://" not in where:
         warnings.append(f"note: {where} must be a folder that the cluster sees at the same path")
     return warnings

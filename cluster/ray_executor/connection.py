@@ -1,4 +1,4 @@
-"""The cluster of a run: one that is there, or one that is started for it on this machine."""
+"""The connection to the cluster of a run: one that runs already, or one that is started for it on this machine."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ _ANSWER_S = 10.0
 
 
 class Connection:
-    """A connection to Ray, made when this is created.
+    """A connection to Ray, made when this object is created.
 
     Args:
         address: of a running cluster (``auto`` finds a local one); None starts one on this machine.
@@ -21,12 +21,13 @@ class Connection:
     Raises:
         ExecutorError: the cluster cannot be used.
 
-    A connection that the process has already is used, and left as it is. Otherwise workers start in an empty working
-    directory, so that a file named device.py beside the study shadows nothing, and :meth:`close` disconnects.
+    If the process is connected to Ray already, that connection is used and never closed. Otherwise workers start in an
+    empty working directory, so that a user's file named device.py hides no module, and :meth:`close` disconnects.
     """
 
     def __init__(self, address: str | None, cpus: int | None) -> None:
-        # Before Ray is imported: what it prints, to stdout, does not belong into our terminal or into --json.
+        # Set before Ray is imported. Otherwise Ray prints to stdout, which would get between our lines, and into
+        # --json.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
         import ray
@@ -62,7 +63,7 @@ class Connection:
 
 
 def _check_answers(address: str) -> None:
-    """ExecutorError where nobody listens: Ray itself would try for minutes."""
+    """Raise ExecutorError if nothing listens at the address; Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or "://" in address:
         return

@@ -21,22 +21,28 @@ from vcm_sweep.sweep.trial import Trial, TrialRecord
 _log = logging.getLogger("vcm_sweep")
 
 _IN_FLIGHT_PER_SLOT = 2
-# A trial watches its own deadline after every batch. A pack that is this much later hangs inside of one.
+# A training checks its deadline after every batch. A pack that is later than this hangs inside a batch: it is killed
+# after this factor times the sum of its deadlines, plus the grace.
 _HARD_FACTOR = 1.5
 _HARD_GRACE_S = 120.0
-# No node is able to run a pack: an autoscaler, or a person, gets this long to bring one.
+# When no node is left that can run a pack, an autoscaler or a person has this long to add one.
 _PATIENCE_S = 600.0
-# After a soft stop a batch ends and a checkpoint is written; after a hard one the process is gone at once.
+# How long to wait after a soft stop, when a pack ends its batch and writes a checkpoint, and after a hard one, when the
+# process is killed.
 _SAVE_S = 30.0
 _KILL_S = 10.0
-# A process that even its system cannot kill (it waits for a disk or a GPU) is left behind.
+# A process that even the operating system cannot kill (it waits for a disk or a GPU) is given up after this long.
 _LEAVE_S = 60.0
 _LOOK_EVERY_S = 0.5
 
 
 @dataclass(eq=False)
 class Flight:
-    """An attempt that was given to Ray: its stream of messages, and where it runs once it has started."""
+    """A pack that was given to Ray: its stream of messages, its hard deadline, and where it runs once it has started.
+
+    ``started``, ``killed`` and ``by_pid`` are times of the monotonic clock, 0 before the event: when the pack started,
+    and when it was killed through Ray, and by its process id.
+    """
 
     attempt: PackAttempt
     stream: Any
@@ -47,30 +53,32 @@ class Flight:
     killed: float = 0.0
     by_pid: float = 0.0
     answer: Any = None
-    """The message that is being fetched: an interrupt meanwhile does not lose it."""
+    """The message that is being fetched, kept here so that an interrupt does not lose it."""
 
 
 class RayExecutor(Executor):
     """Runs packs as Ray tasks, on a cluster that is there or on one started for the run.
 
     Args:
-        task: what runs a pack; must pickle. It is put into Ray's object store once, with the arrays in it.
+        task: runs a pack; must be picklable. It is put into Ray's object store once, with the arrays in it.
         address: of a running cluster (``auto`` finds a local one); None starts one on this machine and stops it
             at the end.
         cpus: cores of the cluster started here; default all.
         needs: resources of a pack.
         retries: further attempts after a trial's own error.
-        hard_grace_s: a pack is killed after 1.5 times the sum of its deadlines and this, which covers loading.
+        hard_grace_s: a pack is killed after 1.5 times the sum of its deadlines plus this, which is for loading.
         patience_s: how long to wait when no node is left that can run a pack.
-        wait_s: how long to wait for the first one, as where an autoscaler brings it; 0: see :class:`.nodes.Nodes`.
+        wait_s: how long to wait for the first such node, for example from an autoscaler; for 0 see
+            :class:`.nodes.Nodes`.
 
-    At most two packs per place are in flight, so a long study costs the driver constant memory. Ray itself retries
-    nothing: each loss is seen here, with its cause, and judged by :mod:`vcm_sweep.sweep.packs.recovery`. Nodes
-    may join and leave. What happens to packs and nodes is logged, with its event in the fields of the log record.
+    At most two packs per slot are in flight, so a long study costs the driver constant memory. Ray itself retries
+    nothing: each loss is seen here, with its cause, and :mod:`vcm_sweep.sweep.packs.recovery` decides what follows.
+    Nodes may join and leave. Events of packs and nodes are logged, with the name of the event as a field of the log
+    record.
 
     Attributes:
-        on_stuck: is told, on another thread, why the run cannot go on, where Ray waits for a cluster that is gone and
-            does not let go of the thread that runs. It ends the process: see :class:`.head.Head`.
+        on_stuck: called on another thread, with the reason, if the cluster is gone and Ray holds the main thread in a
+            call that does not return. It should end the process: see :class:`.head.Head`.
     """
 
     def __init__(
@@ -93,7 +101,7 @@ class RayExecutor(Executor):
         """Yield the records of each pack as its task ends.
 
         Raises:
-            ExecutorError: a cluster that cannot be used, or no node that could run a pack.
+            ExecutorError: the cluster cannot be used, or no node can run a pack.
         """
         waiting = iter(packs)
         first = next(waiting, None)
@@ -106,7 +114,7 @@ class RayExecutor(Executor):
                 yield records
                 self._inside_ray(True)
         except KeyboardInterrupt:
-            # What is running is left to finish().
+            # Packs that are running are not stopped here: finish() does that.
             raise
         except BaseException:
             self.close()
@@ -189,7 +197,7 @@ class RayExecutor(Executor):
             silent = head.silent()
             if not silent:
                 self._nodes.refresh()
-            # Without a head nothing new begins, and what ends is heard.
+            # While the head does not answer, no pack is started, but messages of running packs are still read.
             window = 0 if silent else max(1, _IN_FLIGHT_PER_SLOT * self._nodes.slots)
             while len(self._flights) < window and (attempt := self._next(packs)):
                 stream = self._remote.remote(self._shared_task, attempt.trials, self.needs.cpus)
@@ -212,13 +220,13 @@ class RayExecutor(Executor):
         return self._again.popleft() if self._again else next(packs, None)
 
     def _cancel(self, flights: Iterable[Flight]) -> None:
-        """Ask packs to stop, where the head is there to pass it on."""
+        """Ask packs to stop, if the head is there to pass it on."""
         if not self._silent():
             for flight in flights:
                 self._ray.cancel(flight.stream)
 
     def _drain(self, seconds: float) -> Iterator[list[TrialRecord]]:
-        """Records of what ends within some seconds; what fails now is left to the next run."""
+        """Records of packs that end within some seconds; packs that fail meanwhile are left to the next run."""
         until = time.monotonic() + seconds
         while self._flights and (left := until - time.monotonic()) > 0:
             flight = self._first_ready(min(1.0, left))
@@ -228,7 +236,7 @@ class RayExecutor(Executor):
                     yield records
 
     def _first_ready(self, seconds: float) -> Flight | None:
-        """A flight that has something to tell. A short wait keeps Ctrl-C prompt."""
+        """A flight that has a message, or None after some seconds; a short wait keeps Ctrl-C prompt."""
         by_stream = {flight.stream: flight for flight in self._flights}
         if not by_stream:
             time.sleep(seconds)
@@ -237,7 +245,7 @@ class RayExecutor(Executor):
         return by_stream[ready[0]] if ready else None
 
     def _heard(self, flight: Flight, again: bool = True) -> list[TrialRecord]:
-        """The records that a flight's next message brings; none where the pack only starts, or goes on elsewhere."""
+        """The records in a flight's next message; none if the pack only started, or failed and is tried again."""
         message = self._message(flight)
         if isinstance(message, Started):
             flight.node, flight.pid, flight.started = message.node, message.pid, time.monotonic()
@@ -253,12 +261,12 @@ class RayExecutor(Executor):
         if isinstance(message, Mistake):
             raise StudyError(message.text)
         if isinstance(message, Stopped):
-            # Somebody else's cancelling: to us the worker was lost.
+            # Somebody else cancelled the task: we treat it as a lost worker.
             message = Failure(Cause.WORKER, "the task was cancelled")
         return self._after(flight, replace(message, node=flight.node))
 
     def _message(self, flight: Flight) -> Message:
-        """What a worker says, or what Ray says about it."""
+        """The message of a worker, or a Failure made from Ray's error about it."""
         errors = self._ray.exceptions
         try:
             if flight.answer is None:
@@ -270,14 +278,14 @@ class RayExecutor(Executor):
         except errors.OutOfMemoryError:
             failure = Failure(Cause.MEMORY, "the worker was killed for memory: lower [run] pack")
         except errors.NodeDiedError as error:
-            # Workers of it that were lost before are excused.
+            # From now on workers of this node count as lost with it, and not by their own fault.
             self._nodes.is_lost(flight.node)
             failure = Failure(Cause.NODE, f"its node was lost ({_name(error)})")
         except (errors.RuntimeEnvSetupError, errors.TaskUnschedulableError) as error:
             raise ExecutorError(f"workers cannot start ({_first_line(error)}): vcm-sweep doctor tells more") from None
         except (errors.RayError, OSError) as error:
             if isinstance(error, errors.RayTaskError) and not isinstance(error, errors.TaskCancelledError):
-                # What the task itself raises comes as a message: here it could not be loaded or called.
+                # Errors inside the task come as messages; this one means that the task could not be loaded or called.
                 raise ExecutorError(
                     f"a worker cannot run a pack ({_first_line(error.cause)}): install the driver's vcm-sweep there"
                 ) from None
@@ -286,7 +294,7 @@ class RayExecutor(Executor):
         return _overdue(flight) if flight.killed else failure
 
     def _after(self, flight: Flight, failure: Failure) -> list[TrialRecord]:
-        """Put what failed where it goes on; the records of what is given up."""
+        """Queue the trials of a failed pack that are tried again; returns the records of those that are given up."""
         attempt = flight.attempt
         verdict = judge(attempt, failure, self.retries, self._nodes.lost)
         self._again.extend(verdict.again)
@@ -303,9 +311,9 @@ class RayExecutor(Executor):
         return stamped(verdict.records, host, attempt.number)
 
     def _kill_overdue(self) -> Iterator[list[TrialRecord]]:
-        """Kill packs beyond their hard deadline; by the process's number where Ray does not get through to it.
+        """Kill packs that are beyond their hard deadline, first through Ray, then by their process id.
 
-        One that outlives this too is heard no more, whatever it may still say: the records of what is given up.
+        A pack that outlives both is given up: its records are yielded, and nothing that it may still say is read.
         """
         now = time.monotonic()
         if now - self._looked < _LOOK_EVERY_S:

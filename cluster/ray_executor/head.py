@@ -1,8 +1,8 @@
-"""The head of a cluster as the driver hears it: whether it is there, and what follows when it is gone for good.
+"""Watching the head of the cluster from the driver: whether it answers, and what to do when it is gone for good.
 
-Ray waits for a head that does not answer inside of C++, where no signal gets through, and after 60 s ends the process
-without a word to us (measured with Ray 2.60: ``ray.nodes()`` hangs at once, then exit code 1). So the driver looks
-for itself, and ends before that.
+If a head does not answer, Ray waits inside C++, where no signal gets through, and after 60 s ends the process without
+telling us (measured with Ray 2.60: ``ray.nodes()`` hangs at once, then exit code 1). So the driver checks by itself,
+and ends in an orderly way before that.
 """
 
 import os
@@ -16,33 +16,33 @@ from vcm_sweep.sweep.errors import ExecutorError
 
 _LOOK_EVERY_S = 2.0
 _ANSWER_S = 2.0
-# An answer so recent is believed, for many short packs.
+# An answer that is not older than this is trusted, so that many short packs do not ask again and again.
 _FRESH_S = 0.2
-# After this much silence a head is gone. A GCS with fault tolerance that starts anew is back in less; Ray's own
-# patience, 60 s, is longer and leaves time for the last records and for disconnecting.
+# After this much silence a head counts as gone. A restarted head (a GCS with fault tolerance) is back sooner. Ray's own
+# patience, 60 s, is longer, and leaves time for the last records and for disconnecting.
 _GONE_S = 30.0
 _RAYS_VARIABLE, _RAYS_SHARE = "RAY_gcs_rpc_server_reconnect_timeout_s", 1 / 2
-# Disconnecting from a head that is gone takes Ray some ten seconds, in which what was finished is flushed.
+# Disconnecting from a head that is gone takes Ray about ten seconds; we wait for this long at most.
 _GOODBYE_S = 5.0
-# A thread that waits for Ray in Python ends a moment after the head is gone. One that does not is held in C++.
+# A thread that waits for Ray in Python ends soon after the head is gone. One that has not ended after this long is held
+# inside C++.
 _STUCK_S = 8.0
 
 
 class Head:
-    """Looks every two seconds whether the head takes connections, on a thread of its own.
+    """Checks every two seconds, on a thread of its own, whether the head accepts connections.
 
     Args:
-        gcs: HOST:PORT of its GCS. One that cannot be reached from here at the start, as through a proxy, is not
-            watched.
+        gcs: HOST:PORT of the head's GCS (Ray's global control service). If it cannot be reached from here at the start,
+            for example because of a proxy, it is not watched.
         name: of the cluster, for messages.
-        on_stuck: is told, on the thread that looks, that the head is gone and Ray does not let go of the thread that
-            runs: see :attr:`inside`.
+        on_stuck: called, on the watching thread and with the reason, if the head is gone and the main thread is still
+            inside a call of Ray: see :attr:`inside`.
 
     Attributes:
-        inside: whether the thread that runs is in a call of Ray, or about to make one.
+        inside: whether the main thread is in a call of Ray, or about to make one; the executor sets it.
 
-    Where the administrator gave Ray another patience (``RAY_gcs_rpc_server_reconnect_timeout_s``), ours is half
-    of it.
+    If the administrator gave Ray another patience (``RAY_gcs_rpc_server_reconnect_timeout_s``), ours is half of it.
     """
 
     def __init__(self, gcs: str, name: str, on_stuck: Callable[[str], None] | None = None) -> None:
@@ -60,7 +60,7 @@ class Head:
             threading.Thread(target=self._watch, name="vcm-sweep head", daemon=True).start()
 
     def answers(self) -> bool:
-        """Whether it takes a connection now."""
+        """Whether the head accepts a connection now."""
         try:
             with socket.create_connection(self._place, _ANSWER_S):
                 return True
@@ -68,7 +68,7 @@ class Head:
             return False
 
     def silent(self) -> bool:
-        """Whether it does not answer now: then nothing may be asked of Ray that asks the head."""
+        """Whether the head does not answer now; then no call of Ray may be made that needs the head."""
         if not self._watched or self._misses:
             return self._watched
         now = time.monotonic()
@@ -79,15 +79,15 @@ class Head:
         return False
 
     def check(self) -> None:
-        """ExecutorError once the head is gone."""
+        """Raise ExecutorError if the head is gone for good."""
         if self._missed_s >= self._patience_s:
             raise ExecutorError(self._text)
 
     def asked[T](self, question: Callable[[], T]) -> T:
-        """What the head answers; it may go while it is asked.
+        """The answer to a question to the head, asked on another thread, since the head may be lost meanwhile.
 
         Raises:
-            ExecutorError: it is gone.
+            ExecutorError: the head is gone.
         """
         if not self._watched:
             return question()
@@ -110,12 +110,12 @@ class Head:
         return answer[0]
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._over.set()
 
     @property
     def _missed_s(self) -> float:
-        # Looks are counted, not seconds: a driver that slept itself has not seen the head silent.
+        # Failed checks are counted, not seconds: a driver that was suspended has not seen the head silent meanwhile.
         return self._misses * _LOOK_EVERY_S
 
     @property
@@ -137,7 +137,7 @@ class Head:
 
 
 def say_goodbye(disconnect: Callable[[], Any]) -> None:
-    """Disconnect from a head that is gone, waiting no longer than some seconds."""
+    """Disconnect from a head that is gone, waiting a few seconds at most."""
     leaving = threading.Thread(target=disconnect, name="vcm-sweep goodbye", daemon=True)
     leaving.start()
     leaving.join(_GOODBYE_S)

@@ -1,4 +1,4 @@
-"""The nodes of the cluster as the driver sees them: who joined, who left, how many packs they hold."""
+"""The nodes of the cluster as the driver sees them: which joined, which left, how many packs they have room for."""
 
 import logging
 import socket
@@ -16,14 +16,14 @@ _ANSWER_S = 2.0
 
 
 class Nodes:
-    """The nodes of a cluster, asked at most once a second.
+    """The nodes of a cluster, asked for at most once a second.
 
     Args:
-        needs: of a pack.
-        ask: gives Ray's list of nodes, ``ray.nodes``.
-        patience_s: how long no node may be able to run a pack before that is an error.
-        wait_s: the same at the start. With 0 it is an error at once, but where no node has a core: that is a head
-            alone, whose workers are still to come.
+        needs: what a pack needs.
+        ask: returns Ray's list of nodes, as ``ray.nodes`` does.
+        patience_s: how long the cluster may be without a node that can run a pack before that is an error.
+        wait_s: the same at the start of a run. With 0 it is an error at once, unless no node has a core: then it is a
+            head alone, whose workers are still to come, and patience_s applies.
 
     Raises:
         ExecutorError: no node can run a pack.
@@ -45,7 +45,7 @@ class Nodes:
             check_feasible(needs, self._resources())
 
     def refresh(self) -> None:
-        """Look again, if the last look is a second old.
+        """Ask for the nodes again, if the last answer is a second old.
 
         Raises:
             ExecutorError: no node has been able to run a pack for longer than patience_s.
@@ -69,7 +69,7 @@ class Nodes:
             check_feasible(self._needs, self._resources())
 
     def is_lost(self, node: str) -> bool:
-        """Whether a node has left. Its raylet is asked, since the cluster notices a death only after seconds."""
+        """Whether a node has left; asks its raylet (Ray's process there), as the cluster notices a death only later."""
         if node in self._alive:
             info = self._known[node]
             try:
@@ -80,7 +80,7 @@ class Nodes:
         return node in self.lost
 
     def name(self, node: str) -> str:
-        """Its host, with the beginning of its id where several nodes share one."""
+        """The host name of a node, with the beginning of its id if several nodes share the host."""
         host = self.host(node)
         hosts = Counter(self.host(alive) for alive in self._alive)
         return f"{host}#{node[:6]}" if hosts[host] > 1 else host
@@ -95,7 +95,7 @@ class Nodes:
     def _take_in(self, first: bool = False) -> None:
         listed = {info["NodeID"]: info for info in self._ask()}
         alive = {node for node, info in listed.items() if info["Alive"]}
-        # A node that leaves takes its resources out of Ray's list: the last known ones tell what it was.
+        # Ray's list has no resources for a node that has left, so the last known ones are kept.
         self._known |= {node: listed[node] for node in alive}
         joined, left = alive - self._alive, self._alive - alive
         self._alive = alive

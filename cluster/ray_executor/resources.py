@@ -1,4 +1,4 @@
-"""What a pack asks of a node, and which nodes have it."""
+"""The resources that a pack needs of a node, and which nodes have them."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ class PackNeeds:
     """Resources that one pack holds while it runs.
 
     Attributes:
-        cpus: whole cores. gpus: a fraction of one GPU, or whole ones. memory_gb: that Ray sets aside; 0 asks for none.
+        cpus: whole cores. gpus: a fraction of one GPU, or whole GPUs. memory_gb: memory that Ray reserves; 0 for none.
 
     Raises:
         StudyError: a share of GPUs that Ray cannot give.
@@ -29,24 +29,24 @@ class PackNeeds:
 
     @classmethod
     def of(cls, spec: RunSpec, device: str = "cpu") -> "PackNeeds":
-        """Of a study's [run] table; on "cuda" a pack has a GPU of its own where the table does not say otherwise."""
+        """The needs in a study's [run] table; on "cuda" a pack has a GPU of its own unless the table says otherwise."""
         gpus = spec.gpus_per_pack
         return cls(spec.cpus_per_pack, float(device != "cpu") if gpus is None else gpus, spec.memory_gb_per_pack)
 
     def options(self) -> dict[str, Any]:
-        """For ``ray.remote``."""
+        """The needs as options of ``ray.remote``."""
         memory = {"memory": int(self.memory_gb * 2**30)} if self.memory_gb else {}
         return {"num_cpus": self.cpus, "num_gpus": self.gpus, **memory}
 
     def slots(self, resources: Mapping[str, float]) -> int:
-        """Packs that fit side by side into a node with these resources.
+        """The number of packs that fit side by side on a node with these resources.
 
         >>> PackNeeds(cpus=1, gpus=0.5).slots({"CPU": 16.0, "GPU": 2.0})
         4
         """
         asked = {"CPU": float(self.cpus), "GPU": self.gpus, "memory": self.memory_gb * 2**30}
         return min(
-            # A GPU is cut into equal parts, and no pack spans two of them with a fraction.
+            # Packs that need a fraction of a GPU share one in equal parts; none spans two GPUs.
             int(resources.get(name, 0.0)) * math.floor(1 / need + 1e-9)
             if name == "GPU" and need < 1
             else int(resources.get(name, 0.0) // need)
@@ -55,7 +55,7 @@ class PackNeeds:
         )
 
     def __str__(self) -> str:
-        """In words."""
+        """The needs in words."""
         parts = [f"{self.cpus} CPU{'s' if self.cpus > 1 else ''}"]
         if self.gpus:
             parts.append(f"{self.gpus:g} GPU{'s' if self.gpus > 1 else ''}")
@@ -65,13 +65,13 @@ class PackNeeds:
 
 
 def check_feasible(needs: PackNeeds, nodes: Iterable[tuple[str, Mapping[str, float]]]) -> None:
-    """Raise where no node can ever run a pack; Ray would wait for one silently.
+    """Raise if no node can ever run a pack; Ray would silently wait for one.
 
     Args:
         needs: of a pack. nodes: (name, resources) of each node.
 
     Raises:
-        ExecutorError: that names every node and what it has.
+        ExecutorError: no node can; the message names the nodes and what they have.
     """
     known = list(nodes)
     if any(needs.slots(resources) for _, resources in known):

@@ -1,4 +1,4 @@
-"""What workers run. A module of its own, so that a worker imports no more than it needs."""
+"""The functions that run on workers, in a file of their own, so that a worker imports no more than it needs."""
 
 import os
 import sys
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Where a worker finds data and code, and keeps what it has not finished.
+    """Where a worker finds data and code, and keeps checkpoints.
 
     Attributes:
-        data_dir: torchvision root. import_dir: folder of the user's own modules, the one vcm-sweep started in.
-        device: of torch. checkpoints: folder of unfinished trials, a path or a URI that pyarrow knows.
-        checkpoint_s: seconds between two states.
+        data_dir: torchvision root. import_dir: folder of the user's own modules, in which vcm-sweep was started.
+        device: torch's device. checkpoints: folder of the states of unfinished trials, a path or a URI for pyarrow.
+        checkpoint_s: seconds between two checkpoints of a pack.
     """
 
     data_dir: str | None = None
@@ -36,7 +36,7 @@ def train_from(settings: TrainSettings, trials: Sequence[Trial], data: "SharedDa
     """Train a pack; with ``data`` from the driver nothing is read from data_dir."""
     from vcm_sweep.sweep.training.training import train
 
-    # At the end: a file named like an installed package must not shadow it.
+    # Appended at the end, so that a user's file that is named like an installed package does not hide it.
     if settings.import_dir and settings.import_dir not in sys.path:
         sys.path.append(settings.import_dir)
     return train(
@@ -47,7 +47,7 @@ def train_from(settings: TrainSettings, trials: Sequence[Trial], data: "SharedDa
 
 @dataclass(frozen=True)
 class Started:
-    """A worker's first message: the pack runs, there."""
+    """A worker's first message: the pack has started, on this node and in this process."""
 
     node: str
     pid: int
@@ -55,23 +55,23 @@ class Started:
 
 @dataclass(frozen=True)
 class Mistake:
-    """The text of a StudyError."""
+    """A worker's message that the study is wrong: the text of a StudyError."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """The pack was told to stop, and has saved what it could."""
+    """A worker's message that the pack was told to stop, and has saved what it could."""
 
 
 type Message = Started | Mistake | Stopped | Failure | list[TrialRecord]
 
 
 def run_pack(task: "Task", pack: Sequence[Trial], cpus: int) -> Iterator[Message]:
-    """On a worker: that it has started, then what became of the pack.
+    """Runs on a worker: yields that it has started, then what became of the pack.
 
-    Exceptions with a state of their own do not survive the wire: what fails is told in plain values.
+    Exceptions that hold more than a text may not survive pickling, so failures are sent as plain values.
     """
     import ray
 
@@ -81,7 +81,7 @@ def run_pack(task: "Task", pack: Sequence[Trial], cpus: int) -> Iterator[Message
 
 
 def kill_process(pid: int) -> None:
-    """On the node of a worker that does not answer."""
+    """Kill a process that does not answer; runs on its node."""
     import signal
     from contextlib import suppress
 
@@ -101,7 +101,7 @@ def _outcome(task: "Task", pack: Sequence[Trial]) -> Message:
 
 
 def limit_threads(cpus: int) -> None:
-    """As many threads as cores; a process that serves no torch need not load it."""
+    """Use as many threads as the pack has cores; sets torch's threads only if torch is loaded."""
     os.environ["OMP_NUM_THREADS"] = str(cpus)
     torch: Any = sys.modules.get("torch")
     if torch is not None:

@@ -1,1 +1,1 @@
-"""Running and planning a study for a command."""
+"""Running and planning a study for the commands of the command line."""

@@ -1,4 +1,4 @@
-"""What the trials of a study cost, measured on a few of them that span its ranges."""
+"""A pilot: the cost of a study's trials, measured on a few of them that span its ranges."""
 
 import functools
 import math
@@ -18,10 +18,10 @@ from vcm_sweep.sweep.packs.executor import Executor, Task
 from vcm_sweep.sweep.packs.order import MIN_PILOT, corner_points
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
-# A pilot of a small study is a small part of it.
+# The pilot of a small study takes at most this share of the study's time (but measures MIN_PILOT rows all the same).
 _LARGEST_SHARE = 0.1
 _TEST_CHUNK, _FIRST_STEPS = 500, 2
-# The beginning of a pack that takes longer is measured on one trial, where the limit is shorter.
+# If the beginning of a pack would take longer than this, and than the limit, a single trial is measured instead.
 _LONG_S = 10.0
 
 type Clock = Callable[[], float]
@@ -29,7 +29,10 @@ type Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Cost(TrialRecord):
-    """A record whose ``cpu_s`` was measured on the first ``share`` of the training; ``bytes`` of its pack."""
+    """A record of the pilot: its ``cpu_s`` is extrapolated from the first ``share`` of the training.
+
+    ``bytes`` is the memory of its pack.
+    """
 
     share: float = 1.0
     bytes: float = 0.0
@@ -40,9 +43,9 @@ class Pilot:
     """What was measured.
 
     Attributes:
-        points: (rows,) of the design. seconds: (rows,) per trial, in a pack of its like.
-        share: smallest part of a training that was trained; the rest is extrapolated.
-        failed: rows that could not be trained. memory_bytes: largest pack.
+        points: (rows,) row numbers of the design. seconds: (rows,) time per trial, in a pack of equal trials.
+        share: the smallest part of a training that was run; the rest is extrapolated.
+        failed: number of rows that could not be trained. memory_bytes: of the largest pack.
     """
 
     points: list[int]
@@ -57,15 +60,16 @@ def pilot(
 ) -> Pilot:
     """The cost of at least eight rows of a design, corners of its ranges first; nothing is stored.
 
-    Each row is measured in a pack of its like, as the run will pack it: a short training whole, of a long one the
-    first batches and a part of the test; where even these take too long, on one trial that stands for its pack.
+    Each row is measured in a pack of its own replicates, of the size that the run will have. A short training is run
+    whole; of a long one, the first batches and a part of the test are run. If even these take too long, one trial is
+    measured in place of the pack.
 
     Args:
         design: of the study.
-        make_executor: where to measure: makes an executor of a task.
+        make_executor: makes the executor on which to measure, from a task.
         settings: of the workers.
         pack: trials per pack.
-        limit_s: when no further row is begun; it is shared out among the rows.
+        limit_s: after this time no further row is begun; each row gets an equal part of it.
     """
     rows = corner_points(design)
     task = functools.partial(measure, settings, limit_s / len(rows))
@@ -99,7 +103,7 @@ def pilot(
 def measure(
     settings: TrainSettings, limit_s: float, trials: Sequence[Trial], data: SharedData | None = None
 ) -> list[TrialRecord]:
-    """On a worker: one :class:`Cost` per trial, from a training that was begun and, if there was time, ended."""
+    """Runs on a worker: one :class:`Cost` per trial, from a training that was begun and, given the time, finished."""
     from vcm_sweep.sweep.data.sets import load
 
     spec = trials[0].inputs["network"]
@@ -109,10 +113,11 @@ def measure(
     clock = time.perf_counter if settings.device != "cpu" else time.process_time
     began = functools.partial(_begun, spec=spec, data=part, device=settings.device, clock=clock, pack=len(trials))
     before, one = clock(), None
-    # On a GPU a pack takes about as long as one trial of it.
+    # On a GPU a pack takes about as long as a single trial, so only on a CPU a single trial is tried first.
     if settings.device == "cpu" and len(trials) > 1:
         one = began(trials[:1], limit_s=limit_s / len(trials))
-    # Of many cells with equations to solve, making one takes seconds, and a pack saves little of that.
+    # Where making the cells takes seconds, because equations are solved for each, a pack takes that long for every
+    # trial.
     if one is not None and (clock() - before) * len(trials) > max(limit_s, _LONG_S):
         whole_s, share, memory = len(trials) * one[0], *one[1:]
     else:
@@ -129,7 +134,7 @@ def measure(
 def _begun(
     trials: Sequence[Trial], spec: dict[str, Any], data: DataSet, device: str, limit_s: float, clock: Clock, pack: int
 ) -> tuple[float, float, float]:
-    """(seconds that these trials would take, share of the training that was done to know it, bytes of a pack)."""
+    """(seconds that these trials would take, share of the training that was run to measure it, bytes of a pack)."""
     from vcm_sweep.sweep.training.stacked_training import StackedTraining
 
     began = clock()
@@ -138,7 +143,7 @@ def _begun(
     tests = spec["epochs"] * (len(data.test_y) + len(data.valid_y)) / min(_TEST_CHUNK, len(data.test_y))
     tested_s = tests * _timed(clock, lambda: run.accuracies(data.test_x[:_TEST_CHUNK], data.test_y[:_TEST_CHUNK]))
     steps = spec["epochs"] * math.ceil(len(data.train_y) / spec["batch"])
-    # The first steps set things up, and are no measure of the others.
+    # The first steps also set things up, so they are timed apart from the others.
     first = min(_FIRST_STEPS, steps)
     made_s += _timed(clock, functools.partial(run.take_steps, first))
     taken, count, trained_s, whole_s = first, first, 0.0, made_s + tested_s
@@ -157,7 +162,7 @@ def _timed(clock: Clock, work: Callable[[], object]) -> float:
 
 
 def learned(design: Design, pilot: Pilot) -> CostModel:
-    """The cost model of what was measured."""
+    """The cost model that the measured rows give."""
     return CostModel(design.scaled()[pilot.points], np.array(pilot.seconds))
 
 
@@ -165,7 +170,7 @@ _WARM: set[str] = set()
 
 
 def _warm_up(settings: TrainSettings, trial: Trial, data: DataSet) -> None:
-    """Some steps first: loading and compiling are no cost of a trial."""
+    """Train some steps before measuring, since loading and compiling are not part of the cost of a trial."""
     import torch
 
     from vcm_sweep.sweep.training.stacked_training import StackedTraining

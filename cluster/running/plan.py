@@ -15,13 +15,13 @@ from vcm_sweep.sweep.running.planning import Plan, check_failure_rate, plan
 from vcm_sweep.sweep.running.running import default_directory
 from vcm_sweep.sweep.study.study import Study
 
-# Of so many finished trials costs are known better than by a pilot.
+# With this many finished trials in the folder, their records give the costs, and no pilot is run.
 _ENOUGH_RECORDS = 4 * MIN_PILOT
 
 
 @dataclasses.dataclass(frozen=True)
 class _Costs:
-    """What trials cost, what that was learned from, and bytes of a pack where they were measured."""
+    """The costs of trials, in words what they were learned from, and the bytes of a pack if they were measured."""
 
     model: CostModel
     source: str
@@ -31,22 +31,23 @@ class _Costs:
 def planned(
     study: Study, options: RunOptions, pilot_s: float | None, failure_rate: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(plain values for programs, words for people).
+    """The plan of a study as (plain values for programs, words for people).
 
     Args:
-        study: that would be run. options: how.
-        pilot_s: seconds for more than eight rows; None: no pilot, and no costs. failure_rate: share of trainings.
+        study: the study that would be run. options: how it would be run.
+        pilot_s: seconds of the pilot, beyond its least eight rows; None: no pilot, and no costs.
+        failure_rate: share of the trainings that are expected to fail.
     """
     from vcm_sweep.sweep.study.corners import rates_in_words
 
     rate = check_failure_rate(failure_rate)
     if pilot_s is not None and not pilot_s > 0:
-        raise StudyError(f"--pilot-s {pilot_s:g} must be more than 0: seconds")
+        raise StudyError(f"--pilot-s {pilot_s:g} must be more than 0 seconds")
     study = with_run_options(study, options)
     checked_design(study)  # before sizes of packs are tried
     directory = options.out or default_directory(study)
     settings = settings_of(options.place)
-    # What run chooses with the same options: it depends on how many packs run at a time.
+    # The pack size that run would choose with these options; it depends on how many packs run at the same time.
     pack = study.run.pack if pilot_s is None else pack_of(study, settings, options.place.workers)
     size = plan(study, directory, pack)
     design, lost = size.order.design, size.lost_share(rate)
@@ -82,7 +83,7 @@ def planned(
 
 
 def _advice(study: Study, directory: Any, rows: int) -> str:
-    """On replicates, by the luck of finished trainings: the folder's, or those of an earlier version of the study."""
+    """Advice on replicates, from the luck of finished trainings in the folder, or of earlier versions of the study."""
     from vcm_sweep.analysis import analyze
     from vcm_sweep.analysis.studies.allocation import replicates_advice
     from vcm_sweep.sweep.folder import Folder
@@ -104,13 +105,13 @@ def _advice(study: Study, directory: Any, rows: int) -> str:
 
 
 def _learned(size: Plan) -> _Costs | None:
-    """Costs by the folder's own trials, where so many are finished."""
+    """Costs from the finished trials of the folder; None if there are too few."""
     rows = size.order.costs.rows
     return _Costs(size.order.costs, f"{rows} finished trials of the folder") if rows >= _ENOUGH_RECORDS else None
 
 
 def _measured(study: Study, place: Place, settings: Any, size: Plan, pilot_s: float) -> _Costs:
-    """Costs by a pilot."""
+    """Costs from a pilot."""
     from vcm_sweep.cluster.running.pilot import learned, pilot
 
     measured = pilot(
@@ -118,8 +119,8 @@ def _measured(study: Study, place: Place, settings: Any, size: Plan, pilot_s: fl
     )
     if not measured.points:
         raise StudyError(
-            f"all {measured.failed} rows of the pilot failed: vcm-sweep run of this study records why, or leave the "
-            "pilot out with --no-pilot"
+            f"all {measured.failed} rows of the pilot failed: vcm-sweep run of this study records why; --no-pilot "
+            "leaves the pilot out"
         )
     epochs = measured.share * study.network.epochs
     part = "" if measured.share == 1 else f", extrapolated from {100 * epochs:.2g} % of an epoch"
@@ -162,7 +163,7 @@ def _add_costs(values: dict[str, Any], words: dict[str, Any], size: Plan, costs:
 
 
 def _workers(place: Place) -> int:
-    """Packs that run at the same time, on the cluster if the pilot was there."""
+    """The number of packs that run at the same time, on the cluster if the process is connected to one, else here."""
     if place.address and not place.in_process:
         import ray
 

@@ -5,12 +5,12 @@ from typing import Any
 
 
 def place_of(folder: Any) -> Path:
-    """Where the report of a results folder goes: into it, or for one in an object store under ``reports`` here."""
+    """Where the report goes: into the results folder, or if that is in an object store, into the local ``reports``."""
     return folder.local or Path("reports") / str(folder).rstrip("/").rpartition("/")[2]
 
 
 def written_report(results: Any) -> dict[str, str]:
-    """Where the report was written, or the sentence that says why there is none."""
+    """The path of the report, which is written, or the sentence that says why there is none."""
     from vcm_sweep.analysis import write_report
     from vcm_sweep.device.errors import VcmSweepError
 

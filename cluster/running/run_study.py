@@ -1,4 +1,4 @@
-"""Running a study from the command line: where it runs, and what is said at the end."""
+"""Running a study from the command line: making its executor, and what is printed at the end."""
 
 import dataclasses
 import functools
@@ -17,7 +17,7 @@ _UNTRIED_GPU_PACK = 64
 
 
 def with_run_options(study: Any, options: RunOptions) -> Any:
-    """The study with what the options say of its [run] table."""
+    """The study with its [run] table changed as the options say."""
     from vcm_sweep.sweep.study.tables.run import RunSpec
 
     given = {name: value for name in ("pack", "deadline_s") if (value := getattr(options, name)) is not None}
@@ -28,9 +28,9 @@ def with_run_options(study: Any, options: RunOptions) -> Any:
 
 
 def run_study(study: Any, options: RunOptions, conclude: Callable[[Any], dict[str, Any]] | None = None) -> int:
-    """Run a study in its folder, say what came of it and what may come next; the exit code.
+    """Run a study in its folder, print the outcome and what may come next, and return the exit code.
 
-    ``conclude`` makes of the results what is shown in the place of the report.
+    ``conclude`` makes, from the results, the values that are shown in place of the report.
     """
     from vcm_sweep.sweep.designs.build import checked_design
     from vcm_sweep.sweep.folder import Folder
@@ -53,7 +53,7 @@ def run_study(study: Any, options: RunOptions, conclude: Callable[[Any], dict[st
 
 
 class Done(NamedTuple):
-    """A run that went through: its results, what is said of the report, and the trials per pack."""
+    """A run that went through: its results, the values shown for the report, and the trials per pack."""
 
     results: Any
     report: dict[str, Any]
@@ -61,7 +61,7 @@ class Done(NamedTuple):
 
 
 def run_once(study: Any, options: RunOptions, conclude: Callable[[Any], dict[str, Any]] | None = None) -> Done:
-    """Run what a study's folder lacks, where and how the options say; ``conclude`` as in :func:`run_study`."""
+    """Run the trials that a study's folder lacks, as the options say; ``conclude`` as in :func:`run_study`."""
     from vcm_sweep.cluster.running.reports import written_report
     from vcm_sweep.cluster.running.watched import watched
     from vcm_sweep.sweep.folder import Folder
@@ -85,7 +85,7 @@ def run_once(study: Any, options: RunOptions, conclude: Callable[[Any], dict[str
 
 
 def how_to_go_on(folder: Any, as_json: bool, *options: str) -> None:
-    """Say what is kept, and the command that goes on; ``options``: further ones of it."""
+    """Say what is kept after an interrupt, and the command that continues; ``options``: further options for it."""
     from vcm_sweep.sweep.store.results import open_results
 
     counts = open_results(folder).counts()
@@ -101,7 +101,7 @@ def how_to_go_on(folder: Any, as_json: bool, *options: str) -> None:
 
 
 def _next(folder: Any, study: Any, failed: int, report: dict[str, str]) -> dict[str, str]:
-    """Commands that may come next."""
+    """The commands that a user may want to run next."""
     if failed:
         return {"next": f"{_command('retry', folder)} (the trials that failed, once more)"}
     longer = f"{_command('extend', folder, '--to', 2 * study.design.n)} (twice the points)"
@@ -115,27 +115,27 @@ def _command(name: str, folder: Any, *options: object) -> str:
 
 
 def settings_of(place: Place) -> Any:
-    """What workers are told."""
+    """The settings of the workers for a place; StudyError if its options contradict each other."""
     from vcm_sweep.cluster.ray_executor.tasks import TrainSettings
     from vcm_sweep.sweep.data.sets import DATA_VARIABLE
     from vcm_sweep.sweep.errors import StudyError
 
     if place.in_process and place.address:
         raise StudyError(f"--in-process trains here, and --address {place.address} elsewhere: leave one out")
-    # On a cluster this machine needs no GPU: the executor looks for a node that has one.
+    # With Ray the driver's machine needs no GPU: the executor looks for a node that has one.
     if place.device == "cuda" and place.in_process:
         import torch
 
         if not torch.cuda.is_available():
             raise StudyError("--device cuda: torch sees no CUDA device here: leave the option out to train on the CPU")
-    # Absolute, since workers run elsewhere.
+    # Paths are made absolute, since workers have another working directory.
     given = place.data_dir or os.environ.get(DATA_VARIABLE)
     data_dir = str(Path(given).resolve()) if given else None
     return TrainSettings(data_dir=data_dir, import_dir=os.getcwd(), device=place.device)
 
 
 def pack_of(study: Any, settings: Any, workers: int) -> int:
-    """The study's pack size, or one that is chosen by trying some."""
+    """The study's pack size; if it names none, one that is chosen by trying some."""
     if study.run.pack:
         return int(study.run.pack)
     import torch
@@ -143,30 +143,30 @@ def pack_of(study: Any, settings: Any, workers: int) -> int:
     from vcm_sweep.sweep.packs.size import choose_pack
 
     if settings.device != "cpu" and not torch.cuda.is_available():
-        # Nothing here to try sizes on. Out of memory, a pack is halved.
+        # There is no GPU here on which to try sizes. If the pack is too large for memory, the run halves it.
         return _UNTRIED_GPU_PACK
     torch.set_num_threads(1)
     return choose_pack(study, settings.data_dir, workers, settings.device)
 
 
 def executor_of(place: Place, study: Any, settings: Any, task: Any = None) -> Any:
-    """What runs the study's trials at a place; what runs there is training, or another task."""
+    """The executor for a study's trials at a place; it runs ``task``, which is training by default."""
     from vcm_sweep.cluster.ray_executor.tasks import limit_threads, train_from
     from vcm_sweep.sweep.data.sets import load
 
-    # Found or downloaded once, here, where a failure is one line.
+    # The data are found or downloaded once, here, where a failure is an error of one line.
     data = load(study.network.data, settings.data_dir)
     if place.in_process:
         from vcm_sweep.sweep.packs.executor import InProcessExecutor
 
-        # As on a worker: more threads than that spin, and change the last bits.
+        # The same number of threads as on a worker: more would only wait for each other, and change the last bits.
         limit_threads(study.run.cpus_per_pack)
         return InProcessExecutor(task or functools.partial(train_from, settings), study.run.retries)
     from vcm_sweep.cluster.ray_executor.executor import RayExecutor
     from vcm_sweep.cluster.ray_executor.resources import PackNeeds
     from vcm_sweep.sweep.data.shared_data import SharedData
 
-    # Nodes need no data folder: they are sent what this one has.
+    # Nodes need no data folder: the data are sent to them from here.
     task = functools.partial(task or functools.partial(train_from, settings), data=SharedData(data))
     needs = PackNeeds.of(study.run, settings.device)
     wait_s = float(place.wait_for_nodes)

@@ -1,4 +1,4 @@
-"""``run --until`` and ``resume --until``: a study that grows until its indices are known, and what is said of it."""
+"""``run --until`` and ``resume --until``: make a study longer until its indices are known, and print each stage."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,7 +9,7 @@ from vcm_sweep.cluster.terminal.printing import show
 
 
 def run_until_known(study: Any, options: RunOptions, goal: UntilOptions) -> int:
-    """Run a study and make it longer as long as is needed; the exit code."""
+    """Run a study, make it longer as long as needed, and return the exit code."""
     from vcm_sweep.analysis.studies.until import Stage, run_until
     from vcm_sweep.cluster.running.reports import written_report
     from vcm_sweep.cluster.running.run_study import how_to_go_on, run_once
@@ -23,16 +23,16 @@ def run_until_known(study: Any, options: RunOptions, goal: UntilOptions) -> int:
     fresh = not holds_study(folder)
     if not fresh:
         held = Store.open(folder)
-        # It may have been made longer already: then that is what goes on.
+        # If the study was made longer already, the longer one in the folder is continued.
         study = held.study if study.digest in held.digests else study
     budget = _budget(goal)
-    # A new folder in its default place begins with what its siblings hold.
+    # A new folder in its default place first takes over what earlier versions of the study have, as run does.
     first = replace(options, out=options.out if fresh else str(folder), no_report=True)
     last: Any = None
 
     def run(longer: Any) -> Any:
         nonlocal last
-        # The size of packs was found by trying some, once.
+        # The pack size was found by trying in the first stage, and is kept.
         how = first if last is None else replace(first, out=str(folder), retry=False, reuse=(), pack=last.pack)
         last = run_once(longer, how)
         return last.results

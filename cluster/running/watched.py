@@ -1,4 +1,4 @@
-"""A run that is watched: shown on the terminal, and told to its results folder."""
+"""Making a run visible: it is shown on the terminal, and its state is written to its results folder."""
 
 import os
 import shlex
@@ -16,17 +16,17 @@ from vcm_sweep.sweep.session.session import Session
 from vcm_sweep.sweep.trial import TrialRecord
 
 SESSION_VARIABLE, COMMAND_VARIABLE = "VCM_SWEEP_SESSION", "VCM_SWEEP_GO_ON"
-"""What a submitted run is told by its driver: the id that the submitter gave it, and the command that goes on."""
+"""Variables that the driver of a submitted run sets: the session's id from the submitter, and the command to go on."""
 
 
 @contextmanager
 def watched(
     name: str, directory: str | Path | Folder, executor: Executor, quiet: bool = False
 ) -> Iterator[Callable[[int, int, list[TrialRecord]], None]]:
-    """What to give to ``run`` as ``progress``, so that the run is seen here and from anywhere.
+    """Yields what to give to ``run`` as ``progress``, so that the run can be watched here and from other machines.
 
     Args:
-        name: of the study. directory: results folder. executor: whose nodes are shown.
+        name: of the study. directory: results folder. executor: its nodes are shown.
         quiet: show nothing on the terminal.
     """
     command = os.environ.get(COMMAND_VARIABLE) or shlex.join(["vcm-sweep", *sys.argv[1:]])
@@ -46,7 +46,7 @@ def watched(
 
 
 def _end_now(session: Session, reason: str) -> None:
-    """End the process without its main thread, which Ray holds. What was appended to the store is durable by then."""
+    """End the process at once, because Ray holds its main thread; records are written by then, so none is lost."""
     session.fail(reason)
     print(f"vcm-sweep: {reason}", file=sys.stderr, flush=True)
     os._exit(ExecutorError.exit_code)

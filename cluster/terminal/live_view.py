@@ -1,4 +1,4 @@
-"""The live view of a run: redrawn in place on a terminal and in a notebook, a line a minute in a file."""
+"""The live view of a run: redrawn in place on a terminal and in a notebook, one line per minute in a file."""
 
 import logging
 import sys
@@ -21,10 +21,11 @@ class LiveView:
     """Shows how a run is going; give it to ``run`` as ``progress``.
 
     Args:
-        name: of the study. activity: packs under way by name of the node, as ``Executor.activity``.
-        quiet: show nothing. stream: where to; default standard error. line_every_s: between two lines in a file.
+        name: of the study. activity: running packs by name of their node, as ``Executor.activity`` gives them.
+        quiet: show nothing. stream: where to show it; default standard error. line_every_s: seconds between two lines
+            in a file.
 
-    Warnings logged on "vcm_sweep" are shown as they come.
+    Warnings that are logged by "vcm_sweep" are shown as they come.
     """
 
     def __init__(
@@ -67,13 +68,13 @@ class LiveView:
             self._shown.close()
 
     def lines(self) -> list[str]:
-        """What is shown now."""
+        """The lines that are shown now."""
         with self._lock:
             figures = self._tally.figures(self._activity() if self._activity else None)
         return view_lines(self._name, figures, self._event)
 
     def line(self) -> str:
-        """The same on one line."""
+        """The state of the run on one line, for a file."""
         with self._lock:
             figures = self._tally.figures(self._activity() if self._activity else None)
         return log_line(self._name, figures)
@@ -112,19 +113,19 @@ class Redrawn:
             return Text("\n".join(lines()), no_wrap=True, overflow="ellipsis")
 
         console = Console(file=stream)
-        # Standard output belongs to the result, and may be piped.
+        # Standard output is for the result and may be piped, so rich must not redirect it.
         self._live = Live(console=console, get_renderable=drawn, refresh_per_second=2, redirect_stdout=False)
         self._live.start(refresh=True)
 
     def update(self) -> None:
-        """Nothing to do: it is redrawn in time."""
+        """Nothing to do: the view redraws itself."""
 
     def close(self) -> None:
         self._live.stop()
 
 
 class _Notebook:
-    """An output of the cell, updated as records come in."""
+    """An output of a notebook's cell, updated as records come in."""
 
     def __init__(self, lines: Callable[[], list[str]]) -> None:
         from IPython.display import display
@@ -147,7 +148,7 @@ class _Notebook:
 
 
 class _Lines:
-    """A line now and then, from a thread of its own: a run that hangs is seen to."""
+    """Prints a line now and then, from a thread of its own, so that a run that hangs shows its lines, too."""
 
     def __init__(self, line: Callable[[], str], stream: TextIO, every_s: float) -> None:
         self._line, self._stream, self._every = line, stream, every_s
@@ -158,12 +159,12 @@ class _Lines:
         self._thread.start()
 
     def update(self) -> None:
-        """Nothing to do: it is printed in time."""
+        """Nothing to do: the thread prints."""
 
     def close(self) -> None:
         self._over.set()
         self._thread.join()
-        # A run that could not begin has said all that there is to say.
+        # A last line is printed only if something has changed: a run that could not begin has nothing to add.
         if self._line() != self._last:
             self._print()
 
@@ -177,12 +178,12 @@ class _Lines:
 
 
 def _say(line: str, stream: TextIO) -> None:
-    """A line, where it can be written: a log on a full disk, or a terminal that is gone, must not end a run."""
+    """Print a line, if that is possible: a log on a full disk, or a terminal that is gone, must not end a run."""
     with suppress(OSError, ValueError):
         print(line, file=stream, flush=True)
 
 
 def _in_notebook() -> bool:
-    """Whether a notebook's kernel runs this process; IPython on a terminal is a terminal."""
+    """Whether this process is the kernel of a notebook; IPython on a terminal is not."""
     shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return type(shell).__name__ == "ZMQInteractiveShell"

@@ -1,4 +1,4 @@
-"""What subcommands print: tables, values and bars. On a terminal they fit its width; elsewhere no line is broken."""
+"""Printing tables, values and bars for subcommands; on a terminal they fit its width, elsewhere no line is broken."""
 
 import json
 import shutil
@@ -12,12 +12,12 @@ _GAP = 2
 
 
 def show(values: dict[str, Any], as_json: bool) -> None:
-    """Print values, one a line, or as JSON."""
+    """Print named values, one per line, or as JSON."""
     if as_json:
         print(json.dumps(values))
         return
-    # The name of a field reads as words; that of a folder or a factor is one to be copied, and so are commands: no
-    # line of them is broken.
+    # The name of a field is shown as words. Names of folders and factors stay as they are, and no line is broken,
+    # because they and commands are there to be copied.
     words = [(name.replace("_", " ") if name.isidentifier() else name, str(text)) for name, text in values.items()]
     print(aligned(words, heads=0, whole_lines=True))
 
@@ -25,10 +25,10 @@ def show(values: dict[str, Any], as_json: bool) -> None:
 def aligned(
     rows: Sequence[Sequence[str]], right: Container[int] = (), heads: int = 1, whole_lines: bool = False
 ) -> str:
-    """Rows as text for standard output: every column as wide as its longest cell, or as the terminal lets it be.
+    """Rows as a text for standard output, with every column as wide as its longest cell, or as the terminal allows.
 
     Args:
-        rows: of equal length. right: columns that are flush right. heads: rows at the top that are titles.
+        rows: of equal length. right: columns that are flush right. heads: number of rows at the top that are titles.
         whole_lines: break no cell, whatever the terminal's width.
 
     >>> print(aligned([("factor", "total"), ("r.d2d.sigma", "0.25"), ("network.lr", "0.1")], right=(1,)))
@@ -46,7 +46,7 @@ def aligned(
     for number, width in enumerate(widths):
         table.add_column(justify="right" if number in right else "left", width=width, overflow="fold")
     for number, row in enumerate(rows):
-        # Text, not str: rich would take "[0.1, 0.2]" for a style.
+        # Text and not str, because rich would take "[0.1, 0.2]" for markup.
         table.add_row(*(Text(cell, "bold" if number < heads else "") for cell in row))
     console = Console(force_terminal=terminal, force_jupyter=False, width=sum(widths) + _GAP * len(widths))
     with console.capture() as captured:
@@ -55,9 +55,9 @@ def aligned(
 
 
 def column_widths(rows: Sequence[Sequence[str]], room: int | None = None) -> list[int]:
-    """Of a table's columns: of the longest cells, or where that is too much room, the widest narrowed to fit.
+    """The widths of a table's columns: those of the longest cells; if they do not fit, the widest are narrowed.
 
-    No word is broken: a table of words that do not fit is as wide as its longest cells.
+    No column becomes narrower than its longest word, so a table of long words may still be wider than ``room``.
 
     >>> column_widths([["name", "a few words"]]), column_widths([["name", "a few words"]], room=12)
     ([4, 11], [4, 6])
@@ -79,7 +79,7 @@ def column_widths(rows: Sequence[Sequence[str]], room: int | None = None) -> lis
 
 
 def prose(*paragraphs: str) -> str:
-    """Paragraphs as text for standard output; on a terminal no word is cut at its edge."""
+    """Paragraphs as a text for standard output, wrapped between words on a terminal."""
     lines = [line for paragraph in paragraphs for line in paragraph.split("\n")]
     if sys.stdout.isatty():
         width = shutil.get_terminal_size().columns
@@ -89,9 +89,9 @@ def prose(*paragraphs: str) -> str:
 
 @contextmanager
 def bar(what: str, total: int | None = None, quiet: bool = False) -> Iterator[Callable[[str], None]]:
-    """A bar on standard error that is gone at the end; yields what moves it on, given a word on how it goes.
+    """A progress bar on standard error, removed at the end; yields a function that moves it on and shows a word.
 
-    Nothing is shown where that is no terminal, or if ``quiet``. ``total``: None where it is not known.
+    Nothing is shown if standard error is no terminal, or if ``quiet``. ``total``: number of steps, None if not known.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

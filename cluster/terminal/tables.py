@@ -1,4 +1,4 @@
-"""Tables for the terminal."""
+"""Tables of results for the terminal: of indices, of a comparison, of tolerances."""
 
 import math
 
@@ -10,14 +10,14 @@ from vcm_sweep.analysis.tolerance.answer import END_OF_RANGE
 from vcm_sweep.cluster.terminal.printing import aligned, prose
 
 _NOT_TOLD = "not distinguishable from no effect"
-# Part of the largest value that rounding may leave of none.
+# A value below this fraction of the largest one is rounding error, and shown as 0.
 _ROUNDING = 1e-9
-# Interactions that are shown; all of them are in --json.
+# At most this many interactions are shown; all of them are in --json.
 _PAIRS = 10
 
 
 def index_table(result: Sensitivity) -> str:
-    """Factors by the index that ranks, with intervals and verdicts; luck; and the strongest interactions."""
+    """The factors by their ranking index, with intervals and verdicts; luck; and the strongest interactions."""
     kinds = [result.kind, *([BESIDE[result.method]] if result.method in BESIDE else [])]
     beside = {kind: {index.factor: index for index in result[kind]} for kind in kinds}
     largest = {kind: 1.0 if KINDS[kind].share else _largest(result) for kind in kinds}
@@ -57,7 +57,7 @@ def _narrow(result: Sensitivity) -> str:
 
 
 def comparison_table(found: Comparison) -> str:
-    """Common factors with the index in both studies and whether the difference is real; then what to know."""
+    """The common factors with their index in both studies and whether the difference is real; then the remarks."""
     one, other = found.names
     rows = [["factor", one, other, "difference", "is it real?"]]
     for shift in found.shifts:
@@ -69,7 +69,7 @@ def comparison_table(found: Comparison) -> str:
 
 
 def tolerance_table(answer: ToleranceAnswer) -> str:
-    """What an engineer puts into a specification; for a trade-off, the front."""
+    """The tolerances, as an engineer puts them into a specification; for a trade-off, the points of the front."""
     if answer.question == "trade-off":
         names = [index.factor for index in answer.front[0].objectives] if answer.front else []
         rows = [[*names, "at"]]
@@ -80,7 +80,7 @@ def tolerance_table(answer: ToleranceAnswer) -> str:
     rows = [["factor", "unit", "tolerance", f"{100 * answer.confidence:g} % interval", "limited by", "accuracy there"]]
     for row in answer.rows:
         known = not math.isnan(row.value)
-        # Where the range ends the search does: what lies beyond is not known, and no interval.
+        # The search ends at the end of the range; what lies beyond is not known, so there is no interval.
         ended = row.limited_by == END_OF_RANGE
         interval = f"[{row.low:.3g}, {row.high:.3g}]" if known and not ended else ""
         value = f"{row.value:.3g}{f' {row.beyond}' if ended else ''}" if known else "none"
@@ -89,14 +89,15 @@ def tolerance_table(answer: ToleranceAnswer) -> str:
 
 
 def _cells(index: Index, kind: str = "first", largest: float = 1.0) -> list[str]:
-    """Value and interval: shares with as many decimals in every row, others with three digits.
+    """Value and interval: shares with the same number of decimals in every row, other numbers with three digits.
 
-    What is smaller than rounding leaves of the ``largest`` value is 0.
+    Rounding errors, compared with the ``largest`` value of the table, are shown as 0.
     """
     if math.isnan(index.value):
         return ["", "not measured"]
     value, low, high = (0.0 if abs(v) <= _ROUNDING * largest else v for v in (index.value, index.low, index.high))
     if not KINDS[kind].share:
         return [f"{value:.3g}", f"[{low:.3g}, {high:.3g}]"]
-    # Adding 0.0 turns a rounded -0.0 into 0.0; an end keeps its sign, which says whether zero lies inside.
+    # Adding 0.0 turns a rounded -0.0 into 0.0. The ends of an interval keep their sign, which shows whether 0 is
+    # inside.
     return [f"{round(value, 2) + 0.0:.2f}", f"[{low:.3f}, {high:.3f}]"]

@@ -1,4 +1,4 @@
-"""A run in words: the lines of the live view, of ``status`` and of a log."""
+"""The state of a run in words: the lines of the live view, of ``status`` and of a log."""
 
 import math
 
@@ -9,7 +9,7 @@ _MOST_NODES, _MOST_CAUSES = 8, 5
 
 
 def view_lines(name: str, figures: Figures, event: str = "") -> list[str]:
-    """The few lines that say how a run is going; ``event``: what happened last, if it matters.
+    """The few lines that say how a run is going; ``event``: the last event that is worth showing.
 
     >>> print(*view_lines("demo", Figures(done=3, total=8, failed=1, running=2)), sep="\\n")
     demo  3/8 trials  ###########-------------------  38 %
@@ -34,7 +34,7 @@ def view_lines(name: str, figures: Figures, event: str = "") -> list[str]:
 
 
 def log_line(name: str, figures: Figures) -> str:
-    """The same as one line, for a file.
+    """The state of a run as one line, for a file.
 
     >>> log_line("demo", Figures(done=3, total=8, rate_per_h=90.0, eta_s=200.0, best=0.9, worst=0.1))
     'demo: 3/8 trials, 0 failed, 0 packs running, 90 trials/h, time left 3 min 20 s, accuracy 0.10 to 0.90'
@@ -45,7 +45,7 @@ def log_line(name: str, figures: Figures) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A duration in words, to two digits or so.
+    """A duration in words, rounded to about two digits.
 
     >>> duration(None), duration(0.0123), duration(42), duration(200), duration(3700), duration(200_000)
     ('-', '0.012 s', '42 s', '3 min 20 s', '1 h 1 min', '2 d 7 h')
