@@ -1,9 +1,9 @@
-"""Time the analysis of a large Sobol design on one core, beside SALib's own in the same run.
+"""Time the analysis of a large Sobol design on one core, and SALib's own analysis in the same run.
 
     OMP_NUM_THREADS=1 python benchmarks/analysis.py [--factors 20] [--n 4096] [--resamples 1000] [--salib]
 
-The output is Sobol's G function with training noise. SALib subtracts no noise and knows no replicates; it is
-given the means. Its second order takes minutes of loops, so --salib asks for it.
+The output is Sobol's G function with training noise. SALib subtracts no noise and has no replicates, so it is given the
+row means. Its second-order indices take minutes, so they are computed only with --salib.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from vcm_sweep.analysis import delta_indices, hdmr_indices, pawn_indices, rbd_fa
 
 
 def g_function(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sobol's G with a_j = j: few strong factors, many weak ones; u: (..., D)."""
+    """Sobol's G function with a_j = j, which has few strong factors and many weak ones; u: (..., D)."""
     a = np.arange(u.shape[-1])
     return np.asarray(np.prod((np.abs(4 * u - 2) + a) / (1 + a), axis=-1))
 
 
 def saltelli(rng: np.random.Generator, n: int, d: int) -> NDArray[np.float64]:
-    """Rows A, AB_1 .. AB_D, BA_1 .. BA_D, B: (n, 2 D + 2, D)."""
+    """A random Saltelli design with the rows A, AB_1 .. AB_D, BA_1 .. BA_D, B: (n, 2 D + 2, D)."""
     a, b = rng.random((2, n, d))
     u = np.empty((n, 2 * d + 2, d))
     u[:, : d + 1], u[:, d + 1 :] = a[:, None], b[:, None]
@@ -34,7 +34,7 @@ def saltelli(rng: np.random.Generator, n: int, d: int) -> NDArray[np.float64]:
 
 
 def timed(name: str, call: Callable[[], object]) -> float:
-    """Seconds of one call, printed."""
+    """Time one call, print and return its seconds."""
     start = time.perf_counter()
     call()
     seconds = time.perf_counter() - start

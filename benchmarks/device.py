@@ -1,9 +1,10 @@
-"""Time the cell itself on one core: nanoseconds per cell of a current, a step and a pulse, and ratios.
+"""Time the cell itself on one core: nanoseconds per cell for a current, a step and a pulse, and ratios of them.
 
     python benchmarks/device.py [--cells 100000]
 
-Ratios are against the explicit RK4 step of the same run; absolute times depend on the machine and on what else it
-does. The radius differs from cell to cell by 2 %, the voltage is one for all, the state is drawn over the window.
+Ratios are relative to the explicit RK4 step of the same run, because absolute times depend on the machine and on what
+else it does. The radius varies from cell to cell by 2 %, the voltage is the same for all, and the states are drawn from
+the whole window.
 """
 
 import argparse
@@ -26,11 +27,11 @@ from vcm_sweep.device.tables.building import build_tables
 from vcm_sweep.device.tables.tables import Curves
 
 SET_V, RESET_V, PULSE_S = -0.342, 0.7065, 1e-6
-BLOCK = 16_384  # cells whose intermediate values stay in the cache, as in integrate
+BLOCK = 16_384  # so many cells at a time that their intermediate values stay in the cache, as in integrate
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:
-    """The shortest CPU time of some calls after one that warms up."""
+    """The shortest CPU time of ``repeats`` calls, after one call to warm up."""
     work()
     best = float("inf")
     for _ in range(repeats):
@@ -41,7 +42,7 @@ def seconds(work: Callable[[], object], repeats: int) -> float:
 
 
 def cells(count: int, dtype: torch.dtype) -> tuple[torch.Tensor, CellParameters]:
-    """States over the window and parameters of which the radius varies."""
+    """States drawn from the window, and parameters of which only the radius varies."""
     random = torch.Generator().manual_seed(0)
     n = torch.exp(torch.empty(count, dtype=torch.float64).uniform_(-2.8, 0.69, generator=random))
     r = 45e-9 * (1 + 0.02 * torch.randn(count, dtype=torch.float64, generator=random))
@@ -49,13 +50,13 @@ def cells(count: int, dtype: torch.dtype) -> tuple[torch.Tensor, CellParameters]
 
 
 def blockwise(work: Callable[[torch.Tensor, CellParameters], object], n: torch.Tensor, p: CellParameters) -> None:
-    """The work on one block after the other."""
+    """Do the work on one block of cells after the other."""
     for k in range(0, len(n), BLOCK):
         work(n[k : k + BLOCK], p.replace_unchecked(r=p.r[k : k + BLOCK]))
 
 
 def step(model: str, v: float) -> Callable[[torch.Tensor, CellParameters], object]:
-    """One RK4 step of a pulse, without control of its error."""
+    """One RK4 step of a pulse, without error control."""
 
     def work(n: torch.Tensor, p: CellParameters) -> object:
         volts = torch.tensor(v, dtype=n.dtype)
@@ -65,7 +66,7 @@ def step(model: str, v: float) -> Callable[[torch.Tensor, CellParameters], objec
 
 
 def full_current(v: float) -> Callable[[torch.Tensor, CellParameters], object]:
-    """The implicit current."""
+    """The current of the full model, which is the solution of an implicit equation."""
     return lambda n, p: current_function("full")(torch.tensor(v, dtype=n.dtype), n, p)
 
 
@@ -91,7 +92,7 @@ def tabulated(n: torch.Tensor, p: CellParameters, model: str) -> list[float]:
 
 
 def rows(count: int) -> list[tuple[str, float, float]]:
-    """Name and seconds per SET and RESET of each line of the table."""
+    """The lines of the table: a name, and the seconds for SET and for RESET."""
     table = []
     for dtype in (torch.float64, torch.float32):
         n, p = cells(count, dtype)

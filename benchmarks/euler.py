@@ -1,8 +1,8 @@
 """The published way to step a cell, compiled: 100 explicit Euler steps of the rate for every pulse of 1 us.
 
-Written from the equations of docs/physics.md (JART VCM v1b with the explicit current), not from vcm_sweep.device,
-against which :func:`check` holds it. What depends on the voltage alone is computed once, which is generous to
-this method. Nominal cells without noise only.
+It is written from the equations of docs/physics.md (JART VCM v1b with the explicit current) and shares no code with
+vcm_sweep.device; :func:`check` compares the two. Terms that depend only on the voltage are computed once, which favours
+this method in a comparison of times. It handles only nominal cells without noise.
 """
 
 import math
@@ -22,7 +22,7 @@ _CHARGE, _KELVIN_V, _Z, _UNIT = 1.602e-19, 8.61860174781523e-5, 2.0, 1e26
 
 
 class Cell(NamedTuple):
-    """The nominal cell and one pulse's voltage, as numbers."""
+    """The constants of the nominal cell at the voltage of one pulse."""
 
     voltage: float
     # I(N): SET -alpha - beta / (1 + (c/N)^d)^f, RESET g / (1 + h (N/0.008)^-1.054)^(1/1.0526)
@@ -33,12 +33,12 @@ class Cell(NamedTuple):
     f: float
     g: float
     h: float
-    # Series resistance without current, and its part in I^2; thermal resistance of this polarity.
+    # Series resistance at zero current, its coefficient of I^2, and the thermal resistance of this polarity.
     series: float
     series_square: float
     thermal: float
     ambient: float
-    # Field over I/N (SET), over the voltage behind the series resistance (RESET).
+    # The electric field, divided by I/N for SET, and by the voltage behind the series resistance for RESET.
     field_set: float
     field_reset: float
     gamma_per_field: float
@@ -50,7 +50,7 @@ class Cell(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """The nominal periphery: I(N) at 0.2 V and the line from current to weight; the window's ends in N."""
+    """The nominal periphery: coefficients of I(N) at 0.2 V, the line from current to weight, and the window in N."""
 
     g: float
     h: float
@@ -93,7 +93,7 @@ def _read_coefficients(v: float) -> tuple[float, float]:
 
 
 def reading(read: ReadMap, window: tuple[float, float]) -> Reading:
-    """How weights are read; window: ln N at which programming stops."""
+    """The constants with which weights are read; window: the two values of ln N at which programming stops."""
     g, h = _read_coefficients(0.2)
     low, _ = read.currents
     _, per_ampere = read.line
@@ -137,7 +137,7 @@ def euler_pulse(n, cell, pulse_s):
 
 @nb.njit(error_model="numpy")
 def euler_update(x, d, key, cells, train, pulse_s, set_cell, reset_cell, read, counters):
-    """The loop of device/kernels/cpu/update.py over the same pulses, each of them stepped by :func:`euler_pulse`."""
+    """The loop of device/kernels/cpu/update.py over the same pulses, with :func:`euler_pulse` for each of them."""
     inputs, outputs = x.shape[1], d.shape[1]
     columns, column_masks = np.empty(inputs, np.int64), np.empty(inputs, np.uint64)
     rows, row_masks = np.empty(outputs, np.int64), np.empty(outputs, np.uint64)
@@ -169,7 +169,7 @@ def euler_update(x, d, key, cells, train, pulse_s, set_cell, reset_cell, read, c
 
 
 class EulerUpdate:
-    """Stands in for ``update_array`` of vcm_sweep.device.array.pulsing, for noise-free cells of one device."""
+    """A replacement for ``update_array`` of vcm_sweep.device.array.pulsing, for noise-free cells of one device."""
 
     def __init__(self, device: VCMDevice) -> None:
         check(device)
@@ -180,7 +180,7 @@ class EulerUpdate:
         self, x: np.ndarray, d: np.ndarray, key: np.uint64, cells: Any, physics: Any, train: Any, pulses: Any,
         counters: np.ndarray, partner: Any = None,
     ) -> None:  # fmt: skip
-        """Pulse one array for a batch; arguments as of update_array."""
+        """Pulse one array for a batch, with the arguments of ``update_array``."""
         same = len(cells.boost) == len(cells.rate) == 1 and all(len(values) == 1 for values in cells.base)
         if partner is not None or pulses.alone or physics.full or cells.varied.size or not same:
             raise ValueError("Euler stepping is for cells without noise: give a VCMDevice without variability")
@@ -188,7 +188,7 @@ class EulerUpdate:
 
 
 def check(device: VCMDevice) -> None:
-    """Hold rate and pulse against vcm_sweep.device over the window, to 1e-6; a difference ends the benchmark."""
+    """Compare rate and pulse with vcm_sweep.device over the window, to 1e-6; a difference ends the benchmark."""
     p, n = device.parameters, np.linspace(0.06, 1.98, 97)
     for v in (device.set_voltage_v, device.reset_voltage_v):
         cell = cell_at(v, p)

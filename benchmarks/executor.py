@@ -1,9 +1,9 @@
-"""What running on Ray costs: per trial, per pack, and how two workers compare with one.
+"""Time what running on Ray costs: per trial, per pack, and how two workers compare with one.
 
     python benchmarks/executor.py [--rounds 3] [--data-dir ROOT] [--smoke]
 
-Prints a table. Each row compares with the same work in this process or on one worker, in turns, as other work on the
-machine would favour one of them. One thread per worker.
+Each row of the table compares with the same work in this process, or on one worker. The two take turns, because other
+work on the machine would otherwise favour one of them. Each worker has one thread.
 """
 
 import argparse
@@ -30,12 +30,12 @@ PACK = 250
 
 
 def nothing(pack: Sequence[Trial]) -> list[TrialRecord]:
-    """Records without work."""
+    """A task that makes records without any work."""
     return [TrialRecord(t.key, t.point, t.replicate, t.factors, t.seed, "ok") for t in pack]
 
 
 def spin(pack: Sequence[Trial]) -> list[TrialRecord]:
-    """A second of one core, by its CPU time."""
+    """A task that takes a second of CPU time on one core."""
     until = time.process_time() + 1.0
     while time.process_time() < until:
         sum(range(1000))
@@ -43,7 +43,7 @@ def spin(pack: Sequence[Trial]) -> list[TrialRecord]:
 
 
 def timed(executor: Executor, packs: Sequence[Sequence[Trial]]) -> float:
-    """Seconds from the first pack to the last record, with the cluster already there."""
+    """Seconds from the first pack to the last record, on a cluster that runs already."""
     started = time.perf_counter()
     done = sum(len(records) for records in executor.run(packs))
     assert done == sum(map(len, packs))
@@ -51,7 +51,7 @@ def timed(executor: Executor, packs: Sequence[Sequence[Trial]]) -> float:
 
 
 def overhead(rounds: int, count: int) -> None:
-    """Trials that cost nothing, in packs, on Ray."""
+    """Time trials that cost nothing, in packs and one by one, on Ray."""
     trials = [Trial(k, 0, {"x": 1.0}, {"k": k}, seed=k) for k in range(count)]
     packs = [trials[i : i + PACK] for i in range(0, count, PACK)]
     seconds = [timed(RayExecutor(nothing), packs) for _ in range(rounds)]
@@ -62,10 +62,10 @@ def overhead(rounds: int, count: int) -> None:
 
 
 def scaling(rounds: int, packs: int) -> None:
-    """One worker and two, in turns; and what Ray and the driver take of the cores meanwhile, by CPU time.
+    """Time one worker and two, in turns; and compute the speed of two from the CPU time of Ray and the driver.
 
-    A pack that asks for two of the two cores runs alone. The second figure does not depend on what else the machine
-    does: the speed that two workers would have if nothing but Ray and the driver disturbed them.
+    For one worker, a pack asks for both cores, so it runs alone. The second figure does not depend on what else the
+    machine does: it is the speed of two workers if only Ray and the driver took time from them.
     """
     work = [[Trial(k, 0, {}, {"k": k}, seed=k)] for k in range(packs)]
     ratios, possible = [], []
@@ -87,7 +87,7 @@ def ray_cpu_s() -> float:
 
 
 def training(rounds: int, data_dir: str | None, samples: int) -> None:
-    """A pack of the MNIST study for one epoch of fewer samples, in this process and on Ray."""
+    """Time a pack of the MNIST study for one epoch of fewer samples, in this process and on Ray."""
     text = (STUDIES / "mnist.toml").read_text()
     epochs = Study.from_text(text).network.epochs
     text = text.replace(f"epochs = {epochs}", f"epochs = 1\ntrain_samples = {samples}\ntest_samples = 1000")
@@ -112,17 +112,17 @@ def training(rounds: int, data_dir: str | None, samples: int) -> None:
 
 
 def show(values: Sequence[float]) -> str:
-    """Lowest and highest."""
+    """The lowest and the highest of some values."""
     return f"{min(values):.2f} to {max(values):.2f}"
 
 
 def row(what: str, value: str) -> None:
-    """A line of the table."""
+    """Print a line of the table."""
     print(f"| {what} | {value} |", flush=True)
 
 
 def main() -> None:
-    """Start two workers, and measure."""
+    """Start two workers, measure, and print the table."""
     import ray
 
     parser = argparse.ArgumentParser()

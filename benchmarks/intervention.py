@@ -1,9 +1,9 @@
-"""What an intervention costs: the same trainings plain and in each of its four arms, as ratios of CPU time.
+"""Time what an intervention costs: the same trainings without and in each of the four arms, as ratios of CPU time.
 
     OMP_NUM_THREADS=1 python benchmarks/intervention.py [--rounds 5] [--smoke]
 
-The factor is the radius from cell to cell at the end of its range, of the studies studies/mismatch*.toml. Arms take
-turns, as other work on the machine would favour one of them.
+The factor is the cell-to-cell spread of the radius at the end of its range, in studies/mismatch*.toml. The arms take
+turns, because other work on the machine would otherwise favour one of them.
 """
 
 import argparse
@@ -20,7 +20,7 @@ STUDIES = Path(__file__).parents[1] / "studies"
 
 
 def main() -> None:
-    """Print a table."""
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--smoke", action="store_true", help="see that it runs: trainings that measure nothing")
@@ -35,7 +35,7 @@ def main() -> None:
         design = build_design(Study.from_text(text))
         rows = {row.arm: k for k, row in enumerate(design.rows) if row.factor == "r.d2d.sigma" and row.end == "high"}
         spent: dict[str, list[float]] = {arm: [] for arm in rows}
-        # The first round compiles.
+        # The first round is not counted, because it compiles.
         for _ in range(rounds + 1):
             for arm, point in rows.items():
                 began = time.process_time()

@@ -1,9 +1,10 @@
-"""The noise-free baseline of arXiv 2403.06746 on our cells: MNIST, 784-256-128-10, 30 epochs, all weights start at 0.
+"""Train the noise-free baseline of arXiv 2403.06746 on our cells: MNIST, 784-256-128-10, 30 epochs, weights from 0.
 
     python benchmarks/paper.py described|published [--epochs 30] [--repeats 5] [--data-dir ROOT] [--smoke]
 
-``described`` is the text's mapping, +-1.5 clamped to the window; ``published`` the one that the published code ran,
-+-0.6 without a window. Writes docs/paper/<mapping>.json; an interrupted call goes on.
+``described`` is the mapping from current to weight in the paper's text: +-1.5, clamped to the window. ``published`` is
+the one in the published code: +-0.6, without a window. The results go to docs/paper/<mapping>.json. After an
+interruption the same call continues.
 """
 
 import argparse
@@ -64,7 +65,7 @@ def main() -> None:
         text = text.replace("batch = 32", "batch = 32\ntrain_samples = 64\ntest_samples = 64")
     study = Study.from_text(text)
     inputs = study.inputs({})
-    # The study's factors only make it one: the baseline has no spread at all.
+    # A study must have factors, so two stand in the text; the baseline itself has no spread at all.
     inputs["device"]["d2d"] = {}
     trials = [Trial(0, k, {}, inputs, 1000 + k, 1e6) for k in range(arguments.repeats)]
     checkpoints = None if arguments.smoke else str(ROOT / "build" / "paper")

@@ -1,9 +1,9 @@
-"""What a report costs as records grow: seconds to write, bytes of the page, files beside it.
+"""Time what a report costs as the number of records grows: seconds to write it, and megabytes of the page.
 
     OMP_NUM_THREADS=1 python benchmarks/report.py [--n 256 4096]
 
-The records are made up (a smooth function of the factors and noise) and stored as a run stores them; the page is then
-written from the folder. A browser's share follows from the bytes: the page draws what is on the screen, and no more.
+The records are invented (a smooth function of the factors, plus noise) and stored as a run stores them; the report is
+then written from the folder. The browser is not measured: the page draws only the pictures that are on the screen.
 """
 
 import argparse
@@ -35,7 +35,7 @@ NAMES = ("r.d2d.sigma", "l.d2d.sigma", "N_max.d2d.sigma", "N_min.d2d.sigma", "mi
 
 
 def stored(n: int, folder: Path) -> int:
-    """The records of 2 n (8 + 2) trainings; how many."""
+    """Store the records of 2 n (8 + 2) trainings, and return how many there are."""
     factors = "".join(f'[[factor]]\nname = "{name}"\nrange = [0.0, 0.05]\n' for name in NAMES)
     study = Study.from_text(STUDY.format(factors=factors, n=n))
     random, weights = np.random.default_rng(1), np.linspace(1.0, 0.0, len(NAMES))
@@ -54,7 +54,7 @@ def stored(n: int, folder: Path) -> int:
 
 
 def main() -> None:
-    """Print a table."""
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--n", type=int, nargs="+", default=[256, 4096], help="base points, a row for each")
     sizes = parser.parse_args().n

@@ -1,7 +1,7 @@
-"""The store's figures: records appended per second, their age when durable, scans, memory.
+"""Measure the store: records appended per second, their age when they are durable, the time of reading, memory.
 
-Run: python benchmarks/store.py. A million records go through Store.append as an executor's packs do, are read in
-2,000 parts, compacted, read again.
+Run: python benchmarks/store.py. A million records go through Store.append like the packs of an executor. They are read
+from 2,000 parts, compacted, and read again.
 """
 
 import argparse
@@ -50,7 +50,7 @@ _VERSIONS = '{"vcm-sweep": "0.1.0", "torch": "2.13.0", "numpy": "2.5.5"}'
 
 
 def packs(study: Study, count: int) -> Iterator[list[TrialRecord]]:
-    """Records as a training leaves them, 16 at a time, made as they are asked for."""
+    """Yields packs of 16 records as a training makes them."""
     trial = next(iter(SobolDesign(study).trials()))
     one = TrialRecord.failed(trial, "ok", "")
     for start in range(0, count, _PACK):
@@ -67,18 +67,18 @@ def packs(study: Study, count: int) -> Iterator[list[TrialRecord]]:
 
 
 def resident_mb() -> float:
-    """Memory of this process now."""
+    """The memory of this process now, in MB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 
 def append(study: Study, folder: Path, count: int) -> None:
-    """Append all records, and print rate, age and memory."""
+    """Append all records, and print their rate, their age when durable, and the memory."""
     arrived: dict[str, float] = {}
     ages: list[float] = []
 
     def durable(records: Sequence[TrialRecord]) -> None:
         now = time.perf_counter()
-        # The first record of each pack stands for it.
+        # Only the first record of each pack is in ``arrived``, and stands for the pack.
         ages.extend(now - arrived.pop(record.key) for record in records if record.key in arrived)
 
     making = cpu_of(lambda: sum(len(pack) for pack in packs(study, count)))
@@ -107,14 +107,14 @@ def append(study: Study, folder: Path, count: int) -> None:
 
 
 def cpu_of(work: Callable[[], object]) -> float:
-    """CPU seconds of a call."""
+    """The CPU seconds of a call."""
     start = time.process_time()
     work()
     return time.process_time() - start
 
 
 def cut(folder: Path, parts: int) -> None:
-    """The same records in so many parts, as a long study leaves them."""
+    """Split the records into ``parts`` files, as a long study leaves them."""
     with Store.open(folder) as store:
         table = store.table()
     shutil.rmtree(folder / "parts")
@@ -127,7 +127,7 @@ def cut(folder: Path, parts: int) -> None:
 
 
 def scan(folder: Path, what: str) -> None:
-    """Print the time in which five columns are read, one row per key, and that of a bare read of the same columns."""
+    """Print the time of reading five columns, one row per key, and of a bare read of the same columns by pyarrow."""
     parts = sorted((folder / "parts").glob("*.parquet"))
     walls, cpus = [], []
     for _ in range(3):
@@ -146,7 +146,7 @@ def scan(folder: Path, what: str) -> None:
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--parts", type=int, default=2_000)

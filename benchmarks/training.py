@@ -2,10 +2,11 @@
 
     python benchmarks/training.py [--data digits|mnist] [--data-dir ROOT] [--stack 8] [--samples N] [--write]
 
-The network is the paper's, 784-256-128-10 (64-32-10 on digits), all else aihwkit's defaults. Ratios are within
-this run; absolute times depend on the machine and on what else it does. An epoch that does not learn fires fewer
-pulses, so a second table compares equal work: it fires the pulses of the first part of the noise-free epoch again,
-by our kernel without and with a walk, and by 100 explicit Euler steps each, the published code's way.
+The network is the paper's, 784-256-128-10 (64-32-10 on digits); everything else has aihwkit's defaults. Ratios compare
+within one run, because absolute times depend on the machine and on what else it does. An epoch that does not learn
+fires fewer pulses, so a second table compares equal work: it fires the pulses of the first part of the noise-free epoch
+again, with our kernel, without and with a random walk of the parameters, and with 100 explicit Euler steps per pulse,
+as the published code does.
 """
 
 import argparse
@@ -47,7 +48,7 @@ FULL_DIRECT = VCMRPUConfig(device=VCMDevice(model="full", method="direct"))
 
 
 class Timing(NamedTuple):
-    """CPU seconds of an epoch over all trials, those of them in updates, and the accuracy after it."""
+    """The CPU seconds of an epoch over all trials, the part of them in updates, and the accuracy after the epoch."""
 
     seconds: float
     updating: float
@@ -55,7 +56,7 @@ class Timing(NamedTuple):
 
 
 def build(config: object, sizes: Sequence[int]) -> torch.nn.Module:
-    """The paper's network on the given configuration, aihwkit's initial weights."""
+    """The paper's network with the given configuration and aihwkit's initial weights."""
     torch.manual_seed(1)
     layers: list[torch.nn.Module] = []
     for inputs, outputs in itertools.pairwise(sizes):
@@ -65,7 +66,7 @@ def build(config: object, sizes: Sequence[int]) -> torch.nn.Module:
 
 
 def epoch(network: torch.nn.Module, data: DataSet, trials: int | None) -> Timing:
-    """One epoch; with stacked trials all of them see the same samples."""
+    """Train one epoch; stacked trials all see the same samples."""
     optimizer = AnalogSGD(network.parameters(), lr=LEARNING_RATE)
     optimizer.regroup_param_groups(network)
     order = torch.randperm(len(data.train_y), generator=torch.Generator().manual_seed(0))
@@ -93,18 +94,18 @@ def arrays(network: Any) -> list[Any]:
 
 
 def pulses_of(cells: Sequence[Any]) -> float:
-    """Pulses that the arrays have taken, of both directions, over all trials."""
+    """The number of pulses that the arrays have received, in both directions and over all trials."""
     return sum(array.counters[:, : COUNTERS.index("energy_j")].sum().item() for array in cells)
 
 
 def bytes_per_cell(network: torch.nn.Module) -> float:
-    """Bytes of all buffers of all tiles, over cells and trials; a tensor that two names share counts once."""
+    """Bytes of all buffers of all tiles, per cell and trial; a tensor with two names counts once."""
     storages = {b.untyped_storage().data_ptr(): b.untyped_storage().nbytes() for b in network.buffers()}
     return sum(storages.values()) / sum(array.log_n.numel() for array in arrays(network))
 
 
 def epoch_table(data: DataSet, sizes: Sequence[int], stack: int, say: Callable[[str], None]) -> None:
-    """Print a row per device, and below the memory of each."""
+    """Print one row per device, and below the table the memory of each."""
     constant = SingleRPUConfig(device=ConstantStepDevice(dw_min=1e-3))
     constant.mapping.max_input_size = constant.mapping.max_output_size = 0
     spread = Variability(d2d={"r": Spread(0.04)}, c2c={"r": Walk(direct=0.005)}, read_noise=0.02)
@@ -145,7 +146,7 @@ def epoch_table(data: DataSet, sizes: Sequence[int], stack: int, say: Callable[[
 
 
 class Recorder:
-    """The calls of ``CellArrays.pulse`` of one layer during a training, to be fired again."""
+    """Records the calls of ``CellArrays.pulse`` of one layer during a training, so that they can be fired again."""
 
     def __init__(self, cells: Any) -> None:
         self._calls: list[tuple[Any, ...]] = []
@@ -156,7 +157,7 @@ class Recorder:
         self._pulse(x, d, *rest)
 
     def fire(self, cells: Any) -> float:
-        """Fire all pulses at other cells; CPU seconds."""
+        """Fire all recorded pulses at other cells, and return the CPU seconds."""
         started = time.process_time()
         for call in self._calls:
             cells.pulse(*call)
@@ -164,7 +165,7 @@ class Recorder:
 
 
 def pulse_table(data: DataSet, sizes: Sequence[int], say: Callable[[str], None]) -> None:
-    """Print what the pulses of a part of the noise-free epoch cost, by our kernel and by Euler steps."""
+    """Print the time of the pulses of a part of the noise-free epoch, with our kernel and with Euler steps."""
     samples = min(REPLAYED_SAMPLES, len(data.train_y))
     network = build(VCMRPUConfig(), sizes)
     recorders = [Recorder(cells) for cells in arrays(network)]
@@ -216,7 +217,7 @@ def machine() -> str:
 
 
 def write(lines: Sequence[str]) -> None:
-    """Replace what is between the markers in docs/performance.md."""
+    """Replace the table between the markers in docs/performance.md."""
     text = DOCUMENT.read_text(encoding="utf-8")
     begin, end = MARKERS
     before, found, rest = text.partition(begin)
@@ -228,7 +229,7 @@ def write(lines: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Print the tables, and write them where asked to."""
+    """Print the tables, and with --write put them into docs/performance.md."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", choices=("digits", "mnist"), default="mnist")
     parser.add_argument("--data-dir", default=os.environ.get("VCM_SWEEP_DATA"))

@@ -1,4 +1,5 @@
-"""Tables of these pages that the code knows: ``python docs/tables.py`` writes them, a test looks at them.
+"""Write the tables of the documentation that can be made from the code: ``python docs/tables.py``; a test compares
+them.
 
 A table stands between ``<!-- name -->`` and ``<!-- /name -->``. In the README of a folder of code each line of a file,
 or of a folder in it, has the first sentence of the docstring there.
@@ -23,7 +24,7 @@ _HUGE = 1e30
 
 
 def record_columns() -> str:
-    """What every column of the results holds."""
+    """The table of the columns of the results."""
     names = {"factors": "x_<factor>"}
     return _table(
         ("column", "type", "unit", "what it holds"),
@@ -35,7 +36,7 @@ def record_columns() -> str:
 
 
 def metrics() -> str:
-    """What may be analysed."""
+    """The table of the metrics that can be analysed."""
     return _table(
         ("metric", "what it is", "unit", "better"),
         [
@@ -49,13 +50,13 @@ def metrics() -> str:
 
 
 def fields_of(fields: Mapping[str, Declared]) -> str:
-    """The fields of a table of a study file."""
+    """The table of the fields in one table of a study file."""
     rows = [(name, _meaning(field), _allowed(field), _default(field)) for name, field in fields.items()]
     return _table(("field", "meaning", "allowed", "default"), rows)
 
 
 def mechanisms() -> str:
-    """All that varies, with the factor that each number can be."""
+    """The table of all mechanisms of variability, with the factor that each of their numbers can be."""
     rows: list[tuple[str, ...]] = []
     for kind, (names, fields) in BY_NAME.items():
         which = f"of {', '.join(names)}" if len(names) < 5 else "any parameter of the cell"
@@ -74,7 +75,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
 
 
 def written(page: str, text: str) -> str:
-    """A page's text with its tables as the code has them."""
+    """The text of a page, with its tables made anew from the code."""
     for name, table in TABLES[page].items():
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         before, _, rest = text.partition(begin)
@@ -99,7 +100,7 @@ def _row(folder: Path, row: re.Match[str]) -> str:
 
 
 def _allowed(field: Declared) -> str:
-    """What a field may be, in words."""
+    """The allowed values of a field, in words."""
     span = _span(field)
     words: dict[str, Callable[[], str]] = {
         "number": lambda: span,
@@ -141,7 +142,7 @@ def _meaning(field: Declared) -> str:
 
 
 def _rows(place: str, fields: Mapping[str, Declared], path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The rows of one mechanism; a name in its path, of what varies, is an X in its factors."""
+    """The rows of one mechanism; where its path names what varies, its factors have an X in that place."""
     factors = {entry.path: factor for factor, entry in CATALOGUE.items()}
     for name, field in fields.items():
         parts = factors.get(("device", *path, name), "").split(".")

@@ -169,7 +169,7 @@ class RayExecutor(Executor):
             self._prepare()
         except self._ray.exceptions.RayError as error:
             raise ExecutorError(
-                f"{self._cluster} does not take what its workers need ({_first_line(error)}): is its object store full?"
+                f"{self._cluster} does not take what its workers need ({_last_line(error)}): is its object store full?"
             ) from None
 
     def _silent(self) -> bool:
@@ -282,12 +282,12 @@ class RayExecutor(Executor):
             self._nodes.is_lost(flight.node)
             failure = Failure(Cause.NODE, f"its node was lost ({_name(error)})")
         except (errors.RuntimeEnvSetupError, errors.TaskUnschedulableError) as error:
-            raise ExecutorError(f"workers cannot start ({_first_line(error)}): vcm-sweep doctor tells more") from None
+            raise ExecutorError(f"workers cannot start ({_last_line(error)}): vcm-sweep doctor tells more") from None
         except (errors.RayError, OSError) as error:
             if isinstance(error, errors.RayTaskError) and not isinstance(error, errors.TaskCancelledError):
                 # Errors inside the task come as messages; this one means that the task could not be loaded or called.
                 raise ExecutorError(
-                    f"a worker cannot run a pack ({_first_line(error.cause)}): install the driver's vcm-sweep there"
+                    f"a worker cannot run a pack ({_last_line(error.cause)}): install the driver's vcm-sweep there"
                 ) from None
             cause = Cause.NODE if self._nodes.is_lost(flight.node) else Cause.WORKER
             failure = Failure(cause, f"its worker was killed or crashed ({_name(error)})")
@@ -355,6 +355,6 @@ def _name(error: Exception) -> str:
     return type(error).__name__
 
 
-def _first_line(error: Any) -> str:
+def _last_line(error: Any) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {(lines or [''])[-1]}"[:300]

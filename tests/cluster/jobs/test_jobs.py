@@ -233,7 +233,7 @@ def test_a_study_outlives_its_head_goes_on_with_another_and_is_stopped(tmp_path:
     while " silent " not in (table := call("jobs", tmp_path, **here).stdout):
         assert time.monotonic() < until, table
         time.sleep(2)
-    assert "nothing is heard of this run; it goes on with: vcm-sweep submit far.toml" in table
+    assert "nothing is heard of this run any more; to go on: vcm-sweep submit far.toml" in table
     assert said("status", out, **here)["ok"] == len(kept)
     assert call("logs", out, **here).stdout.count(" trial ") >= len(kept)
     refused = call("stop", out, **here)
