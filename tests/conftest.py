@@ -1,7 +1,7 @@
 """What every test needs: one thread, as a worker has, compiled kernels, and the data sets.
 
-Several processes (``-n 2``) take whole files, so that what a file makes once is made once; the tests that share the Ray
-cluster of the session are taken by one process.
+With several processes (``-n 2``) each takes whole files, so that what a file makes once is made only once. The tests
+that share the Ray cluster of the session all run in one process.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-# A shell that starts the tests in its background lets them ignore SIGINT, and so all that they start.
+# A process that a shell starts in the background ignores SIGINT, and so would everything that tests start from it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -28,7 +28,7 @@ _KINDS = ("", '[device.intervention]\nkind = "matched"\n')
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile before the processes of ``-n`` start: each of them would, a minute long."""
+    """Compile before the processes of ``-n`` start, because otherwise each of them would, for a minute."""
     if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
         compiling = [subprocess.Popen([sys.executable, "-c", _COMPILE, kind], cwd=config.rootpath) for kind in _KINDS]
         for process in compiling:
@@ -51,7 +51,7 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def mnist_root() -> str:
-    """The torchvision root of MNIST; CI requires it, elsewhere its absence skips."""
+    """The torchvision root of MNIST; without it tests are skipped, or in CI fail."""
     from vcm_sweep.sweep.data.sets import CACHE
 
     root = Path(os.environ.get("VCM_SWEEP_DATA") or CACHE)

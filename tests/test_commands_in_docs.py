@@ -1,4 +1,4 @@
-"""What the pages name is there: commands with their options, make targets, files."""
+"""Everything that pages of the documentation name exists: commands with their options, make targets, files."""
 
 import argparse
 import re

@@ -1,4 +1,4 @@
-"""Tables of the documentation that the code knows say what it says."""
+"""The tables of the documentation and of the READMEs that are made from the code agree with it."""
 
 import importlib.util
 from pathlib import Path

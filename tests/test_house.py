@@ -1,4 +1,4 @@
-"""The house keeps its order: rooms of a size that can be read, names that say what they are, nothing left out."""
+"""The order of the code: small files and folders, a README in each, no shared private names, a complete wheel."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Studies that are run and stored as any other, with known functions in place of training."""
+"""Studies that are run and stored like any other, but with known functions in place of training."""
 
 from collections.abc import Callable, Sequence
 
@@ -37,7 +37,7 @@ replicates = 2
 
 
 def answering(output: Callable[[Array], Array], array_sd: float = 0.0, training_sd: float = 1.0) -> InProcessExecutor:
-    """Trials that end with a function of their factors, and noise from the seeds that they were given."""
+    """An executor whose trials give a function of their factors, plus noise that follows from their seeds."""
 
     def task(pack: Sequence[Trial]) -> list[TrialRecord]:
         values = np.array([list(trial.factors.values()) for trial in pack])

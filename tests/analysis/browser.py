@@ -1,4 +1,4 @@
-"""A headless Chromium for the pages, or a reason why there is none."""
+"""A headless Chromium for tests of pages, or the reason why there is none."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ import pytest
 
 @contextmanager
 def chromium(profile: Path) -> Iterator[Any]:
-    """A session; the test is skipped without a browser, or fails where one is required."""
+    """A browser session. Without a browser the test is skipped, or fails where one is required."""
     binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if not (binary and driver):
@@ -37,28 +37,28 @@ def chromium(profile: Path) -> Iterator[Any]:
 
 
 def show(browser: Any, page: Path, width: int = 1280, height: int = 900) -> None:
-    """Open a page in a window of this size; headless windows have a minimum width, the emulated device has not."""
+    """Open a page on an emulated device of this size: headless windows have a minimum width, the device has none."""
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     browser.get(page.as_uri())
 
 
 def scroll_through(browser: Any) -> None:
-    """Bring every picture near the screen, and wait until all of them can be hovered."""
+    """Scroll to every picture, and wait until each one reacts to the pointer."""
     for box in browser.find_elements("css selector", "[data-chart]"):
         browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", box)
         until(lambda box=box: "is-live" in box.get_attribute("class"))  # type: ignore[misc]
 
 
 def hover(browser: Any, mark: Any) -> str:
-    """What is shown where the pointer rests on a mark of a picture."""
+    """The text that is shown when the pointer rests on a mark of a picture."""
     from selenium.webdriver import ActionChains
 
     tooltip = lambda: browser.find_element("id", "vg-tooltip-element")  # noqa: E731
     ActionChains(browser).move_by_offset(0, 0).move_to_element(mark).perform()
 
     def shown() -> bool:
-        # A single event may come before the picture listens; people's hands never rest.
+        # A single event may come before the picture listens, so the pointer is moved again and again, as a hand would.
         ActionChains(browser).move_to_element_with_offset(mark, 1, 0).move_to_element(mark).perform()
         return bool(browser.find_elements("id", "vg-tooltip-element")) and bool(tooltip().text)
 
@@ -67,7 +67,7 @@ def hover(browser: Any, mark: Any) -> str:
 
 
 def until(true: Any, timeout_s: float = 20.0) -> None:
-    """Wait for something of the browser's."""
+    """Wait until ``true()`` is true."""
     end = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < end, "not in time"
@@ -75,5 +75,5 @@ def until(true: Any, timeout_s: float = 20.0) -> None:
 
 
 def complaints(browser: Any) -> list[Any]:
-    """What the console says that is no mere information."""
+    """The warnings and errors in the browser's console."""
     return [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]

@@ -28,7 +28,7 @@ FACTORS = (
 
 
 def accuracy(u: Array) -> Array:
-    """A cliff, two strong factors and one that interacts; u: (rows, D) in [0, 1]."""
+    """An accuracy with a cliff, two strong factors and one that interacts; u: (rows, D) in [0, 1]."""
     harm = 0.9 * u[:, 0] ** 2 + 0.25 * u[:, 1] + (0.3 * u[:, 2] * u[:, 0] if u.shape[1] > 2 else 0.0)
     return np.asarray(0.1 + 0.85 / (1 + np.exp(9 * (harm - 0.75))))
 
@@ -45,7 +45,7 @@ def stored(
     output: Callable[[Array], Array] = accuracy,
     diverge: float = 1.1,
 ) -> Any:
-    """Results of a finished study of so many factors; where the first one is above ``diverge`` (in [0, 1]) it fails."""
+    """Results of a finished study; trainings whose first factor, scaled to [0, 1], is above ``diverge`` diverged."""
     chosen = FACTORS[:factors]
     tables = "".join(f'[[factor]]\nname = "{f}"\nrange = [{low}, {high}]\n' for f, low, high in chosen)
     study = Study.from_text(

@@ -91,7 +91,7 @@ def shapley_trajectories(count: int, d: int, seed: int) -> Array:
 
 
 def growing_noise(mean: Array, sd: float) -> Array:
-    """A noise that grows with the output, of about the given size."""
+    """A standard deviation that grows with the output, of about the given size."""
     return 0.5 * sd + 0.35 * np.abs(mean)
 
 
@@ -102,7 +102,7 @@ def with_noise(rng: np.random.Generator, mean: Array, replicates: int, sd: float
 
 @dataclass(frozen=True)
 class SyntheticFactor(Factor):
-    """A factor of any name, which no catalogue knows."""
+    """A factor of any name; it need not be in the catalogue."""
 
     low: float = 0.0
     high: float = 1.0
@@ -110,7 +110,7 @@ class SyntheticFactor(Factor):
 
 
 def synthetic_design(method: str = "sobol", **fields: Any) -> DesignSpec:
-    """A [design] table, unchecked."""
+    """A [design] table that is not checked."""
     return DesignSpec(method=method, **{"n": 64} | fields)
 
 
@@ -124,7 +124,7 @@ def synthetic_study(
 
 @dataclass(frozen=True)
 class SyntheticResults(Results):
-    """Results of a study from invented numbers; ``rows``: those of a limits design."""
+    """Results of a study, made from invented numbers; ``rows``: the rows of a limits design."""
 
     study: Study
     x: Array
@@ -138,7 +138,7 @@ class SyntheticResults(Results):
 
     @cached_property
     def design(self) -> Design:  # type: ignore[override]
-        """Of that kind, without the points: those are ``x``."""
+        """A design of the study's kind, without points: ``x`` has them."""
         design = object.__new__(LimitsDesign if self.rows else SobolDesign)
         design.study, design.rows = self.study, self.rows
         return design
@@ -200,7 +200,7 @@ def synthetic_results(
 
 
 def device_like(base: int = 128, replicates: int = 2) -> SyntheticResults:
-    """A study that looks like the ones we run: seven imperfections, a cliff, training noise."""
+    """A study that looks like real ones: seven imperfections, a cliff, training noise."""
     names = (
         ("mismatch.global", -0.5, 0.5, ""),
         ("r.d2d.sigma", 0.0, 0.08, ""),

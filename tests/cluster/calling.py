@@ -1,8 +1,8 @@
-"""``vcm-sweep`` in processes of their own, forked from one that has imported all that is heavy.
+"""Runs ``vcm-sweep`` in processes of their own, forked from a server that has imported everything heavy.
 
-A process takes seconds to import torch, aihwkit and Ray; forked from one that has them it begins at once, and is
-killed, interrupted and listened to like any other. What runs on Ray, or must be shown of a process that starts from
-nothing, is ``fresh``.
+A new process takes seconds to import torch, aihwkit and Ray. A process that is forked from the server begins at once,
+and can be killed, interrupted and read like any other. Tests that use Ray, or that must see a process start from
+nothing, ask for a ``fresh`` one.
 """
 
 import atexit
@@ -19,7 +19,7 @@ from typing import Any
 
 COMMAND = [sys.executable, "-m", "vcm_sweep.cluster.cli"]
 
-# Answers lines of JSON: {"arguments": ...} with the number of a process, {"wait": number} with its exit status.
+# The server answers lines of JSON: {"arguments": ...} with the id of a new process, {"wait": id} with its exit status.
 _SERVER = """
 import json, os, sys
 import aihwkit, numba, optuna, pyarrow.dataset, scipy.stats, sklearn.datasets, torch
@@ -75,14 +75,14 @@ class _Server:
 
 @functools.cache
 def _server() -> _Server:
-    """One of this process's own, as long as it lives."""
+    """The server of this process, started at the first call."""
     made = _Server()
     atexit.register(made.close)
     return made
 
 
 class Running:
-    """A ``vcm-sweep`` that runs, as far as it is used a ``subprocess.Popen``."""
+    """A running ``vcm-sweep``, with the methods of ``subprocess.Popen`` that tests use."""
 
     def __init__(self, *arguments: object, cwd: Path | str | None = None, env: dict[str, str] | None = None) -> None:
         self.args = [str(argument) for argument in arguments]
@@ -108,7 +108,7 @@ class Running:
         return self.returncode
 
     def communicate(self, timeout: float = 300.0) -> tuple[str, str]:
-        """What it wrote to stdout and to stderr, when it has ended."""
+        """Wait until it has ended, and return what it wrote to stdout and to stderr."""
         self.wait(timeout)
         out, err = (file.read_text() for file in self._files)
         for file in self._files:
@@ -127,7 +127,7 @@ def call(
     *arguments: object, cwd: Path | str | None = None, env: dict[str, str] | None = None, timeout: float = 300.0,
     fresh: bool = False,
 ) -> "subprocess.CompletedProcess[str]":  # fmt: skip
-    """What a ``vcm-sweep`` with these arguments answers; ``fresh``: one that starts from nothing."""
+    """Run ``vcm-sweep`` with these arguments to its end; ``fresh``: in a process that starts from nothing."""
     if fresh:
         command = [*COMMAND, *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=cwd, env=env)

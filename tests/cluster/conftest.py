@@ -1,4 +1,4 @@
-"""What tests of clusters share: a real one of two nodes, for the whole session."""
+"""What tests of clusters share: a real cluster of two nodes, for the whole session."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""A Ray head of a test's own: started as on a cluster, killed as machines die."""
+"""A Ray head for a single test, started as on a cluster, and killed as when a machine dies."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ import psutil
 
 @dataclass
 class Head:
-    """A head that runs; ``home`` holds its token. Others may run Ray on this machine, so all ports are its own."""
+    """A running head; ``home`` holds its token. It has ports of its own, since others may run Ray on this machine."""
 
     address: str
     gcs: str
@@ -33,7 +33,7 @@ class Head:
         token = home / ".ray" / "auth_token"
         if not token.exists():
             token.write_text(secrets.token_hex(16))
-        # Unix sockets lie below it, and their paths must be short.
+        # Ray puts Unix sockets into this folder, and their paths must be short.
         scratch = tempfile.mkdtemp(prefix="vs-", dir="/tmp")
         names = ("port", "dashboard-port", "dashboard-agent-listen-port", "metrics-export-port", "node-manager-port",
                  "object-manager-port", "ray-client-server-port", "dashboard-agent-grpc-port",
@@ -50,7 +50,7 @@ class Head:
         return head
 
     def wait(self) -> None:
-        """Until jobs are taken."""
+        """Wait until the head accepts jobs."""
         import requests
 
         until = time.monotonic() + 300
@@ -65,7 +65,7 @@ class Head:
         raise AssertionError("the head does not answer")
 
     def kill(self) -> None:
-        """kill -9 of all its processes, as when the machine dies: those it started, and theirs."""
+        """Kill all processes of the head, and all that these have started, with -9, as when the machine dies."""
         family = [self.process.pid]
         with contextlib.suppress(psutil.NoSuchProcess):
             family += [child.pid for child in psutil.Process(self.process.pid).children(recursive=True)]
@@ -77,7 +77,7 @@ class Head:
 
 
 def environment_of(home: Path) -> dict[str, str]:
-    """Of a machine whose only token is in ``home``."""
+    """The environment of a machine whose only token is in ``home``."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "COV_"))}
     return kept | {"HOME": str(home), "RAY_AUTH_MODE": "token", "OMP_NUM_THREADS": "1"}
 

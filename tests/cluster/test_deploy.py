@@ -1,4 +1,4 @@
-"""The files in deploy/: they say what Ray, KubeRay, Slurm and our own command line understand."""
+"""The files in deploy/ use only what Ray, KubeRay, Slurm and our own command line understand."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""What was given on the command line arrives whole, and can be written down again."""
+"""Options of the command line arrive complete, and can be turned back into words of a command line."""
 
 import dataclasses
 import shlex

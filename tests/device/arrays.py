@@ -1,4 +1,4 @@
-"""Arrays of one trial, and pulses on all of their cells."""
+"""Helpers for tests of arrays: an array of one trial, pulses on all of its cells, and copies of its state."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from vcm_sweep.device.array.cell_arrays import CellArrays
 
 
 def array(variability: Variability | None = None, out: int = 4, inn: int = 5, seed: int = 1, **device: Any) -> Any:
-    """One array, weights at 0."""
+    """An array of one trial, with all weights at 0."""
     spec = VCMDevice(variability=variability or Variability(), **device)
     return CellArrays([spec], out, inn, [ArraySeeds(seed, 2, 3)], 0)
 
 
 def fire(cells: Any, direction: int, pulses: int = 1, key: int = 5) -> None:
-    """Exactly ``pulses`` pulses on every cell: probabilities saturate in a train of that length."""
+    """Fire exactly ``pulses`` pulses at every cell: in a train of that length, all pulses have probability 1."""
     x = torch.ones(cells.trials, 1, cells.in_size)
     d = torch.full((cells.trials, 1, cells.out_size), -float(direction))
     keys = [key] * cells.trials
@@ -24,7 +24,7 @@ def fire(cells: Any, direction: int, pulses: int = 1, key: int = 5) -> None:
 
 
 def own(cells: Any, *names: str, kind: str = "walked") -> dict[str, Any]:
-    """The cells' parameters for the reference, (cells,) or (1,) float64 each."""
+    """The cells' parameters as the reference takes them, each (cells,) or (1,) float64."""
     out = {}
     for name in names:
         varied = name in cells.varied_names
@@ -44,7 +44,7 @@ def weights(cells: Any) -> Any:
 
 
 def put(cells: Any, x: Any) -> None:
-    """Set ln N of all cells, and read them: no pulse, no verification."""
+    """Set ln N of all cells directly, without pulses or verification, and update what is read."""
     from vcm_sweep.device.kernels.cpu.reading import read_cells
     from vcm_sweep.device.kernels.layout import Scratch
 

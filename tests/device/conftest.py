@@ -1,4 +1,4 @@
-"""Independent references: the cell written from docs/physics.md in plain numbers and solved by scipy."""
+"""What tests of the device share: an independent cell with the explicit current, solved by scipy, and one thread."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from scipy.integrate import solve_ivp
 
 @dataclass(frozen=True)
 class ReferenceCell:
-    """One cell of sections 1, 2 and 4 of the physics notes; shares no code with the package."""
+    """One cell by sections 1, 2 and 4 of docs/physics.md; it shares no code with the package."""
 
     N_max: float = 20.0
     N_min: float = 0.008
@@ -57,7 +57,7 @@ class ReferenceCell:
         return self.T_0 + i * (v - i * self.series(i)) * rth
 
     def bare_rate(self, v: float, n: float) -> float:
-        """dN/dt without F."""
+        """dN/dt without the factor F of equation (4)."""
         i = self.current(v, n)
         t = self.temperature(v, n)
         area = math.pi * self.r**2
@@ -78,7 +78,7 @@ class ReferenceCell:
         return 0.0 if v == 0 or ratio >= 1 else self.bare_rate(v, n) * (1 - ratio**10)
 
     def displacement(self, n: float, v: float, duration: float) -> float:
-        """Change of ln N over a pulse: scipy's Radau on the change itself, so that tiny ones keep digits"""
+        """Change of ln N over a pulse, by scipy's Radau on the change itself, so that a tiny one keeps its digits."""
         x = math.log(n)
         first = self.rate(v, n) / n * duration
         if first == 0:

@@ -1,11 +1,13 @@
 """The full model of one cell, written from the physics notes (docs/physics.md) in numpy and solved by scipy.
 
-It shares no code with the package: constants are CODATA 2018, the parameters are a dict typed from the notes'
-table. Scalars and arrays both work, ``p`` maps names to numbers or arrays that broadcast with v and n.
+It shares no code with the package: constants are CODATA 2018, and the parameters are a dict typed from the table in the
+notes. Scalars and arrays both work; ``p`` maps names to numbers or arrays that broadcast with v and n. Numbers in
+parentheses are the notes' equations.
 
-The unknown is u = |V_s|, the drop over the Schottky interface, between 0 and |V|. The load line gives |I|, and with it
-the temperature, of every u; a root is where the interface carries that current. The barrier is linear in
-s = psi^(1/4), so a grid uniform in s is dense where the barrier is singular (psi = 0) and the residual is smooth in it.
+The unknown is u = |V_s|, the voltage over the Schottky interface, between 0 and |V|. For each u the load line gives
+|I|, and with it the temperature; a root is a u at which the interface carries that same current. The barrier is linear
+in s = psi^(1/4). A grid that is uniform in s is therefore dense where the barrier is singular (psi = 0), and the
+residual is smooth as a function of s.
 """
 
 from typing import Any
@@ -35,7 +37,7 @@ _LEFT, _RIGHT, _BLOCK = 256, 96, 128  # points of the grid; cells scanned at a t
 
 
 class Problem:
-    """What equations (5), (6), (12)-(19) need of one or many cells at one voltage each."""
+    """The quantities of equations (5), (6), (12)-(19), for one or many cells at one voltage each."""
 
     def __init__(self, v: ArrayLike, n: ArrayLike, p: Cell | None = None) -> None:
         p = DEFAULTS | (p or {})
@@ -57,34 +59,34 @@ class Problem:
         self.w00 = E * H / (4 * np.pi) * np.sqrt(Z * density / (M * q["eps"] * EPS_0))
 
     def args(self) -> tuple[Array, ...]:
-        """The arrays `residual` and `load_line` take behind u."""
+        """The arrays that `residual` and `_interface` take after u."""
         q = self.p
         return (self.drop, self.set, self.linear, self.cubic, self.r_th, self.area, self.lowering, self.edge, self.w00,
                 q["T_0"], q["phi_Bn0"], q["R_TiOx"], q["R_0"])  # fmt: skip
 
     def series(self, i: Array) -> Array:
-        """R_series (12) at a current."""
+        """R_series (12) at the current i."""
         return self.p["R_TiOx"] + self.p["R_0"] + self.cubic * i**2
 
     def temperature(self, i: Array) -> Array:
-        """T (5) at |I|."""
+        """T (5) at the current i = |I|."""
         return self.p["T_0"] + i * (self.drop - i * self.series(i)) * self.r_th
 
 
 def _load_line(u: Array, drop: Array, linear: Array, cubic: Array) -> Array:
-    """|I| from |V| - u = I linear + I^3 cubic: Newton from above, where the cubic is convex."""
+    """|I| from |V| - u = I linear + I^3 cubic, by Newton's method from above, where the cubic is convex."""
     left = np.maximum(drop - u, 0.0)
     i = np.minimum(left / linear, np.cbrt(left / np.maximum(cubic, 1e-300)))
     for _ in range(60):
         step = (i * linear + i**3 * cubic - left) / (linear + 3 * i**2 * cubic)
         i = i - step
-        if np.all(np.abs(step) <= 1e-9 * i):  # quadratic: what is left is below the last bit
+        if np.all(np.abs(step) <= 1e-9 * i):  # Newton converges quadratically: the next step is below the last bit
             break
     return i
 
 
 def _interface(u: Any, i: Any, is_set: Any, *args: Any) -> Any:
-    """|I_s| at |V_s| = u, heated by the current i: (14)-(19)."""
+    """|I_s| of the interface at |V_s| = u, heated by the current i: (14)-(19)."""
     drop, r_th, area, lowering, edge, w00, t_0, phi_0, series = args
     t = t_0 + i * (drop - i * series) * r_th
     psi = np.maximum(edge + np.where(is_set, u, -u), 0.0)
@@ -103,7 +105,7 @@ def _interface(u: Any, i: Any, is_set: Any, *args: Any) -> Any:
 
 
 def residual(u: Any, *args: Any) -> Any:
-    """Interface current less load line; negative at u = 0, positive at u = |V|."""
+    """Interface current minus the current of the load line; negative at u = 0, positive at u = |V|."""
     drop, is_set, linear, cubic, r_th, area, lowering, edge, w00, t_0, phi_0, r_tiox, r_0 = args
     i = _load_line(u, drop, linear, cubic)
     series = r_tiox + r_0 + cubic * i**2
@@ -124,7 +126,7 @@ def grid(problem: Problem) -> Array:
 
 
 def bracket(problem: Problem) -> tuple[Array, Array, Array]:
-    """An interval around the root of largest |I|, and how many sign changes the scan saw."""
+    """The two ends of an interval around the root with the largest |I|, and how many sign changes the scan saw."""
     if problem.v.size <= _BLOCK:
         return _scan(problem)
     order = np.argsort(problem.v, axis=None)  # blocks of one polarity need one of the two laws
@@ -146,7 +148,8 @@ def _scan(problem: Problem) -> tuple[Array, Array, Array]:
     value[..., -1] = 1.0
     first = np.argmax(value > 0, axis=-1)
     changes = (np.diff(np.sign(value) > 0, axis=-1) != 0).sum(axis=-1)
-    # A pair of roots between two points of the grid: the largest residual before the first sign change.
+    # Two roots may lie between neighbouring points of the grid: look at the largest residual before the first sign
+    # change.
     load = _load_line(u, wide[0], wide[2], wide[3])
     before = np.arange(u.shape[-1]) < first[..., None]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -171,7 +174,7 @@ def _scan(problem: Problem) -> tuple[Array, Array, Array]:
 
 
 def _current_of(problem: Problem, u: Array) -> Array:
-    """|I| of a root, from whichever of the two currents does not subtract nearly equal numbers."""
+    """|I| of a root, by the one of the two currents that does not subtract nearly equal numbers."""
     i = _load_line(u, problem.drop, problem.linear, problem.cubic)
     q = problem.p
     interface = _interface(u, i, problem.set, problem.drop, problem.r_th, problem.area, problem.lowering, problem.edge,
@@ -210,7 +213,7 @@ def reference_rate(v: ArrayLike, n: ArrayLike, p: Cell | None = None, bounded: b
     gamma = Z * field * q["a"] / (np.pi * q["dW_A"])
     with np.errstate(invalid="ignore"):
         mean = q["dW_A"] * (np.sqrt(1 - gamma**2) + gamma * np.arcsin(gamma))
-        # exp(-dW-/kT) - exp(-dW+/kT), as one product: small voltages keep their digits.
+        # exp(-dW-/kT) - exp(-dW+/kT), written as one product, so that small voltages keep their digits.
         hops = 2 * np.exp(-mean / kt) * np.sinh(q["dW_A"] * gamma * np.pi / 2 / kt)
     out = -(q["N_plug"] + problem.n) / 2 * q["a"] * q["nu_0"] / q["l"] * hops
     if bounded:
@@ -243,7 +246,7 @@ def reference_pulse(n: float, v: float, duration_s: float, p: Cell | None = None
 
 
 def reference_time(n: ArrayLike, end: ArrayLike, v: ArrayLike, p: Cell | None = None, panels: int = 8) -> Any:
-    """Seconds a pulse needs from n to end: the equation is autonomous, so this is an integral (Gauss-Legendre)."""
+    """Seconds that a pulse takes from n to end, as an integral of 1/rate (Gauss-Legendre): rate depends on n alone."""
     start, stop, volts, *rest = np.broadcast_arrays(
         *(np.asarray(x, float)[..., None] for x in (n, end, v, *(DEFAULTS | (p or {})).values()))
     )
@@ -257,13 +260,13 @@ def reference_time(n: ArrayLike, end: ArrayLike, v: ArrayLike, p: Cell | None = 
 
 
 def reference_weight(n: ArrayLike, p: Cell | None = None) -> Any:
-    """w of section 5: the cell's own read current on the nominal cell's map."""
+    """w of section 5 of the notes: the cell's own read current, turned into a weight as for the nominal cell."""
     low, high = reference_current(V_READ, N_LOW), reference_current(V_READ, N_HIGH)
     return W_MIN + (W_MAX - W_MIN) * (np.asarray(reference_current(V_READ, n, p)) - low) / (high - low)
 
 
 def reference_concentration(w: float, p: Cell | None = None) -> float:
-    """N at which a cell reads w; nan where it does not reach it between N_min and N_max."""
+    """N at which a cell reads as w; nan if there is none between N_min and N_max."""
     cell = DEFAULTS | (p or {})
 
     def miss(x: float) -> float:

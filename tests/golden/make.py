@@ -1,4 +1,4 @@
-"""Make the golden files anew: ``python -m tests.golden.make`` from the repository. When that may be done: README.md."""
+"""Make the golden files anew: ``python -m tests.golden.make`` in the repository; README.md says when to do so."""
 
 import shutil
 from unittest.mock import patch
@@ -22,7 +22,7 @@ def main() -> None:
         measured.first_epoch(measured.trials(name), measured.HERE / "checkpoints")
         made[name] = [measured.plain(record) for record in train(measured.trials(name))]
     measured.write("trainings.json", {"arithmetic": measured.arithmetic(), "records": made})
-    # The name of the machine is nobody's business.
+    # The name of this machine does not belong in the repository.
     with patch("platform.node", return_value="golden"):
         study = Study.from_toml(measured.HERE / "results.toml")
         run(study, InProcessExecutor(train), measured.HERE / "results", pack=32)

@@ -1,4 +1,4 @@
-"""What the golden files say and the tests compare: keys, trainings, analyses, a layer."""
+"""The numbers that golden files hold and tests compare with: keys, trainings, analyses, a layer."""
 
 import hashlib
 import json
@@ -16,7 +16,8 @@ HERE = Path(__file__).parent
 STUDIES = HERE.parents[1] / "studies"
 TRAININGS = ("explicit", "full", "intervention")
 
-# Of a record: what follows from the trial alone, not from the machine's clock, its name or its installation.
+# Columns of a record that follow from the trial alone, and not from the machine's clock, name or installation. Those in
+# _CLOSE depend in their last bits on the machine's arithmetic, see README.md.
 _EXACT = (
     "key", "point", "replicate", "seed", "status", "reason", "accuracy", "history", "at_chance", "frac_at_bound",
     "pulses_set", "pulses_reset", "reads", "model_version",
@@ -25,7 +26,7 @@ _CLOSE = ("loss", "energy_j", "asymmetry_mean", "asymmetry_sd", "levels", "peak_
 
 
 def keys(path: Path) -> dict[str, Any]:
-    """The digest of a study, and its trials' keys: how many, all of them hashed, the first and the last three."""
+    """The digest of a study, and of its trials' keys the number, a hash over all, the first and the last three."""
     study = Study.from_toml(path)
     found = [trial.key for trial in build_design(study).trials()]
     return {
@@ -44,12 +45,12 @@ def trials(name: str) -> list[Trial]:
 
 
 def first_epoch(chosen: Sequence[Trial], folder: Path) -> list[TrialRecord]:
-    """Train for one epoch and leave the state of each trial in a folder; records that say so."""
+    """Train for one epoch, leave the state of each trial in a folder, and return the records of paused trials."""
     return train([replace(trial, pause_after=1) for trial in chosen], checkpoints=str(folder))
 
 
 def plain(record: TrialRecord) -> dict[str, Any]:
-    """What a record says of its training, as JSON types."""
+    """The columns of a record that the golden files keep, as JSON types."""
     return {"exact": _some(record, _EXACT), "close": _some(record, _CLOSE)}
 
 
@@ -59,10 +60,10 @@ def _some(record: TrialRecord, names: Sequence[str]) -> dict[str, Any]:
 
 
 def arithmetic() -> str:
-    """A digest of how this machine rounds: of what torch's and MKL's vector code for this CPU gives.
+    """A digest of how this machine rounds, from results of torch's and MKL's vector code for this CPU.
 
-    Sums in another order and other polynomials for exp and log differ in their last bits. Compiled kernels are not in
-    it: numba gave the same bits for a generic x86-64, Haswell and Sapphire Rapids.
+    Another order of sums, or other polynomials for exp and log, change the last bits. Compiled kernels are not
+    included: numba gave the same bits for a generic x86-64, Haswell and Sapphire Rapids.
     """
     digest = hashlib.sha256(torch.backends.cpu.get_cpu_capability().encode())
     generator = torch.Generator().manual_seed(1)

@@ -1,4 +1,4 @@
-"""The layer whose state is kept: two stacked trials with everything that a configuration can name."""
+"""The layer whose state golden files keep: two stacked trials with everything that a configuration can have."""
 
 import torch
 from aihwkit.nn import AnalogLinear
@@ -26,7 +26,7 @@ from vcm_sweep.device import (
 
 
 def devices() -> tuple[VCMDevice, VCMDevice]:
-    """One by tables with every mechanism, and one of the explicit model beside its nominal self."""
+    """A tabulated device with every mechanism, and one of the explicit model with an intervention."""
     everything = Variability(
         d2d={"r": Spread(0.03), "l": Spread(0.02)},
         correlation=Correlation(names=("r", "l"), matrix=((1.0, 0.5), (0.5, 1.0))),
@@ -46,13 +46,13 @@ def devices() -> tuple[VCMDevice, VCMDevice]:
 
 
 def new_layer() -> AnalogLinear:
-    """6 inputs, 4 outputs, freshly made."""
+    """A new layer of 6 inputs and 4 outputs."""
     torch.manual_seed(7)
     return AnalogLinear(6, 4, rpu_config=VCMRPUConfig(device=devices(), trials=2))
 
 
 def train_layer(layer: AnalogLinear, steps: int = 5) -> None:
-    """Some steps towards larger outputs."""
+    """Train some steps towards larger outputs."""
     x = torch.linspace(-1, 1, 2 * 8 * 6).reshape(2, 8, 6)
     optimizer = AnalogSGD(layer.parameters(), lr=0.1)
     optimizer.regroup_param_groups(layer)

@@ -1,4 +1,4 @@
-"""What tests of stores share: a small study, records of it, a real S3 server, and one that fails."""
+"""What tests of stores share: a small study, records of it, a real S3 server, and one that can be made to fail."""
 
 import socket
 import threading
@@ -36,7 +36,7 @@ n = 4
 
 @pytest.fixture
 def tiny() -> Callable[..., Study]:
-    """Makes a study of 4 n trainings, with other lines in the place of some."""
+    """Makes a study of 4 n trainings; ``changes`` replace values in its text."""
 
     def make(n: int = 4, **changes: str) -> Study:
         text = TINY.replace("n = 4", f"n = {n}")
@@ -66,7 +66,7 @@ def records() -> Callable[..., list[TrialRecord]]:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
-    """Address of a server that speaks S3, for this session."""
+    """The address of an S3 server, for the whole session."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -78,7 +78,7 @@ def s3_server() -> Iterator[str]:
 
 @pytest.fixture
 def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """URI of a fresh bucket; the environment is that of its user."""
+    """The URI of a new bucket; the environment is set so that this process can use it."""
     bucket = f"b{uuid.uuid4().hex[:12]}"
     urllib.request.urlopen(urllib.request.Request(f"{s3_server}/{bucket}", method="PUT")).close()
     for name, value in s3_environment(s3_server).items():
@@ -96,7 +96,7 @@ def s3_environment(address: str) -> dict[str, str]:
 class FailingServer:
     """Passes bytes on to an S3 server, unless it is told to fail: ``mode`` "500", or "hang" for no answer at all.
 
-    After ``heals_after`` failures, if that is not 0, it no longer does.
+    If ``heals_after`` is not 0, it works again after so many failures.
     """
 
     _REFUSAL = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"

@@ -1,4 +1,4 @@
-"""Costs at the limits and what goes through mismatch: known answers, coverage by repetition, and every refusal."""
+"""Costs at the limits and their shares through mismatch: known answers, coverage of intervals, and every refusal."""
 
 import json
 from dataclasses import replace

@@ -1,7 +1,7 @@
-"""What a reader takes for a 95 % interval is one: 200 repetitions of noisy studies with known answers.
+"""A 95 % interval holds the truth in 95 % of the cases: 200 repetitions of noisy studies with known answers.
 
-The bounds are those of docs/statistics.md. Coverage alone would be met by intervals that are far too wide, so the
-mean half-width is held against the estimator's true spread too.
+The bounds are those of docs/statistics.md. Intervals that are far too wide would pass a test of coverage alone, so the
+mean half-width is compared with the estimator's true spread, too.
 """
 
 from collections.abc import Callable

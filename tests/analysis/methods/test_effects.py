@@ -1,4 +1,4 @@
-"""Effect curves: direction, shape, and intervals that know that rows of a block are not independent."""
+"""Effect curves: direction, shape, and intervals that allow for rows of a block not being independent."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What lies beside a study enters its report: costs at the limits, mediation, tolerances."""
+"""Studies beside a study's results enter its report: costs at the limits, their shares by mismatch, tolerances."""
 
 import csv
 import json

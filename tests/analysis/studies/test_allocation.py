@@ -1,4 +1,4 @@
-"""Whether to run every row twice, or more rows and pairs of some: the advice is the better choice."""
+"""The advice to run every row twice, or more rows and only some of them twice, is the better choice."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the data does not carry is one sentence that says what is wrong and what to run, from stored records."""
+"""Stored records that do not support an analysis give one sentence that says what is wrong and what to run."""
 
 import shutil
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""A study that is made longer until it answers: it stops when it does, or when what may be spent is spent."""
+"""A study is made longer until its indices are known: it stops then, or when its budget is spent."""
 
 from pathlib import Path
 

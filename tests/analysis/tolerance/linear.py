@@ -1,4 +1,4 @@
-"""A device whose accuracy is known: a straight line, or plane, with training noise; nothing is trained."""
+"""Studies whose accuracy is known, a straight line or a plane with training noise; nothing is trained."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -43,12 +43,12 @@ def make_study(factors: Sequence[str], asked: str, seed: int = 1, n: int = 4) ->
 
 
 def places(factors: dict[str, float]) -> dict[str, float]:
-    """Parts of the way from nominal, which is 0, to the end of the range."""
+    """By factor, how far it is on the way from nominal, which is 0, to the end of its range."""
     return {name: abs(value) / RANGES[name][1] for name, value in factors.items()}
 
 
 def linear(slopes: dict[str, float], sd: float) -> Callable[[dict[str, float], np.random.Generator], dict[str, Any]]:
-    """Accuracy NOMINAL minus slope times place for every factor, plus noise."""
+    """A training whose accuracy is NOMINAL minus slope times place for every factor, plus noise."""
 
     def values(factors: dict[str, float], rng: np.random.Generator) -> dict[str, Any]:
         at = places(factors)
@@ -58,7 +58,7 @@ def linear(slopes: dict[str, float], sd: float) -> Callable[[dict[str, float], n
 
 
 class Counted:
-    """Runs invented trainings and counts them by key."""
+    """A task that runs invented trainings and counts them by key."""
 
     def __init__(self, values: Callable[[dict[str, float], np.random.Generator], dict[str, Any]]) -> None:
         self.values = values

@@ -1,4 +1,4 @@
-"""Trainings that are paused go on bit for bit; points that cannot keep the target are left early, and no others."""
+"""Paused trainings continue with the same bits; points that cannot keep the target are left early, and no others."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A search that was killed goes on: nothing that was trained is lost or trained twice, and the dashboard shows it."""
+"""A search that was killed continues: no training is lost or run twice, and the dashboard shows the search."""
 
 import json
 import shutil

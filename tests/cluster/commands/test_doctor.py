@@ -1,4 +1,4 @@
-"""The checks of the installation."""
+"""The checks of ``vcm-sweep doctor``: their result does not depend on luck."""
 
 import os
 

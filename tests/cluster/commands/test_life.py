@@ -1,4 +1,4 @@
-"""The life of a study from the command line: planned, stopped, gone on with, retried, made longer."""
+"""The life of a study from the command line: planned, stopped, resumed, retried, made longer."""
 
 import json
 import os

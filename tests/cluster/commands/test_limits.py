@@ -1,4 +1,4 @@
-"""``vcm-sweep limits`` beside a study: made, gone on with, made longer, given its interventions; real trainings."""
+"""``vcm-sweep limits`` of a study: run, resumed, made longer, given its interventions; with real trainings."""
 
 import json
 import shutil

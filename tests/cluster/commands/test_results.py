@@ -1,4 +1,4 @@
-"""report and compare on the command line."""
+"""``vcm-sweep report`` and ``compare``, as a user calls them."""
 
 import json
 import shutil

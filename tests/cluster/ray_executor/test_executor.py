@@ -1,4 +1,4 @@
-"""The contract that every executor meets: one record per trial, whatever happens to it."""
+"""The contract that every executor keeps: one record per trial, whatever happens to it."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""The head of a cluster dies under a run: the driver ends by itself, in one line, with all that was finished."""
+"""The head of a cluster dies during a run: the driver ends by itself, with one line, and keeps what was finished."""
 
 import json
 import signal

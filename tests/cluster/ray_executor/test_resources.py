@@ -1,4 +1,4 @@
-"""What fits where, said before anything starts."""
+"""How many packs fit on a node; a pack that fits nowhere is refused before anything starts."""
 
 import socket
 from types import SimpleNamespace

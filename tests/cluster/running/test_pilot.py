@@ -1,4 +1,4 @@
-"""What ``plan`` measures stays small where a single trial takes long to begin."""
+"""The pilot of ``plan`` stays short, even if a single trial takes long to begin."""
 
 from collections.abc import Sequence
 from typing import Any

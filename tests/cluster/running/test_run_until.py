@@ -1,4 +1,4 @@
-"""run --until and resume --until from the command line, with real trainings."""
+"""``run --until`` and ``resume --until`` from the command line, with real trainings."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""What a run shows: in place on a terminal, a line a minute in a file, and in a notebook."""
+"""The live view of a run: redrawn in place on a terminal, one line per minute in a file, and in a notebook."""
 
 import io
 import json

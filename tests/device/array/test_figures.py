@@ -1,4 +1,4 @@
-"""Figures of fresh arrays that say what they mean, also where there is nothing to say."""
+"""Figures of fresh arrays (asymmetry, levels, temperature) are right, and None where they have no meaning."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The full model against `_reference` (scipy, written apart from ours), and both against the published numbers."""
+"""The full model against tests/device/reference.py, which uses scipy and none of our code, and published numbers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Costs with heavy tails are learned from few trainings, and the total is known as well as is said."""
+"""Costs with heavy tails are learned from few trainings, and the interval of the total is as sure as it says."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Every trial has a deadline of its own, and pays for its own pulses; an interrupt saves what it stops."""
+"""Every trial of a pack has its own deadline, and is charged its own pulses; an interrupt saves what it stops."""
 
 import dataclasses
 import os

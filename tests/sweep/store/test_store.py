@@ -1,4 +1,4 @@
-"""Nothing finished is lost, nothing foreign or torn is read in silence."""
+"""The store loses nothing that is finished, and reads nothing foreign or torn without saying so."""
 
 import os
 import re

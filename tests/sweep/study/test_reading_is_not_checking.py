@@ -1,4 +1,4 @@
-"""Reading a study or its results simulates nothing; what is trained is checked before, at every door."""
+"""Reading a study or its results simulates nothing; every way to train a study checks it first."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How often the arrays of a stack are made, and written."""
+"""Every array of a stack is made once, and written once with its own weights."""
 
 from collections import Counter
 from collections.abc import Callable
