@@ -181,7 +181,9 @@ def test_an_interrupt_while_records_are_fetched_does_not_lose_them() -> None:
     assert executor._flights == []
 
 
-def test_a_head_that_does_not_answer_is_one_line_at_once() -> None:
+def test_a_head_that_does_not_answer_is_one_line_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The cluster of the session may be connected.
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
     with socket.socket() as taken:
         # A port that is bound and not listened at refuses.
         taken.bind(("127.0.0.1", 0))

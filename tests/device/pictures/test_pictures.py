@@ -105,6 +105,7 @@ def labels(figure: Figure) -> list[str]:
     return [text for axes in figure.axes for text in (axes.get_xlabel(), axes.get_ylabel()) if text]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PICTURES)
 def test_another_cell_can_be_drawn_too(kind: str, tmp_path: Path) -> None:
     """A narrow one, whose cells avalanche within a pulse."""

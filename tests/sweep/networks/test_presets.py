@@ -51,6 +51,7 @@ def comparable(record: TrialRecord) -> TrialRecord:
     return dataclasses.replace(record, wall_s=0.0, cpu_s=0.0)
 
 
+@pytest.mark.slow
 def test_a_convolutional_network_learns_digits_on_physical_cells() -> None:
     """Four seeds, since one moves the accuracy from 0.38 to 0.58; 0.25 is nine sd of 360 guesses above chance."""
     text = DIGITS.replace("batch = 32", "batch = 8")

@@ -67,6 +67,7 @@ def test_a_stacked_sigmoid_has_the_bits_of_its_trials_alone() -> None:
         assert torch.equal(x.grad[k], alone.grad)
 
 
+@pytest.mark.slow
 def test_stacked_is_bit_equal_to_alone_where_no_size_is_a_multiple_of_a_vector_register() -> None:
     text = TEXT.replace("hidden = [16]", "hidden = [30]").replace("batch = 32", "batch = 10")
     chosen = trials(text.replace("epochs = 2", "epochs = 3"))[:6]
