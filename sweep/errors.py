@@ -22,7 +22,7 @@ class ExecutorError(VcmSweepError):
 
 
 def one_line(error: BaseException) -> str:
-    """Type and message of an error of the user's code, on one line of bounded length.
+    """Type and message of an error in a user's code, on one line of bounded length.
 
     >>> one_line(ValueError("two\\nlines"))
     'ValueError: two lines'

@@ -1,7 +1,7 @@
 """A folder of results, on a disk or under a prefix of an object store, behind one small interface.
 
-Whatever is written is whole or not there. On a disk a file is written beside, synced and renamed; on an object store
-it is one put. Nothing is ever appended to.
+A file is either there as a whole or not there at all. On a disk it is written under a temporary name, synced and
+renamed; on an object store it is one put. No file is ever appended to.
 """
 
 import os
@@ -17,11 +17,11 @@ from pyarrow import NativeFile, fs
 
 from vcm_sweep.sweep.errors import StoreError
 
-# An object store that answers 500, or not at all, is asked again for about a minute.
+# If an object store answers with an error, or not at all, the request is repeated for about a minute.
 _ATTEMPTS = 8
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 15.0
-_PIECE = 4 << 20  # pyarrow's streams send no smaller ones
-# What more attempts do not mend.
+_PIECE = 4 << 20  # bytes: pyarrow's streams send files in pieces of at least this size
+# Errors for which it is useless to try again.
 _FINAL = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
@@ -29,14 +29,14 @@ class Folder:
     """A local folder, or a URI that pyarrow knows (``s3://bucket/prefix``, ``gs://...``).
 
     Args:
-        where: path or URI. Credentials belong into the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-            AWS_ENDPOINT_URL for a server of one's own), never into the URI, since that is printed and kept.
+        where: path or URI. Credentials belong in the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and
+            AWS_ENDPOINT_URL for a server of your own), never in the URI, which is printed and stored.
 
     Raises:
         StoreError: a URI that cannot be used, or one with credentials in it.
 
-    Names of files are relative, with "/" between folders. Errors of the system pass through as OSError, after an
-    object store was asked several times.
+    Names of files are relative, with "/" between folders. Errors of the system are raised as OSError; with an object
+    store only after several attempts.
 
     Example:
         >>> import tempfile
@@ -65,7 +65,7 @@ class Folder:
         if parts.username or parts.password:
             shown = urlunsplit((parts.scheme, parts.hostname or "", parts.path, "", ""))
             raise StoreError(
-                f"{shown}: credentials in a URI end in logs: put them into the environment (AWS_ACCESS_KEY_ID, "
+                f"{shown}: credentials in a URI end up in logs: put them into the environment (AWS_ACCESS_KEY_ID, "
                 "AWS_SECRET_ACCESS_KEY) and leave them out here"
             )
         try:
@@ -91,13 +91,13 @@ class Folder:
         if self.local is not None:
             made.local = self.local / name
         else:
-            # A region or an endpoint after a question mark is no part of the path.
+            # What follows a question mark (region, endpoint) is not part of the path and stays at the end.
             before, mark, query = self.uri.partition("?")
             made.uri = f"{before}/{name}{mark}{query}"
         return made
 
     def write(self, name: str, content: "bytes | memoryview") -> None:
-        """Write a file that is whole or not there; when this returns it survives a crash."""
+        """Write a file, as a whole or not at all; once this returns, the file survives a crash."""
         if self.local is not None:
             write_durably(self.local / name, content)
             return
@@ -105,17 +105,17 @@ class Folder:
         path = f"{self.path}/{name}"
 
         def put() -> None:
-            # By default a file whose name ends in .gz or .zst would be compressed.
+            # Without ``compression=None`` a file whose name ends in .gz or .zst would be compressed.
             with self.filesystem.open_output_stream(path, compression=None) as stream:
                 stream.write(content)
-            # A large file goes up in pieces, and a stream that fails half-way closes what it has.
+            # A large file is sent in pieces, and a stream that fails half-way completes the file with what it has.
             if len(content) > _PIECE and self.filesystem.get_file_info(path).size != len(content):
                 raise OSError(f"{self.uri}/{name} was written in part")
 
         _patiently(put)
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file; FileNotFoundError without one."""
+        """The bytes of a file; FileNotFoundError if there is none."""
 
         def get() -> bytes:
             with self.filesystem.open_input_stream(f"{self.path}/{name}", compression=None) as stream:
@@ -124,9 +124,9 @@ class Folder:
         return get() if self.local is not None else _patiently(get)
 
     def open[T](self, name: str, use: Callable[[NativeFile], T]) -> T:
-        """What ``use`` makes of a file that can be read in any order; FileNotFoundError without one.
+        """The result of ``use``, called with an open file in which it can seek; FileNotFoundError if there is none.
 
-        On an object store only what is asked for is fetched; ``use`` may be called again after an answer that failed.
+        On an object store only the parts that ``use`` reads are fetched. If a request fails, ``use`` is called again.
         """
 
         def get() -> T:
@@ -141,14 +141,14 @@ class Folder:
         return bool(info.type != fs.FileType.NotFound)
 
     def names(self, under: str = "", suffix: str = "") -> list[str]:
-        """Sorted names of the files directly in a folder of this one; none where it is not there.
+        """Sorted names of the files directly in a folder of this one; none if the folder does not exist.
 
-        Names with a leading dot are files on their way, and left out.
+        Names with a leading dot are files that are still being written, and are left out.
         """
         return sorted(self.sizes(under, suffix))
 
     def sizes(self, under: str = "", suffix: str = "") -> dict[str, int]:
-        """Names and bytes of the files directly in a folder of this one, as :meth:`names` gives them."""
+        """Size in bytes of the files that :meth:`names` lists, by name."""
         selector = fs.FileSelector(f"{self.path}/{under}".rstrip("/"), allow_not_found=True)
         found = self._asked(lambda: self.filesystem.get_file_info(selector))
         files = {info.base_name: int(info.size) for info in found if info.type == fs.FileType.File}
@@ -161,7 +161,7 @@ class Folder:
         return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
 
     def delete(self, name: str) -> None:
-        """Remove a file; one that is not there is no error."""
+        """Remove a file; it is not an error if there is none."""
         with suppress(FileNotFoundError):
             self._asked(lambda: self.filesystem.delete_file(f"{self.path}/{name}"))
 
@@ -173,7 +173,7 @@ class Folder:
 
 
 def in_words(error: OSError) -> str:
-    """Why the system, or an object store, refuses: a few words, without the path."""
+    """Why the system or an object store refused, in a few words without the path."""
     first = (str(error).splitlines() or [""])[0]
     # pyarrow: "Failed stat()ing path '...'. Detail: [errno 13] Permission denied"
     found = re.search(r"\[errno \d+\] ([^\[\]]+)$", first, re.IGNORECASE)
@@ -181,7 +181,10 @@ def in_words(error: OSError) -> str:
 
 
 def write_durably(path: Path, content: "bytes | memoryview") -> None:
-    """Write beside, sync, rename, sync the folder: the file is whole or not there. The folder is made if missing."""
+    """Write a file as a whole or not at all, so that it survives a crash; its folder is made if it is missing.
+
+    The content goes to a temporary file beside it, which is synced and renamed; then the folder is synced.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
@@ -202,7 +205,7 @@ def write_durably(path: Path, content: "bytes | memoryview") -> None:
 
 
 def _patiently[T](ask: Callable[[], T]) -> T:
-    """What an object store answers, after some attempts that fail."""
+    """The answer of an object store; failed requests are repeated several times."""
     wait = _FIRST_WAIT_S
     for attempt in range(1, _ATTEMPTS + 1):
         try:

@@ -1,4 +1,4 @@
-"""Seeds by value: the same trial draws the same numbers on any number of workers, in any order."""
+"""Seeds that follow from a trial's content, so that it draws the same numbers on any worker and in any order."""
 
 import hashlib
 import json
@@ -20,14 +20,15 @@ class TrialSeeds(NamedTuple):
 
     @property
     def arrays(self) -> ArraySeeds:
-        """Those that the cell arrays draw from."""
+        """The seeds that the cell arrays draw from."""
         return ArraySeeds(self.device, self.pulses, self.io)
 
 
 def trial_seed(study_seed: int, replicate: int, shared: Any) -> int:
-    """The 63-bit seed of a trial from the study's seed, its replicate and what it shares seeds by.
+    """The 63-bit seed of a trial, from the study's seed, its replicate and ``shared``.
 
-    ``shared`` is a JSON value: the trial's inputs when seeds are independent, the base row when they are common.
+    Trials with the same ``shared``, a JSON value, have the same seed. It is the trial's inputs if seeds are
+    independent, and the number of its base row or trajectory if they are common.
 
     >>> trial_seed(1, 0, {"x": 1.0}) != trial_seed(1, 1, {"x": 1.0})
     True
@@ -38,7 +39,7 @@ def trial_seed(study_seed: int, replicate: int, shared: Any) -> int:
 
 
 def children(seed: int) -> TrialSeeds:
-    """The named streams of a trial's seed."""
+    """The seeds of a trial's named random streams, drawn from the trial's seed."""
     return TrialSeeds(*_draw(np.random.SeedSequence(seed), len(TrialSeeds._fields)))
 
 

@@ -9,25 +9,26 @@ from typing import Any
 from vcm_sweep.sweep.seeds import TrialSeeds, children
 
 MODEL_VERSION = 3
-"""Raised by hand with every change of the numbers that a trial gives; part of every key."""
+"""Raise it by hand with every change of the numbers that a trial gives. It is part of every key."""
 
 STATUSES = ("ok", "diverged", "timeout", "oom", "preempted", "error", "cancelled")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A point of the design and a seed.
+    """One training: a point of the design and a seed.
 
     Attributes:
-        point: row of the design matrix; replicate: 0 for the first run of the point.
+        point: row of the design matrix.
+        replicate: 0 for the first run of the point.
         factors: value of each factor, in its unit.
-        inputs: all that determines the result but the seed, plain JSON types.
-        seed: 63 bits; the named streams are its children.
-        deadline_s: wall time that the trial may take, as its share of its pack's; no part of the key.
-        start: absolute path of the first weights, "" without; the key holds their digest, not their place.
-        array_seed: seed of the trial whose array of cells is trained once more; None for an array of its own.
-        pause_after: epochs after which it saves its state and stops, status preempted; 0 never. No part of the key:
-            with another number it goes on from there.
+        inputs: all that determines the result besides the seed, in plain JSON types.
+        seed: 63 bits, from which the seeds of the named random streams are drawn.
+        deadline_s: wall time that the trial may take, counted as its share of its pack's; not part of the key.
+        start: absolute path of the first weights, or "". The key holds the digest of their content, not the path.
+        array_seed: seed of the trial whose array of cells is used again; None: the trial has an array of its own.
+        pause_after: number of epochs after which the trial saves its state and stops with status preempted; 0: it does
+            not. Not part of the key, so that a trial with another number continues from the saved state.
     """
 
     point: int
@@ -42,7 +43,7 @@ class Trial:
 
     @property
     def key(self) -> str:
-        """32 hex digits: equal keys are equal work with equal results."""
+        """32 hex digits that identify the work: trials with equal keys have equal results."""
         content = {"inputs": self.inputs, "seed": self.seed, "model_version": MODEL_VERSION}
         if self.array_seed is not None:
             content["array_seed"] = self.array_seed
@@ -50,7 +51,7 @@ class Trial:
 
     @property
     def seeds(self) -> TrialSeeds:
-        """The named random streams."""
+        """The seeds of the trial's named random streams."""
         own = children(self.seed)
         return own if self.array_seed is None else own._replace(device=children(self.array_seed).device)
 
@@ -60,11 +61,12 @@ class Column:
     """A column of the records, in memory and in Parquet.
 
     Args:
-        kind: of its values: text, int32, int64, float64, bool, ``list of float64`` or ``float64 each``, which is a
-            column per factor in that factor's unit.
-        meaning: what it holds. unit: "" for a bare number.
-        repeated: whether few of its values differ. of_cells: whether it is a figure of the trial's cells, which is
-            empty where the device does not count it (aihwkit's own).
+        kind: type of the values: text, int32, int64, float64, bool, ``list of float64``, or ``float64 each``: one
+            column per factor, in that factor's unit.
+        meaning: what it holds, for the docs.
+        unit: "" for a bare number.
+        repeated: whether many rows have the same value, which Parquet then stores as a dictionary.
+        of_cells: whether it is a figure of the trial's cells; it is empty for aihwkit's own devices.
     """
 
     name: str
@@ -85,7 +87,7 @@ def _of_cells(kind: str, meaning: str, unit: str = "") -> Any:
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """What one training left behind; each field is a column of the results, and `RECORD_COLUMNS` says what it holds.
+    """The result of one training. Each field is a column of the results, and ``RECORD_COLUMNS`` says what it holds.
 
     Low accuracy is a result, not a failure: ``status`` is "ok" for every training that ended with finite numbers.
     """
@@ -154,7 +156,7 @@ class TrialRecord:
 
     @classmethod
     def of(cls, trial: Trial, status: str, reason: str = "", **results: Any) -> "TrialRecord":
-        """The record of a trial with what it gave."""
+        """The record of a trial; ``results`` are further columns by name."""
         return cls(trial.key, trial.point, trial.replicate, trial.factors, trial.seed, status, reason, **results)
 
     @classmethod
@@ -164,7 +166,7 @@ class TrialRecord:
 
 
 RECORD_COLUMNS: dict[str, Column] = {own.name: Column(own.name, **own.metadata) for own in fields(TrialRecord)}
-"""By name, in the order in which they stand in Parquet."""
+"""The columns by name, in their order in Parquet."""
 
 FIGURES = tuple(column.name for column in RECORD_COLUMNS.values() if column.of_cells)
-"""Columns that a trial's cells tell."""
+"""Names of the columns that are figures of a trial's cells."""

@@ -1,7 +1,7 @@
 """A user's own code, named in a study as ``package.module:name``.
 
-Only Python's own search path and the folder where vcm-sweep was started are looked through, never a results
-folder: opening somebody else's results runs no code of theirs.
+It is looked for on Python's own search path and in the folder where vcm-sweep was started, never in a results folder:
+opening somebody else's results must not run their code.
 """
 
 import difflib
@@ -17,14 +17,14 @@ _PATH = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*)"
 
 
 def load_attribute(path: str, field: str) -> Any:
-    """What ``path``, "package.module:name", names.
+    """The object that ``path``, "package.module:name", names.
 
-    The current directory is looked through after what is installed, on the driver as on workers: a file that is named
-    like an installed package hides nothing.
+    The current directory is searched after the installed packages, on the driver and on workers, so a file in it that
+    has the name of an installed package does not hide the package.
 
     Args:
         path: module and name, with one colon between.
-        field: of the study that holds the path, as errors name it: ``"[network] data"``.
+        field: the field of the study that holds the path, as errors name it: ``"[network] data"``.
 
     Raises:
         StudyError: one line; no such path, module or name, or the module fails while it is imported.
@@ -37,10 +37,10 @@ def load_attribute(path: str, field: str) -> Any:
     if match is None:
         raise StudyError(f"{field} = {path!r} must be 'package.module:name', with one colon")
     module_name, name = match["module"], match["name"]
-    # It stays on the path: the user's function may import its neighbours when it is called.
+    # The directory stays on the path, since the user's function may import other modules from there when it is called.
     if not {"", os.getcwd()} & set(sys.path):
         sys.path.append(os.getcwd())
-    # A module that was written a moment ago may be missing from the import system's listing of its folder.
+    # The import system caches the listing of a folder, in which a module that was just written may be missing.
     importlib.invalidate_caches()
     try:
         module = importlib.import_module(module_name)
@@ -49,8 +49,8 @@ def load_attribute(path: str, field: str) -> Any:
         if missing is None or not f"{module_name}.".startswith(f"{missing}."):
             raise StudyError(f"{field} = {path!r}: importing {module_name} failed with {one_line(error)}") from None
         raise StudyError(
-            f"{field} = {path!r}: there is no module {missing!r}: is it installed, or in the folder where you start "
-            f"vcm-sweep ({os.getcwd()})?"
+            f"{field} = {path!r}: there is no module {missing!r}: install it, or put it into the folder where you "
+            f"start vcm-sweep ({os.getcwd()})"
         ) from None
     if not hasattr(module, name):
         near = difflib.get_close_matches(name, vars(module), 1)

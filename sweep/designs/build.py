@@ -1,4 +1,4 @@
-"""The designs by their name in a study file."""
+"""Builds a study's design, chosen by the method's name in the study file."""
 
 from vcm_sweep.sweep.designs.design import Design
 from vcm_sweep.sweep.designs.limits import LimitsDesign
@@ -25,10 +25,10 @@ def build_design(study: Study) -> Design:
 
 
 def checked_design(study: Study) -> Design:
-    """The design of a study that is to be trained.
+    """The design of a study that is about to be trained.
 
     Raises:
-        StudyError: it cannot be; some simulation has shown it, see ``Study.check``.
+        StudyError: the study cannot be trained, as simulations showed, see ``Study.check``.
     """
     study.check()
     design = build_design(study)

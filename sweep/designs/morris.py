@@ -1,4 +1,4 @@
-"""Trajectories of Morris, drawn by SALib."""
+"""``MorrisDesign``: Morris' trajectories, drawn by SALib."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from vcm_sweep.sweep.designs.design import Design
 class MorrisDesign(Design):
     """Morris' trajectories on a grid of levels; each row changes one factor, or group, of the row before it.
 
-    Trajectory t has the rows t (G + 1) + k. On a coarse grid two trajectories may meet in a point: those are two
-    trainings, with seeds of their own, since each step of a trajectory is to have luck of its own.
+    Trajectory t has the rows t (G + 1) + k. On a coarse grid two trajectories may share a point. It is then trained
+    twice with different seeds, so that the noise of different trajectories is independent.
     """
 
     method = "morris"
@@ -27,7 +27,7 @@ class MorrisDesign(Design):
 
         spec = self.study.design
         sample = morris.sample(self.salib_problem(), spec.n, num_levels=spec.levels, seed=self.study.seed + 1)
-        # The grid's ends are the ranges' ends, but for rounding.
+        # The ends of the grid are those of the ranges up to rounding, which is cut off here.
         low, high = ([getattr(factor, end) for factor in self.study.factors] for end in ("low", "high"))
         return np.clip(np.asarray(sample, dtype=np.float64), low, high)
 

@@ -1,4 +1,4 @@
-"""Trajectories for Shapley effects, drawn by SALib."""
+"""``ShapleyDesign``: trajectories for Shapley effects, drawn by SALib."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ class ShapleyDesign(Design):
     def sample(self) -> NDArray[np.float64]:
         from SALib.sample import shapley
 
-        # Drawn one by one: n at a time do not begin with fewer of them.
+        # Drawn one by one, so that a larger n begins with the same trajectories; SALib's n at a time do not.
         rng, problem = np.random.default_rng(self.study.seed + 1), self.salib_problem()
         drawn = [shapley.sample(problem, 1, seed=rng) for _ in range(self.study.design.n)]
         return np.concatenate(drawn).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Saltelli's rows on scrambled Sobol points, drawn by SALib."""
+"""``SobolDesign``: Saltelli's rows on scrambled Sobol points, drawn by SALib."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ class SobolDesign(Design):
         from SALib.sample import sobol
 
         spec = self.study.design
-        # SALib treats a seed of 0 as none.
+        # Plus 1, since SALib takes a seed of 0 for none.
         seed = self.study.seed + 1
         sample = sobol.sample(
             self.salib_problem(), spec.n, calc_second_order=spec.second_order, scramble=True, seed=seed
@@ -35,8 +35,8 @@ class SobolDesign(Design):
 
     def shares_seeds_by(self, point: int, inputs: dict[str, Any]) -> Any:
         exchanged = len(self.groups) < point % self.block < self.block - 1
-        # Of two groups, B with the first one's columns from A is A with the second one's from B. These are two rows:
-        # with one record the other would be missing for ever, and their noise is to be independent.
+        # With two groups, B with the columns of the first from A equals A with those of the second from B. The two rows
+        # need different seeds: with equal keys they would share one record, and their noise must be independent.
         if exchanged and len(self.groups) == 2 and self.study.design.seeds == "independent":
             return {"inputs": inputs, "row": "BA"}
         return super().shares_seeds_by(point, inputs)

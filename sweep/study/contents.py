@@ -1,4 +1,4 @@
-"""What a study names and does not hold: own data, own models, first weights. Keys hold digests of their content."""
+"""Digests of what a study names but does not contain: the user's own data, model and first weights; part of keys."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def digests(network: "NetworkSpec") -> dict[str, str]:
-    """``data_digest``, ``model_digest``, ``start_digest``, each where the network names such a thing.
+    """``data_digest``, ``model_digest`` and ``start_digest``, each only if the network names own data and so on.
 
     Raises:
-        StudyError: one line; what is named cannot be used.
+        StudyError: one line; the data, model or weights cannot be used.
     """
     found = {}
     if is_own(network.data):
@@ -31,12 +31,12 @@ def digests(network: "NetworkSpec") -> dict[str, str]:
 
 
 def check_digests(spec: Mapping[str, Any], data: DataSet, start: str) -> None:
-    """Raise StudyError where a worker sees other contents than the study that its trials come from.
+    """Raise StudyError if data, model or weights on a worker are not those with which the study was read.
 
     Args:
         spec: canonical [network] table with the digests.
         data: all samples, as the worker loaded them.
-        start: file of first weights; "" without.
+        start: file of first weights, or "".
     """
     here: dict[str, str] = {}
     if "data_digest" in spec:

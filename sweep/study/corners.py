@@ -1,4 +1,4 @@
-"""Whether a study's device, and every one that its factors can make of it, can be trained."""
+"""Checks that a study's device can be trained, and that the ends of its factors' ranges make valid devices."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,11 +13,11 @@ from vcm_sweep.sweep.study.tables.build_device import build_device
 from vcm_sweep.sweep.study.tables.device import canonical_device, is_physical
 from vcm_sweep.sweep.study.tables.window_check import check_device
 
-_ALL_TOGETHER = 8
+_ALL_TOGETHER = 8  # with at most this many factors, all combinations of ends are checked too: 256 devices
 
 
 def rates_in_words(device: dict[str, Any], factors: Sequence[Factor]) -> str:
-    """How a study's trials get the rates of their cells where all its factors act: for ``plan``."""
+    """How trials get the rates of their cells if all factors act, in words for ``vcm-sweep plan``."""
     made = apply_factors({"device": device, "network": {}}, {f.name: f.high for f in factors if f.path[0] == "device"})
     if not is_physical(made["device"]):
         return f"those of aihwkit's {made['device']['aihwkit']}"
@@ -37,12 +37,13 @@ def rates_in_words(device: dict[str, Any], factors: Sequence[Factor]) -> str:
 
 
 def check_devices(device: dict[str, Any], factors: Sequence[Factor]) -> None:
-    """Raise StudyError for a device that cannot be trained, or for ends of ranges that make none that can be built.
+    """Raise StudyError if a device cannot be trained, or if ends of ranges make a device that cannot be built.
 
     Args:
-        device: canonical [device] table. factors: of the study.
+        device: canonical [device] table.
+        factors: the study's factors.
     """
-    # It takes seconds where factors are many, and a run asks at several doors.
+    # Cached, since it takes seconds with many factors and a run calls it several times.
     _checked(json.dumps(device), tuple(factors))
 
 
@@ -53,13 +54,14 @@ def _checked(device: str, factors: tuple[Factor, ...]) -> None:
 
 
 def check_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
-    """Raise StudyError for ends of ranges that make no device: of one factor, of two, and of all where they are few.
+    """Raise StudyError if ends of ranges make no valid device: of single factors, pairs, and all if they are few.
 
-    What a device asks of its fields holds for one of them, or for a few against each other, and is broken at the
-    ends of ranges first.
+    The rules of a device concern one field, or few fields together, and a range breaks them at its ends first. So
+    these combinations find the broken ones.
 
     Args:
-        device: canonical [device] table. factors: of the study.
+        device: canonical [device] table.
+        factors: the study's factors.
     """
     corners = _corners([factor for factor in factors if factor.path[0] == "device"])
     _check_each(
@@ -69,8 +71,8 @@ def check_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
 
 
 def check_gpu_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
-    """Raise StudyError where a GPU cannot pulse the cells of a study, at the same ends and with all factors at work."""
-    # Loads the compiled kernels, which studies do without.
+    """Raise StudyError if a GPU cannot pulse the study's cells: nominal, at the same ends, or with all factors high."""
+    # Imported here, since it loads the compiled kernels, which reading a study does not need.
     from vcm_sweep.device import check_gpu
 
     if not is_physical(device):

@@ -7,7 +7,7 @@ from tomlkit.items import Table
 
 
 def with_values(text: str, name: str, values: Mapping[str, int | str]) -> str:
-    """The text with some values of a table changed, or added at the table's end; all else as it was.
+    """The text with some values of table ``name`` changed, or added at its end; everything else is unchanged.
 
     >>> print(with_values("[design]  # ours\\nn = 8    # pairs\\n", "design", {"n": 16, "replicates": 2}), end="")
     [design]  # ours
@@ -18,7 +18,7 @@ def with_values(text: str, name: str, values: Mapping[str, int | str]) -> str:
     if name not in document:
         document[name] = tomlkit.table()
     table = document[name]
-    # Comments and empty lines after the last key mostly belong to what comes next: new keys go before them.
+    # Comments and empty lines after the last key mostly belong to the next table, so new keys go before them.
     body = table.value.body if isinstance(table, Table) else []
     last = next((at for at in range(len(body), 0, -1) if body[at - 1][0] is not None), 0)
     tail = body[last:]
@@ -30,7 +30,7 @@ def with_values(text: str, name: str, values: Mapping[str, int | str]) -> str:
 
 
 def without_table(text: str, name: str) -> str:
-    """The text without a table and what belongs to that, wherever and however it is written.
+    """The text without a table and its sub-tables, in whichever of TOML's notations they are written.
 
     >>> without_table('design = {n = 8}  # ours\\n[study]\\nname = "tiny"\\n', "design")
     '[study]\\nname = "tiny"\\n'

@@ -33,13 +33,13 @@ FACTOR_FIELDS: Mapping[str, Declared] = {
     "distribution": Declared("word", "over the range", "uniform", words=("uniform", "loguniform")),
 }
 """[[factor]]."""
-# A range narrower than this part of its ends holds a handful of numbers.
+# The smallest width of a range relative to its ends; a narrower one contains only a few floating-point numbers.
 _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """A factor that exists: path into a trial's inputs, allowed range, unit and meaning."""
+    """A known factor: its path in a trial's inputs, allowed range, unit and meaning."""
 
     path: tuple[str, ...]
     low: float
@@ -48,7 +48,7 @@ class CatalogueEntry:
     meaning: str
 
 
-# Factors of one mechanism alone, and where the number of each is in [device].
+# Factors that are a single number of a mechanism: the mechanism's sub-table of [device], and the field there.
 _ALONE: dict[str, tuple[str, str]] = {
     "mismatch.global.mean": ("mismatch", "mean"),
     "mismatch.d2d.sigma": ("mismatch", "sigma"),
@@ -63,7 +63,7 @@ _ALONE: dict[str, tuple[str, str]] = {
 
 def _entries() -> Iterator[tuple[str, CatalogueEntry]]:
     def of(field: Declared, path: tuple[str, ...], what: str = "") -> CatalogueEntry:
-        """An entry for a declared field; the X of its meaning is what varies."""
+        """An entry for a declared field; an X in its meaning is replaced by ``what``, the name of what varies."""
         words = field.meaning.split()
         meaning = " ".join(what if word == "X" else word for word in words)
         return CatalogueEntry(path, field.low, field.high, field.unit or "1", meaning)
@@ -95,7 +95,7 @@ _AIHWKIT = "aihwkit."
 
 
 def entry(name: str) -> CatalogueEntry | None:
-    """The catalogue's entry, or one for a field of aihwkit's device; None for what does not exist."""
+    """The catalogue's entry for a name, or one for a field of aihwkit's device; None if there is no such factor."""
     if name.startswith(_AIHWKIT) and name.removeprefix(_AIHWKIT).isidentifier():
         field = name.removeprefix(_AIHWKIT)
         return CatalogueEntry(("device", "settings", field), -1e9, 1e9, "aihwkit", f"{field} of aihwkit's device")
@@ -113,7 +113,7 @@ class Factor:
 
     @property
     def unit(self) -> str:
-        """Unit of the values."""
+        """The unit of the values."""
         return self._entry.unit
 
     @property
@@ -163,11 +163,11 @@ class Factor:
 
 
 def apply_factors(inputs: dict[str, Any], values: dict[str, float]) -> dict[str, Any]:
-    """A trial's inputs, the canonical [network] and [device] tables, with the factors' values in their places.
+    """A trial's inputs: the canonical [network] and [device] tables with the factors' values in their places.
 
-    What is given is left as it is; tables without a factor are the same objects in what comes back.
+    ``inputs`` is not changed. The result shares with it all tables that no factor changes.
     """
-    # Tables that change are copied, all others shared: a study of 100,000 trials makes as many of these.
+    # Sharing saves memory: a study of 100,000 trials has as many of these.
     changed = dict(inputs)
     for name, value in values.items():
         found = entry(name)

@@ -1,7 +1,7 @@
-"""The JSON Schema of a study file: what an editor needs to complete and to check one while it is written.
+"""The JSON Schema of a study file, with which an editor completes and checks the file while it is written.
 
-It knows names, types, ranges and words of all fields, and which may stand together. What needs more than one table
-(that a cell can be built, that names in [design.groups] are factors) is left to the reader.
+It has the names, types, ranges and words of all fields, and which fields may be given together. Rules that concern more
+than one table (that a cell can be built, that names in [design.groups] are factors) are checked by ``Study`` alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from vcm_sweep.sweep.study.tables.aihwkit_device import DEVICES
 type Schema = dict[str, Any]
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
-"""Of the many versions the one that editors' TOML plug-ins know."""
+"""The version of JSON Schema that editors' TOML plug-ins understand."""
 
 
 def study_schema() -> Schema:
@@ -61,7 +61,7 @@ def field(declared: Declared) -> Schema:
 
 
 def table(fields: Mapping[str, Declared], more: Mapping[str, Schema] | None = None) -> Schema:
-    """The schema of a table: its fields, and sub-tables ``more``; nothing else."""
+    """The schema of a table with the given fields and the sub-tables ``more``; other keys are refused."""
     made: Schema = {
         "type": "object",
         "additionalProperties": False,
@@ -101,7 +101,7 @@ def _range(declared: Declared) -> Schema:
 
 
 def _has(name: str, words: Sequence[str]) -> Schema:
-    """Where a field is given as one of these words."""
+    """A condition: the field is given, as one of these words."""
     return {"properties": {name: {"enum": list(words)}}, "required": [name]}
 
 
@@ -122,7 +122,7 @@ def _network() -> Schema:
 
 
 def _device() -> Schema:
-    """[device]: VCM cells, or a device of aihwkit's with its settings, which are aihwkit's to name."""
+    """[device]: VCM cells, or a device of aihwkit's with its settings, whose names are not checked here."""
     aihwkit: dict[str, Schema] = {
         "aihwkit": {"enum": list(DEVICES), "description": "a device of aihwkit's instead of VCM cells"},
         "settings": {

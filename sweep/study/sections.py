@@ -1,4 +1,4 @@
-"""The tables of a study file and the fields that each declares, for who prints or checks them without reading one."""
+"""All tables of a study file and their declared fields, for code that prints or checks them without reading a file."""
 
 from collections.abc import Mapping
 
@@ -30,7 +30,7 @@ CELL: Mapping[str, Declared] = declared(CellParameters)
 """Fields of [device] that are parameters of the cell."""
 
 DEVICE: Mapping[str, Declared] = {**DEVICE_FIELDS, **CELL_FIELD}
-"""All fields of [device] that are no tables, with the cell's parameters."""
+"""All fields of [device] that are not tables, including the cell's parameters."""
 
 LAYER: dict[str, Mapping[str, Declared]] = {"io": IO, "update": UPDATE, "mapping": MAPPING}
 """Sub-tables of [device] for the layer, not the cell."""
@@ -38,13 +38,13 @@ LAYER: dict[str, Mapping[str, Declared]] = {"io": IO, "update": UPDATE, "mapping
 PERIPHERY: Mapping[str, Declared] = declared(Periphery)
 INTERVENTION: Mapping[str, Declared] = declared(Intervention)
 
-# The white part of the read noise is named sigma in a study; white stays another word for it.
+# In a study the white part of the read noise is named sigma; the name white is accepted too.
 _WORDS = {("read_noise", "white"): "sigma"}
 
 BY_NAME: dict[str, tuple[tuple[str, ...], Mapping[str, Declared]]] = {
     kind: (names, declared(mechanism)) for kind, (mechanism, names) in NAMED.items()
 }
-"""Sub-tables of [device] with a table for each of some names: those names, and the fields."""
+"""Sub-tables of [device] that hold one table per name, as d2d does for parameters: (allowed names, fields)."""
 
 MECHANISMS: dict[str, Mapping[str, Declared]] = {
     **{

@@ -44,10 +44,10 @@ STUDY_FIELDS: Mapping[str, Declared] = {
 
 @dataclass(frozen=True)
 class Study:
-    """A sensitivity study, read: every name, type and range holds. :meth:`check` says whether it can be trained.
+    """A sensitivity study whose names, types and ranges are valid. :meth:`check` tells whether it can be trained.
 
-    ``frozen`` is what the file only implies: the model's version, and digests of the user's own data, model and
-    weights. A results folder holds it (frozen.json); of a study without one it is read when the study is.
+    ``frozen`` holds what the text of the file does not: the model's version, and digests of the user's own data, model
+    and weights. A results folder keeps it (frozen.json); without a folder it is made when the study is read.
 
     Example:
         >>> study = Study.from_toml("studies/demo.toml")
@@ -72,7 +72,7 @@ class Study:
     def from_toml(cls, path: str | Path, frozen: dict[str, Any] | None = None) -> "Study":
         """The study in a TOML file; StudyError says in one line what is wrong.
 
-        ``frozen``: of the results folder that the file belongs to, see :class:`Study`.
+        ``frozen``: that of the results folder to which the file belongs, see :class:`Study`.
         """
         try:
             text = Path(path).read_text(encoding="utf-8")
@@ -91,8 +91,9 @@ class Study:
         """The study in a TOML string.
 
         Args:
-            frozen: as a results folder holds it; otherwise the user's own data, model and weights are read.
-            origin: file that the text is from; whatever is wrong with the study is said with it.
+            text: the text of a study file.
+            frozen: that of a results folder; None: it is made now, which reads the user's own data, model and weights.
+            origin: the file that the text comes from; error messages begin with it.
         """
         with _said_of(origin):
             return cls._read(text, frozen, origin)
@@ -101,7 +102,7 @@ class Study:
     def _read(cls, text: str, frozen: dict[str, Any] | None, origin: str) -> "Study":
         try:
             table = tomllib.loads(text)
-        # A ValueError for numbers of thousands of digits.
+        # tomllib raises a plain ValueError for numbers of thousands of digits.
         except (ValueError, RecursionError) as error:
             raise StudyError(f"not TOML: {one_line(error)}") from None
         factors = _factors(table.pop("factor", None))
@@ -112,7 +113,7 @@ class Study:
         network = NetworkSpec.from_table(fields.table("network"))
         device_table = fields.table("device")
         if frozen is not None and frozen["model_version"] < 3 and "aihwkit" not in device_table:
-            device_table.setdefault("model", "explicit")  # there was no other
+            device_table.setdefault("model", "explicit")  # the default, and the only model, before version 3
         device = canonical_device(device_table)
         _check_kinds(device, factors)
         device = _written_out(device, factors)
@@ -123,32 +124,33 @@ class Study:
         tolerance = ToleranceSpec.from_table(asked, tuple(f.name for f in factors)) if asked else None
         fields.finish(also=("factor",))
         if frozen is None:
-            # The user's own data, model and weights are looked at now, where what is wrong is one line.
+            # The user's own data, model and weights are read now, so that errors in them are one line, before a run.
             frozen = {"model_version": MODEL_VERSION} | digests(network)
         return cls(named["name"], named["seed"], network, device, factors, design, run, text, frozen, tolerance, origin)
 
     def check(self) -> None:
-        """Raise StudyError where the study cannot be trained, which takes some simulation to know.
+        """Raise StudyError if the study cannot be trained, which takes some simulation to find out.
 
-        Pulses of the nominal cell, and devices at the ends of all ranges. All that trains calls this; reading results
-        does without.
+        It simulates pulses of the nominal cell and builds devices at the ends of all ranges. Everything that trains
+        calls this; reading results does not.
         """
         with _said_of(self.origin):
             check_devices(self.device, self.factors)
 
     def inputs(self, values: dict[str, float]) -> dict[str, Any]:
-        """All that determines a trial's result but its seed and the model's version, as plain JSON types."""
+        """All that determines a trial's result besides its seed and the model's version, in plain JSON types."""
         return apply_factors(self._nominal, values)
 
     @cached_property
     def _nominal(self) -> dict[str, Any]:
-        """Inputs before any factor acts; not to be changed."""
+        """The inputs before any factor acts. Trials share these tables, so they must not be changed."""
         contents = {name: value for name, value in self.frozen.items() if name != "model_version"}
         return {"network": self._network() | contents, "device": self.device}
 
     def _network(self) -> dict[str, Any]:
         table = self.network.plain()
-        # First weights are known by their digest; models 1 and 2 knew the path of their file.
+        # Keys identify first weights by their digest. Keys of model versions 1 and 2 had the path of the file, so it
+        # must stay for those.
         if self.frozen["model_version"] > 2:
             table.pop("start", None)
         return table
@@ -161,7 +163,7 @@ class Study:
             "device": self.device,
             "factor": [vars(factor) for factor in self.factors],
             "design": self.design.plain(),
-            # The first version wrote no frozen.json.
+            # The first version had no ``frozen``: its digests must stay as they were.
             **({} if self.frozen == {"model_version": 1} else {"frozen": self.frozen}),
         }
 
@@ -173,7 +175,7 @@ class Study:
 
 @contextmanager
 def _said_of(origin: str) -> Iterator[None]:
-    """Says of what is wrong where it stands."""
+    """Put the name of the study's file before the message of a StudyError."""
     try:
         yield
     except StudyError as error:
@@ -183,7 +185,7 @@ def _said_of(origin: str) -> Iterator[None]:
 
 
 def _written_out(device: dict[str, Any], factors: tuple[Factor, ...]) -> dict[str, Any]:
-    """The canonical device table with the sub-tables that factors touch written out in full."""
+    """The canonical device table, in which every sub-table that a factor changes is written out in full."""
     table = dict(device)
     for factor in factors:
         root, *path = factor.path
@@ -193,7 +195,7 @@ def _written_out(device: dict[str, Any], factors: tuple[Factor, ...]) -> dict[st
 
 
 def _check_kinds(device: dict[str, Any], factors: tuple[Factor, ...]) -> None:
-    """Factors of VCM cells do nothing to aihwkit's devices, and the other way round."""
+    """Raise StudyError for a factor of VCM cells if the device is one of aihwkit's, and the other way round."""
     for factor in factors:
         if factor.path[0] == "device" and (factor.path[1] == "settings") == is_physical(device):
             which = "VCM cells" if is_physical(device) else device["aihwkit"]
@@ -207,7 +209,7 @@ def _factors(tables: Any) -> tuple[Factor, ...]:
     if not isinstance(tables, list) or not tables:
         raise StudyError("[[factor]] is missing: a study varies at least one factor")
     if len(tables) < 2:
-        raise StudyError("[[factor]] a study compares at least two factors: the share of a single one is 1")
+        raise StudyError("[[factor]] a study compares at least two factors (the share of a single one is 1): add one")
     names = [table.get("name") for table in tables if isinstance(table, dict)]
     for name in names:
         if names.count(name) > 1:

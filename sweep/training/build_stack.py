@@ -1,4 +1,4 @@
-"""The choice of the stack that trains a pack of trials."""
+"""Chooses and builds the stack that trains a pack of trials."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
 def build_stack(
     trials: Sequence["Trial"], spec: Mapping[str, Any], shape: Sequence[int], classes: int, device: str
 ) -> Stack:
-    """The stack of trials that agree on their network, with their first weights programmed.
+    """The stack of trials that have the same network, with their first weights programmed.
 
     Args:
-        trials: with their seeds and [device] tables.
-        spec: canonical [network] table; its learning rate is not looked at.
-        shape: of one sample. classes: number of scores.
-        device: of torch.
+        trials: the trials, with their seeds and [device] tables.
+        spec: canonical [network] table; its learning rate is not used.
+        shape: shape of one sample.
+        classes: number of scores.
+        device: torch's name of the device.
     """
     tables = [trial.inputs["device"] for trial in trials]
-    # Where it is used: a stack of ours needs no compiled tiles, and the other way round.
+    # Each import stands where it is used: VCM cells do not need aihwkit's compiled tiles, and the other way round.
     if is_physical(tables[0]):
         from vcm_sweep.sweep.training.cell_stack import CellStack
 

@@ -1,4 +1,4 @@
-"""VCM cells, stacked: one network whose every tensor leads with the axis of trials."""
+"""``CellStack``: a stack of VCM cells, which is one network whose tensors all have trials as their first axis."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class CellStack(ResumableStack):
-    """VCM cells: every tensor of the one network leads with the axis of trials."""
+    """VCM cells: one network whose tensors all have trials as their first axis."""
 
     def __init__(
         self, trials: Sequence["Trial"], tables: Sequence[dict[str, Any]], spec: Mapping[str, Any],
@@ -52,12 +52,12 @@ class CellStack(ResumableStack):
         self.optimizer = TrialSGD(self.network, 1.0, [0.0] * self.trials)
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
-        """(trials, batch, classes) of (trials * batch, ...)."""
+        """The scores (trials, batch, classes) of samples (trials * batch, ...)."""
         scores: torch.Tensor = self.network(x).reshape(self._fold)
         return scores
 
     def step(self, rates: Sequence[float]) -> None:
-        """One step of every trial at its learning rate, then forget the gradients; 0 freezes a trial."""
+        """One step of every trial at its learning rate, then clear the gradients; a rate of 0 freezes a trial."""
         self.optimizer.set_factors(rates)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -67,13 +67,13 @@ class CellStack(ResumableStack):
         self.network.train(mode)
 
     def memory(self) -> tuple[int, list[int]]:
-        """Bytes that a trial holds, and of each layer the inputs and outputs that a sample passes."""
+        """Bytes that a trial's cells take, and the number of inputs and outputs per sample of each layer."""
         buffers = {id(b): b for tile in self.tiles for b in tile.tile.buffers()}.values()
         held = sum(buffer.numel() * buffer.element_size() for buffer in buffers)
         return held // self.trials, self._lines
 
     def pulses(self) -> "np.ndarray[Any, Any] | None":
-        """(trials,) pulses fired so far, on a CPU."""
+        """(trials,) pulses fired so far; None on a GPU, which would have to be waited for."""
         counters = [tile.tile.cells.counters for tile in self.tiles]
         if not counters or counters[0].is_cuda:
             return None
@@ -95,7 +95,7 @@ class CellStack(ResumableStack):
         }
 
     def state(self, k: int) -> dict[str, torch.Tensor]:
-        """Cells and calls of every tile, and the digital biases."""
+        """Trial k's state: the cells and the counts of calls of every tile, and the digital biases."""
         state = {f"bias.{i}": bias.detach()[k].cpu().clone() for i, bias in enumerate(self._biases())}
         for i, tile in enumerate(self.tiles):
             state |= {f"tile.{i}.{name}": value for name, value in tile.tile.cells.state(k).items()}
@@ -117,16 +117,17 @@ class CellStack(ResumableStack):
 
 
 class _AsMade:
-    """A layer whose cells aihwkit's conversion leaves as they were made.
+    """A layer whose cells stay as they were made while aihwkit converts the network.
 
-    It would program them twice, with weights that no trial keeps, and each writing draws its own errors.
+    The conversion would program them twice, with weights that no trial keeps. Each time would cost time and draw random
+    write errors, and the first weights of every trial are programmed afterwards anyway.
     """
 
     def reset_parameters(self) -> None:
-        """No weights of its own."""
+        """Does nothing, where aihwkit would program random weights."""
 
     def set_weights(self, *_: Any, **__: Any) -> None:
-        """Not those of the digital layer: every trial has first weights of its own."""
+        """Does nothing, where aihwkit would program the weights of the digital layer."""
 
 
 class _LinearAsMade(_AsMade, AnalogLinear):
@@ -141,10 +142,10 @@ _AS_MADE = {nn.Linear: _LinearAsMade, nn.Conv2d: _Conv2dAsMade, nn.Sequential: A
 
 
 class TrialSigmoid(nn.Module):
-    """A sigmoid that takes the trials one by one.
+    """A sigmoid that is computed trial by trial, so that a trial gets the same bits as when it is trained alone.
 
-    torch computes the last few elements of a tensor by another kernel, to other bits: a trial must end where its own
-    tensor ends, as it does alone. The presets' other activations were seen to give the same bits everywhere.
+    torch computes the last few elements of a tensor by other code than the rest, with other last bits. So each trial
+    must be a tensor of its own. The presets' other activations were found to give the same bits everywhere.
     """
 
     def __init__(self, trials: int) -> None:

@@ -1,8 +1,8 @@
-"""Trainings on their way: one file per trial, tensors and JSON, nothing that could be executed.
+"""Checkpoints of unfinished trainings: one file per trial, with tensors and JSON but nothing that could be executed.
 
-A file belongs to a trial, not to a pack, so that a pack may be cut otherwise when it goes on, and in an object store
-on another machine. It lives until its trial has a result: a trial that ended without one, by an error or its deadline,
-goes on from it when it is retried.
+A file belongs to a trial, not to a pack, so that the trials can be packed differently when they go on; with an object
+store even on another machine. It is kept until its trial has a result: a trial that ended without one, by an error or
+its deadline, continues from it when it is retried.
 """
 
 import hashlib
@@ -24,12 +24,13 @@ _log = logging.getLogger("vcm_sweep")
 def save_checkpoint(
     folder: str | Path | Folder, key: str, tensors: Mapping[str, torch.Tensor], progress: TrialProgress
 ) -> None:
-    """Write a trial's state; the file is whole or the old one, whenever the machine stops.
+    """Write a trial's state. If the machine stops meanwhile, the file is either the new or the old one, never a part.
 
     Args:
-        folder: a path, made if missing, or a URI that pyarrow knows.
-        key: of the trial.
-        tensors: its state. progress: where it stands.
+        folder: a path, which is made if missing, or a URI that pyarrow knows.
+        key: the trial's key.
+        tensors: the trial's state, as ``ResumableStack.state`` gives it.
+        progress: how far the trial is.
     """
     from safetensors.torch import save
 
@@ -39,7 +40,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: str | Path | Folder, key: str) -> tuple[dict[str, torch.Tensor], TrialProgress] | None:
-    """(tensors, progress) of a trial; None without a file. One that cannot be used is reported and passed over."""
+    """(tensors, progress) of a trial; None if there is no file, or one that cannot be used, which is logged."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -61,19 +62,19 @@ def load_checkpoint(folder: str | Path | Folder, key: str) -> tuple[dict[str, to
 
 
 def _metadata(content: bytes) -> Mapping[str, str]:
-    """The texts beside the tensors: the file begins with the length of its header and the header, in JSON."""
+    """The texts stored beside the tensors; a safetensors file begins with its header's length and its header, in JSON."""
     length = int.from_bytes(content[:8], "little")
     texts: dict[str, str] = json.loads(content[8 : 8 + length]).get("__metadata__", {})
     return texts
 
 
 def new_start(which: str, why: str) -> None:
-    """Report in one line a checkpoint that cannot be used."""
+    """Log, in one line, that a checkpoint cannot be used and its trial starts anew."""
     _log.warning("checkpoint %s cannot be used (%s): the trial starts anew", which, " ".join(why.split())[:200])
 
 
 def discard_checkpoints(folder: str | Path | Folder, keys: Iterable[str]) -> None:
-    """Remove the files of finished trials; one that cannot be removed stays, and is not looked at again."""
+    """Remove the files of finished trials. One that cannot be removed stays, and does no harm."""
     folder = Folder(folder)
     for key in keys:
         with suppress(OSError):
@@ -81,9 +82,9 @@ def discard_checkpoints(folder: str | Path | Folder, keys: Iterable[str]) -> Non
 
 
 def tidy_checkpoints(folder: str | Path | Folder) -> None:
-    """Remove what a killed worker left half written, and the folder if nothing is left. Nobody may be saving.
+    """Remove half-written files of killed workers, and the folder if it is then empty; nobody may be saving meanwhile.
 
-    An object store keeps neither half files nor empty folders.
+    An object store has neither half-written files nor empty folders, so nothing is done there.
     """
     local = Folder(folder).local
     if local is None:
@@ -95,7 +96,7 @@ def tidy_checkpoints(folder: str | Path | Folder) -> None:
 
 
 def _checksum(key: str, plain: str, tensors: Mapping[str, torch.Tensor]) -> str:
-    """Of all that a file says."""
+    """SHA-256 of everything that a checkpoint file contains."""
     digest = hashlib.sha256(f"{key} {plain}".encode())
     for name in sorted(tensors):
         values = tensors[name].detach().cpu().contiguous()

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class CompiledStack(Stack):
     """aihwkit's own devices in its compiled tiles: one network per trial, run one after the other.
 
-    Which cells are drawn follows the trial's seed; aihwkit draws pulses and noise from a source that cannot be
-    seeded, so equal seeds give equal devices and data orders, not equal bits.
+    The trial's seed decides which cells are drawn. Pulses and noise come from a source of aihwkit's that cannot be
+    seeded, so equal seeds give equal devices and data orders, but not equal bits.
     """
 
     def __init__(
@@ -51,16 +51,16 @@ class CompiledStack(Stack):
             self.optimizers.append(optimizer)
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
-        """(trials, batch, classes) of (trials * batch, ...)."""
+        """The scores (trials, batch, classes) of samples (trials * batch, ...)."""
         parts = x.chunk(self.trials)
         return torch.stack([network(part) for network, part in zip(self.networks, parts, strict=True)])
 
     def step(self, rates: Sequence[float]) -> None:
-        """One step of every trial at its learning rate, then forget the gradients; 0 freezes a trial."""
+        """One step of every trial at its learning rate, then clear the gradients; a rate of 0 freezes a trial."""
         for optimizer, rate in zip(self.optimizers, rates, strict=True):
             if not rate:
                 optimizer.zero_grad()
-            # At a rate of 0 aihwkit's step only forgets what the tiles noted for their updates.
+            # The step is needed at a rate of 0 too: it clears the inputs and errors that the tiles stored for updates.
             optimizer.set_learning_rate(rate)
             optimizer.step()
             optimizer.zero_grad()
@@ -71,14 +71,14 @@ class CompiledStack(Stack):
             network.train(mode)
 
     def memory(self) -> tuple[int, list[int]]:
-        """Bytes that a trial holds, and of each layer the inputs and outputs that a sample passes."""
+        """Bytes that a trial's cells take, and the number of inputs and outputs per sample of each layer."""
         tiles = list(self.networks[0].analog_tiles())
-        # Weights and the hidden parameters of every cell, single precision.
+        # The weight and the hidden parameters of every cell, in single precision.
         held = sum(4 * tile.in_size * tile.out_size * (1 + len(tile.get_hidden_parameters())) for tile in tiles)
         return held, self._lines
 
     def figures(self, k: int) -> dict[str, Any]:
-        """The share of weights at a bound; aihwkit counts no pulses on a CPU and knows no energy."""
+        """The share of weights at a bound. The other figures are empty: aihwkit counts neither pulses nor energy."""
         at_bound = cells = 0
         for tile in self.networks[k].analog_tiles():
             hidden, weight = tile.get_hidden_parameters(), tile.tile.get_weights()

@@ -1,4 +1,4 @@
-"""Interrupts that wait until the state of a training is whole."""
+"""Defers interrupts (Ctrl-C) until the state of a training can be saved."""
 
 import signal
 import threading
@@ -9,10 +9,10 @@ from typing import Any
 
 @contextmanager
 def deferred_interrupts() -> Iterator[Callable[[], bool]]:
-    """Whether an interrupt has come: Ctrl-C, or Ray's cancelling, which both are SIGINT to a process's main thread.
+    """A context whose value is a function that tells whether an interrupt has come: Ctrl-C, or cancelling by Ray.
 
-    The first one is only noted, for the caller to act on where its state is whole; a second one raises
-    KeyboardInterrupt at once. In other threads, which get no signals, nothing changes.
+    Both are a SIGINT to the main thread. The first one is only remembered, and the caller acts on it when its state is
+    complete; a second one raises KeyboardInterrupt at once. In other threads, which get no signals, nothing changes.
 
     >>> import _thread
     >>> with deferred_interrupts() as interrupted:
@@ -29,11 +29,11 @@ def deferred_interrupts() -> Iterator[Callable[[], bool]]:
         came = True
 
     usual = signal.getsignal(signal.SIGINT)
-    # A caller that ignores SIGINT, or has no Python handler, keeps it so.
+    # If SIGINT is ignored or not handled by Python, it stays so.
     if threading.current_thread() is not threading.main_thread() or not callable(usual):
         yield lambda: False
         return
-    # SIGTERM too, where it is to do the same as Ctrl-C (see Session): that is how batch systems end a run.
+    # SIGTERM, with which batch systems end a run, is deferred too if it has the same handler as Ctrl-C (see Session).
     numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) == usual]
     for number in numbers:
         signal.signal(number, note)

@@ -17,9 +17,11 @@ def record_of(
     """The record of a trial.
 
     Args:
-        trial: that has stopped. progress: where, with all the time that it took.
-        figures: of its cells, see :meth:`vcm_sweep.sweep.training.stack.Stack.figures`; not looked at after a timeout.
-        data: that it was trained on, in batches of ``batch``.
+        trial: the trial, which has stopped.
+        progress: how far it got, and the time that it took.
+        figures: of its cells, see :meth:`vcm_sweep.sweep.training.stack.Stack.figures`; not used after a timeout.
+        data: the data on which it was trained.
+        batch: samples per batch.
     """
     if progress.stopped == "timeout":
         return TrialRecord.of(trial, "timeout", progress.reason, wall_s=progress.wall_s, cpu_s=progress.cpu_s)
@@ -45,7 +47,7 @@ def record_of(
 
 
 def _reads(progress: TrialProgress, data: DataSet, batch: int) -> int:
-    """Vectors read: each training sample forward and backward, each test and validation sample forward."""
+    """Number of vectors read: two per training sample (forward, backward), one per test or validation sample."""
     samples = len(data.train_y)
     trained = progress.epoch * samples + min(progress.batch * batch, samples)
     return 2 * trained + len(progress.history) * (len(data.test_y) + len(data.valid_y))

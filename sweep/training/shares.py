@@ -1,4 +1,4 @@
-"""What each trial of a stack costs: its share of the time that all of them take together."""
+"""``Shares``: how the time that a stack takes is divided among its trials."""
 
 import time
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ import numpy as np
 class Shares:
     """Wall and CPU seconds of every trial.
 
-    The time between two calls goes to the trials that were active in it. That of pulses goes by the pulses that
-    each of them fired: programming is where trials of one stack differ, by orders of magnitude.
+    The time between two calls is charged to the trials that were active. The time of programming is divided in
+    proportion to the pulses that each of them fired, in which trials of one stack differ by orders of magnitude.
 
     Attributes:
         wall_s, cpu_s: (trials,) float64.
@@ -22,13 +22,13 @@ class Shares:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     def equally(self, active: Sequence[int]) -> None:
-        """Charge the time since the last call to the active trials in equal parts; to all where none is."""
+        """Charge the time since the last call to the active trials in equal parts; to all trials if none is active."""
         weights = np.zeros(len(self.wall_s))
         weights[list(active) or slice(None)] = 1.0
         self._charge(weights)
 
     def by_pulses(self, pulses: "np.ndarray[Any, Any]", active: Sequence[int]) -> None:
-        """Charge the time since the last call in proportion to ``pulses``, (trials,); equally where nobody fired."""
+        """Charge the time since the last call in proportion to ``pulses``, (trials,); equally if there were none."""
         if pulses.sum() > 0:
             self._charge(pulses)
         else:

@@ -1,6 +1,6 @@
-"""The contract of a stack, trials side by side in one module: what a training asks of it.
+"""The interface of stacks, which train several trials together: stacked arrays of VCM cells, or aihwkit's own devices.
 
-Inputs have the trials folded into the batch, trial after trial: (trials * batch, ...).
+In inputs the trials are folded into the batch, one after the other: (trials * batch, ...).
 """
 
 from abc import ABC, abstractmethod
@@ -20,11 +20,11 @@ class Stack(ABC):
 
     @abstractmethod
     def scores(self, x: torch.Tensor) -> torch.Tensor:
-        """(trials, batch, classes) of (trials * batch, ...)."""
+        """The scores (trials, batch, classes) of samples (trials * batch, ...)."""
 
     @abstractmethod
     def step(self, rates: Sequence[float]) -> None:
-        """One step of every trial at its learning rate, then forget the gradients; 0 freezes a trial."""
+        """One step of every trial at its learning rate, then clear the gradients; a rate of 0 freezes a trial."""
 
     @abstractmethod
     def train(self, mode: bool) -> None:
@@ -32,24 +32,24 @@ class Stack(ABC):
 
     @abstractmethod
     def memory(self) -> tuple[int, list[int]]:
-        """Bytes that a trial holds, and of each layer the inputs and outputs that a sample passes."""
+        """Bytes that a trial's cells take, and the number of inputs and outputs per sample of each layer."""
 
     def pulses(self) -> "np.ndarray[Any, Any] | None":
-        """(trials,) pulses fired so far, where that can be told without waiting for a device; else None."""
+        """(trials,) pulses fired so far; None if finding out means waiting for a device, or nothing counts them."""
         return None
 
     @abstractmethod
     def figures(self, k: int) -> dict[str, Any]:
-        """What trial k's record tells of its cells: `trial.FIGURES`."""
+        """The figures of trial k's cells for its record; their names are ``FIGURES`` of trial.py."""
 
 
 class ResumableStack(Stack):
-    """A stack whose trials can be saved while they train, and taken up again in any other stack."""
+    """A stack whose trials can be saved while they train, and continued in any other stack."""
 
     @abstractmethod
     def state(self, k: int) -> dict[str, torch.Tensor]:
-        """All that changes while trial k trains."""
+        """Everything that changes while trial k trains."""
 
     @abstractmethod
     def load_state(self, k: int, state: Mapping[str, torch.Tensor]) -> None:
-        """Restore what :meth:`state` gave, of a trial with the same inputs and seed."""
+        """Restore what :meth:`state` gave for a trial with the same inputs and seed."""

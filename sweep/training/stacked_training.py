@@ -1,4 +1,4 @@
-"""One stacked training: its loop, its states on the way, its records at the end."""
+"""``StackedTraining``: the training loop of one stack, with its checkpoints and its records at the end."""
 
 import logging
 import math
@@ -22,8 +22,8 @@ from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 _log = logging.getLogger("vcm_sweep")
 
-_TEST_CHUNK = 500
-# A look at the loss waits for a GPU: there only now and then.
+_TEST_CHUNK = 500  # test samples per forward pass, which bounds the memory
+# Batches between two checks of the loss on a GPU: each check waits for the GPU.
 _CUDA_CHECK_EVERY = 64
 
 type State = tuple[dict[str, torch.Tensor], TrialProgress] | None
@@ -31,7 +31,10 @@ type State = tuple[dict[str, torch.Tensor], TrialProgress] | None
 
 
 class StackedTraining:
-    """The state of one stacked training."""
+    """A training of several trials in one stack.
+
+    A trial that stops (diverged, late, paused, stopped early) is frozen: it stays in the stack at learning rate 0.
+    """
 
     def __init__(self, trials: Sequence[Trial], spec: dict[str, Any], data: DataSet, device: str) -> None:
         self.trials, self.spec, self.data, self.device = trials, spec, data, device
@@ -48,7 +51,7 @@ class StackedTraining:
         self.check_every = 1 if device == "cpu" else _CUDA_CHECK_EVERY
 
     def unfit(self, states: Sequence[State]) -> list[int]:
-        """Trials whose states are not of this network and schedule."""
+        """Trials whose saved states do not fit this network and schedule."""
         return [k for k, state in enumerate(states) if state is not None and not self._fits(k, *state)]
 
     def _fits(self, k: int, tensors: Mapping[str, torch.Tensor], progress: TrialProgress) -> bool:
@@ -64,30 +67,30 @@ class StackedTraining:
         )
 
     def restore(self, states: Sequence[State]) -> None:
-        """Go on where the states of the trials were saved."""
+        """Continue from the saved states of the trials, which must all be at the same step."""
         for k, state in enumerate(states):
             if state is not None and self.resumable is not None:
                 self.resumable.load_state(k, state[0])
                 self.progress[k] = state[1]
         self.epoch, self.batch = self.progress[0].epoch, self.progress[0].batch
-        # Time that was spent before counts.
+        # Time that was spent before counts against the deadline.
         self.deadlines -= [progress.charged_s for progress in self.progress]
         self.total = torch.tensor([progress.epoch_loss for progress in self.progress], device=self.device)
         for _ in range(self.epoch):
             self._next_order()
 
     def fit(self, checkpoints: str | None, checkpoint_s: float) -> None:
-        """Train to the end, or until half of the stack has stopped early; save the states every so often.
+        """Train to the end, or until half of the stack has stopped; save all states every ``checkpoint_s`` seconds.
 
         Raises:
-            KeyboardInterrupt: when one came, after the batch and with all states saved.
+            KeyboardInterrupt: an interrupt came; the batch has been finished and all states have been saved.
         """
         with deferred_interrupts() as interrupted:
             self._fit(checkpoints, checkpoint_s, interrupted)
 
     def _fit(self, checkpoints: str | None, checkpoint_s: float, interrupted: Callable[[], bool]) -> None:
         saved = time.perf_counter()
-        # What restoring changed is no pulse of a batch.
+        # The counts of pulses at the start, which restored states may have set.
         self.pulses = self.stack.pulses()
         while self.active and self.epoch < self.spec["epochs"]:
             order = self._next_order()
@@ -111,7 +114,7 @@ class StackedTraining:
             self._pause(checkpoints)
             if interrupted():
                 self._interrupt(checkpoints)
-            # The others are worth a smaller stack.
+            # Half of the trials have stopped: the caller puts the others into a smaller, faster stack.
             if (
                 self.resumable is not None
                 and 0 < 2 * len(self.active) <= len(self.trials)
@@ -127,7 +130,7 @@ class StackedTraining:
         raise KeyboardInterrupt
 
     def take_steps(self, count: int) -> None:
-        """Some steps at the first learning rate, to see what they cost."""
+        """Take some steps at the first learning rate, for a measurement of their time."""
         order, rates, size = self._next_order(), self._rates(), self.spec["batch"]
         for step in range(count):
             first = step * size % (order.shape[1] - size + 1)
@@ -136,11 +139,12 @@ class StackedTraining:
             torch.cuda.synchronize(self.device)
 
     def bytes_used(self, trials: int = 0) -> float:
-        """Memory of the trials, or of so many like them, estimated: cells, and some values per input and output.
+        """Estimated memory of these trials, or of ``trials`` like them: that of cells, inputs and outputs.
 
-        Six values each (noise, what is quantised, copies of patches); a test holds those of one layer at a time, a
-        step those of all for the update. Cells take a quarter more than they hold, and programming, trial by trial,
-        eight times what one trial holds. Estimates that were enough where it was measured, by up to three times.
+        There are six values for each input and output of a layer (noise, quantised values, copies of patches): a test
+        holds those of one layer at a time, a training step those of all layers. Cells take a quarter more than their
+        tensors, and programming, which goes trial by trial, eight times the tensors of one trial. Where this was
+        measured, the estimate was enough, and up to three times too large.
         """
         held, lines = self.stack.memory()
         tested = min(_TEST_CHUNK, len(self.data.test_y)) * max(lines)
@@ -149,11 +153,11 @@ class StackedTraining:
 
     @property
     def active(self) -> list[int]:
-        """Trials that still train."""
+        """Numbers of the trials that still train."""
         return [k for k, progress in enumerate(self.progress) if not progress.stopped]
 
     def _rates(self) -> list[float]:
-        """Learning rate of every trial in this epoch; 0 freezes it."""
+        """The learning rate of every trial in this epoch; 0 for those that have stopped."""
         step = self.spec.get("lr_step_epochs", 0)
         decay = self.spec.get("lr_gamma", 1.0) ** (self.epoch // step) if step else 1.0
         return [
@@ -162,10 +166,10 @@ class StackedTraining:
         ]
 
     def _next_order(self) -> torch.Tensor:
-        """(trials, batches * batch) rows of the next epoch.
+        """The order of samples in the next epoch: (trials, batches * batch) row numbers.
 
-        A short last batch is filled with samples that do not count (-1): their errors are 0 and fire no pulse.
-        Every tensor keeps its shape, and with it each trial its place in a vector register.
+        A short last batch is filled up with -1, samples that do not count: their errors are 0 and fire no pulses. So
+        all batches have the same shape, and a trial gets the same bits at any place in the stack.
         """
         samples, batch = len(self.data.train_y), self.spec["batch"]
         order = torch.stack([torch.randperm(samples, generator=g) for g in self.orders])
@@ -193,15 +197,15 @@ class StackedTraining:
         self.shares.by_pulses(self.pulses - before, active)
 
     def _freeze(self, checkpoints: str | None) -> bool:
-        """Stop trials that are broken or late; whether there were any."""
+        """Stop trials whose loss is not finite or that are late; returns whether there were any."""
         broken = self._freeze_broken()
         return self._freeze_late(checkpoints) or broken
 
     def _freeze_late(self, checkpoints: str | None) -> bool:
-        """Stop trials that have used up their time; whether there were any."""
+        """Stop trials that have used up their time; returns whether there were any."""
         late = [k for k in np.flatnonzero(self.shares.wall_s > self.deadlines).tolist() if k in self.active]
         if late and checkpoints:
-            # A retry goes on from here, with another deadline.
+            # A retry continues from here with a full deadline.
             self._save(checkpoints, late, charged=False)
         for k in late:
             deadline = self.trials[k].deadline_s
@@ -209,7 +213,7 @@ class StackedTraining:
         return bool(late)
 
     def _pause(self, checkpoints: str | None) -> None:
-        """Stop trials that are to be looked at after this epoch; without a place for their states they go on."""
+        """Stop trials that are to pause after this epoch; if their states cannot be saved they go on."""
         due = [k for k in self.active if self.trials[k].pause_after == self.epoch < self.spec["epochs"]]
         if not due or not checkpoints or self.resumable is None:
             return
@@ -218,7 +222,7 @@ class StackedTraining:
             self._stop(k, "preempted", f"paused after epoch {self.epoch}")
 
     def _freeze_broken(self) -> bool:
-        """Stop trials whose loss is not finite; whether there were any."""
+        """Stop trials whose loss is not finite; returns whether there were any."""
         broken = [k for k in torch.nonzero(~torch.isfinite(self.total)).flatten().tolist() if k in self.active]
         for k in broken:
             self._stop(k, "diverged", f"loss is not finite in epoch {self.epoch + 1}, batch {self.batch}")
@@ -246,11 +250,12 @@ class StackedTraining:
 
     @torch.no_grad()
     def accuracies(self, samples: torch.Tensor, labels: torch.Tensor) -> list[float]:
-        """Share of samples that are right, with all noise of reading; NaN where scores are not finite."""
+        """Share of samples that are right, with all read noise; NaN if scores are not finite."""
         right = torch.zeros(len(self.trials), dtype=torch.float64, device=self.device)
         for x, y in zip(samples.split(_TEST_CHUNK), labels.split(_TEST_CHUNK), strict=True):
             x, y = x.to(self.device), y.to(self.device)
-            # A copy also for one trial: a network that works in place must not write into the samples.
+            # ``repeat`` copies the samples even for a single trial, since a network that works in place would otherwise
+            # change them.
             scores = self.stack.scores(x.repeat(len(self.trials), *(1,) * (x.dim() - 1)))
             right += (scores.argmax(-1) == y).double().sum(1)
             right += torch.where(torch.isfinite(scores).all(-1).all(-1), 0.0, math.nan)
@@ -262,13 +267,16 @@ class StackedTraining:
         self._account(k)
 
     def _account(self, k: int) -> None:
-        """Note where trial k stands."""
+        """Store in its progress how far trial k is."""
         progress = self.progress[k]
         progress.epoch, progress.batch = self.epoch, self.batch
         progress.epoch_loss = float(self.total[k])
 
     def states(self, chosen: Sequence[int], charged: bool = True) -> list[State]:
-        """Where the chosen trials stand; whether the time so far counts against the deadline of who goes on."""
+        """Tensors and progress of the chosen trials.
+
+        ``charged``: whether the time so far counts against the deadline of a trial that continues from the state.
+        """
         states: list[State] = []
         for k in chosen:
             if self.resumable is None:
@@ -281,7 +289,7 @@ class StackedTraining:
         return states
 
     def _unended(self) -> list[int]:
-        """Trials whose state is of use: not those that were late or paused, who have theirs of that moment."""
+        """Trials whose state is worth saving: all but the late and the paused, which were saved when they stopped."""
         return [k for k, progress in enumerate(self.progress) if progress.stopped not in ("timeout", "preempted")]
 
     def _save(self, folder: str, chosen: Sequence[int], charged: bool = True) -> None:
@@ -292,11 +300,11 @@ class StackedTraining:
                 save_checkpoint(folder, self.trials[k].key, *state)
             except OSError as error:
                 why = error.strerror or " ".join(str(error).split())[:200]
-                _log.warning("checkpoints cannot be written to %s (%s): going on without", folder, why)
+                _log.warning("checkpoints cannot be written to %s (%s): the training goes on without", folder, why)
                 return
 
     def records(self) -> list[TrialRecord]:
-        """One record per trial that has stopped."""
+        """The records of all trials that have stopped."""
         self.shares.equally(self.active)
         stopped = [k for k, progress in enumerate(self.progress) if progress.stopped]
         return [
@@ -305,7 +313,7 @@ class StackedTraining:
         ]
 
     def _up_to_now(self, k: int) -> TrialProgress:
-        """Where trial k stands, with the time that it took here."""
+        """The progress of trial k, including the time that it took in this stack."""
         progress, wall_s, cpu_s = self.progress[k], float(self.shares.wall_s[k]), float(self.shares.cpu_s[k])
         return replace(
             progress,

@@ -1,4 +1,4 @@
-"""``train``: trials of one network and schedule, side by side in one process."""
+"""``train``: trains trials of one network and schedule together in one process."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,23 +23,23 @@ def train(
 ) -> list[TrialRecord]:
     """The records of the given trials, in their order, trained together.
 
-    All trials must agree on the network, its schedule and aihwkit's io, update and mapping settings; their cells,
-    seeds, data orders and learning rates are their own. On a CPU with one thread a trial gives the same bits
-    whatever runs beside it. A trial whose numbers are no longer finite is frozen and recorded as diverged.
+    All trials must have the same network, schedule and aihwkit settings (io, update, mapping); cells, seeds, data
+    orders and learning rates may differ. On a CPU with one thread a trial gives the same bits whatever is trained
+    beside it. A trial whose numbers are no longer finite is frozen and recorded as diverged.
 
     Args:
         trials: at least one.
         data_dir: torchvision root, see :func:`vcm_sweep.sweep.data.sets.load`.
-        device: of torch, "cpu" or "cuda".
-        checkpoints: folder (path or URI) of the states of unfinished trials; a trial that has one there goes on
+        device: torch's name of the device, "cpu" or "cuda".
+        checkpoints: folder (path or URI) for the states of unfinished trials; a trial that has a state there continues
             from it.
-        checkpoint_s: seconds between two states; 0 writes none.
-        data: all samples of the trials' data set, where the caller has them already.
+        checkpoint_s: seconds between two saved states; 0: none are saved.
+        data: all samples of the trials' data set, if the caller has them already.
 
     A trial that takes longer than its ``deadline_s`` is frozen after the batch in which that happens, and recorded as
-    timeout. It is charged with its share of the time of the pack: that of pulses by the pulses that it fires, all
-    else in equal parts. An interrupt (Ctrl-C, SIGINT) waits for the end of the batch; then all states are saved
-    and KeyboardInterrupt passes on.
+    timeout. The time of the pack is divided among its trials: that of programming in proportion to their pulses, the
+    rest equally. An interrupt (Ctrl-C, SIGINT) waits for the end of the batch; then all states are saved and
+    KeyboardInterrupt is raised.
 
     Raises:
         StudyError: trials that cannot be stacked, or a data set or network that cannot be used.
@@ -67,7 +67,7 @@ def train(
 
 
 def _common_network(trials: Sequence[Trial]) -> dict[str, Any]:
-    """The [network] table of all trials; the learning rate may differ."""
+    """The [network] table that all trials share; only their learning rates may differ, and that here is the first's."""
     if not trials:
         raise StudyError("train() needs at least one trial")
     first = trials[0].inputs
@@ -81,21 +81,26 @@ def _common_network(trials: Sequence[Trial]) -> dict[str, Any]:
 
 
 def _check_filled(trial: Trial, samples: int, batch: int) -> None:
-    """Without ABS_MAX or the like the errors of samples that only fill a batch would be read as noise, and pulse."""
+    """Raise StudyError if a last batch has to be filled up and the noise management does not scale by the vector.
+
+    A sample that fills a batch has errors of 0. Noise management such as ABS_MAX reads a zero vector as zeros; without
+    it, noise would be added, and the sample would fire pulses.
+    """
     management = trial.inputs["device"]["io"].get("noise_management", "ABS_MAX")
     perfect = trial.inputs["device"]["io"].get("is_perfect", False)
     if management in ("NONE", "CONSTANT") and not perfect and samples % batch:
         raise StudyError(
-            f"[network] {samples} training samples are no multiple of batch = {batch}, which noise_management = "
-            f"{management!r} needs: set train_samples = {samples - samples % batch or batch}, or another batch"
+            f"[network] {samples} training samples must be a multiple of batch = {batch} with noise_management = "
+            f"{management!r}: set train_samples = {samples - samples % batch or batch}, or another batch"
         )
 
 
 type _Group = tuple[list[Trial], list[State]]
-"""Trials that are at the same step, with their states: those can be stacked."""
+"""Trials with their saved states, all at the same step, so that they can be stacked."""
 
 
 def _groups(trials: Sequence[Trial], checkpoints: str | None) -> list[_Group]:
+    """The trials by the step at which they continue; those that have stopped are a group too."""
     groups: dict[Any, _Group] = {}
     for trial in trials:
         state = load_checkpoint(checkpoints, trial.key) if checkpoints else None
@@ -108,7 +113,7 @@ def _groups(trials: Sequence[Trial], checkpoints: str | None) -> list[_Group]:
 
 
 def _without(unfit: Sequence[int], group: Sequence[Trial], states: Sequence[State]) -> list[_Group]:
-    """The group without the trials whose states do not fit, which start anew."""
+    """The group split in two: the trials in ``unfit``, which start anew, and the others with their states."""
     for k in unfit:
         new_start(f"of trial {group[k].key}", "it is not of this network and schedule")
     rest = [k for k in range(len(group)) if k not in unfit]

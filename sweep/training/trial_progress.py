@@ -1,4 +1,4 @@
-"""How far one training is: what a checkpoint holds beside the tensors."""
+"""``TrialProgress``: how far one training is, which a checkpoint stores beside the tensors."""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -9,13 +9,17 @@ from vcm_sweep.sweep.trial import STATUSES
 
 @dataclass
 class TrialProgress:
-    """Where a trial stands, plain JSON types.
+    """How far a trial is, in plain JSON types.
 
     Attributes:
-        epoch, batch: done so far. stopped: "" while it trains, else the status of its record.
-        history: test accuracy after each epoch. best, since_best: of the validation accuracy.
-        loss: mean of the last whole epoch. epoch_loss: sum over the samples of the epoch under way.
-        wall_s, cpu_s: spent before this process took the trial up. charged_s: wall_s against the present deadline.
+        epoch, batch: finished epochs, and finished batches of the current one.
+        stopped: "" while the trial trains, else the status of its record; reason: that of its record.
+        history: test accuracy after each epoch.
+        best, since_best: best validation accuracy, and epochs since then.
+        loss: mean training loss of the last finished epoch.
+        epoch_loss: sum of the loss over the samples of the current epoch so far.
+        wall_s, cpu_s: time spent on the trial before this process continued it.
+        charged_s: the part of wall_s that counts against the present deadline.
     """
 
     epoch: int = 0
@@ -37,12 +41,12 @@ class TrialProgress:
         self.best, self.since_best = (accuracy, 0) if better else (self.best, self.since_best + 1)
 
     def to_plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """The fields as plain JSON types."""
         return asdict(self)
 
     @classmethod
     def from_plain(cls, plain: Any) -> "TrialProgress":
-        """From JSON; ValueError names a field that no training writes."""
+        """The progress from JSON; ValueError if a field is missing, unknown or has an impossible value."""
         defaults = asdict(cls())
         if not isinstance(plain, dict) or plain.keys() != defaults.keys():
             raise ValueError(f"its fields are not {', '.join(defaults)}")
@@ -54,7 +58,8 @@ class TrialProgress:
         made = cls(**plain)
         whole = made.epoch >= 0 and made.batch >= 0 and made.since_best >= 0
         times = all(0 <= seconds < math.inf for seconds in (made.wall_s, made.cpu_s, made.charged_s))
-        # An epoch that left the scores not finite stops a trial without an entry.
+        # Each finished epoch has an entry in the history. Only a trial that stopped because its scores were not finite
+        # may lack the last one.
         tested = made.epoch - len(made.history) in ((0, 1) if made.stopped else (0,))
         shares = all(type(share) in (int, float) and 0 <= share <= 1 for share in made.history)
         if not (whole and times and tested and shares and (not made.stopped or made.stopped in STATUSES)):

@@ -1,4 +1,4 @@
-"""aihwkit's own devices as the device of a study, so that physics and analytic models answer the same question."""
+"""aihwkit's own devices as the device of a study, so that physical and analytic models can be compared."""
 
 import copy
 import dataclasses
@@ -8,7 +8,8 @@ from typing import Any
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.study.tables.fields import brief
 
-# Where aihwkit keeps them; what is not listed is a compound or has no pulses.
+# The devices of the module ``devices`` and of the module ``presets.devices`` of aihwkit. Those that are not listed are
+# made of several devices or have no pulses.
 _ANALYTIC = ("ConstantStepDevice", "LinearStepDevice", "SoftBoundsDevice", "SoftBoundsReferenceDevice",
              "ExpStepDevice", "PowStepDevice", "PowStepReferenceDevice")  # fmt: skip
 _PRESETS = ("ReRamESPresetDevice", "ReRamSBPresetDevice", "ReRamArrayOMPresetDevice", "ReRamArrayHfO2PresetDevice",
@@ -23,7 +24,7 @@ def canonical_settings(name: str, settings: dict[str, Any]) -> dict[str, Any]:
     """The checked [device.settings] of an aihwkit device: its own numbers and switches.
 
     Raises:
-        StudyError: an unknown device or field, or a value of another kind.
+        StudyError: an unknown device or field, or a value of the wrong type.
 
     Example:
         >>> canonical_settings("ConstantStepDevice", {"dw_min": 0.001})
@@ -32,7 +33,7 @@ def canonical_settings(name: str, settings: dict[str, Any]) -> dict[str, Any]:
     if name not in DEVICES:
         near = difflib.get_close_matches(name, DEVICES, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(DEVICES)}"
-        raise StudyError(f"[device] aihwkit = {name!r} is no device that a study can use; {hint}")
+        raise StudyError(f"[device] aihwkit = {name!r} is not a device that a study can use; {hint}")
     kinds = _kinds(name)
     known = list(kinds)
     for key, value in settings.items():
@@ -45,7 +46,7 @@ def canonical_settings(name: str, settings: dict[str, Any]) -> dict[str, Any]:
             raise StudyError(f"[device.settings] {key} = {brief(value)} must be true or false")
         if kind is not bool and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise StudyError(f"[device.settings] {key} = {brief(value)} must be a number")
-        # NaN is within no range; what is larger is no number of aihwkit's 32 bits.
+        # NaN fails every comparison. Larger numbers do not fit into aihwkit's 32 bits.
         largest = _LARGEST_WHOLE if kind is int else _LARGEST
         if not -largest <= value <= largest:
             raise StudyError(
@@ -55,12 +56,12 @@ def canonical_settings(name: str, settings: dict[str, Any]) -> dict[str, Any]:
             raise StudyError(f"[device.settings] {key} = {value!r} must be a whole number")
         if key == "dw_min" and value < 0:
             raise StudyError(f"[device.settings] dw_min = {value!r} must be at least 0")
-    # 1 and 1.0 are one value, and one key.
+    # Converted to the declared types, so that 1 and 1.0 give the same key.
     return {key: kinds[key](settings[key]) for key in sorted(settings)}
 
 
 def device_class(name: str) -> Any:
-    """aihwkit's class of that name."""
+    """The class of aihwkit with this name."""
     from aihwkit.simulator.configs import devices
     from aihwkit.simulator.presets import devices as presets
 
@@ -68,7 +69,7 @@ def device_class(name: str) -> Any:
 
 
 def build_compiled_device(name: str, settings: dict[str, Any], seed: int = 0) -> Any:
-    """The device with the given settings; ``seed`` draws its spread from cell to cell."""
+    """The aihwkit device with the given settings; ``seed`` is that of its spread from cell to cell."""
     kinds = _kinds(name)
     typed = {key: kinds[key](value) for key, value in settings.items()}
     return device_class(name)(**typed, construction_seed=seed)
@@ -82,15 +83,16 @@ def check_compiled(config: Any) -> None:
     try:
         AnalogTile(1, 1, config)
     except (RuntimeError, AihwkitException) as error:
-        # "Error in file.cpp:61  What is wrong"
+        # aihwkit's messages look like "Error in file.cpp:61  What is wrong": only the last part is for users.
         words = " ".join(str(error).split()).removeprefix("Error in ").split(" ", 1)[-1]
         raise StudyError(f"[device] aihwkit refuses {type(config.device).__name__}: {words}") from None
 
 
 def seed_per_tile(config: Any, seed: int) -> Any:
-    """The configuration, changed so that every tile that is made with it draws cells of its own from the seed.
+    """Change the configuration so that every tile made with it has different cells, drawn from the seed; returns it.
 
-    A layer may be mapped onto several tiles; all that aihwkit makes with one configuration have equal cells.
+    This is needed because a layer may be split into several tiles, and aihwkit gives equal cells to all tiles that it
+    makes with one configuration.
     """
     tiles = iter(range(1, 1 << 20))
     kind = config.tile_class
@@ -98,7 +100,7 @@ def seed_per_tile(config: Any, seed: int) -> Any:
     def tile_class(out_size: int, in_size: int, config: Any, *args: Any, **kwargs: Any) -> Any:
         own = copy.deepcopy(config)
         own.tile_class = kind
-        # aihwkit takes 31 bits, and 0 as none.
+        # aihwkit's seeds have 31 bits, and 0 means that there is none.
         own.device.construction_seed = (seed + 7919 * next(tiles)) % (2**31 - 2) + 1
         return kind(out_size, in_size, own, *args, **kwargs)
 
@@ -107,7 +109,10 @@ def seed_per_tile(config: Any, seed: int) -> Any:
 
 
 def _kinds(name: str) -> dict[str, type]:
-    """The fields of a device that are numbers and switches, as they are declared: some presets give a float as 56."""
+    """The declared type of each field of a device that is a number or a switch.
+
+    The type of the default would be wrong: some presets write a float as 56.
+    """
     plain = {kind.__name__: kind for kind in (bool, int, float)}
     fields = dataclasses.fields(device_class(name))
     named = {field.name: getattr(field.type, "__name__", str(field.type)) for field in fields}

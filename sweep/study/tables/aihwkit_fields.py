@@ -1,6 +1,7 @@
 """[device.io], [device.update] and [device.mapping]: those of aihwkit's settings that a study may give.
 
-What is not given keeps aihwkit's own default, so none is declared here.
+A setting that is not given keeps aihwkit's own default, so no defaults are declared here for [device.io] and
+[device.update].
 """
 
 from collections.abc import Mapping
@@ -83,7 +84,7 @@ MAPPING: Mapping[str, Declared] = {
 
 
 def canonical_layer(fields: Fields) -> dict[str, Any]:
-    """io, update and mapping, read from [device]: what is given of them; no mapping where a layer is one tile."""
+    """The given fields of io, update and mapping, read from [device]; without mapping if that table is not given."""
     plain = {name: _given(fields.table(name), name, fits) for name, fits in (("io", IO), ("update", UPDATE))}
     mapping = fields.table("mapping")
     return plain | ({"mapping": _given(mapping, "mapping", MAPPING)} if mapping else {})

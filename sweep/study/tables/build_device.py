@@ -1,4 +1,4 @@
-"""A canonical [device] table as aihwkit's configuration of a layer."""
+"""From a canonical [device] table to the device, and to aihwkit's configuration of a layer."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -17,13 +17,14 @@ from vcm_sweep.sweep.study.tables.variability import build_variability
 if TYPE_CHECKING:
     from vcm_sweep.device.tile.config import VCMRPUConfig
 
-# What the versions that did not know these words did, with the explicit model: left out of a canonical table where it
-# holds, so that their results keep their keys. Never changed.
+# The behaviour of versions that did not have these fields, with the explicit model. If a table has exactly these
+# values, they are left out of its canonical form, so that results of those versions keep their keys. Must never be
+# changed.
 FIRST: Mapping[str, Any] = {"method": "tabulated", "read_path": "nominal", "on_invalid": "record"}
 
 
 def build_device(plain: dict[str, Any]) -> VCMDevice:
-    """The cells that a canonical [device] table describes; DeviceError if they cannot be."""
+    """The device that a canonical [device] table describes; DeviceError if it is not valid."""
     return VCMDevice(
         parameters=CellParameters(**{name: plain[name] for name in CellParameters.names()}),
         variability=build_variability(plain),
@@ -37,10 +38,10 @@ def build_device(plain: dict[str, Any]) -> VCMDevice:
 def rpu_config(tables: list[dict[str, Any]], seeds: Sequence[ArraySeeds]) -> "VCMRPUConfig":
     """The aihwkit configuration of one network that stacks one trial per canonical [device] table and seed.
 
-    The tables must agree on ``io``, ``update`` and ``mapping``: those hold for the whole stack.
+    ``io``, ``update`` and ``mapping`` hold for the whole stack and must be the same in all tables.
 
     Raises:
-        StudyError: settings of aihwkit's that the cells do not support.
+        StudyError: settings of aihwkit's that VCM tiles do not support.
     """
     from aihwkit.exceptions import ConfigError
 
@@ -58,7 +59,7 @@ def rpu_config(tables: list[dict[str, Any]], seeds: Sequence[ArraySeeds]) -> "VC
 
 
 def aihwkit_config(table: dict[str, Any]) -> Any:
-    """The configuration of aihwkit's compiled tile for a canonical [device] table that names a device of its own."""
+    """The configuration of aihwkit's compiled tile, for a canonical [device] table that names an aihwkit device."""
     from aihwkit.simulator.configs import SingleRPUConfig
 
     config = SingleRPUConfig(device=build_compiled_device(table["aihwkit"], table["settings"]))
@@ -81,7 +82,7 @@ def _set_common(config: Any, table: dict[str, Any]) -> None:
     }
 
     def typed(values: dict[str, Any]) -> dict[str, Any]:
-        whole = {"max_bm_factor": int}  # aihwkit's bindings take no float there
+        whole = {"max_bm_factor": int}  # aihwkit's bindings accept only an integer there
         return {
             key: names[key][value] if key in names else whole.get(key, type(value))(value)
             for key, value in values.items()

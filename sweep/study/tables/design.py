@@ -11,16 +11,10 @@ from vcm_sweep.sweep.study.tables.fields import Fields, brief
 from vcm_sweep.sweep.study.tables.run import canonical
 
 SEED_POLICIES = ("independent", "common")
-
-
 METHODS = ("sobol", "morris", "shapley", "limits")
-
-
 ARMS = ("cost", "mediation")
-
-
 MIN_PAIRS = 8
-"""Below this an interval over the pairs of a limits design means nothing."""
+"""With fewer pairs, a confidence interval of a limits design would be meaningless."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +22,15 @@ class DesignSpec:
     """Which points are run, how often, and how seeds are shared.
 
     Attributes:
-        method: "sobol", "morris", "shapley" or "limits". n: base points, trajectories, or pairs (seeds).
-        levels: of Morris' grid.
-        second_order: whether Sobol's rows tell the interaction of every pair.
-        groups: factors by group, where several are to move together; a factor in none is ranked by itself.
-        arms: of limits, "cost", or "mediation" for the interventions as well.
-        replicates: runs of every point. replicate_rows: points that are run once more.
-        trainings: so many replicates in a row are trainings of one array of cells; 1: each has an array of its own.
+        method: "sobol", "morris", "shapley" or "limits".
+        n: number of base points (sobol), trajectories (morris, shapley) or pairs, which are seeds (limits).
+        levels: number of levels of Morris' grid.
+        second_order: whether Sobol's design has the rows that estimate the interaction of every pair of factors.
+        groups: factors by group, for factors that are to move together; a factor in no group is ranked by itself.
+        arms: for limits: "cost", or "mediation" to run the interventions too.
+        replicates: number of runs of every point.
+        replicate_rows: number of points that are run once more.
+        trainings: this many successive replicates train the same array of cells; 1: each replicate has its own array.
         seeds: "independent" or "common", see docs/statistics.md.
     """
 
@@ -69,7 +65,7 @@ class DesignSpec:
 
     @classmethod
     def from_table(cls, table: Any) -> "DesignSpec":
-        """From the [design] table."""
+        """The design of a study, from its [design] table."""
         fields = Fields(table, "design")
         limits = table.get("method") == "limits"
         values = fields.all(declared(cls), **({"seeds": "common"} if limits else {}))
@@ -79,7 +75,7 @@ class DesignSpec:
         return spec
 
     def _check(self) -> None:
-        """Fields against each other."""
+        """Raise StudyError for values that contradict each other or do not suit the method."""
         if self.levels % 2:
             raise StudyError(f"[design] levels = {self.levels} must be even: {self.levels + 1}?")
         if self.method == "sobol" and self.n & (self.n - 1):
@@ -104,7 +100,7 @@ class DesignSpec:
             )
 
     def _check_pairs(self) -> None:
-        """A pair is one seed, shared by the nominal device and all that it is compared with."""
+        """Checks of limits designs, in which a pair is one seed, shared by the nominal device and all others."""
         if self.n < MIN_PAIRS:
             raise StudyError(
                 f"[design] n = {self.n} pairs are too few for an interval of method = 'limits': {MIN_PAIRS} or more, "
@@ -125,10 +121,10 @@ class DesignSpec:
                 )
 
     def grouped(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """What is ranked, with its factors: groups, and by themselves the factors in none; in the order of ``names``.
+        """What is ranked: the groups with their factors, and each factor that is in none; in the order of ``names``.
 
         Raises:
-            StudyError: a group names what is no factor, or there is nothing to compare.
+            StudyError: a group names something that is not a factor, or one group holds all factors.
 
         >>> DesignSpec(n=8, groups={"size": ("r", "l")}).grouped(["l", "T_0", "r"])
         {'size': ('l', 'r'), 'T_0': ('T_0',)}
@@ -138,7 +134,7 @@ class DesignSpec:
             if name not in names:
                 near = difflib.get_close_matches(name, names, 1)
                 hint = f"did you mean {near[0]!r}?" if near else f"factors: {', '.join(names)}"
-                raise StudyError(f"[design.groups] {group} = {name!r} is no factor of the study; {hint}")
+                raise StudyError(f"[design.groups] {group} = {name!r} is not a factor of the study; {hint}")
         found: dict[str, tuple[str, ...]] = {}
         for name in names:
             group = of.get(name, name)
@@ -154,7 +150,8 @@ class DesignSpec:
         return found
 
     def plain(self) -> dict[str, Any]:
-        """The canonical table; what came later only where it is said, so that older studies keep their folders."""
+        """The canonical table. Fields that later versions added are in it only if they are not at their default, so
+        that older studies keep their digests and folders."""
         values = vars(self) | {"groups": {name: list(members) for name, members in self.groups.items()}}
         for name, field in declared(type(self)).items():
             if field.only and getattr(self, field.only[0]) not in field.only[1]:
@@ -163,11 +160,11 @@ class DesignSpec:
 
 
 def _groups(table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Factors by group, none in two."""
+    """Factors by group; StudyError if a factor is in two groups."""
     seen: dict[str, str] = {}
     for group, members in table.items():
         if not group.strip() or not group.isprintable():
-            raise StudyError(f"[design.groups] {brief(group)} is no name to show: use letters, for example 'size'")
+            raise StudyError(f"[design.groups] {brief(group)} cannot be shown as a name: use letters, as in 'size'")
         if not isinstance(members, list) or not members or not all(isinstance(name, str) for name in members):
             raise StudyError(f"[design.groups] {group} = {brief(members)} must be a list of factor names")
         for name in members:

@@ -1,8 +1,8 @@
-"""The table [device], read and written out in full, as it enters the inputs of a trial."""
+"""The table [device]: its fields, and its canonical form, in which every value that affects results is written out."""
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vcm_sweep.device.declared import Declared, declared
 from vcm_sweep.device.errors import DeviceError
@@ -17,18 +17,13 @@ from vcm_sweep.sweep.study.tables.fields import Fields
 from vcm_sweep.sweep.study.tables.intervention import canonical_intervention
 from vcm_sweep.sweep.study.tables.variability import canonical_variability
 
-if TYPE_CHECKING:
-    pass
-
 MODELS = ("explicit", "full", "tabulated")
-"""Words for the current; "tabulated" is the full model with the method "tabulated"."""
-
+"""Allowed values of ``model``; "tabulated" means the full model with the method "tabulated"."""
 
 CELL_FIELD: Mapping[str, Declared] = {
     "cell": Declared("text", "a cell of the library, or the path of a cell's TOML file; the default one without it", "")
 }
-"""The field of [device] from which its cell's parameters come, where it does not give them itself."""
-
+"""The field of [device] that names a cell, which provides the parameters that [device] does not give itself."""
 
 DEVICE_FIELDS: Mapping[str, Declared] = {
     "model": Declared(
@@ -45,7 +40,7 @@ DEVICE_FIELDS: Mapping[str, Declared] = {
     ),
     **declared(CellParameters),
 }
-"""The other fields of [device] that are no tables."""
+"""The other fields of [device] that are not tables."""
 
 
 def is_physical(plain: dict[str, Any]) -> bool:
@@ -100,7 +95,7 @@ def _periphery(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _model(values: dict[str, Any]) -> dict[str, Any]:
-    """The model and how it is used: one way to write each."""
+    """The values with model and method in one way of writing each, see ``MODELS``, and without those of ``FIRST``."""
     if values["model"] == "tabulated":
         if values["method"] != "tabulated":
             raise StudyError(
@@ -113,7 +108,7 @@ def _model(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cell(fields: Fields) -> CellParameters:
-    """The parameters that hold where the table gives none: of a cell of the library, or the default ones."""
+    """The parameters that hold where the table gives none: those of the named cell, or the default ones."""
     name = fields.all(CELL_FIELD)["cell"]
     if not name:
         return CellParameters()

@@ -1,4 +1,4 @@
-"""Reading of validated fields from the tables of a study file."""
+"""``Fields``: reads the fields of a study file's tables and checks each of them."""
 
 import difflib
 import re
@@ -10,7 +10,7 @@ from vcm_sweep.sweep.errors import StudyError
 
 
 def brief(value: Any) -> str:
-    """The value as it is written, cut where it is long.
+    """The value as Python writes it, cut after 80 characters.
 
     >>> brief(10**400)
     '10000000000000000000000000000000000000000000000000000000000000000000000000000...'
@@ -20,7 +20,7 @@ def brief(value: Any) -> str:
 
 
 class Fields:
-    """One TOML table, read field by field; ``finish`` refuses what nobody asked for.
+    """One TOML table, read field by field; ``finish`` raises StudyError for keys that nobody has read.
 
     >>> fields = Fields({"n": 64}, "design")
     >>> fields.integer("n", low=1, high=1000)
@@ -43,14 +43,15 @@ class Fields:
         self._asked.append(key)
         value = self._table.pop(key, default)
         if value is None:
-            raise StudyError(f"[{self.name}] {key} is missing")
+            raise StudyError(f"[{self.name}] {key} is missing: give it")
         return value
 
     def all(self, declarations: Mapping[str, Declared], **defaults: Any) -> dict[str, Any]:
         """The values of all declared fields, in their order.
 
         Args:
-            declarations: of the table's fields, by name. defaults: those that are others here than declared.
+            declarations: the declarations of the table's fields, by name.
+            defaults: defaults that replace the declared ones.
         """
         values: dict[str, Any] = {}
         for key, field in declarations.items():
@@ -86,7 +87,7 @@ class Fields:
                 return self.table(key)
 
     def _formed(self, key: str, field: Declared, value: str) -> str:
-        """A text of the declared form."""
+        """The text, if it has the declared form; otherwise StudyError."""
         if value and field.pattern and not re.fullmatch(field.pattern, value, re.DOTALL):
             near = difflib.get_close_matches(value, field.words, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -98,7 +99,7 @@ class Fields:
         value = self._take(key, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise StudyError(f"[{self.name}] {key} = {brief(value)} must be a number from {low:g} to {high:g}")
-        # NaN is within no range.
+        # Written so that NaN, which fails every comparison, is refused.
         if not low <= value <= high:
             raise StudyError(f"[{self.name}] {key} = {brief(value)} must be a finite number from {low:g} to {high:g}")
         return float(value)
@@ -119,7 +120,7 @@ class Fields:
         return str(value)
 
     def text(self, key: str, optional: bool = False) -> str:
-        """A non-empty string; "" only where an optional one is missing."""
+        """A non-empty string, or "" if an optional one is missing."""
         if optional and key not in self._table:
             self._asked.append(key)
             return ""
@@ -155,12 +156,12 @@ class Fields:
         return dict(value)
 
     def rest(self) -> dict[str, Any]:
-        """What has not been read; the caller takes it over."""
+        """The fields that have not been read yet. They count as read from then on: the caller must check them."""
         rest, self._table = self._table, {}
         return rest
 
     def finish(self, also: Iterable[str] = ()) -> None:
-        """Refuse unknown keys, with the nearest known one."""
+        """Raise StudyError for a key that has not been read, and suggest the known key nearest to it."""
         for key in self._table:
             known = [*self._asked, *also]
             near = difflib.get_close_matches(key, known, 1)

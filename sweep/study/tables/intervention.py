@@ -1,4 +1,4 @@
-"""The table [device.intervention]: which cells act, and what they take of the others; absent by default."""
+"""The table [device.intervention]: the kind of intervention and its nominal device; without it there is none."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,12 +12,12 @@ from vcm_sweep.sweep.study.tables.variability import MECHANISMS
 
 type _Table = dict[str, Any]
 
-# How inputs and errors become pulses is the layer's affair, not the cell's.
+# Sub-tables of [device] that are not about the cells: how inputs and errors become pulses belongs to the layer.
 _LAYER = ("io", "update", "mapping", "intervention")
 
 
 def nominal_table(device: _Table) -> _Table:
-    """The cells of a canonical [device] table, as ``nominal`` of an intervention wants them.
+    """The part of a canonical [device] table that describes cells, as it is for ``nominal`` of an intervention.
 
     >>> nominal_table({"model": "full", "io": {}, "update": {}, "d2d": {}})
     {'model': 'full', 'd2d': {}}
@@ -29,13 +29,13 @@ def canonical_intervention(table: _Table, device: _Table, canonical: Callable[[_
     """The table with its nominal device written out.
 
     Args:
-        table: ``kind``, and ``nominal``: what the nominal device has otherwise than the study's, which is without any
-            variability there, and before its factors.
+        table: ``kind``, and ``nominal``: the fields in which the nominal device differs from the study's device
+            without variability and without the action of factors.
         device: the other fields of the [device] table, canonical.
-        canonical: makes such a table canonical.
+        canonical: the function that makes a [device] table canonical.
 
     Raises:
-        StudyError: an unknown kind or key, or a nominal device that cannot be.
+        StudyError: an unknown kind or key, or a nominal device that is not valid.
     """
     fields = Fields(table, "device.intervention")
     plain: _Table = fields.all(declared(Intervention))
@@ -53,7 +53,7 @@ def canonical_intervention(table: _Table, device: _Table, canonical: Callable[[_
 
 
 def build_intervention(plain: _Table, build: Callable[[_Table], VCMDevice]) -> Intervention:
-    """The intervention of a canonical table; DeviceError if it cannot be. ``build`` makes a device of a table."""
+    """The intervention of a canonical table; DeviceError if it is not valid. ``build`` makes a device from a table."""
     nominal = nominal_table(plain["nominal"]) if "nominal" in plain else None
     try:
         return Intervention(plain["kind"], build(nominal) if nominal is not None else None)

@@ -59,7 +59,7 @@ class NetworkSpec:
 
     @classmethod
     def from_table(cls, table: Any) -> "NetworkSpec":
-        """From the [network] table."""
+        """The network of a study, from its [network] table."""
         fields = Fields(table, "network")
         mlp = "model" not in fields.given and table.get("preset", "mlp") == "mlp"
         spec = cls(**fields.all(declared(cls), **({} if mlp else {"hidden": []})))
@@ -68,7 +68,7 @@ class NetworkSpec:
         return spec
 
     def _check(self, fields: Fields) -> None:
-        """Fields against each other."""
+        """Raise StudyError for fields that contradict each other."""
         given = fields.given
         if self.model and given & {"preset", "hidden", "activation"}:
             raise StudyError("[network] model is your own network: leave out preset, hidden and activation")

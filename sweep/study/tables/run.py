@@ -8,8 +8,9 @@ from vcm_sweep.device.declared import declared, number, whole
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.study.tables.fields import Fields
 
-# Fields of the first version, and those of a design's own method: written out in a canonical table even where they are
-# the default. All others are left out there, so that what was done before they came keeps its keys. Never changed.
+# Fields that a canonical table always contains: those of the first version, and those of a design's own method. All
+# others are left out if they have their default, so that results from before a field existed keep their keys. Must
+# never be changed.
 _WRITTEN_OUT = frozenset(
     ["init", "train_samples", "test_samples", "method", "replicates", "replicate_rows", "seeds", "levels", "arms"]
 )
@@ -19,7 +20,7 @@ OWN = "your own function as 'package.module:function'"
 
 
 def canonical(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values without those that are the default, but for the fields that are always written out."""
+    """The values that differ from their default, and those of the fields that are always written out."""
     fields = declared(cls)
     return {name: value for name, value in values.items() if name in _WRITTEN_OUT or value != fields[name].default}
 

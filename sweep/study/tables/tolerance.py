@@ -1,4 +1,4 @@
-"""The table [tolerance]: what ``vcm-sweep tolerance`` is asked; no part of any trial."""
+"""The table [tolerance]: the question for ``vcm-sweep tolerance``; it is not part of any trial."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +16,15 @@ class ToleranceSpec:
 
     Attributes:
         question: "one" factor at a time, all "joint", or the "trade-off" of accuracy against something else.
-        target: accuracy to keep; or ``drop``, what may be lost of the nominal device's. One of them is None.
-        confidence: of the answer.
-        weights: of factors in the summed tolerance, 1 where none is given.
-        against: of the trade-off, "energy" or "tolerance".
-        trials: trainings of the search, confirmation apart. replicates: trainings of a point, at first.
-        confirm: fresh seeds of the confirmation.
-        precision: half-width, in parts of a factor's range, at which a search may stop.
+        target: accuracy to keep, or None if ``drop`` is given.
+        drop: how much of the nominal device's accuracy may be lost, or None if ``target`` is given.
+        confidence: confidence with which an answer keeps the target.
+        weights: weights of factors in the summed tolerance; 1 for those that are not given.
+        against: what accuracy is traded for in a trade-off: "energy" or "tolerance".
+        trials: trainings of the search; those of the confirmation come on top.
+        replicates: trainings that a point gets at a time.
+        confirm: number of fresh seeds with which each answer is confirmed.
+        precision: half-width of the answer, as a fraction of a factor's range, at which a search may stop.
     """
 
     question: str = word(QUESTIONS, "one factor at a time, all jointly, or accuracy against something else")
@@ -60,13 +62,13 @@ class ToleranceSpec:
 
 
 def _weights(table: dict[str, Any], factors: tuple[str, ...]) -> dict[str, float]:
-    # A factor's name has dots in it, which TOML reads as tables unless it is quoted.
+    # A factor's name contains dots, which TOML takes for tables unless the name is quoted: hence the hint.
     for name, value in table.items():
         if name not in factors:
             known = ", ".join(f'"{factor}"' for factor in factors)
-            raise StudyError(f"[tolerance.weights] {brief(name)} is no factor of the study: quote one of {known}")
+            raise StudyError(f"[tolerance.weights] {brief(name)} is not a factor of the study: quote one of {known}")
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e6:
             raise StudyError(f"[tolerance.weights] {name} = {brief(value)} must be a number from 0 to 1e+06")
     if table and not any(table.get(name, 1.0) for name in factors):
-        raise StudyError("[tolerance.weights] all weights are 0: leave one factor a weight")
+        raise StudyError("[tolerance.weights] all weights are 0: at least one must be above 0")
     return {name: float(value) for name, value in table.items()}

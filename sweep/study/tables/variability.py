@@ -1,4 +1,4 @@
-"""What varies in a study's cells: the sub-tables of [device] for it, and the variability that they describe."""
+"""The sub-tables of [device] for what varies in a study's cells, and the ``Variability`` that they describe."""
 
 import dataclasses
 import difflib
@@ -50,7 +50,7 @@ STUCK: Mapping[str, Declared] = {
         declared(StuckCells)["low"], meaning="share of cells stuck, half of them at either end"
     ),
 }
-"""[device.stuck]; total adds half of itself to either end, so that one factor can stand for both."""
+"""[device.stuck]. Half of ``total`` is added to each end, so that one factor can vary both."""
 
 CORRELATION: Mapping[str, Declared] = {
     "names": Declared(
@@ -69,10 +69,10 @@ CORRELATION: Mapping[str, Declared] = {
 """[device.correlation]."""
 
 MECHANISMS = (*NAMED, *ALONE, "stuck", "correlation")
-"""Sub-tables of [device] for all that varies."""
+"""The names of all sub-tables of [device] for what varies."""
 
-# What the versions that did not know these mechanisms did: left out of a canonical table where it holds, so that
-# their results keep their keys. Never changed.
+# The tables of mechanisms that are off. A canonical table leaves them out, so that results of versions that did not
+# have these mechanisms keep their keys. Must never be changed.
 _OFF: dict[str, dict[str, Any]] = {
     "target": {},
     "window": {},
@@ -86,7 +86,7 @@ _NO_FLICKER = {"flicker": 0.0, "decades": 3}
 
 
 def canonical_variability(fields: Fields) -> dict[str, Any]:
-    """The sub-tables of all mechanisms, read from [device]: in full, or left out where they are off and plain.
+    """The sub-tables of all mechanisms, read from [device]: each written out in full, or left out if it is in ``_OFF``.
 
     Raises:
         StudyError: an unknown name or key, or a value outside its range.
@@ -112,8 +112,8 @@ def canonical_variability(fields: Fields) -> dict[str, Any]:
 
 
 def build_variability(plain: dict[str, Any]) -> Variability:
-    """The variability that a canonical [device] table describes; DeviceError if it cannot be."""
-    # A factor may have put one number where a table was left out.
+    """The variability that a canonical [device] table describes; DeviceError if it is not valid."""
+    # A factor may have set a single number of a table that was left out, so the other numbers are filled in.
     tables = {kind: {**off, **plain.get(kind, {})} for kind, off in _OFF.items()}
     tables |= {kind: plain[kind] for kind in ("d2d", "c2c", "mismatch")}
     tables["read_noise"] = _white(_NO_FLICKER | plain["read_noise"])
@@ -138,7 +138,7 @@ def build_variability(plain: dict[str, Any]) -> Variability:
 
 
 def _built(mechanism: type, table: dict[str, Any], where: str) -> Any:
-    """The mechanism of a table; what it refuses names the table."""
+    """The mechanism that a table describes; the message of a DeviceError begins with ``where``."""
     try:
         return mechanism(**table)
     except DeviceError as error:
@@ -146,7 +146,7 @@ def _built(mechanism: type, table: dict[str, Any], where: str) -> Any:
 
 
 def _read(declarations: Mapping[str, Declared], table: Any, name: str) -> dict[str, Any]:
-    """All fields of a mechanism's table."""
+    """The values of all fields of a mechanism's table."""
     fields = Fields(table, name)
     plain = fields.all(declarations)
     fields.finish()
@@ -154,14 +154,17 @@ def _read(declarations: Mapping[str, Declared], table: Any, name: str) -> dict[s
 
 
 def _white(table: dict[str, Any]) -> dict[str, Any]:
-    """``read_noise.sigma`` is another word for its white part."""
+    """The table with the name ``white``, which the mechanism uses, instead of the study's word ``sigma``."""
     if {"sigma", "white"} <= set(table):
         raise StudyError("[device.read_noise] sigma and white are two words for one number: keep one")
     return {"white" if key == "sigma" else key: value for key, value in table.items()}
 
 
 def _correlation(table: dict[str, Any]) -> dict[str, Any]:
-    """Names in the order of the parameters, so that one correlation has one table; empty where there is none."""
+    """The table with its names in the order of CellParameters, so that equal correlations have equal tables.
+
+    Empty if there is no correlation.
+    """
     if not table:
         return {}
     names, matrix = table.get("names"), table.get("matrix")

@@ -1,7 +1,7 @@
-"""Whether a device's pulses stay within its window."""
+"""Checks that a device can be trained: one pulse must not carry its nominal cell across the whole window."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -15,14 +15,11 @@ from vcm_sweep.sweep.study.tables.aihwkit_device import check_compiled
 from vcm_sweep.sweep.study.tables.build_device import aihwkit_config, build_device
 from vcm_sweep.sweep.study.tables.device import is_physical
 
-if TYPE_CHECKING:
-    pass
-
 
 def check_device(plain: dict[str, Any]) -> None:
-    """Raise StudyError for a canonical [device] table whose cells could not be trained; some pulses are simulated.
+    """Raise StudyError if the cells of a canonical [device] table cannot be trained; simulates a few pulses.
 
-    A device of aihwkit's own is made once, by aihwkit.
+    For a device of aihwkit's own, it checks that aihwkit can make it.
     """
     if not is_physical(plain):
         check_compiled(aihwkit_config(plain))
@@ -39,9 +36,9 @@ def check_device(plain: dict[str, Any]) -> None:
 
 
 def check_window(device: VCMDevice) -> None:
-    """Raise DeviceError where one pulse carries the nominal cell across its whole window, or out of the model.
+    """Raise DeviceError if one pulse carries the nominal cell across its whole window, or out of the model.
 
-    Such a cell knows two states, or one: no learning rate would train it.
+    Such a cell has only two states, or one, and cannot be trained at any learning rate.
     """
     refuse_nominal_jumps(device)
     low, high = _nominal_window(device)
@@ -54,7 +51,7 @@ def check_window(device: VCMDevice) -> None:
                 "hopping model (|gamma| >= 1, or a temperature not above 0 K), so that it has no rate: lower the "
                 "voltage, or bring the cell's parameters nearer to the default cell's"
             )
-        # A cell that comes to the model's end later in the pulse is for on_invalid to judge.
+        # A cell that leaves the model later in the pulse is not refused here: the device's on_invalid decides on it.
         end, _ = integrate(n, voltage, device.pulse_s, nominal, device.model, validity=True, on_invalid="record")
         after = float(end[0])
         share = abs(after - start) / (high - low)
@@ -67,7 +64,7 @@ def check_window(device: VCMDevice) -> None:
 
 
 def _nominal_window(device: VCMDevice) -> tuple[float, float]:
-    """N between which the nominal cell moves: of its window, or of its own bounds where it has none."""
+    """Lowest and highest N of the nominal cell: the ends of its window, but never beyond N_min and N_max."""
     low, high = (math.exp(x) for x in device.window)
     nominal = device.parameters
     return max(low, float(nominal.N_min)), min(high, float(nominal.N_max))

@@ -106,12 +106,12 @@ def test_a_factor_that_cannot_vary() -> None:
 @pytest.mark.parametrize(
     ("group", "words"),
     [
-        ('size = ["r.d2d.sigma", "r.d2d"]', "size = 'r.d2d' is no factor of the study; did you mean 'r.d2d.sigma'?"),
+        ('size = ["r.d2d.sigma", "r.d2d"]', "size = 'r.d2d' is not a factor of the study; did you mean 'r.d2d.sigma'?"),
         ('size = ["r.d2d.sigma", 3]', "size = ['r.d2d.sigma', 3] must be a list of factor names"),
         ("size = []", "size = [] must be a list of factor names"),
         ('size = ["r.d2d.sigma", "r.d2d.sigma"]', "'r.d2d.sigma' is in size and in size: keep one"),
-        ('"" = ["r.d2d.sigma", "l.d2d.sigma"]', "'' is no name to show"),
-        ('"a\\nb" = ["r.d2d.sigma", "l.d2d.sigma"]', "'a\\nb' is no name to show"),
+        ('"" = ["r.d2d.sigma", "l.d2d.sigma"]', "'' cannot be shown as a name"),
+        ('"a\\nb" = ["r.d2d.sigma", "l.d2d.sigma"]', "'a\\nb' cannot be shown as a name"),
     ],
 )
 def test_a_group_with_an_odd_member_or_name(group: str, words: str) -> None:

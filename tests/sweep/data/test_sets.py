@@ -297,7 +297,7 @@ def test_own_data_that_cannot_be_used(own: Own, code: str, words: list[str]) -> 
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("nowhere_to_be_found:get", ["no module 'nowhere_to_be_found'", "is it installed", "start vcm-sweep"]),
+        ("nowhere_to_be_found:get", ["no module 'nowhere_to_be_found'", "install it", "start vcm-sweep"]),
         ("json.nowhere:get", ["no module 'json.nowhere'"]),
         ("json.nowhere.deep:get", ["no module 'json.nowhere'"]),
         ("json:", ["'package.module:name'", "one colon"]),

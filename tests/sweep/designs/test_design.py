@@ -243,7 +243,10 @@ def test_trainings_of_one_array_are_made_of_the_same_cells() -> None:
         ('method = "morris"\nsecond_order = true', "second_order = true is for method = 'sobol', and this is 'morris'"),
         ("second_order = 1", "second_order = 1 must be true or false"),
         ("[design.groups]\na = []", r"\[design.groups\] a = \[\] must be a list of factor names"),
-        ('[design.groups]\na = ["r.d2d.sigm"]', "'r.d2d.sigm' is no factor of the study; did you mean 'r.d2d.sigma'"),
+        (
+            '[design.groups]\na = ["r.d2d.sigm"]',
+            "'r.d2d.sigm' is not a factor of the study; did you mean 'r.d2d.sigma'",
+        ),
         (
             '[design.groups]\na = ["r.d2d.sigma"]\nb = ["r.d2d.sigma"]',
             "'r.d2d.sigma' is in a and in b: keep one",
