@@ -62,7 +62,7 @@ def load_checkpoint(folder: str | Path | Folder, key: str) -> tuple[dict[str, to
 
 
 def _metadata(content: bytes) -> Mapping[str, str]:
-    """The texts stored beside the tensors; a safetensors file begins with its header's length and its header, in JSON."""
+    """The texts beside the tensors: a safetensors file begins with the length of its header, and that in JSON."""
     length = int.from_bytes(content[:8], "little")
     texts: dict[str, str] = json.loads(content[8 : 8 + length]).get("__metadata__", {})
     return texts

@@ -49,7 +49,7 @@ def is_physical(plain: dict[str, Any]) -> bool:
 
 
 def canonical_device(table: dict[str, Any]) -> dict[str, Any]:
-    """The [device] table with every result-affecting field written out, checked against the cell's own rules.
+    """The [device] table with every field that affects results written out, checked against the rules of a device.
 
     Mechanisms that are off are left out. A canonical table is its own canonical form. Nothing is simulated: see
     :func:`vcm_sweep.sweep.study.tables.window_check.check_device`.
