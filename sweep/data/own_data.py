@@ -102,10 +102,10 @@ def _item(item: str, dataset: Any, index: int) -> tuple[torch.Tensor, int]:
     if isinstance(values, torch.Tensor) and values.layout != torch.strided:
         raise StudyError(f"{item} is a sparse tensor: make it dense, with to_dense()")
     try:
-        # numpy's views with negative strides are no tensors.
+        # ``np.array`` copies, since torch has no tensors with negative strides, which views in numpy may have.
         x = values.detach() if isinstance(values, torch.Tensor) else torch.from_numpy(np.array(values, order="C"))
     except (TypeError, ValueError) as error:
-        raise StudyError(f"{item} is no tensor ({one_line(error)}): make it float32") from None
+        raise StudyError(f"{item} cannot be made a tensor ({one_line(error)}): make it float32") from None
     if not (x.is_floating_point() or x.dtype == torch.uint8):
         raise StudyError(f"{item} is {_shape(x)}: make it floating-point, or uint8 from 0 to 255")
     if x.dim() == 0 or x.numel() == 0:

@@ -1,4 +1,4 @@
-"""The data sets, one split for all trials: scikit-learn's digits, the MNIST family, or a user's own."""
+"""The data sets: scikit-learn's digits, the MNIST family, or a user's own; all trials use the same split."""
 
 import difflib
 import hashlib
@@ -47,7 +47,7 @@ class DataSet:
     valid_y: torch.Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
     def first(self, train_samples: int, test_samples: int, validation_samples: int = 0) -> "DataSet":
-        """The first samples of each part, 0 is all; the last of the training samples are held out for validation.
+        """The first samples of each part (0: all), with the last of the training samples held out for validation.
 
         Raises:
             StudyError: more samples than there are, or none left to train on.
@@ -81,7 +81,7 @@ class DataSet:
 
 @lru_cache(maxsize=4)
 def fingerprint(data: DataSet) -> str:
-    """16 hex digits of the samples and labels: other data, other digits."""
+    """A digest of all samples and labels, 16 hex digits."""
     digest = hashlib.sha256()
     for part in (data.train_x, data.train_y, data.valid_x, data.valid_y, data.test_x, data.test_y):
         digest.update(f"{part.dtype} {tuple(part.shape)} ".encode())
@@ -95,7 +95,7 @@ def is_own(name: str) -> bool:
 
 
 def load(name: str, data_dir: str | None = None) -> DataSet:
-    """A data set by name; a process reads each one once.
+    """A data set by name; each is read once per process.
 
     ``digits`` comes with scikit-learn (8x8) and needs no network. ``mnist``, ``fashion_mnist`` and ``kmnist``
     (28x28) are read by torchvision from ``data_dir``, else from the folder that VCM_SWEEP_DATA names, else from a
@@ -103,7 +103,7 @@ def load(name: str, data_dir: str | None = None) -> DataSet:
     takes nothing and returns two map-style torch datasets (train, test) of (sample, label), the same at every call.
 
     Raises:
-        StudyError: one line; an unknown name, or data that is not there, broken, or cannot be trained on.
+        StudyError: one line; the name is unknown, or the data are missing, broken or not fit for training.
 
     Example:
         >>> load("digits").train_x.shape
@@ -143,7 +143,7 @@ def _digits() -> DataSet:
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
-    # The file is ordered by writer; one fixed shuffle gives the split of every trial.
+    # The samples are ordered by writer, so they are shuffled before the split, with a fixed seed for all trials.
     order = np.random.default_rng(0).permutation(len(labels))
     x = torch.tensor(images[order] / 16.0, dtype=torch.float32).reshape(-1, 1, 8, 8)
     y = torch.tensor(labels[order], dtype=torch.int64)

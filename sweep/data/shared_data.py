@@ -1,4 +1,4 @@
-"""A data set on its way to workers: put into shared memory once per node, and mapped by each process."""
+"""``SharedData``: a data set for workers, stored in shared memory once per node and mapped by each process."""
 
 import warnings
 from typing import Any
@@ -15,8 +15,8 @@ _mapped: dict[str, "SharedData"] = {}
 class SharedData:
     """A data set that pickles as numpy arrays, which Ray puts into shared memory and maps without a copy.
 
-    A process keeps the one that it has, so that its digest is taken once. The arrays of the received one are
-    read-only to all: nobody may write into them.
+    A process keeps the data set that it has received, so that its digest is computed only once. The received arrays are
+    shared and read-only: nobody may write into them.
 
     Args:
         data: as :func:`vcm_sweep.sweep.data.sets.load` gives it, without a validation part.
@@ -39,13 +39,13 @@ class SharedData:
 
 
 def _receive(digest: str, classes: int, *arrays: np.ndarray[Any, Any]) -> SharedData:
-    """The data set that is here already, or one of the arrays that came."""
+    """The data set that this process already has, or else one made from the received arrays."""
     if digest not in _mapped:
         with warnings.catch_warnings():
-            # torch has no read-only tensors, and warns of arrays that are.
+            # torch has no read-only tensors, and warns about read-only arrays.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             parts = dict(zip(_PARTS, map(torch.from_numpy, arrays), strict=True))
-        # One at a time: a worker serves one study.
+        # Only one is kept, since a worker serves one study at a time.
         _mapped.clear()
         _mapped[digest] = SharedData(DataSet(**parts, classes=classes))
     return _mapped[digest]

@@ -1,4 +1,4 @@
-"""The weights that a training starts from: drawn, or from a safetensors file."""
+"""The weights with which a training starts: drawn at random, or read from a safetensors file."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ def read_start(path: str) -> tuple[dict[str, torch.Tensor], str]:
     The digest is 16 hex digits of the file's bytes.
 
     Raises:
-        StudyError: a file that is not there, is no safetensors file, or holds values that are not finite.
+        StudyError: the file is missing, is not a safetensors file, or has values that are not finite.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -39,7 +39,7 @@ def read_start(path: str) -> tuple[dict[str, torch.Tensor], str]:
 
 
 def set_start(network: nn.Module, path: str) -> str:
-    """Give a digital network the weights of a file; the file's digest. StudyError where they do not fit."""
+    """Give a digital network the weights of a file; returns the file's digest. StudyError if they do not fit."""
     tensors, digest = read_start(path)
     try:
         network.load_state_dict(tensors)
@@ -53,12 +53,13 @@ def set_start(network: nn.Module, path: str) -> str:
 def first_weights(
     digital: nn.Module, spec: Mapping[str, Any], generators: Sequence[torch.Generator]
 ) -> dict[str, torch.Tensor]:
-    """(trials, out, in) of every layer by name: the digital layers' own with a start, else drawn.
+    """First weights of every layer by name, (trials, out, in): those of ``digital`` if a start is given, else drawn.
 
-    Drawn weights are uniform within +-init, or within the inverse root of the layer's inputs.
+    Drawn weights are uniform within +-init, or within +-1/sqrt(number of the layer's inputs).
 
     Args:
-        digital: network of Linear and Conv2d layers. spec: canonical [network] table.
+        digital: network of Linear and Conv2d layers.
+        spec: canonical [network] table.
         generators: one per trial.
     """
     weights = {}
@@ -76,7 +77,7 @@ def first_weights(
 
 
 def zero_biases(network: nn.Module) -> None:
-    """Biases are digital, and start at 0 where their values are not given."""
+    """Set all biases to 0, where they start unless a file gives them. Biases are digital, not cells."""
     for name, parameter in network.named_parameters():
         if name.endswith("bias"):
             parameter.data.zero_()

@@ -1,4 +1,4 @@
-"""Whether a model of the user's own trains as cells, and stacked as it does alone."""
+"""Checks that a user's own model can be trained on cells, and that it gives the same in a stack as alone."""
 
 from typing import Any
 
@@ -8,21 +8,20 @@ from torch import nn
 from vcm_sweep.sweep.errors import StudyError, one_line
 
 _LAYERS = (nn.Linear, nn.Conv2d)
-
-
 _SAMPLES = 3
 
 
 def check_model(model: nn.Module, twin: nn.Module, what: str, shape: tuple[int, ...], classes: int) -> None:
     """Raise StudyError for a network that cannot become stacked arrays of cells.
 
-    A stacked training folds its trials into the batch: a sample's scores must depend on that sample alone, and on
-    nothing that a worker would draw or keep by itself.
+    A stacked training folds its trials into the batch. So a sample's scores must depend on that sample alone, and not
+    on random numbers or on a state that each worker would have for itself.
 
     Args:
-        model, twin: two networks that one function built, from different random numbers.
-        what: how the message begins.
-        shape: of one sample. classes: number of scores.
+        model, twin: two networks that the same function built, with different random numbers.
+        what: the beginning of error messages.
+        shape: shape of one sample.
+        classes: number of scores.
     """
     _check_layers(model, what)
     samples = torch.rand(2 * _SAMPLES, *shape, generator=torch.Generator().manual_seed(0))
@@ -33,7 +32,7 @@ def check_model(model: nn.Module, twin: nn.Module, what: str, shape: tuple[int, 
 
 
 def _check_layers(model: nn.Module, what: str) -> None:
-    """Parameters are weights and biases of Linear and Conv2d layers, each in one place, and as an array wants them."""
+    """Checks that all parameters are float32 weights and biases of Linear and Conv2d layers, none used twice."""
     owners: dict[int, str] = {}
     for name, module in model.named_modules(remove_duplicate=False):
         parameters = dict(module.named_parameters(recurse=False))
@@ -46,7 +45,7 @@ def _check_layers(model: nn.Module, what: str) -> None:
             if id(parameter) in owners:
                 raise StudyError(
                     f"{what}: the layers {owners[id(parameter)]!r} and {name!r} are tied, but an array of cells has "
-                    "one place in a network: give each layer its own weights"
+                    "only one place in a network: give each layer its own weights"
                 )
             owners[id(parameter)] = name
             if not parameter.requires_grad:
@@ -69,7 +68,7 @@ def _check_convolution(module: nn.Conv2d, what: str) -> None:
 
 
 def _scores(model: nn.Module, what: str, samples: torch.Tensor) -> torch.Tensor:
-    """Scores of a batch, with the gradient; those that are not finite are the trial's to record, as diverged."""
+    """Scores of a batch, with gradient. Values that are not finite are replaced: a trial records them as diverged."""
     try:
         scores = model.train()(samples)
     except (Exception, SystemExit) as error:
@@ -103,7 +102,7 @@ def _check_scores(model: nn.Module, what: str, samples: torch.Tensor, classes: i
 
 @torch.no_grad()
 def _check_twin(model: nn.Module, twin: nn.Module, what: str, samples: torch.Tensor) -> None:
-    """Whatever is not a weight is the same on every worker."""
+    """Checks that two networks of one function differ in nothing but weights, so that all workers train the same."""
     ours, theirs = dict(model.named_parameters()), dict(twin.named_parameters())
     if {name: p.shape for name, p in ours.items()} != {name: p.shape for name, p in theirs.items()}:
         raise StudyError(f"{what} builds other layers at every call: build the same ones")
@@ -123,7 +122,7 @@ def _check_twin(model: nn.Module, twin: nn.Module, what: str, samples: torch.Ten
 
 
 def _check_use(model: nn.Module, what: str, samples: torch.Tensor) -> None:
-    """Every layer is called once, and learns."""
+    """Checks that every layer is called exactly once for a batch, and gets a gradient."""
     calls = {name: 0 for name, module in model.named_modules() if type(module) in _LAYERS}
 
     def count(name: str) -> Any:
@@ -157,7 +156,7 @@ def _backward(scores: torch.Tensor, what: str) -> None:
 
 
 def _check_conversion(model: nn.Module, what: str, samples: torch.Tensor) -> None:
-    """Two stacked networks of noise-free cells with these weights give these scores."""
+    """Checks that two stacked networks of noise-free cells give the scores of the digital one with the same weights."""
     from aihwkit.nn.conversion import convert_to_analog
     from aihwkit.simulator.parameters.io import IOParameters
 
@@ -165,7 +164,7 @@ def _check_conversion(model: nn.Module, what: str, samples: torch.Tensor) -> Non
 
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        # Weights that every nominal cell reaches.
+        # Weights that every nominal cell can reach.
         for parameter in model.parameters():
             bound = min(1.0, parameter[0].numel() ** -0.5)
             parameter.copy_(bound * (2 * torch.rand(parameter.shape, generator=generator) - 1))

@@ -1,4 +1,4 @@
-"""A user's own network: built by their function, checked once in a process, told apart by its source."""
+"""A user's own network: built by their function, checked once per process, and identified by a digest of its source."""
 
 import hashlib
 import sys
@@ -18,11 +18,12 @@ FIELD = "[network] model"
 
 
 def build_own_model(path: str, shape: tuple[int, ...], classes: int) -> nn.Module:
-    """The network that ``path``, "package.module:function", builds; it can be trained on cells.
+    """The network that the function at ``path``, "package.module:function", builds, checked for training on cells.
 
     Args:
-        path: of a function of (shape, classes).
-        shape: of one sample, without the batch. classes: number of scores.
+        path: path of a function of (shape, classes).
+        shape: shape of one sample, without the batch.
+        classes: number of scores.
 
     Raises:
         StudyError: one line; the function fails, or its network cannot become stacked arrays of cells.
@@ -32,10 +33,10 @@ def build_own_model(path: str, shape: tuple[int, ...], classes: int) -> nn.Modul
 
 
 def own_model_digest(path: str, shape: tuple[int, ...], classes: int) -> str:
-    """16 hex digits of the source that a model is built from, of its layers and of its buffers' values.
+    """A digest, 16 hex digits, of the source from which a model is built, of its layers and of its buffers' values.
 
-    The source is that of the module which ``path`` names, and of those that define its function and its layers; a
-    module that these import is not looked at, unless it defines a layer.
+    The source is that of the module that ``path`` names, and of the modules that define its function and its layers.
+    Other modules, which these import, are not part of the digest.
 
     Raises:
         StudyError: as :func:`build_own_model`.
@@ -43,7 +44,7 @@ def own_model_digest(path: str, shape: tuple[int, ...], classes: int) -> str:
     return _checked(_factory(path), path, shape, classes)
 
 
-# By the function, not by its path: a module that was imported anew is another one.
+# The cache's key is the function, not its path: if the module is imported anew, its function may be another one.
 @lru_cache(maxsize=8)
 def _checked(factory: Any, path: str, shape: tuple[int, ...], classes: int) -> str:
     with torch.random.fork_rng(devices=[]):
@@ -78,7 +79,7 @@ def _digest(path: str, factory: Any, model: nn.Module) -> str:
     digest = hashlib.sha256()
     for name in sorted(names):
         file = getattr(sys.modules.get(name), "__file__", None)
-        # torch's version is in every record.
+        # torch's own layers are left out; its version is in every record.
         if file and name.partition(".")[0] != "torch":
             digest.update(name.encode() + Path(file).read_bytes())
     for name, values in model.state_dict().items():

@@ -1,4 +1,4 @@
-"""The networks that are trained: presets, or a user's own model."""
+"""Builds the networks that are trained: presets, or a user's own model."""
 
 import itertools
 import math
@@ -20,7 +20,7 @@ def build_network(spec: Mapping[str, Any], shape: Sequence[int], classes: int) -
 
     Args:
         spec: canonical [network] table.
-        shape: of one sample, without the batch.
+        shape: shape of one sample, without the batch.
         classes: number of scores.
 
     Raises:
@@ -65,9 +65,9 @@ def _lenet(shape: tuple[int, ...], classes: int, activation: type[nn.Module]) ->
 
 @torch.no_grad()
 def lines_per_sample(network: nn.Module, shape: Sequence[int]) -> list[int]:
-    """Numbers that enter and leave the array of each layer of a digital network for one sample.
+    """For each layer, how many inputs and outputs pass through its array for one sample of a digital network.
 
-    A convolution reads its array once for every place of its kernel.
+    A convolution reads its array once for every position of its kernel.
 
     >>> lines_per_sample(nn.Conv2d(1, 6, 5), (1, 28, 28))  # 24 x 24 places, 25 inputs and 6 outputs each
     [17856]

@@ -1,7 +1,7 @@
-"""What a trial will cost, learned from those that are done.
+"""Predicts what a trial will cost, from the trials that are done.
 
-Costs have heavy tails: a factor that makes cells fire more pulses can make a training several times longer. The
-logarithm of the CPU seconds is therefore modelled, linear in the factors and, with enough rows, in their squares.
+Costs have heavy tails: a factor that makes cells fire more pulses can make a training several times longer. So the
+logarithm of the CPU seconds is modelled, as linear in the factors and, with enough rows, in their squares.
 """
 
 import heapq
@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 type Array = NDArray[np.float64]
 
-# Squares need some rows each to be told from luck.
+# Squares are fitted only with this many rows per coefficient, so that they do not fit noise.
 _ROWS_PER_SQUARE = 4
 _PENALTIES = np.geomspace(1e-3, 1e3, 25)
-# Prior of the residuals' variance, weak: about two rows' worth of 20 %.
+# A weak prior for the variance of the residuals: it counts like two rows with a scatter of 20 %.
 _PRIOR_SHAPE, _PRIOR_SCALE = 1.0, 0.04
 _DRAWS, _CHUNK = 400, 4096
 
 
 @dataclass(frozen=True)
 class Total:
-    """A sum of costs that were predicted, in seconds: its value and 95 % interval."""
+    """A predicted sum of costs in seconds: its median and 95 % interval."""
 
     seconds: float
     low: float
@@ -31,14 +31,14 @@ class Total:
 
 
 class CostModel:
-    """CPU seconds of a trial from its factors: a ridge on ln(seconds), its penalty chosen by the evidence.
+    """CPU seconds of a trial from its factors: ridge regression of ln(seconds), with the penalty of largest evidence.
 
-    Coefficients and residuals have their conjugate posterior, so predictions of sums come with an interval that is
-    wide where few rows were measured. Without any row all trials cost the same.
+    Coefficients and residuals have their conjugate posterior, so predicted sums come with an interval, which is wide if
+    few rows were measured. Without any row all trials are predicted to cost the same.
 
     Args:
         x: (rows, D) factors within 0..1, see ``Design.scaled``.
-        seconds: (rows,) what they cost, above 0.
+        seconds: (rows,) what these trials cost, above 0.
 
     Example:
         >>> x = np.random.default_rng(0).uniform(size=(64, 2))
@@ -61,7 +61,7 @@ class CostModel:
         return np.hstack([x, (x - 0.5) ** 2]) if self._squares else x
 
     def _fit(self, z: Array, y: Array) -> None:
-        """Posterior of the coefficients under the penalty of the largest evidence."""
+        """Compute the posterior of the coefficients, with the penalty that has the largest evidence."""
         gram, moment, count = z.T @ z, z.T @ y, len(y)
         values, vectors = np.linalg.eigh(gram)
         rotated = vectors.T @ moment
@@ -78,29 +78,29 @@ class CostModel:
 
     @property
     def spread(self) -> float:
-        """Standard deviation of ln(seconds) that the factors do not explain."""
+        """Standard deviation of the part of ln(seconds) that the factors do not explain."""
         return float(np.sqrt(self._scale / self._shape))
 
     def predict(self, x: Array) -> Array:
-        """(rows,) seconds, the median of what each row may cost."""
+        """The median of each row's predicted cost in seconds, (rows,)."""
         found = np.exp(self._level + (self._features(x) - self._centre) @ self._mean)
         return cast(Array, found)
 
     def quantiles(self, x: Array, shares: tuple[float, ...]) -> tuple[float, ...]:
-        """Quantiles of the cost of a trial over the given rows, with what the factors do not explain."""
+        """Quantiles of the cost of a single trial over the given rows, including the scatter of the residuals."""
         rng = np.random.default_rng(1)
         rows = np.arange(len(x)) if len(x) <= _CHUNK else rng.choice(len(x), _CHUNK, replace=False)
         costs = self.predict(x[rows])[:, None] * np.exp(self.spread * rng.standard_normal((len(rows), 16)))
         return tuple(float(q) for q in np.quantile(costs, shares))
 
     def total(self, x: Array, runs: Array | None = None) -> Total:
-        """The sum over rows, each as often as ``runs`` says."""
+        """The total cost of all rows, each of them run ``runs`` times (default: once)."""
         if not len(x):
             return Total(0.0, 0.0, 0.0)
         runs = np.ones(len(x)) if runs is None else runs
         rng = np.random.default_rng(1)
         variance = self._scale / rng.gamma(self._shape, size=_DRAWS)
-        # The level is known no better than the mean of so many rows.
+        # The level is the mean of the measured rows, and has the standard error of that mean.
         level = self._level + np.sqrt(variance / max(1, self.rows)) * rng.standard_normal(_DRAWS)
         drawn = rng.standard_normal((_DRAWS, len(self._mean))) @ self._root.T * np.sqrt(variance)[:, None]
         coefficients = (self._mean + drawn).T
@@ -110,7 +110,7 @@ class CostModel:
             medians = np.exp(level + (self._features(x[part]) - self._centre) @ coefficients)
             sums += runs[part] @ medians
             squares += runs[part] @ medians**2
-        # Mean and variance of a lognormal around its median.
+        # The mean and variance of lognormal costs, from their medians.
         grown = np.exp(variance / 2)
         totals = sums * grown + np.sqrt(squares * (np.exp(variance) - 1)) * grown * rng.standard_normal(_DRAWS)
         low, middle, high = np.quantile(totals, [0.025, 0.5, 0.975])
@@ -118,7 +118,7 @@ class CostModel:
 
 
 def makespan(seconds: Array, workers: int) -> float:
-    """Seconds until all packs are done, each taken by the worker that is free first, in the order given."""
+    """Seconds until all packs are done, if each in turn goes to the worker that is free first."""
     free = [0.0] * max(1, min(workers, len(seconds)))
     for pack in seconds:
         heapq.heappush(free, heapq.heappop(free) + float(pack))

@@ -1,4 +1,4 @@
-"""Where packs of trials are run: the contract, and the executor that runs them in this process."""
+"""``Executor``, the interface of what runs packs of trials, and the executor that runs them in this process."""
 
 import platform
 from abc import ABC, abstractmethod
@@ -9,18 +9,18 @@ from vcm_sweep.sweep.packs.recovery import classified, judge, stamped, whole
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 type Task = Callable[[Sequence[Trial]], list[TrialRecord]]
-"""Runs a pack; one record per trial. ``vcm_sweep.sweep.train`` is one."""
+"""A function that runs a pack and returns one record per trial, such as ``vcm_sweep.sweep.train``."""
 
 
 class Executor(ABC):
     """Runs packs of trials.
 
     ``run`` takes packs lazily and yields the records of each as it ends, in any order. It yields exactly one
-    record per trial, whatever happens to it: a trial that fails gives a record with its status and reason
-    (:func:`vcm_sweep.sweep.packs.recovery.judge` says when). It is used by one thread. Closing the iterator stops what
-    is running and leaves nothing behind.
+    record per trial, whatever happens: a trial that fails gives a record with its status and reason
+    (:func:`vcm_sweep.sweep.packs.recovery.judge` decides when). It is used by one thread only. Closing the iterator
+    stops the packs that are running and leaves nothing behind.
 
-    A KeyboardInterrupt passes through ``run``; then what is under way is left to ``finish``.
+    A KeyboardInterrupt is raised out of ``run``; the caller then gets the records of running packs from ``finish``.
     """
 
     @abstractmethod
@@ -28,7 +28,7 @@ class Executor(ABC):
         """Yield the records of each pack as it ends."""
 
     def finish(self, grace_s: float) -> Iterator[list[TrialRecord]]:
-        """Yield what ends within ``grace_s`` seconds; let the rest save a checkpoint, and stop it."""
+        """Yield the records of packs that end within ``grace_s`` seconds; stop the others once they have saved."""
         yield from ()
 
     def activity(self) -> dict[str, int]:
@@ -40,8 +40,8 @@ class InProcessExecutor(Executor):
     """Runs one pack after the other in this process: for tests, debugging and small studies.
 
     Args:
-        task: what runs a pack.
-        retries: further attempts after a trial's own error.
+        task: the function that runs a pack.
+        retries: number of further attempts after an error of the trial itself.
     """
 
     def __init__(self, task: Task, retries: int = 1) -> None:
@@ -64,9 +64,9 @@ class InProcessExecutor(Executor):
 
 
 def run_isolated(task: Task, pack: Sequence[Trial], retries: int = 1) -> list[TrialRecord]:
-    """The records of a pack, in its order; one that fails or does not fit into memory is cut until it does.
+    """The records of a pack; a pack that fails or does not fit into memory is halved until its parts run.
 
-    A StudyError is the user's to mend and passes through.
+    A StudyError is raised at once, since only the user can correct its cause.
     """
     waiting, records = [whole(pack)], []
     while waiting:
@@ -78,7 +78,7 @@ def run_isolated(task: Task, pack: Sequence[Trial], retries: int = 1) -> list[Tr
             raise
         except Exception as error:
             failure = classified(error)
-        # Outside of the handler: the error's frames, and all the tensors in them, are gone before the next attempt.
+        # Not in the ``except`` block: there the error would keep its frames, and all tensors in them, in memory.
         verdict = judge(attempt, failure, retries)
         waiting = verdict.again + waiting
         records += stamped(verdict.records, platform.node(), attempt.number)

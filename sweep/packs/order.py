@@ -1,4 +1,4 @@
-"""Which trials are packed next: corners of the ranges first, then the longest, like with like."""
+"""The order in which trials are packed: corners of the ranges first, then the longest, similar costs together."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,20 +9,20 @@ from vcm_sweep.sweep.packs.costs import Array, CostModel
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 MIN_PILOT = 8
-# Beyond these more records would not change the order.
+# With this many records the costs are known well enough: further ones are ignored.
 MOST_LEARNED = 1 << 14
 
 
 def corner_points(design: Design, count: int = MIN_PILOT) -> Indices:
-    """Points that show how costs vary: nearest to all factors high and all low, then each factor high and low.
+    """Points that show how costs vary: those nearest to all factors high and all low, and each factor at each end.
 
-    Filled up with points spread over the design to ``count``, where there are as many.
+    If these are fewer than ``count``, points spread over the design are added, as far as it has them.
     """
     scaled = design.scaled()
     middle = ((scaled - 0.5) ** 2).sum(1)
     chosen = [int(np.argmin(((scaled - end) ** 2).sum(1))) for end in (1.0, 0.0)]
     for factor in range(design.dimension):
-        # On a grid many are at the end: then the one nearest to the middle otherwise.
+        # On a grid many points are at the end of a factor: the one whose other factors are nearest to the middle.
         chosen += [int(np.lexsort((middle, sign * scaled[:, factor]))[0]) for sign in (-1, 1)]
     spread = np.linspace(0, len(scaled) - 1, min(count, len(scaled))).astype(int)
     rest = [int(point) for point in spread if point not in chosen]
@@ -31,16 +31,16 @@ def corner_points(design: Design, count: int = MIN_PILOT) -> Indices:
 
 
 class Order:
-    """The trials still to run, cut into packs as they are asked for.
+    """The trials still to run, cut into packs one by one.
 
-    While nothing is known of costs, the first packs are the corners of the ranges: after them the order is known. It
-    is made anew as records come in, more and more rarely. Trials of like predicted cost share a pack, longest first,
-    so that no pack waits for one slow member and no worker for one late pack.
+    As long as nothing is known about costs, the first packs are the corners of the ranges, from which costs are
+    learned. The order is computed again each time the number of records has doubled. Trials of similar predicted cost
+    share a pack, and the longest come first, so that no pack waits for one slow member and no worker for a late pack.
 
-    Only numbers are held, some bytes per trial; trials are made with their pack.
+    Only the numbers of trials are held, some bytes each; the trials themselves are made with their pack.
 
     Args:
-        design: of the study.
+        design: the study's design.
         missing: numbers of the trials to run.
         size: trials per pack.
     """
@@ -55,7 +55,7 @@ class Order:
         self._left = np.asarray(missing, np.int64)
 
     def learn(self, points: Iterable[int], seconds: Iterable[float]) -> None:
-        """Take in what trials of these points have cost (s)."""
+        """Learn from the costs (s) of trials of these points."""
         for point, cost in zip(points, seconds, strict=True):
             if np.isfinite(cost) and cost > 0 and len(self._points) < MOST_LEARNED:
                 self._points.append(int(point))
@@ -66,11 +66,11 @@ class Order:
             self.sort()
 
     def sort(self) -> None:
-        """Longest first, by what is known."""
+        """Sort the trials that are left by predicted cost, longest first."""
         self._left = self._left[np.argsort(-self.predicted(), kind="stable")]
 
     def learn_from(self, records: Iterable[TrialRecord]) -> None:
-        """Take in what finished trials have cost."""
+        """Learn from the costs of finished trials."""
         done = [record for record in records if record.status == "ok"]
         self.learn([record.point for record in done], [record.cpu_s for record in done])
 
@@ -80,29 +80,29 @@ class Order:
         return len(self._left)
 
     def predicted(self) -> Array:
-        """Seconds of each trial that is left, in their order."""
+        """Predicted seconds of each trial that is left, in their order."""
         return self.costs.predict(self.left_scaled())
 
     def left_scaled(self) -> Array:
-        """(trials left, D) their factors within 0..1."""
+        """Factors of the trials that are left, scaled to 0..1: (trials left, D)."""
         left: Array = self._scaled[self.design.places(self._left)[0]]
         return left
 
     def sizes(self) -> Iterator[Indices]:
-        """Numbers of the trials of each pack that is left, in their order."""
+        """The packs that are left, each as the numbers of its trials."""
         while len(self._left):
             pack, self._left = self._left[: self.size], self._left[self.size :]
             yield pack
 
     def packs(self) -> Iterator[list[Trial]]:
-        """The packs, lazily: each is made in the order known when it is asked for."""
+        """The packs, lazily: each is taken from the order as it is at that moment."""
         if not self.costs.rows:
             self._pilot_first()
         for numbers in self.sizes():
             yield list(self.design.trials(numbers))
 
     def _pilot_first(self) -> None:
-        """First replicates of the corners to the front."""
+        """Move the trials at the corners of the ranges to the front."""
         corners = corner_points(self.design)
         first = np.isin(self._left, corners)
         self._left = np.concatenate([self._left[first], self._left[~first]])

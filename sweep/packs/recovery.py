@@ -1,4 +1,4 @@
-"""What becomes of a pack that failed: again, in halves, or records that say why. One policy for every executor."""
+"""What happens to a pack that failed: run again, halved, or recorded as failed. The same rules for every executor."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
-_ONCE_MORE = 2
-_SINGLE_LOSSES = 3
+_ONCE_MORE = 2  # the second failure of a cause counts, the first is tried again
+_SINGLE_LOSSES = 3  # how often a trial alone may lose its worker before it is given up
 
 
 class Cause(StrEnum):
@@ -25,8 +25,9 @@ class Failure:
     """One failed attempt.
 
     Attributes:
-        cause: by which it is judged. reason: of the last attempt goes into the record.
-        node: where it happened, "" if nobody knows.
+        cause: the kind of failure, which decides what happens next.
+        reason: one line; that of the last attempt goes into the record.
+        node: where it happened, or "" if that is not known.
     """
 
     cause: Cause
@@ -36,12 +37,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class PackAttempt:
-    """Trials that run together, and what they have met so far.
+    """One attempt at running some trials together, and their failures so far.
 
     Attributes:
         trials: at least one.
-        number: of the attempt, from 1: how often they were started, the present time included.
-        failures: of these very trials together. suspect: they are part of a pack that failed.
+        number: number of this attempt, from 1: how often the trials have been started, including this time.
+        failures: earlier failures of exactly these trials together.
+        suspect: whether they are part of a larger pack that failed.
     """
 
     trials: tuple[Trial, ...]
@@ -52,7 +54,7 @@ class PackAttempt:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What follows from a failure: attempts to make again, and records of trials that are given up."""
+    """What follows from a failure: attempts to make next, and records of trials that are given up."""
 
     again: list[PackAttempt]
     records: list[TrialRecord]
@@ -76,13 +78,14 @@ def judge(attempt: PackAttempt, failure: Failure, retries: int, lost_nodes: Coll
     ERROR           halves                     again ``retries`` times, then as error
     ==============  =========================  ========================================
 
-    Halves of a pack that failed are suspects: they are not run again whole, but halved at once.
+    The halves of a pack that failed are suspect: if one of them fails it is halved at once, not run again as it is.
 
     Args:
-        attempt: that failed. failure: how.
-        retries: further attempts after a trial's own error.
-        lost_nodes: that left the cluster. A worker that was lost on one of them was lost with its node, which is
-            often known only later.
+        attempt: the attempt that failed.
+        failure: how it failed.
+        retries: number of further attempts after an error of the trial itself.
+        lost_nodes: nodes that have left the cluster. A worker lost on one of them counts as lost with its node, which
+            often becomes known only later.
 
     >>> trials = [Trial(0, k, {}, {"device": {}}, seed=k) for k in range(4)]
     >>> pack, lost = PackAttempt(tuple(trials)), Failure(Cause.WORKER, "killed")
@@ -105,7 +108,7 @@ def judge(attempt: PackAttempt, failure: Failure, retries: int, lost_nodes: Coll
 
 
 def classified(error: Exception) -> Failure:
-    """The failure that an exception out of a task stands for."""
+    """The failure for an exception that a task raised: out of memory, or an error."""
     first = (str(error).splitlines() or [""])[0]
     # torch raises a bare RuntimeError where its CPU allocator fails.
     memory = isinstance(error, MemoryError) or "OutOfMemoryError" in type(error).__name__ or "can't allocate" in first
@@ -113,7 +116,7 @@ def classified(error: Exception) -> Failure:
 
 
 def stamped(records: Iterable[TrialRecord], node: str, attempts: int) -> list[TrialRecord]:
-    """The records with the node that gave them, and the attempts that it took."""
+    """The records with the node where they were made, if they lack it, and the number of attempts."""
     return [replace(record, node=record.node or node, attempts=attempts) for record in records]
 
 
@@ -123,14 +126,14 @@ def _seen_now(failure: Failure, lost_nodes: Collection[str]) -> Failure:
 
 
 def _limit(attempt: PackAttempt, cause: Cause, retries: int) -> int:
-    """At which failure of one cause an attempt is cut or given up."""
+    """The number of failures of one cause at which a pack is halved, or a single trial given up."""
     if len(attempt.trials) == 1:
         return {Cause.WORKER: _SINGLE_LOSSES, Cause.ERROR: 1 + retries}.get(cause, _ONCE_MORE)
     return _ONCE_MORE if cause in (Cause.WORKER, Cause.DEADLINE) and not attempt.suspect else 1
 
 
 def _given_up(cause: Cause, reason: str, count: int) -> tuple[str, str]:
-    """(status, reason) of a record."""
+    """(status, reason) of the record of a trial that is given up."""
     if cause is Cause.WORKER:
         return "error", f"alone it lost its worker {count} times: {reason}"[:500]
     return {Cause.MEMORY: "oom", Cause.DEADLINE: "timeout"}.get(cause, "error"), reason

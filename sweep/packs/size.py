@@ -1,4 +1,4 @@
-"""How many trials to train side by side: what fits into memory, and where stacking stops to pay."""
+"""Chooses how many trials share a pack: what fits into memory, and up to where larger packs are faster per trial."""
 
 import math
 import os
@@ -17,26 +17,28 @@ from vcm_sweep.sweep.trial import Trial
 
 _SIZES = (1, 2, 4, 8, 16, 32, 64)
 _GPU_SIZES = (16, 64, 256, 1024)
-# A larger pack must earn this much: smaller ones spread better over cores and lose less when one stops.
+# A larger pack must be faster per trial by this share, since smaller packs spread better over cores and lose less when
+# one is stopped.
 _GAIN = 0.05
 _MEMORY_SHARE = 0.6
 _WARM_UP, _STEPS, _ROUNDS = 2, 5, 3
-# Where a try takes longer, a step does: there stacking has little left to save, and the next size takes twice as long.
+# If trying a size takes longer than this, its steps are long and stacking saves little more; the next size would take
+# twice as long to try.
 _LONGEST_TRY_S = 10.0
 
 
 def choose_pack(study: Study, data_dir: str | None = None, workers: int = 1, device: str = "cpu") -> int:
-    """The number of trials per pack that trains a study fastest; no part of any result.
+    """The number of trials per pack that trains a study fastest; it does not affect results.
 
-    Packs of growing size take a few steps each, until the next one no longer fits into the memory of a worker, no
-    longer leaves every worker a pack, two sizes in a row are less than 5 % faster per trial than the best, or trying
+    Packs of growing size are tried for a few steps each. It ends when a size does not fit into a worker's memory or
+    leaves a worker without a pack, when two sizes in a row were not 5 % faster per trial than the best, or when trying
     one took longer than ten seconds.
 
     Args:
-        study: whose trials are packed.
+        study: the study whose trials are packed.
         data_dir: torchvision root.
-        workers: packs that run at the same time on this machine.
-        device: of torch.
+        workers: number of packs that run at the same time on this machine.
+        device: torch's name of the device.
     """
     design = build_design(study)
     spread = max(1, math.ceil(len(design) / workers))
@@ -52,7 +54,7 @@ def choose_pack(study: Study, data_dir: str | None = None, workers: int = 1, dev
         except StudyError:
             raise
         except Exception:
-            # No memory, or a trial that fails by itself: the run will record it.
+            # Out of memory, or a trial that fails by itself, which the run will record.
             break
         if used > budget:
             break
@@ -60,7 +62,7 @@ def choose_pack(study: Study, data_dir: str | None = None, workers: int = 1, dev
             best, best_s = size, seconds
         elif size > 2 * best:
             break
-        # The first one may have been compiled for.
+        # The time of the first size is not counted, since it may include compiling.
         if tried and time.perf_counter() - began > _LONGEST_TRY_S:
             break
     return best

@@ -1,4 +1,4 @@
-"""A longer version of a study: more base points, more replicates, and all that is finished kept."""
+"""Extends a study by more base points or replicates, and keeps all finished trials."""
 
 import dataclasses
 from pathlib import Path
@@ -21,16 +21,17 @@ def extend(
     replicates: int | None = None,
     replicate_rows: int | None = None,
 ) -> tuple[Study, Study]:
-    """(the study before, the longer one that the folder holds from now on); nothing is run yet.
+    """Make a results folder that of a longer study: (the study before, the longer one); nothing is run yet.
 
     Args:
-        directory: results folder, path or URI; nobody else may be running it.
-        to: base points or trajectories, the study file's n. replicates, replicate_rows: as there.
+        directory: results folder, path or URI; no other run may be using it.
+        to: number of base points or trajectories, n in the study file.
+        replicates, replicate_rows: as in the study file.
 
-    ``replicate_rows`` grows by itself where otherwise finished second runs would no longer be part of the design.
+    ``replicate_rows`` is raised automatically if finished second runs would otherwise not be part of the new design.
 
     Raises:
-        StudyError: the design would not grow, or what is finished would not be part of it.
+        StudyError: the design would not grow, or finished trials would not be part of it.
     """
     with Store.open(directory) as store:
         before = store.study
@@ -47,7 +48,7 @@ def extend(
 def extended(
     study: Study, to: int | None = None, replicates: int | None = None, replicate_rows: int | None = None
 ) -> Study:
-    """The longer study, its text edited in its [design] only; arguments and errors as for :func:`extend`."""
+    """The longer study; only [design] changes in its text. Arguments and errors as for :func:`extend`."""
     old = study.design
     for option, asked, has in (("--to", to, old.n), ("--replicates", replicates, old.replicates)):
         if asked is not None and asked < has:
@@ -76,13 +77,13 @@ def extended(
 
 
 def _least_replicate_rows(old: Design, new: Design) -> int:
-    """How many rows the new design must repeat to hold all runs of the old one."""
+    """How many rows the new design must repeat to include all runs of the old one."""
     covered = new.study.design.replicates > old.study.design.replicates
     return 0 if covered or not len(old.repeated) else int(new.rank(old.repeated).max()) + 1
 
 
 def _edited(study: Study, wanted: DesignSpec) -> Study:
-    """The study with another design, its text changed where that says so."""
+    """The study with the n, replicates and replicate_rows of another design, changed in its text."""
     new = {name: getattr(wanted, name) for name in ("n", "replicates", "replicate_rows")}
     changed = {name: value for name, value in new.items() if value != getattr(study.design, name)}
     return Study.from_text(with_values(study.text, "design", changed), study.frozen)

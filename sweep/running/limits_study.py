@@ -1,4 +1,4 @@
-"""The limits study beside a study's results: the same network, device and factors, each factor alone at its ends."""
+"""The limits study of a study: the same network, device and factors, but each factor alone at the ends of its range."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,19 +11,21 @@ from vcm_sweep.sweep.study.editing import with_values, without_table
 from vcm_sweep.sweep.study.study import Study
 
 PAIRS = 32
-"""Pairs where nobody says: a cost is then known to within half the noise of one training, or better."""
+"""The default number of pairs, with which a cost is known to within half the noise of one training, or better."""
 
 LIMITS, COSTS_ONLY = "limits", "limits-cost"
 
 
 def limits_study(study: Study, n: int = PAIRS, arms: str = "cost") -> Study:
-    """The study with a limits design in the place of its own.
+    """The study with a limits design instead of its own design.
 
     Args:
-        study: any. n: pairs. arms: "cost", or "mediation" for the interventions as well.
+        study: any study.
+        n: number of pairs.
+        arms: "cost", or "mediation" to include the interventions.
 
     Raises:
-        StudyError: the pairs or arms are refused.
+        StudyError: n or arms is not allowed.
 
     Example:
         >>> limits_study(Study.from_toml("studies/demo.toml")).design.plain()["n"]
@@ -39,17 +41,19 @@ def limits_study(study: Study, n: int = PAIRS, arms: str = "cost") -> Study:
 def open_limits(
     directory: str | Path | Folder, n: int | None = None, arms: str = "cost"
 ) -> tuple[Study, Folder, Sequence[Folder]]:
-    """(study, its folder, folders whose records it takes over) of the limits study in a results folder.
+    """The limits study in a results folder: (study, its folder, folders from which its records are taken over).
 
-    It is made, or what is there is made longer; nothing is run yet. Where the costs are there and the interventions
-    are asked for, the costs are set aside as ``limits-cost``, and taken over from there.
+    It is made, or extended if it exists; nothing is run yet. If it exists without interventions and these are wanted,
+    its folder is renamed to ``limits-cost``, and its records are taken over from there.
 
     Args:
-        directory: results folder of the study, path or URI. n: pairs; None for those that are there, or 32.
-        arms: "mediation" adds the interventions; they stay once they are there.
+        directory: results folder of the study, path or URI.
+        n: number of pairs; None: as many as there are, or 32.
+        arms: "mediation" adds the interventions; once there, they are kept.
 
     Raises:
-        StudyError: the study is a limits study itself, or n is less than there is. StoreError: a folder in the way.
+        StudyError: the study is itself a limits study, or n is less than it already has.
+        StoreError: another folder is in the way.
     """
     study = Store.open(directory).study
     if study.design.method == "limits":
@@ -57,7 +61,7 @@ def open_limits(
             f"{directory} holds a limits study itself: vcm-sweep analyze prints its costs, vcm-sweep extend makes it "
             "longer"
         )
-    study.check()  # before anything is set aside
+    study.check()  # before any folder is renamed
     folder, aside = Folder(directory) / LIMITS, Folder(directory) / COSTS_ONLY
     if holds_study(folder):
         held = Store.open(folder).study
@@ -69,7 +73,7 @@ def open_limits(
         if held.design.arms == arms or held.design.arms == "mediation":
             return (held if n == held.design.n else extend(folder, to=n)[1]), folder, ()
         _set_aside(folder, aside)
-    # Where a run ended before it was begun anew, what was set aside still says how long it is.
+    # If an earlier call was cut short after the renaming, the renamed folder still tells the number of pairs.
     costs = Store.open(aside) if holds_study(aside) else None
     least = PAIRS if costs is None else costs.study.design.n
     made = limits_study(study, least if n is None else n, arms)
@@ -85,10 +89,10 @@ def _set_aside(folder: Folder, aside: Folder) -> None:
     if aside.local.exists():
         raise StoreError(f"{aside} is in the way of setting {folder} aside: move one of them")
     with Store.open(folder):
-        pass  # nobody else runs it
+        pass  # taking the lock shows that no other run is using the folder
     folder.local.rename(aside.local)
 
 
 def same_but_design(one: Study, other: Study) -> bool:
-    """Whether two studies train the same network on the same device over the same ranges, however designed."""
+    """Whether two studies are equal in everything but their design."""
     return {**one.canonical(), "design": 0} == {**other.canonical(), "design": 0}

@@ -1,4 +1,4 @@
-"""How large a study is, before it is run."""
+"""The size and predicted time of a study, before it is run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,11 @@ class Plan:
     """The size of a study.
 
     Attributes:
-        points: rows of the design. trials: runs of them. done: those with a record. packs: still to run.
-        order: what is left, with what is known of its costs.
+        points: number of rows of the design.
+        trials: number of runs of all points.
+        done: number of trials that have a record.
+        packs: number of packs still to run.
+        order: the trials that are left, with their predicted costs.
     """
 
     points: int
@@ -32,7 +35,7 @@ class Plan:
     order: Order
 
     def lost_share(self, failure_rate: float) -> float:
-        """Expected share of the blocks that an analysis loses when each row fails at this rate.
+        """Expected share of blocks that an analysis loses if each row fails with this probability.
 
         >>> round(1 - (1 - 0.01) ** 7, 3)  # Sobol, five factors
         0.068
@@ -40,7 +43,7 @@ class Plan:
         return float(1 - (1 - failure_rate) ** self.order.design.block)
 
     def wall_s(self, workers: int) -> float:
-        """Predicted wall seconds of what is left, its packs on so many workers."""
+        """Predicted wall seconds until all packs that are left are done, with this number of workers."""
         costs = self.order.predicted()
         if not len(costs):
             return 0.0
@@ -48,7 +51,7 @@ class Plan:
 
 
 def plan(study: Study, directory: str | Path | Folder | None = None, pack: int | None = None) -> Plan:
-    """How large the study is, and how much of it is done in the folder; nothing is made or written.
+    """The size of a study, and how much of it is done in the folder; no folder or file is made.
 
     ``directory`` and ``pack`` as for :func:`vcm_sweep.sweep.running.running.run`.
     """
@@ -66,7 +69,7 @@ def plan(study: Study, directory: str | Path | Folder | None = None, pack: int |
 
 
 def check_failure_rate(rate: float) -> float:
-    """The rate, if it is one."""
+    """The rate, if it is from 0 to below 1; otherwise StudyError."""
     if not 0 <= rate < 1:
         raise StudyError(f"--failure-rate = {rate:g} must be from 0 to below 1: the share of trainings that fail")
     return rate

@@ -1,4 +1,4 @@
-"""Taking over what other results folders hold of a study: equal keys are equal work."""
+"""Taking over records from other results folders: trials with equal keys have equal results."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ from vcm_sweep.sweep.store import LeftBehind, Store, holds_study
 from vcm_sweep.sweep.trial import Trial
 
 RESULTS = ("ok", "diverged")
-"""Statuses of trials that have nothing left to go on with: the same work would give the same again."""
+"""Statuses of trials that need no further run, since the same work would give the same result."""
 
 _log = logging.getLogger("vcm_sweep")
 
@@ -31,7 +31,7 @@ def missing(store: Store, design: Design, again: Iterable[str] = ()) -> Indices:
 
 
 def siblings(folder: Folder, name: str) -> list[Folder]:
-    """Results folders of studies of this name beside a local folder, without itself."""
+    """The other results folders, beside a local one, of studies with this name."""
     if folder.local is None:
         return []
     beside = Folder(folder.local.absolute().parent)
@@ -43,15 +43,15 @@ def siblings(folder: Folder, name: str) -> list[Folder]:
 def take_over_equal(
     store: Store, design: Design, sources: Iterable[str | Path | Folder | Store | LeftBehind], lenient: bool = False
 ) -> dict[str, int]:
-    """How many records were taken over from each source that had some.
+    """Take over records from other folders; the number taken from each source that had some.
 
-    Only trainings with a result are, and only those that the design holds under the same key and the store lacks.
+    Only trainings with a result are taken, and only those whose key the design has and the store lacks.
 
     Args:
-        store: taken for writing.
-        design: of its study.
-        sources: results folders, or files of records that a run could not write into its folder.
-        lenient: pass over sources that cannot be read, with a warning.
+        store: the store, open for writing.
+        design: the design of its study.
+        sources: results folders, or files with records that a run could not write into its folder.
+        lenient: skip sources that cannot be read, with a warning.
     """
     taken: dict[str, int] = {}
     trials = None
@@ -75,7 +75,7 @@ def take_over_equal(
 
 
 class _TrialsByKey(Mapping[str, Trial]):
-    """The trials that a store lacks, by their keys; each is made when it is asked for."""
+    """The trials that a store lacks, by key; only numbers are held, and a trial is made when it is looked up."""
 
     def __init__(self, design: Design, numbers: Indices) -> None:
         self._design = design

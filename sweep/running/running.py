@@ -1,4 +1,4 @@
-"""Running a study: what is not in the store yet goes to the executor, and its records into the store."""
+"""Running a study: trials that the store lacks go to the executor, and their records into the store."""
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -20,17 +20,17 @@ from vcm_sweep.sweep.training.checkpoint import discard_checkpoints, tidy_checkp
 from vcm_sweep.sweep.trial import MODEL_VERSION, STATUSES, TrialRecord
 
 type OnRecords = Callable[[int, int, list[TrialRecord]], None]
-"""Called with the trials done, the trials in all, and the records that just came in."""
+"""Called with the number of trials done, the number of all trials, and the records that just came in."""
 
 PACK = 16
-"""Trials trained together where neither the study nor the caller says."""
+"""The number of trials per pack if neither the study nor the caller gives one."""
 
 FAILURES = tuple(status for status in STATUSES if status != "ok")
-"""What ``retry`` runs again."""
+"""Statuses of trials that ``retry = True`` runs again."""
 
 
 def checkpoint_folder(directory: str | Path | Folder) -> str:
-    """Where the states of unfinished trials of a results folder are: an absolute path, or a URI."""
+    """The folder for states of unfinished trials in a results folder: an absolute path, or a URI."""
     folder = Folder(directory) / "checkpoints"
     return str(folder.local.absolute()) if folder.local is not None else str(folder)
 
@@ -52,28 +52,31 @@ def run(
 ) -> Results:
     """The results of a study, after running every trial that the folder does not hold yet.
 
-    Records are durable within a second of ``progress`` hearing of them. After an interruption the same call goes on:
-    what ends within ``grace_s`` of a KeyboardInterrupt is kept, the rest saves its state, and the interrupt is raised.
+    Records survive a crash within a second after ``progress`` was called with them. On a KeyboardInterrupt, packs that
+    end within ``grace_s`` are still recorded, the others save their state, and the interrupt is raised. The same call
+    made again continues the run.
 
     Args:
-        study: what to run.
-        executor: where.
-        directory: path or URI of the results folder, made if it is not there. By default the study's own under
-            ``runs``; a new one begins with what its siblings there, earlier versions of the study, hold of it.
-        progress: is told what comes in.
+        study: the study to run.
+        executor: runs the packs.
+        directory: path or URI of the results folder, which is made if it is missing. By default a folder of the study
+            under ``runs``; if that is new, it first takes over equal records from folders of studies with the same
+            name there, such as earlier versions of the study.
+        progress: called with the records that come in.
         retry: statuses of failed trials to run once more; True: all failures.
-        pack: trials trained together, by default the study's own number, or 16 where it leaves that open.
-        reuse: other results folders whose equal records are taken over first.
-        grace_s: for what is about to end when the run is interrupted.
+        pack: trials per pack; by default the study's own number, or 16 if it has none.
+        reuse: other results folders from which equal records are taken over first.
+        grace_s: seconds that running packs get to end after an interrupt.
 
     Raises:
-        StudyError: the study cannot be trained. StoreError: the folder holds another study, or cannot be used.
-        ExecutorError: nothing can be run there.
+        StudyError: the study cannot be trained.
+        StoreError: the folder holds another study, or cannot be used.
+        ExecutorError: the executor cannot run anything.
     """
     design = checked_design(study)
     folder = Folder(default_directory(study) if directory is None else directory)
     check_model(folder, study)
-    # All that is named is looked at before a folder is made.
+    # Opened before the folder is made, so that an error in them leaves nothing behind.
     sources = [open_source(source) for source in reuse]
     fresh = not holds_study(folder)
     if not fresh:
@@ -82,7 +85,7 @@ def run(
         refuse_searched(held.table(["point"])["point"], folder)
     with Store.create(study, folder) as store:
         if progress:
-            # Whoever listens hears of what is taken over, too.
+            # Called before records are taken over, so that a listener is ready for the messages about those.
             progress(len(design) - len(missing(store, design)), len(design), [])
         if directory is None and fresh:
             take_over_equal(store, design, siblings(folder, study.name), lenient=True)
@@ -95,7 +98,7 @@ def run(
 
 
 def check_model(folder: Folder, study: Study) -> None:
-    """StoreError where another version of the model made the study's folder: further results would not fit."""
+    """Raise StoreError if another version of the model made the folder, since new results would not fit the old."""
     made_by = study.frozen["model_version"]
     if made_by > MODEL_VERSION:
         raise StoreError(
@@ -109,7 +112,7 @@ def check_model(folder: Folder, study: Study) -> None:
 
 
 def _refuse_shorter(study: Study, folder: Folder) -> None:
-    """StoreError for the study that a folder held before it was extended."""
+    """Raise StoreError if the folder holds an extended, longer version of this study."""
     held = Store.open(folder)
     if study.digest != held.study.digest and study.digest in held.digests:
         raise StoreError(
@@ -119,7 +122,7 @@ def _refuse_shorter(study: Study, folder: Folder) -> None:
 
 
 def known_costs(store: Store) -> tuple[list[int], list[float]]:
-    """(points, CPU seconds) of finished trials, as many as tell something."""
+    """(points, CPU seconds) of finished trials, at most as many as costs are learned from."""
     table = store.table(["point", "status", "cpu_s"])
     table = table.filter(pc.equal(table["status"], pa.scalar("ok"))).drop_null().slice(0, MOST_LEARNED)
     return table["point"].to_pylist(), table["cpu_s"].to_pylist()
@@ -135,7 +138,7 @@ class _Run:
         self._arrived: list[TrialRecord] = []
 
     def until_done(self, grace_s: float) -> None:
-        """Run what is left."""
+        """Run all trials that are left; on an interrupt give running packs ``grace_s`` seconds."""
         self._tidy(("ok",))
         self.store.on_durable = self._discard
         self._tell([])
@@ -157,7 +160,8 @@ class _Run:
         self._tidy(RESULTS)
 
     def _take(self, records: list[TrialRecord]) -> None:
-        # An interrupt may come between the lines: what has arrived is appended then, at worst twice under its key.
+        # An interrupt may come between these lines. The records then stay in ``_arrived`` and are appended later, at
+        # worst twice, which does no harm: of equal keys one record counts.
         self._arrived += records
         self.store.append(self._arrived)
         self._arrived = []
@@ -170,18 +174,19 @@ class _Run:
             self.progress(self.finished, self.total, records)
 
     def _discard(self, records: Sequence[TrialRecord]) -> None:
-        """Remove the states of trials whose result is durable; one look at the folder tells which have one."""
+        """Remove the saved states of trials whose results are durable now."""
         done = {record.key for record in records if record.status in RESULTS}
         discard_checkpoints(str(self.checkpoints), done & self._saved())
 
     def _tidy(self, statuses: Collection[str]) -> None:
-        """Remove what a driver that was killed left: states of trials with such a record, and half files."""
+        """Remove what a killed driver left behind: states of trials that have a record with one of these statuses, and
+        half-written files."""
         if saved := self._saved():
             discard_checkpoints(str(self.checkpoints), saved & self.store.keys(statuses))
         tidy_checkpoints(str(self.checkpoints))
 
     def _saved(self) -> set[str]:
-        """Keys of the trials that have a state; none where the system does not say, which must not end a run."""
+        """Keys of the trials that have a saved state; none if the folder cannot be read, which must not end a run."""
         with suppress(OSError):
             return {name.partition(".")[0] for name in self.checkpoints.names()}
         return set()
