@@ -11,7 +11,7 @@ from vcm_sweep.analysis.limits.mediation import ARMS, Mediation, mediate
 from vcm_sweep.analysis.limits.pairs import MIN_PAIRS, Pairs, difference_of_shares, share_of_pairs
 from vcm_sweep.analysis.limits.result import LimitCost, Limits, name_of
 from vcm_sweep.analysis.records.metrics import Output, read_output
-from vcm_sweep.analysis.records.policies import check_policy, fill_worst
+from vcm_sweep.analysis.records.policies import check_policy, fill_worst, refusal
 from vcm_sweep.analysis.results.failures import Failures, count_kinds
 from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.statistics.bootstrap import Resampling, check_factors
@@ -137,10 +137,7 @@ def _by_policy(output: Output, policy: str, name: str) -> tuple[Array, Failures]
         return y[:, :, 0], Failures(
             done, failures.trainings, failures.kinds, failures.unit, failures.units, worst=worst
         )
-    raise AnalysisError(
-        f"{name}: {failures.words()}, and leaving them out would bias the costs; vcm-sweep run --retry runs them "
-        "again, or narrow the ranges, or name a policy: drop-block or worst-case"
-    )
+    raise refusal(name, failures, "costs")
 
 
 def _check(y: Array, output: Output, metric: str) -> None:

@@ -1,10 +1,10 @@
-"""What is done about failed trainings before an analysis."""
+"""What is done about failed trainings before an analysis, and the error where nothing may be done."""
 
 import numpy as np
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.records.metrics import Metric
-from vcm_sweep.analysis.results.failures import Array, Marks
+from vcm_sweep.analysis.results.failures import Array, Failures, Marks
 
 POLICIES = ("fail", "drop-block", "worst-case")
 
@@ -13,6 +13,14 @@ def check_policy(policy: str) -> None:
     """Raise AnalysisError for a policy that does not exist."""
     if policy not in POLICIES:
         raise AnalysisError(f"policy: {policy!r} is not one of {', '.join(POLICIES)}")
+
+
+def refusal(study: str, failures: Failures, what: str) -> AnalysisError:
+    """The error of the policy ``fail``; ``what``: what would be biased if failed trainings were left out."""
+    return AnalysisError(
+        f"{study}: {failures.words()}, and leaving them out would bias the {what}; vcm-sweep run --retry runs them "
+        "again, or narrow the ranges, or name a policy: drop-block or worst-case"
+    )
 
 
 def drop_blocks(y: Array) -> tuple[Array, Marks]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.methods.luck import split_luck
 from vcm_sweep.analysis.records.metrics import Output, read_output, two_humps
-from vcm_sweep.analysis.records.policies import check_policy, drop_blocks, fill_worst
+from vcm_sweep.analysis.records.policies import check_policy, drop_blocks, fill_worst, refusal
 from vcm_sweep.analysis.results.failures import Failures, count_kinds
 from vcm_sweep.analysis.results.luck_split import LuckSplit
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
@@ -177,10 +177,7 @@ def _by_policy(results: "Results", output: Output, policy: str, unit: str) -> tu
     if policy == "worst-case":
         y, worst = fill_worst(output.y, output.failed, output.metric)
         return y, everyone, replace(failures, worst=worst)
-    raise AnalysisError(
-        f"{results.study.name}: {failures.words()}, and leaving them out would bias the indices; vcm-sweep run --retry "
-        "runs them again, or narrow the ranges, or name a policy: drop-block or worst-case"
-    )
+    raise refusal(results.study.name, failures, "indices")
 
 
 def _sobol(results: "Results", x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
