@@ -27,8 +27,8 @@ def utc_now() -> str:
 class SessionLog:
     """Writes the lines of one run.
 
-    On a disk each line is appended at once. An object store knows no appending: there the segment under way is
-    written anew by :meth:`flush`. A segment ends at 1 MB. Secrets that the environment holds never reach a file.
+    On a disk each line is appended at once. Object stores cannot append: there :meth:`flush` writes the whole current
+    segment again. A segment ends at 1 MB. Values of secret environment variables are never written.
 
     Args:
         folder: of the results. session: id of the run; segments are ``logs/<id>-<number>.jsonl``.
@@ -46,7 +46,7 @@ class SessionLog:
         self._file: IO[bytes] | None = None
 
     def write(self, event: str, level: str = "info", **values: Any) -> None:
-        """Add a line; one that a disk refuses is lost, since a log must not end a run."""
+        """Add a line. If the disk refuses it the line is lost, since a log must not end a run."""
         content = {"time": utc_now(), "level": level, "event": event} | _plain(values)
         line = hide(json.dumps(content), self._secrets).encode() + b"\n"
         with self._lock:
@@ -66,7 +66,7 @@ class SessionLog:
             current = (self._name(), b"".join(self._lines)) if self._changed else None
             self._changed = False
         try:
-            # Without the lock: the run goes on logging while a slow store is asked.
+            # Written without holding the lock, so that the run can go on logging while the store is slow.
             for name, content in [*full, *([current] if current else [])]:
                 self._folder.write(name, content)
         except OSError:
@@ -158,7 +158,7 @@ def secrets() -> tuple[str, ...]:
     where = os.environ.get("RAY_AUTH_TOKEN_PATH")
     with suppress(OSError, ValueError, RuntimeError):
         values.add((Path(where) if where else Path.home() / ".ray" / "auth_token").read_text(encoding="utf-8").strip())
-    # A path or a short word is no secret, and would blot out half of a line.
+    # Paths and short words are not secrets, and hiding them would make lines unreadable.
     return tuple(sorted((v for v in values if len(v) >= 8 and not os.path.exists(v)), key=len, reverse=True))
 
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind about itself, in its results folder: its state, its log, and how it is asked to stop.
+"""``Session``: tells in the results folder what a run is doing, and stops the run when it is asked to.
 
     sessions/<id>.json      state, counts, rate; written anew every few seconds
     sessions/<id>.stop      somebody asks this run to stop
@@ -31,7 +31,7 @@ _TICK_S, _TICK_OBJECT_STORE_S = 2.0, 5.0
 
 
 class Session:
-    """Tells a results folder what the run under way does, and ends it when asked to.
+    """Writes the state and the log of the current run into its results folder, and stops the run on request.
 
     Give it to ``run`` as ``progress``, and hold it in a ``with`` around the call:
 
@@ -43,8 +43,10 @@ class Session:
     thread. A folder that refuses a state or a line does not end the run.
 
     Args:
-        where: results folder. command: that goes on with the run. id: of a run that was submitted.
-        activity: packs under way by name of the node, as ``Executor.activity``.
+        where: results folder.
+        command: the command that continues the run.
+        id: id of a run that was submitted; None: a new run.
+        activity: function that gives the number of running packs by node, as ``Executor.activity``.
     """
 
     def __init__(
@@ -109,7 +111,7 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A request to stop that comes now comes too late, and must not cut short what follows.
+        # The run is over: a request to stop that comes now must not interrupt what follows.
         for number in self._signals:
             signal.signal(number, lambda *_: None)
         with self._lock:
@@ -145,7 +147,7 @@ class Session:
             self._write("failed", reason)
 
     def _take_up(self) -> None:
-        """Keep what the submitter noted: when, and which job of which cluster it is."""
+        """Keep what the submitter wrote into the state: the time, and the job and its cluster."""
         with suppress(OSError):
             for noted in read_sessions(self.folder):
                 if noted.id == self.state.id:
@@ -167,7 +169,7 @@ class Session:
             with suppress(OSError):
                 self._log.flush()
                 self._write("running")
-            # On its own: a full disk takes no state, and still tells of a request.
+            # Separate from the lines above: if a full disk refuses the state, a request to stop is still seen.
             with suppress(OSError):
                 if not self._asked and self.folder.exists(f"{SESSIONS}/{self.state.id}.stop"):
                     self._asked = True
@@ -185,7 +187,7 @@ class Session:
             return "done", ""
         if isinstance(error, KeyboardInterrupt | SystemExit):
             return ("stopped" if self._asked else "interrupted"), ""
-        # Errors of ours are sentences for the user; others need their kind.
+        # Our own errors are sentences for the user; for others the type is needed too.
         return "failed", str(error) if isinstance(error, VcmSweepError) else one_line(error)
 
     def _heed_signals(self) -> None:

@@ -1,4 +1,4 @@
-"""The state of a run as its file in the results folder says: written by the run, read by whoever wants to know."""
+"""The state of a run: a file in the results folder, written by the run and read by anyone who can read the folder."""
 
 import dataclasses
 import json
@@ -61,7 +61,7 @@ class SessionState:
         state = cls(**known, figures=Figures(**_known(Figures, figures if isinstance(figures, dict) else {})))
         _check_kinds(state, cls(""))
         _check_kinds(state.figures, Figures())
-        # It is waited for some of these; and the id names files.
+        # Readers wait for several ticks, so a tick must be short; the id is part of file names.
         if not 0 < state.tick_s <= _LONGEST_TICK_S or "/" in state.id:
             raise ValueError("no session")
         return state
@@ -109,9 +109,10 @@ def latest_session(folder: Folder) -> SessionState | None:
 
 
 def close_dead_runs(folder: Folder, successor: str) -> None:
-    """Note of runs that say they are under way that they are not: ``successor`` has the folder to itself now.
+    """Mark runs as interrupted whose state says that they are running, now that ``successor`` holds the folder alone.
 
-    One that runs is closed whatever the clock gave it for an id; one that was submitted may be yet to come.
+    A running one is marked whatever its id. One that was only submitted may still start, so it is marked only if its id
+    is older.
     """
     for other in read_sessions(folder):
         if other.id != successor and (other.state == "running" or (other.open and other.id < successor)):
@@ -120,7 +121,7 @@ def close_dead_runs(folder: Folder, successor: str) -> None:
 
 
 def mark_failed(folder: Folder, session: str, reason: str) -> None:
-    """Note why a run ended that could not note it itself; one that is over already keeps what it said."""
+    """Write why a run failed that could not do so itself; the state of a run that is already over is not changed."""
     for state in read_sessions(folder):
         if state.id == session and state.open:
             write_state(
@@ -129,16 +130,16 @@ def mark_failed(folder: Folder, session: str, reason: str) -> None:
 
 
 def request_stop(folder: Folder, session: str) -> None:
-    """Ask a run to stop: within seconds it finishes what is cheap to finish, as after Ctrl-C."""
+    """Ask a run to stop; within seconds it does what it would do after Ctrl-C."""
     folder.write(f"{SESSIONS}/{session}.stop", b"")
 
 
 def silent_sessions(runs: Sequence[tuple[Folder, SessionState]]) -> set[str]:
-    """Ids of the runs that say they are running and are not heard of.
+    """Ids of the runs whose state says that they are running although they no longer are.
 
-    A state that looks fresh is believed, unless its process was on this host and is not there. Otherwise, as clocks of
-    two machines may differ and may jump, its beat is watched for some of its ticks: this may take a quarter of a
-    minute, for all together.
+    A state that looks fresh is believed, unless its process was on this host and does not exist any more. Otherwise,
+    since clocks of two machines may differ and may jump, its beat is watched for several ticks. This may take a quarter
+    of a minute for all runs together.
     """
     running = [(folder, s) for folder, s in runs if s.state == "running"]
     suspect = [(folder, s) for folder, s in running if _gone(s) or not 0 <= age_s(s.seen) <= _FRESH_S]
@@ -150,7 +151,7 @@ def silent_sessions(runs: Sequence[tuple[Folder, SessionState]]) -> set[str]:
 
 
 def _gone(session: SessionState) -> bool:
-    """Whether a driver of this host is there no more; its beat still has a word where hosts share a name."""
+    """Whether the driver was on this host and is gone. Hosts may share a name, so its beat is watched as well."""
     if session.host != socket.gethostname() or session.pid <= 0:
         return False
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from vcm_sweep.sweep.trial import TrialRecord
 
-# The rate is that of so many seconds, so that it follows a cluster that grows or shrinks.
+# The rate is that of the last seconds, so that it follows a cluster that grows or shrinks.
 _WINDOW_S = 600.0
 _MAX_CAUSES = 20
 
@@ -37,7 +37,7 @@ class Figures:
 
 
 class Tally:
-    """Counts what a run brings.
+    """Counts the records of a run, and computes its rate.
 
     Args:
         clock: of seconds; a monotonic one, since the wall clock may jump.
@@ -108,7 +108,7 @@ class Tally:
         return (self._arrived - before) / max(now - began, 1e-3)
 
     def _cause(self, record: TrialRecord) -> str:
-        """Few and short: the status, for errors with the kind of error that the reason begins with."""
+        """A short cause to count failures by: the status, and for errors the type with which the reason begins."""
         kind = record.reason.partition(":")[0].strip()[:40] if record.status == "error" else ""
         cause = f"{record.status} {kind}".strip()
         return cause if cause in self._failures or len(self._failures) < _MAX_CAUSES else "others"

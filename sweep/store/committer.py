@@ -1,7 +1,7 @@
 """Group commit: a thread makes appended records durable, many at a time, within a second.
 
-Where writing fails, records are kept and it is tried again, while whoever appends more than fits is made to wait.
-Nothing is thrown away: what cannot be written in the end is left in a file elsewhere.
+If writing fails, the records are kept and writing is tried again; a caller that appends more than fits has to wait.
+Nothing is thrown away: records that cannot be written in the end go into a file elsewhere.
 """
 
 import logging
@@ -14,7 +14,7 @@ from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.folder import in_words
 from vcm_sweep.sweep.trial import TrialRecord
 
-# A record waits so long for others before it is written; a second is promised, and the disk needs its part of it.
+# How long a record waits for others before it is written. A second is promised, of which the disk needs a part.
 _GATHER_S = 0.4
 _BATCH = 5_000  # records per part at most
 _BOUND = 7_500  # records waiting at most: at the highest rates too they are no older than a second
@@ -101,7 +101,8 @@ class Committer:
             with self._changed:
                 self._closed = True
                 self._changed.notify_all()
-            # An interrupt right after the lock was taken, before the block that gives it back, left it with us.
+            # An interrupt may have come right after the lock was taken and before the block that releases it, so that
+            # this thread still holds it.
             with suppress(RuntimeError):
                 while True:
                     self._changed.release()
@@ -171,7 +172,7 @@ class Committer:
             try:
                 where = self._rescue(left)
             except Exception as error:
-                # Whatever happens, those who wait hear of it.
+                # Threads that wait must learn of the failure even if the rescue fails too.
                 where = f"{len(left)} records are lost ({error!r})"
             self._failure = f"{reason}; {where}"
             self._changed.notify_all()

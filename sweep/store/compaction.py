@@ -1,8 +1,8 @@
 """Merging many small parts into few large ones, sorted and without duplicates.
 
-The order of steps is what makes it safe: new parts, the manifest that puts them in the place of the old ones, and
-only then the old ones go. Cut short before the manifest, the new parts repeat what the old ones hold, and equal keys
-count once; cut short after it, the manifest names what is left to delete, which the next driver does.
+The order of steps makes it safe: first the new parts are written, then the manifest that replaces the old ones by them,
+and only then are the old ones deleted. If it is cut short before the manifest, the new parts repeat the old ones, and
+of equal keys one record counts; after it, the manifest names what remains to be deleted, which the next driver does.
 """
 
 from collections.abc import Callable, Mapping

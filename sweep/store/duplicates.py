@@ -1,4 +1,4 @@
-"""Which of several records of one key counts."""
+"""Chooses which of several records with the same key counts."""
 
 import numpy as np
 import pyarrow as pa

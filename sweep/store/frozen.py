@@ -41,7 +41,7 @@ def read_frozen(folder: Folder) -> tuple[Study, list[str]]:
 
 
 def write_frozen(folder: Folder, study: Study, lineage: Collection[str]) -> None:
-    """Make a folder that of a study; what was begun before is no results folder until this is done."""
+    """Write the files that make a folder the results folder of a study; study.toml comes last and completes it."""
     if lineage:
         folder.write(LINEAGE, json.dumps(sorted({study.digest, *lineage})).encode())
     folder.write(FROZEN, json.dumps(study.frozen).encode())
@@ -62,14 +62,14 @@ def replace_frozen(folder: Folder, old: Study, new: Study, lineage: Collection[s
             f"{folder} holds another study ({difference(old, new)}), and only [design] can be extended: "
             "choose another --out"
         )
-    # The lineage first: wherever this is cut short, all parts belong to the study that is there.
+    # The lineage is written first, so that all parts belong to the study in the folder wherever this is cut short.
     folder.write(LINEAGE, json.dumps(sorted(lineage)).encode())
     folder.write(STUDY, new.text.encode())
 
 
 @contextmanager
 def reported(folder: Folder, verb: str) -> Iterator[None]:
-    """StoreError, in one line, where the system refuses what is done with a folder."""
+    """Turn an OSError of the block into a StoreError of one line; ``verb``: what was done with the folder."""
     try:
         yield
     except OSError as error:
@@ -79,7 +79,7 @@ def reported(folder: Folder, verb: str) -> Iterator[None]:
 
 
 def _small[T](folder: Folder, name: str, default: T) -> T:
-    """What a small file of a folder says."""
+    """The content of a small JSON file in a folder; ``default`` if there is none."""
     try:
         content = json.loads(folder.read(name))
         if not isinstance(content, type(default)):

@@ -1,9 +1,9 @@
 """The lock of a results folder on an object store: a small file with a counter that its holder raises.
 
-Object stores know no locks, and pyarrow no write on a condition, so this is best effort: two drivers that begin within
-the same moment see each other after ``_SETTLE_S`` and one gives way; one that was cut off from the store for longer
-than the lease and comes back finds that it has lost it, and writes no more. Should both have written meanwhile,
-nothing is lost: parts have names of their own, and of equal keys one counts.
+Object stores have no locks, and pyarrow has no conditional writes, so this is best effort. Two drivers that begin at
+the same moment see each other after ``_SETTLE_S``, and one gives way. A driver that was cut off from the store for
+longer than the lease finds on its return that it has lost it, and writes no more. If both have written meanwhile,
+nothing is lost: their parts have different names, and of equal keys one record counts.
 
 No clock is compared with another. A lease is over when whoever wants it has seen the same counter for ``lease_s`` of
 its own monotonic time.

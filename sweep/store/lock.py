@@ -15,14 +15,14 @@ class Lock(Protocol):
     """Held by the driver of a results folder."""
 
     lost: str
-    """Why it is no longer held, "" while it is."""
+    """Why it is no longer held; "" while it is held."""
 
     def release(self) -> None:
-        """Give it back; the next driver may begin."""
+        """Give it back, so that the next driver can take it."""
 
 
 class FileLock:
-    """The system's lock on a file: it goes with the process that holds it, however that ends.
+    """The system's lock on a file, which the system releases when the process ends, in whatever way.
 
     Raises:
         StoreError: another driver holds it. OSError: the file cannot be written.
@@ -62,5 +62,5 @@ def take_lock(folder: Folder, session: str, lease_s: float) -> Lock:
 
 
 def owner() -> str:
-    """This process, for people."""
+    """A description of this process for messages."""
     return f"process {os.getpid()} on {socket.gethostname()}"

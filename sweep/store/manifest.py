@@ -1,4 +1,4 @@
-"""What a results folder says of its own parts, so that one that is missing, torn or replaced is noticed.
+"""The manifest of a results folder: the parts that it should hold, so that missing and torn ones are noticed.
 
     manifest.json
         parts       every part there was when it was written: name, rows, bytes
@@ -42,7 +42,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Folder) -> "Manifest":
-        """The folder's; an empty one where it has none yet. StoreError for one that makes no sense."""
+        """The folder's manifest; an empty one if it has none yet. StoreError if it is not valid."""
         try:
             plain = json.loads(folder.read(_MANIFEST))
             return cls(
@@ -59,7 +59,7 @@ class Manifest:
             ) from None
 
     def write(self, folder: Folder) -> None:
-        """Put it in the place of the folder's."""
+        """Write this manifest into the folder, in place of the one there."""
         plain = {
             "first": self.first,
             "unique": sorted(self.unique),
@@ -112,7 +112,7 @@ class Listing:
 
     @property
     def unique(self) -> bool:
-        """Whether no key can be twice."""
+        """Whether it is certain that no key occurs twice."""
         return set(self.names) <= self.manifest.unique
 
 

@@ -1,4 +1,4 @@
-"""Bringing together what several clusters, or several folders, hold of one study."""
+"""Merges several results folders of one study into one."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def merge(sources: Sequence[str | Path | Folder], into: str | Path | Folder) -> 
     if holds_study(into):
         target = Store.open(into)
     else:
-        # The longest knows all the others as its past.
+        # The longest study was extended from the others, so it has their digests.
         longest = max(stores, key=lambda store: sum(other.study.digest in store.digests for other in stores))
         _check(longest, stores)
         target = Store.create(longest.study, into, longest.digests)

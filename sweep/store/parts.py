@@ -1,4 +1,4 @@
-"""Reading the parts of a results folder: whole, ours, all there, or reported."""
+"""Reads the parts of a results folder, and reports those that are torn, foreign or missing."""
 
 import os
 import time
@@ -18,10 +18,10 @@ from vcm_sweep.sweep.store.duplicates import chosen
 from vcm_sweep.sweep.store.manifest import MISSING, PARTS, Listing, Part
 from vcm_sweep.sweep.store.schema import SCHEMA_VERSION, STUDY_NOTE, VERSION_NOTE, conform
 
-# While a driver writes or compacts, a listing may be a moment old: it is made again before anything is called missing.
 _FOREIGN = "belongs to another study"
+# While a driver writes or compacts, a listing may be outdated: it is repeated before a part is reported as missing.
 _LOOKS, _LOOK_AGAIN_S = 5, 0.1
-# An object store takes its time for each file.
+# On an object store each file takes long, so more are read at once.
 _LOCAL_THREADS, _REMOTE_THREADS = 4, 16
 
 
@@ -50,7 +50,7 @@ class PartReader:
         """
         names = columns.names if names is None else list(names)
         judged = [name for name in ("key", "status") if name not in names]
-        # What compaction left holds no key twice: there keys need not be read.
+        # After a compaction no key occurs twice, so keys need not be read.
         alone = bool(judged) and Listing.of(self.folder).unique
         picked = pa.schema([columns.field(name) for name in (*names, *judged * (not alone))], columns.metadata)
         tables, listing, bad = self.read(picked, skip_bad)
@@ -128,7 +128,7 @@ class PartReader:
         return str(found) if isinstance(found, BadPart) else ""
 
     def _read_all(self, listing: Listing, columns: pa.Schema) -> "dict[str, pa.Table | BadPart]":
-        # Of a few large files the columns are read side by side, of many small ones the files.
+        # With a few large files, columns are read in parallel; with many small ones, files.
         few = len(listing.names) < _LOCAL_THREADS
         read = self._threads(partial(self._one, listing, columns, few), listing.names)
         return dict(zip(listing.names, read, strict=True))
@@ -171,7 +171,7 @@ class PartReader:
             try:
                 return use(file, known)
             except OSError as error:
-                # An object store is asked again after other errors: of this one it gives the same bytes.
+                # Other errors of an object store are tried again; after this one it would give the same bytes.
                 if "CRC checksum" in str(error):
                     raise BadPart("cannot be read (its checksum is wrong)") from None
                 raise

@@ -12,12 +12,13 @@ from vcm_sweep.sweep.trial import TrialRecord
 
 
 def rescue(study: Study, name: str, records: Sequence[TrialRecord]) -> str:
-    """Leave records in a Parquet file in the folder for temporary files, or at home; what to do with it, in words."""
+    """Write records into a Parquet file in the temporary or the home folder; returns a sentence on what to do next."""
     try:
         content = encode(to_table(records, schema(study)))
     except StoreError as error:
         return f"{len(records)} records are lost ({error})"
-    # On a full disk there may be no folder for temporary files, in a container no home: each is asked for in its turn.
+    # Functions, called one after the other, since finding either folder can fail: the first on a full disk, the second
+    # in a container.
     places: tuple[Callable[[], str | Path], ...] = (tempfile.gettempdir, Path.home)
     for place in places:
         try:

@@ -6,7 +6,7 @@ taken as linear, so that dx/dt = exp(g0 + s (x - x0)) has the solution x = x0 - 
 walks from segment to segment with one exponential and one logarithm each, hits a bound exactly and needs no
 step control, also when the cell avalanches within the pulse.
 
-Near N_min and N_max the factor F of equation (4) matters; the stretched coordinate of ``integration.py``
+Near N_min and N_max the factor F of equation (4) matters; the stretched coordinate of dynamics/adaptive.py
 absorbs it, and the same closed form holds there.
 """
 
