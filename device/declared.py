@@ -5,6 +5,8 @@ the tables in the docs and the JSON Schema all take it from there.
 """
 
 import dataclasses
+import functools
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -36,6 +38,7 @@ class Declared:
         pattern, form: what a text must look like, as a regular expression and in plain words.
         schema: the JSON Schema of a table.
         only: (another field, its values): this field may be given only while the other has one of these values.
+        formerly: the field's former name, which is still taken, with a warning.
     """
 
     kind: Literal["number", "whole", "word", "flag", "text", "wholes", "table"]
@@ -51,6 +54,7 @@ class Declared:
     form: str = ""
     schema: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     only: tuple[str, tuple[str, ...]] | None = None
+    formerly: str = ""
 
     def problem(self, value: Any) -> str | None:
         """The end of an error message, to follow the field's name, if a number or a word is not allowed; else None.
@@ -92,9 +96,10 @@ def number(
     *,
     open_low: bool = False,
     instead: Mapping[str, Any] | None = None,
+    formerly: str = "",
 ) -> Any:
     """A dataclass field for a finite number within [low, high]."""
-    field = Declared("number", meaning, default, low, high, open_low, unit, instead=instead or {})
+    field = Declared("number", meaning, default, low, high, open_low, unit, instead=instead or {}, formerly=formerly)
     return declare(field)
 
 
@@ -153,3 +158,31 @@ def declared(cls: type) -> Mapping[str, Declared]:
     0.99
     """
     return {spec.name: spec.metadata["declared"] for spec in dataclasses.fields(cls) if "declared" in spec.metadata}
+
+
+def takes_former_names[T: type](cls: T) -> T:
+    """The dataclass, which takes its fields by their former names too: with a warning, and silently from a pickle."""
+    names = {field.formerly: name for name, field in declared(cls).items() if field.formerly}
+    own = cls.__init__  # type: ignore[misc]
+
+    @functools.wraps(own)
+    def init(self: Any, *values: Any, **given: Any) -> None:
+        for former in names.keys() & given.keys():
+            name = names[former]
+            if name in given:
+                raise TypeError(f"{cls.__name__}: {former} is the former name of {name}: give {name} alone")
+            warn_of(former, name, cls.__name__)
+            given[name] = given.pop(former)
+        own(self, *values, **given)
+
+    def setstate(self: Any, state: Mapping[str, Any]) -> None:
+        vars(self).update({names.get(name, name): value for name, value in state.items()})
+
+    cls.__init__ = init  # type: ignore[misc]
+    cls.__setstate__ = setstate  # type: ignore[attr-defined]
+    return cls
+
+
+def warn_of(former: str, name: str, where: str) -> None:
+    """Say that a field was given by its former name."""
+    warnings.warn(f"{where}: {former} is named {name} now: write {name}", FutureWarning, stacklevel=3)

@@ -76,7 +76,7 @@ def levels(device: VCMDevice) -> float | None:
     dark = device.map.line[0]
     ratio = (middle - dark) / (device.periphery.w_max - dark)
     jump = min(telegraph.amplitude * ratio**-telegraph.state_exponent, 1.0) / 2
-    variance = noise.white**2 + noise.flicker**2 + telegraph.fraction * jump**2
+    variance = noise.sigma**2 + noise.flicker**2 + telegraph.fraction * jump**2
     if variance == 0:
         return None
     return (device.periphery.w_max - device.periphery.w_min) / (2 * math.sqrt(variance) * (middle - dark))

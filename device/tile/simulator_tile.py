@@ -105,7 +105,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         """Standard deviation of each weight over reads, which is proportional to its cell's read current."""
         weight = self.cells.weight
         if self._read_noise is None or self._read_noise[0].device != weight.device:
-            relative = weight.new_tensor([device.variability.read_noise.white for device in self.cells.devices])
+            relative = weight.new_tensor([device.variability.read_noise.sigma for device in self.cells.devices])
             dark = weight.new_tensor([device.map.line[0] for device in self.cells.devices])
             self._read_noise = relative[:, None, None], dark[:, None, None], bool(relative.any())
         factor, dark, noisy = self._read_noise

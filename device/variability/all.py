@@ -42,7 +42,7 @@ class Variability:
         targets: variation of r or l towards targets, by name; not together with a walk of the same parameter.
         mismatch: between the SET and RESET rates.
         window: ends of the conductance window that differ from cell to cell.
-        read_noise: white and 1/f noise of the read current; a plain number is taken as its white part.
+        read_noise: white and 1/f noise of the read current; a plain number is taken as the sigma of its white part.
         telegraph: random telegraph noise of the read current.
         write: error of weights that are programmed at once, without training pulses.
         stuck: cells that no pulse moves.
@@ -53,7 +53,7 @@ class Variability:
 
     Example:
         >>> varied = Variability(d2d={"r": Spread(0.05)}, c2c={"r": Walk(0.01, clip=0.1)}, read_noise=0.02)
-        >>> varied.read_noise.white, varied.varying(CellParameters())
+        >>> varied.read_noise.sigma, varied.varying(CellParameters())
         (0.02, ('r',))
     """
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import torch
 
-from vcm_sweep.device.declared import number, whole
+from vcm_sweep.device.declared import number, takes_former_names, whole
 from vcm_sweep.device.public import public
 from vcm_sweep.device.variability.checked import check_fields
 
 
 @public
+@takes_former_names
 @dataclass(frozen=True)
 class ReadNoise:
     """Read noise, relative to the cell's own read current.
@@ -25,12 +26,14 @@ class ReadNoise:
     Here the relative amplitude is one number for all states: fit it to the state in use.
 
     Attributes:
-        white: relative standard deviation, fresh per vector, 0 to 1.
+        sigma: relative standard deviation of the white noise, fresh per vector, 0 to 1.
         flicker: relative standard deviation of the whole 1/f noise, 0 to 1.
         decades: number of processes, 1 to 8.
     """
 
-    white: float = number(0.0, 0.0, 1.0, "relative", "read noise, in parts of the cell's read current")
+    sigma: float = number(
+        0.0, 0.0, 1.0, "relative", "read noise, in parts of the cell's read current", formerly="white"
+    )
     flicker: float = number(0.0, 0.0, 1.0, "relative", "1/f noise, in parts of the cell's read current")
     decades: int = whole(3, 1, 8, "decades of batches over which the noise is 1/f")
 

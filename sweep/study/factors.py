@@ -52,7 +52,7 @@ class CatalogueEntry:
 _ALONE: dict[str, tuple[str, str]] = {
     "mismatch.global.mean": ("mismatch", "mean"),
     "mismatch.d2d.sigma": ("mismatch", "sigma"),
-    "read.noise.sigma": ("read_noise", "white"),
+    "read.noise.sigma": ("read_noise", "sigma"),
     "read.flicker.sigma": ("read_noise", "flicker"),
     "read.telegraph.amplitude": ("telegraph", "amplitude"),
     "write.error.sigma": ("write", "sigma"),
@@ -79,9 +79,7 @@ def _entries() -> Iterator[tuple[str, CatalogueEntry]]:
         what = f"the window's {name}"
         yield f"window.{name}.sigma", of(declared(Spread)["sigma"], ("device", "window", name, "sigma"), what)
     for factor, (table, field) in _ALONE.items():
-        # The white part of the read noise is named sigma in a table.
-        place = ("device", table, "sigma" if field == "white" else field)
-        yield factor, of(declared(ALONE[table])[field], place)
+        yield factor, of(declared(ALONE[table])[field], ("device", table, field))
     for end, declaration in STUCK.items():
         yield f"stuck.{end}.fraction", of(declaration, ("device", "stuck", end))
     for name, declaration in declared(CellParameters).items():

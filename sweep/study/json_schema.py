@@ -69,11 +69,15 @@ def table(fields: Mapping[str, Declared], more: Mapping[str, Schema] | None = No
     }
     if needed := [name for name, declared in fields.items() if declared.default is NEEDED]:
         made["required"] = needed
-    rules = [
+    rules: list[Schema] = [
         {"if": {"not": _has(*declared.only)}, "then": {"properties": {name: False}}}
         for name, declared in fields.items()
         if declared.only
     ]
+    for name, declared in fields.items():
+        if declared.formerly:
+            made["properties"][declared.formerly] = made["properties"][name] | {"deprecated": True}
+            rules.append(_not_both(name, declared.formerly))
     return made | ({"allOf": rules} if rules else {})
 
 
@@ -145,9 +149,6 @@ def _varying() -> dict[str, Schema]:
     for kind, (names, fields) in BY_NAME.items():
         of_each = {name: table(fields) for name in names}
         made[kind] = {"type": "object", "additionalProperties": False, "properties": of_each}
-    noise = made["read_noise"]
-    noise["properties"]["white"] = noise["properties"]["sigma"]
-    made["read_noise"] = noise | _not_both("sigma", "white")
     return made
 
 

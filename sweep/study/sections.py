@@ -38,19 +38,13 @@ LAYER: dict[str, Mapping[str, Declared]] = {"io": IO, "update": UPDATE, "mapping
 PERIPHERY: Mapping[str, Declared] = declared(Periphery)
 INTERVENTION: Mapping[str, Declared] = declared(Intervention)
 
-# In a study the white part of the read noise is named sigma; the name white is accepted too.
-_WORDS = {("read_noise", "white"): "sigma"}
-
 BY_NAME: dict[str, tuple[tuple[str, ...], Mapping[str, Declared]]] = {
     kind: (names, declared(mechanism)) for kind, (mechanism, names) in NAMED.items()
 }
 """Sub-tables of [device] that hold one table per name, as d2d does for parameters: (allowed names, fields)."""
 
 MECHANISMS: dict[str, Mapping[str, Declared]] = {
-    **{
-        kind: {_WORDS.get((kind, name), name): field for name, field in declared(mechanism).items()}
-        for kind, mechanism in ALONE.items()
-    },
+    **{kind: declared(mechanism) for kind, mechanism in ALONE.items()},
     "stuck": STUCK,
     "correlation": CORRELATION,
 }

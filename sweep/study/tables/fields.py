@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vcm_sweep.device.declared import NEEDED, Declared
+from vcm_sweep.device.declared import NEEDED, Declared, warn_of
 from vcm_sweep.sweep.errors import StudyError
 
 
@@ -55,10 +55,19 @@ class Fields:
         """
         values: dict[str, Any] = {}
         for key, field in declarations.items():
+            if field.formerly and field.formerly in self._table:
+                self._rename(field.formerly, key)
             default = defaults.get(key, field.default)
             other, words = field.only or (key, ())
             values[key] = default if field.only and values[other] not in words else self._one(key, field, default)
         return values
+
+    def _rename(self, former: str, key: str) -> None:
+        """Take a field that is given by its former name."""
+        if key in self._table:
+            raise StudyError(f"[{self.name}] {former} is the former name of {key}: keep {key} alone")
+        warn_of(former, key, f"[{self.name}]")
+        self._table[key] = self._table.pop(former)
 
     def _one(self, key: str, field: Declared, default: Any) -> Any:
         """The value of one field as it is declared."""

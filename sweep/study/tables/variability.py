@@ -102,11 +102,11 @@ def canonical_variability(fields: Fields) -> dict[str, Any]:
         fits = declared(mechanism)
         plain[kind] = {name: _read(fits, sub, f"device.{kind}.{name}") for name, sub in sorted(given.items())}
     for kind, mechanism in ALONE.items():
-        table = fields.table(kind)
-        plain[kind] = _read(declared(mechanism), _white(table) if kind == "read_noise" else table, f"device.{kind}")
+        plain[kind] = _read(declared(mechanism), fields.table(kind), f"device.{kind}")
     noise = plain["read_noise"]
-    noise = {"sigma": noise.pop("white"), **({} if noise == _NO_FLICKER else noise)}
-    plain |= {"read_noise": noise, "stuck": _read(STUCK, fields.table("stuck"), "device.stuck")}
+    if _NO_FLICKER.items() <= noise.items():
+        plain["read_noise"] = {"sigma": noise["sigma"]}
+    plain["stuck"] = _read(STUCK, fields.table("stuck"), "device.stuck")
     plain["correlation"] = _correlation(fields.table("correlation"))
     return {kind: table for kind, table in plain.items() if table != _OFF.get(kind)}
 
@@ -116,7 +116,7 @@ def build_variability(plain: dict[str, Any]) -> Variability:
     # A factor may have set a single number of a table that was left out, so the other numbers are filled in.
     tables = {kind: {**off, **plain.get(kind, {})} for kind, off in _OFF.items()}
     tables |= {kind: plain[kind] for kind in ("d2d", "c2c", "mismatch")}
-    tables["read_noise"] = _white(_NO_FLICKER | plain["read_noise"])
+    tables["read_noise"] = _NO_FLICKER | plain["read_noise"]
     named: dict[str, Any] = {
         kind: {name: _built(mechanism, sub, f"{kind}.{name}") for name, sub in tables[kind].items()}
         for kind, (mechanism, _) in NAMED.items()
@@ -151,13 +151,6 @@ def _read(declarations: Mapping[str, Declared], table: Any, name: str) -> dict[s
     plain = fields.all(declarations)
     fields.finish()
     return plain
-
-
-def _white(table: dict[str, Any]) -> dict[str, Any]:
-    """The table with the name ``white``, which the mechanism uses, instead of the study's word ``sigma``."""
-    if {"sigma", "white"} <= set(table):
-        raise StudyError("[device.read_noise] sigma and white are two words for one number: keep one")
-    return {"white" if key == "sigma" else key: value for key, value in table.items()}
 
 
 def _correlation(table: dict[str, Any]) -> dict[str, Any]:

@@ -245,7 +245,7 @@ def test_what_both_devices_have_is_drawn_alike_and_what_a_factor_adds_is_the_dis
         # dW_A and T_0 are drawn before r: the nominal cells draw them too, and leave them.
         assert torch.equal(cells.base_r, cells.partner.base_r)
         assert torch.equal(cells.stuck, cells.partner.stuck)
-        assert cells.devices[0].variability.read_noise.white == 0.02
+        assert cells.devices[0].variability.read_noise.sigma == 0.02
 
 
 @pytest.mark.parametrize("kind", ["matched", "mismatch_only"])

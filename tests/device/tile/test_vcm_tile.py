@@ -207,7 +207,7 @@ def test_a_quieter_reading_leaves_the_cells_as_they_are():
     other = network((quiet,), (ArraySeeds(9, 9, 9),), False)
     other.load_state_dict(net.state_dict(), load_rpu_config=False)
     assert_equal(state(net, None), state(other, None))
-    assert not any(tile.cells.devices[0].variability.read_noise.white for tile in tiles(other))
+    assert not any(tile.cells.devices[0].variability.read_noise.sigma for tile in tiles(other))
 
 
 @pytest.mark.parametrize("how", ["load", "copy"])

@@ -1,6 +1,7 @@
 """1/f and telegraph noise against the statistics of their Markov processes."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def test_telegraph_amplitude_grows_towards_low_currents_up_to_the_current_itself
 @pytest.mark.parametrize(
     ("build", "word"),
     [
-        (lambda: ReadNoise(white=-0.1), "white"),
+        (lambda: ReadNoise(sigma=-0.1), "sigma"),
         (lambda: ReadNoise(flicker=2.0), "flicker"),
         (lambda: ReadNoise(decades=2.5), "decades = 2.5 must be a whole number from 1 to 8"),
         (lambda: ReadNoise(decades=0), "decades"),
@@ -123,3 +124,19 @@ def test_wrong_values_are_refused_in_one_line(build, word):
     with pytest.raises(DeviceError, match=word) as caught:
         build()
     assert "\n" not in str(caught.value)
+
+
+def test_the_former_name_of_sigma_is_taken_with_a_warning():
+    with pytest.warns(FutureWarning, match="white is named sigma now: write sigma") as warned:
+        noise = ReadNoise(white=0.02, flicker=0.01)
+    assert noise == ReadNoise(sigma=0.02, flicker=0.01)
+    assert warned[0].filename == __file__
+    with pytest.raises(TypeError, match="give sigma alone"):
+        ReadNoise(sigma=0.02, white=0.02)
+
+
+def test_noise_that_was_pickled_with_the_former_name_is_read():
+    noise = ReadNoise.__new__(ReadNoise)
+    noise.__setstate__({"white": 0.02, "flicker": 0.0, "decades": 3})
+    assert noise == ReadNoise(0.02)
+    assert pickle.loads(pickle.dumps(noise)) == noise

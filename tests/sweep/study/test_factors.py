@@ -55,7 +55,7 @@ EXPECTED = {
     "mismatch.d2d.sigma": "mismatch.sigma",
     "window.w_min.sigma": "window.w_min.sigma",
     "window.w_max.sigma": "window.w_max.sigma",
-    "read.noise.sigma": "read_noise.white",
+    "read.noise.sigma": "read_noise.sigma",
     "read.flicker.sigma": "read_noise.flicker",
     "read.telegraph.amplitude": "telegraph.amplitude",
     "write.error.sigma": "write.sigma",

@@ -68,9 +68,15 @@ def test_one_device_has_one_table_however_it_is_written():
     assert canonical_device({}) == canonical_device({"model": "tabulated"})
     other = EVERYTHING | {
         "correlation": {"names": ["dW_A", "r"], "matrix": [[1, 0.5], [0.5, 1.0]]},
-        "read_noise": {"white": 0.01, "flicker": 0.02, "decades": 4},
+        "read_noise": {"decades": 4, "sigma": 0.01, "flicker": 0.02},
     }
     assert canonical_device(other) == canonical_device(EVERYTHING)
+
+
+def test_the_former_name_of_the_read_noise_is_taken_with_a_warning():
+    with pytest.warns(FutureWarning, match=r"\[device.read_noise\]: white is named sigma now"):
+        plain = canonical_device({"read_noise": {"white": 0.01}})
+    assert plain == canonical_device({"read_noise": {"sigma": 0.01}})
 
 
 def test_tables_of_version_2_keep_the_form_that_version_2_gave_them():
@@ -125,7 +131,7 @@ def test_a_cell_of_the_library_gives_the_parameters_that_the_table_does_not(monk
         ({"target": {"r": {"renew": "never"}}}, ["[device.target.r]", "'never'", "'pulse', 'polarity'"]),
         ({"window": {"w_min": {"sigma": -1}}}, ["[device.window.w_min]", "sigma = -1", "from 0 to 10"]),
         ({"telegraph": {"amplitud": 0.1}}, ["[device.telegraph]", "did you mean 'amplitude'"]),
-        ({"read_noise": {"sigma": 0.1, "white": 0.1}}, ["[device.read_noise]", "keep one"]),
+        ({"read_noise": {"sigma": 0.1, "white": 0.1}}, ["[device.read_noise]", "keep sigma alone"]),
         ({"read_noise": {"decades": 2.0}}, ["decades = 2.0", "whole number from 1 to 8"]),
         ({"write": {"sigma": "big"}}, ["[device.write]", "'big'"]),
         ({"stuck": {"low": 0.8, "total": 0.8}}, ["low + high + total = 1.6", "at most 1"]),

@@ -60,7 +60,7 @@ def test_the_nominal_device_is_written_out_and_is_the_studys_own_without_what_va
     other = {"kind": "matched", "nominal": {"T_0": 293.0, "read_noise": {"sigma": 0.1}}}
     device = build_device(canonical_device(given | {"intervention": other}))
     assert device.intervention.nominal.parameters.T_0 == 293
-    assert device.intervention.nominal.variability.read_noise.white == 0.1
+    assert device.intervention.nominal.variability.read_noise.sigma == 0.1
     assert device.parameters.T_0 == 310
 
 
@@ -70,7 +70,7 @@ def test_a_whole_device_table_may_be_given_as_the_nominal_one():
     plain = canonical_device(whole | {"intervention": {"kind": "matched", "nominal": whole}})
     assert plain["intervention"]["nominal"] == nominal_table(whole)
     built = build_device(whole | {"intervention": {"kind": "matched", "nominal": whole}})
-    assert built.intervention.nominal.variability.read_noise.white == 0.02
+    assert built.intervention.nominal.variability.read_noise.sigma == 0.02
 
 
 @pytest.mark.parametrize(
