@@ -28,7 +28,7 @@ def _d2d(parameters=None, **spreads):
         # 1.35 eV may rise to 1.5 eV: by 11.1 %.
         (lambda: _d2d(dW_A=Spread(0.02)), ["dW_A of a cell can be 1.755 eV", "0.8 to 1.5", "to 0.111 in all"]),
         (lambda: _d2d(R_th0=Spread(0.02)), ["R_th0", "2.044e+07 K/W", "clip"]),
-        (lambda: _d2d(phi_n=Spread(0.02)), ["phi_n", "0.07 eV", "move phi_n off"]),
+        (lambda: _d2d(phi_n=Spread(0.02)), ["phi_n", "0.07 eV", "move phi_n away"]),
         (lambda: _d2d({"l": 2e-9}, l=Spread(0.1, 0.2), l_cell=Spread(0.1, 0.3)), ["l of a cell", "2.4e-09", "l_cell"]),
         (lambda: _d2d({"N_min": 0.5, "N_max": 0.9}, N_min=Spread(0.1, 0.9)), ["N_min", "0.95", "N_max", "0.9"]),
         (
