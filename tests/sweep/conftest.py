@@ -14,24 +14,7 @@ import pytest
 
 from vcm_sweep.sweep import SobolDesign, Study, TrialRecord
 
-TINY = """
-[study]
-name = "tiny"
-[network]
-hidden = [8]
-data = "digits"
-epochs = 1
-batch = 32
-lr = 0.02
-[[factor]]
-name = "r.d2d.sigma"
-range = [0.0, 0.08]
-[[factor]]
-name = "read.noise.sigma"
-range = [0.0, 0.05]
-[design]
-n = 4
-"""
+from ..studies import TINY
 
 
 @pytest.fixture

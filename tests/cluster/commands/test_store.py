@@ -9,24 +9,7 @@ import pytest
 from vcm_sweep.cluster.cli import main
 from vcm_sweep.sweep import SobolDesign, Store, Study, TrialRecord
 
-TEXT = """
-[study]
-name = "tiny"
-[network]
-hidden = [8]
-data = "digits"
-epochs = 1
-batch = 32
-lr = 0.02
-[[factor]]
-name = "r.d2d.sigma"
-range = [0.0, 0.08]
-[[factor]]
-name = "read.noise.sigma"
-range = [0.0, 0.05]
-[design]
-n = 4
-"""
+from ...studies import TINY
 
 
 def filled(folder: Path, study: Study, points: range, status: str = "ok") -> Path:
@@ -43,7 +26,7 @@ def shown(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
 
 
 def test_compact_leaves_one_file_and_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = filled(tmp_path / "a", Study.from_text(TEXT), range(5))
+    folder = filled(tmp_path / "a", Study.from_text(TINY), range(5))
     assert main(["compact", str(folder), "--json"]) == 0
     told = shown(capsys)
     assert (told["records"], told["files"], told["files_before"]) == (5, 1, 5)
@@ -59,7 +42,7 @@ def test_compact_leaves_one_file_and_says_what_it_did(tmp_path: Path, capsys: py
 def test_merge_brings_two_clusters_together_whichever_went_further(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study, longer = Study.from_text(TEXT), Study.from_text(TEXT.replace("n = 4", "n = 8"))
+    study, longer = Study.from_text(TINY), Study.from_text(TINY.replace("n = 4", "n = 8"))
     one = filled(tmp_path / "one", study, range(10))
     two = filled(tmp_path / "two", study, range(6, 14), "error")
     with Store.open(two) as store:
@@ -78,8 +61,8 @@ def test_merge_brings_two_clusters_together_whichever_went_further(
 
 
 def test_merge_refuses_another_study_with_the_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one = filled(tmp_path / "one", Study.from_text(TEXT), range(2))
-    two = filled(tmp_path / "two", Study.from_text(TEXT.replace("lr = 0.02", "lr = 0.03")), range(2))
+    one = filled(tmp_path / "one", Study.from_text(TINY), range(2))
+    two = filled(tmp_path / "two", Study.from_text(TINY.replace("lr = 0.02", "lr = 0.03")), range(2))
     assert main(["merge", str(one), str(two), "--into", str(tmp_path / "both")]) == 3
     assert "network.lr is 0.02 there and 0.03 here" in capsys.readouterr().err
     assert not (tmp_path / "both").exists()
@@ -103,9 +86,9 @@ def test_a_mistake_is_one_line_and_makes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    Path("study.toml").write_text(TEXT)
-    filled(Path("a"), Study.from_text(TEXT), range(2))
-    filled(Path("torn"), Study.from_text(TEXT), range(2))
+    Path("study.toml").write_text(TINY)
+    filled(Path("a"), Study.from_text(TINY), range(2))
+    filled(Path("torn"), Study.from_text(TINY), range(2))
     min(Path("torn/parts").iterdir()).write_bytes(b"torn")
     try:
         given = main(arguments)
@@ -116,4 +99,4 @@ def test_a_mistake_is_one_line_and_makes_nothing(
     assert re.search(words, said)
     assert said.count("\n") == 1
     assert {p.name for p in Path().iterdir()} == {"study.toml", "a", "torn"}
-    assert Path("torn/study.toml").read_text() == TEXT
+    assert Path("torn/study.toml").read_text() == TINY

@@ -13,31 +13,10 @@ from vcm_sweep.sweep import SobolDesign, Study, Trial, TrialRecord, train
 from vcm_sweep.sweep.training.cell_stack import CellStack
 from vcm_sweep.sweep.training.checkpoint import load_checkpoint
 
-TEXT = """
-[study]
-name = "tiny"
-[network]
-data = "digits"
-hidden = [16]
-epochs = 3
-batch = 32
-lr = 0.02
-train_samples = 300
-test_samples = 100
-[device]
-dw_min = 4e-4
-[[factor]]
-name = "r.c2c.direct"
-range = [0.0, 0.01]
-[[factor]]
-name = "read.noise.sigma"
-range = [0.0, 0.05]
-[design]
-n = 4
-"""
+from ...studies import THREE_EPOCHS
 
 
-def trials(text: str = TEXT) -> list[Trial]:
+def trials(text: str = THREE_EPOCHS) -> list[Trial]:
     return list(SobolDesign(Study.from_text(text)).trials())
 
 
@@ -73,7 +52,7 @@ def test_most_of_a_pack_that_is_late_leaves_the_others_undisturbed() -> None:
 
 def test_a_trial_pays_for_the_pulses_that_it_fires() -> None:
     """Costs of stacked trials tell a planner what they cost, heavy tails and all."""
-    chosen = trials(TEXT.replace("dw_min = 4e-4", "dw_min = 1e-5"))[:4]
+    chosen = trials(THREE_EPOCHS.replace("dw_min = 4e-4", "dw_min = 1e-5"))[:4]
     heavy = dict(chosen[1].inputs, network={**chosen[1].inputs["network"], "lr": 0.6})
     chosen[1] = dataclasses.replace(chosen[1], inputs=heavy)
     train(chosen)  # compiled

@@ -9,28 +9,7 @@ import pytest
 
 from vcm_sweep.sweep import Study, Trial
 
-TEXT = """
-[study]
-name = "tiny"
-[network]
-data = "digits"
-hidden = [16]
-epochs = 3
-batch = 32
-lr = 0.02
-train_samples = 300
-test_samples = 100
-[device]
-dw_min = 4e-4
-[[factor]]
-name = "r.c2c.direct"
-range = [0.0, 0.01]
-[[factor]]
-name = "read.noise.sigma"
-range = [0.0, 0.05]
-[design]
-n = 4
-"""
+from ...studies import THREE_EPOCHS
 
 # Peaks are of a process: each network is measured in one of its own, after a first small one has loaded everything.
 MEASURE = """
@@ -62,7 +41,7 @@ print(peak() - before, run.bytes_used())
 def test_the_pack_is_chosen_from_time_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     from vcm_sweep.sweep.packs import size
 
-    study = Study.from_text(TEXT.replace("n = 4", "n = 16"))
+    study = Study.from_text(THREE_EPOCHS.replace("n = 4", "n = 16"))
     assert 2 <= size.choose_pack(study) <= 64
     assert size.choose_pack(study, workers=32) <= 2
     monkeypatch.setattr(size, "_free_bytes", lambda device: 1e6)
@@ -80,7 +59,7 @@ def test_no_larger_pack_is_tried_once_a_try_takes_long(monkeypatch: pytest.Monke
         return 1.0 / len(trials), 1e3
 
     monkeypatch.setattr(size, "_measure", measured)
-    study = Study.from_text(TEXT.replace("n = 4", "n = 16"))
+    study = Study.from_text(THREE_EPOCHS.replace("n = 4", "n = 16"))
     assert size.choose_pack(study) == 64
     monkeypatch.setattr(size, "_LONGEST_TRY_S", 0.01)
     tried.clear()
@@ -97,8 +76,10 @@ def test_no_larger_pack_is_tried_once_a_try_takes_long(monkeypatch: pytest.Monke
 )
 def test_the_memory_of_a_pack_is_what_a_process_takes(network: str) -> None:
     """A pack that is thought to be smaller than it is, is killed by the system."""
-    text = TEXT.replace("hidden = [16]\n", "").replace("batch = 32", network)
-    done = subprocess.run([sys.executable, "-c", MEASURE, TEXT, text], capture_output=True, text=True, check=False)
+    text = THREE_EPOCHS.replace("hidden = [16]\n", "").replace("batch = 32", network)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, THREE_EPOCHS, text], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     measured, estimated = map(float, done.stdout.split())
     assert measured > 5e7

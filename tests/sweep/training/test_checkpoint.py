@@ -19,31 +19,10 @@ from vcm_sweep.sweep.training.cell_stack import CellStack
 from vcm_sweep.sweep.training.checkpoint import discard_checkpoints, load_checkpoint, save_checkpoint
 from vcm_sweep.sweep.training.trial_progress import TrialProgress
 
-TEXT = """
-[study]
-name = "tiny"
-[network]
-data = "digits"
-hidden = [16]
-epochs = 3
-batch = 32
-lr = 0.02
-train_samples = 300
-test_samples = 100
-[device]
-dw_min = 4e-4
-[[factor]]
-name = "r.c2c.direct"
-range = [0.0, 0.01]
-[[factor]]
-name = "read.noise.sigma"
-range = [0.0, 0.05]
-[design]
-n = 4
-"""
+from ...studies import THREE_EPOCHS
 
 
-def trials(text: str = TEXT) -> list[Trial]:
+def trials(text: str = THREE_EPOCHS) -> list[Trial]:
     return list(SobolDesign(Study.from_text(text)).trials())
 
 
@@ -186,7 +165,7 @@ def test_a_worker_saves_while_the_driver_discards(tmp_path: Path) -> None:
 
 
 def test_trials_without_a_result_keep_their_state_for_a_retry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study = Study.from_text(TEXT + "[run]\npack = 1\n")
+    study = Study.from_text(THREE_EPOCHS + "[run]\npack = 1\n")
     folder, bad = tmp_path / "out" / "checkpoints", list(SobolDesign(study).trials())[3].key
 
     def failing(pack: Sequence[Trial]) -> list[TrialRecord]:
@@ -212,7 +191,7 @@ def test_trials_without_a_result_keep_their_state_for_a_retry(tmp_path: Path, mo
 
 
 def test_a_retry_after_a_timeout_goes_on_where_the_deadline_came(tmp_path: Path) -> None:
-    text = TEXT.replace("train_samples = 300", "train_samples = 96").replace("epochs = 3", "epochs = 2")
+    text = THREE_EPOCHS.replace("train_samples = 300", "train_samples = 96").replace("epochs = 3", "epochs = 2")
     (whole,) = train(trials(text)[:1])
     # A deadline that leaves time for one step.
     late = [dataclasses.replace(trials(text)[0], deadline_s=1e-9)]
@@ -261,7 +240,7 @@ def test_a_trial_that_diverges_is_frozen_and_its_neighbours_are_as_alone(monkeyp
 
 
 def test_saturated_cells_are_a_result_that_says_so() -> None:
-    text = TEXT.replace("lr = 0.02", "lr = 100.0").replace("dw_min = 4e-4", "dw_min = 1e-9\npulse_s = 1e-4")
+    text = THREE_EPOCHS.replace("lr = 0.02", "lr = 100.0").replace("dw_min = 4e-4", "dw_min = 1e-9\npulse_s = 1e-4")
     record = train(trials(text)[:1])[0]
     assert record.status == "ok"
     assert record.frac_at_bound > 0.2
