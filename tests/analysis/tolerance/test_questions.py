@@ -228,7 +228,7 @@ def test_a_folder_of_tolerances_is_the_studys_own(tmp_path: Path) -> None:
         ("target = 0.9\ndrop = 0.1", "leave one out"),
         ('question = "all"', "'one', 'joint', 'trade-off'"),
         ("trails = 3", "did you mean 'trials'"),
-        ('[tolerance.weights]\n"r" = 1', "no factor of the study"),
+        ('[tolerance.weights]\n"r" = 1', "not a factor of the study"),
     ],
 )
 def test_a_mistake_in_the_table_is_one_line(line: str, words: str) -> None:

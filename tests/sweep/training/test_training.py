@@ -156,5 +156,5 @@ def test_samples_that_only_fill_a_batch_change_nothing() -> None:
         pulses.append(train([trial])[0].pulses_set or 0)
     assert max(pulses) < 1.3 * min(pulses)
     noisy = text.replace("[[factor]]", '[device.io]\nnoise_management = "NONE"\n[[factor]]', 1)
-    with pytest.raises(StudyError, match=r"no multiple of batch = 40.*train_samples = "):
+    with pytest.raises(StudyError, match=r"must be a multiple of batch = 40.*train_samples = "):
         train(trials(noisy.replace("batch = 32", "batch = 40"))[:1])
