@@ -136,8 +136,9 @@ def euler_pulse(n, cell, pulse_s):
 
 
 @nb.njit(error_model="numpy")
-def euler_update(x, d, key, cells, train, pulse_s, set_cell, reset_cell, read, counters):
+def euler_update(x, d, key, cells, train, pulse_s, law, counters):
     """The loop of device/kernels/cpu/update.py over the same pulses, with :func:`euler_pulse` for each of them."""
+    set_cell, reset_cell, read = law
     inputs, outputs = x.shape[1], d.shape[1]
     columns, column_masks = np.empty(inputs, np.int64), np.empty(inputs, np.uint64)
     rows, row_masks = np.empty(outputs, np.int64), np.empty(outputs, np.uint64)
@@ -173,18 +174,16 @@ class EulerUpdate:
 
     def __init__(self, device: VCMDevice) -> None:
         check(device)
-        self._set, self._reset = (cell_at(v, device.parameters) for v in (device.set_voltage_v, device.reset_voltage_v))
-        self._read = reading(device.map, device.window)
+        cells = (cell_at(v, device.parameters) for v in (device.set_voltage_v, device.reset_voltage_v))
+        self._law = (*cells, reading(device.map, device.window))
 
-    def __call__(
-        self, x: np.ndarray, d: np.ndarray, key: np.uint64, cells: Any, physics: Any, train: Any, pulses: Any,
-        counters: np.ndarray, partner: Any = None,
-    ) -> None:  # fmt: skip
+    def __call__(self, *given: Any) -> None:
         """Pulse one array for a batch, with the arguments of ``update_array``."""
+        x, d, key, cells, physics, train, pulses, counters, partner = given
         same = len(cells.boost) == len(cells.rate) == 1 and all(len(values) == 1 for values in cells.base)
         if partner is not None or pulses.alone or physics.full or cells.varied.size or not same:
             raise ValueError("Euler stepping is for cells without noise: give a VCMDevice without variability")
-        euler_update(x, d, key, cells, train, pulses.pulse_s, self._set, self._reset, self._read, counters)
+        euler_update(x, d, key, cells, train, pulses.pulse_s, self._law, counters)
 
 
 def check(device: VCMDevice) -> None:

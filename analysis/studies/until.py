@@ -30,11 +30,17 @@ class Budget:
     """What may be spent.
 
     Args:
-        trials: trainings in the folder, including those that it already holds. seconds: of wall time from now on.
+        trials: trainings in the folder, including those that it already holds.
+        seconds: of wall time from the start of the run.
+        workers: packs that run at the same time. Until a stage has shown the pace, it is estimated from this number and
+            the times in the records.
+        clock: seconds, for tests.
     """
 
     trials: float = math.inf
     seconds: float = math.inf
+    workers: int = 1
+    clock: Callable[[], float] = time.monotonic
 
 
 @dataclass(frozen=True)
@@ -107,9 +113,7 @@ def run_until(
     metric: str = "accuracy",
     policy: str = "fail",
     budget: Budget | None = None,
-    workers: int = 1,
     tell: Callable[[Stage], None] | None = None,
-    clock: Callable[[], float] = time.monotonic,
 ) -> Ended:
     """Run a study, then make it longer and run the new trainings while a ranking index has too wide an interval.
 
@@ -122,9 +126,7 @@ def run_until(
         study: the study to begin with. directory: its results folder, which ``run`` makes. run: runs a study there.
         half_width: the goal, see `enough`. metric, policy: as for `analyze`.
         budget: what may be spent; None goes on until the goal is met.
-        workers: packs that run at the same time. Until a stage has shown the pace, it is estimated from this number and
-            the times in the records.
-        tell: is called with each stage. clock: seconds, for tests.
+        tell: is called with each stage.
 
     Raises:
         StudyError: a design whose indices do not become narrower this way. AnalysisError: records that cannot be
@@ -133,7 +135,8 @@ def run_until(
     check_goal(study, half_width)
     find_metric(metric)
     check_policy(policy)
-    budget, began = budget or Budget(), clock()
+    budget = budget or Budget()
+    began = budget.clock()
     if budget.trials < _trials(study, study.design.n):
         raise StudyError(
             f"--budget-trials {budget.trials:g} is less than the {_trials(study, study.design.n)} trainings that the "
@@ -142,9 +145,9 @@ def run_until(
     stages: list[Stage] = []
     pace: float | None = None
     while True:
-        started = clock()
+        started = budget.clock()
         results = run(study)
-        pace = _pace(results, stages, clock() - started, workers, pace)
+        pace = _pace(results, stages, budget.clock() - started, budget.workers, pace)
         stage = _look(results, len(stages) + 1, half_width, metric, policy, stages)
         stages.append(stage)
         if tell:
@@ -156,7 +159,7 @@ def run_until(
         if n is None:
             why = f"n = {wanted} would be {_trials(study, wanted)} trainings, and the budget is {budget.trials:g}"
             return Ended(False, why, tuple(stages))
-        seconds = clock() - began + (pace or 0.0) * (_trials(study, n) - stage.trials)
+        seconds = budget.clock() - began + (pace or 0.0) * (_trials(study, n) - stage.trials)
         if seconds > budget.seconds:
             spent, allowed = (f"{value / 3600:.3g} h" for value in (seconds, budget.seconds))
             why = f"n = {n} would have taken until {spent}, and the budget is {allowed}"

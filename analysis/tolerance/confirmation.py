@@ -56,7 +56,7 @@ def confirm(search: LineSearch, count: int) -> dict[str, Confirmation]:
     further fresh seeds; ``ATTEMPTS`` times at most.
     """
     found: dict[str, Confirmation] = {}
-    pending = {name: search.crossing(name).safe(search.confidence) for name in search.rays}
+    pending = {name: search.crossing(name).safe(search.spec.confidence) for name in search.rays}
     for attempt in range(ATTEMPTS):
         names = list(pending)
         points = [search.rays[name].point(pending[name]) for name in names]
@@ -68,7 +68,7 @@ def confirm(search: LineSearch, count: int) -> dict[str, Confirmation]:
             if holds or place == 0.0:
                 continue
             search.take_in(name, place, values)
-            pending[name] = min(search.crossing(name).safe(search.confidence), place * (1 - _SHRINK))
+            pending[name] = min(search.crossing(name).safe(search.spec.confidence), place * (1 - _SHRINK))
         if not pending:
             break
     return found

@@ -21,6 +21,8 @@ from vcm_sweep.sweep.training.checkpoint import discard_checkpoints, tidy_checkp
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 _FRESH = "confirm"
+# What runs may go on for so long after Ctrl-C, s.
+_GRACE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,10 @@ class Evaluator:
 
     def __init__(
         self, study: Study, store: Store, executor: Executor, *, pack: int = 16, known: Sequence[Store] = (),
-        progress: OnRecords | None = None, total: int = 0, checkpoints: str | None = None, grace_s: float = 5.0,
+        progress: OnRecords | None = None, total: int = 0, checkpoints: str | None = None,
     ) -> None:  # fmt: skip
         self.study, self.store, self.executor, self.pack = study, store, executor, pack
-        self.checkpoints, self.grace_s = checkpoints, grace_s
+        self.checkpoints = checkpoints
         self._progress, self._total = progress, total
         self._start = str(Path(study.network.start).resolve()) if study.network.start else ""
         self._known: dict[str, TrainingOutcome] = {}
@@ -163,7 +165,7 @@ class Evaluator:
                 self._take(records)
             self.store.flush()
         except KeyboardInterrupt:
-            for records in self.executor.finish(self.grace_s):
+            for records in self.executor.finish(_GRACE_S):
                 self._take(records)
             self.store.flush()
             raise

@@ -57,8 +57,8 @@ def answer_joint(context: Context) -> ToleranceAnswer:
             "joint, along the best directions", ["maximize"], ["accuracy"], lambda seed, _: RandomSampler(seed=seed),
             context.whole_space(),
         ),
-        target=target, target_sd=target_sd, replicates=spec.replicates, precision=spec.precision,
-        budget=spec.trials, confidence=spec.confidence, seed=context.study.seed, at_nominal=context.at_nominal,
+        spec,
+        target=target, target_sd=target_sd, at_nominal=context.at_nominal,
         first={_name(far): _first(place) for far, place in directions},
     )  # fmt: skip
     search.run()

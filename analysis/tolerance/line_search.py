@@ -10,6 +10,7 @@ from vcm_sweep.analysis.tolerance.crossing import Crossing, find_crossing
 from vcm_sweep.analysis.tolerance.evaluation import Evaluator
 from vcm_sweep.analysis.tolerance.optuna_study import OptunaStudy
 from vcm_sweep.analysis.tolerance.space import Ray
+from vcm_sweep.sweep.study.tables.tolerance import ToleranceSpec
 
 _FIRST = (0.0, 0.25, 0.5, 0.75, 1.0)
 # The next trainings go to these quantiles of the posterior of the crossing.
@@ -29,22 +30,18 @@ class LineSearch:
 
     Args:
         rays: by name. evaluator: what trains. optuna_study: where all places and results are kept.
+        spec: the trainings in all and of a place at a time, the half-width of a settled ray, and the confidence.
         target, target_sd: the mean accuracy to keep, and its standard error.
-        replicates: trainings that a place gets at a time. precision: half-width of the interval of a settled ray.
-        budget: number of different trainings in all. confidence: of the interval.
         first: places to begin with, by ray. at_nominal: trainings of the nominal point.
     """
 
     def __init__(
-        self, rays: Mapping[str, Ray], evaluator: Evaluator, optuna_study: OptunaStudy, *,
-        target: float, target_sd: float = 0.0, replicates: int = 2, precision: float = 0.03, budget: int = 400,
-        confidence: float = 0.95, seed: int = 1, first: Mapping[str, Sequence[float]] | None = None,
-        at_nominal: int = 0,
+        self, rays: Mapping[str, Ray], evaluator: Evaluator, optuna_study: OptunaStudy, spec: ToleranceSpec, *,
+        target: float, target_sd: float, at_nominal: int, first: Mapping[str, Sequence[float]] | None = None,
     ) -> None:  # fmt: skip
         self.rays, self.evaluator, self.optuna_study = dict(rays), evaluator, optuna_study
-        self.target, self.target_sd = target, target_sd
-        self.replicates, self.precision, self.budget, self.confidence = replicates, precision, budget, confidence
-        self.seed, self._first, self._at_nominal = seed, dict(first or {}), at_nominal
+        self.spec, self.target, self.target_sd = spec, target, target_sd
+        self._first, self._at_nominal = dict(first or {}), at_nominal
         # By ray and place: how many replicates it has.
         self.counts: dict[str, dict[float, int]] = {name: {} for name in rays}
         self._found: dict[str, tuple[int, Crossing]] = {}
@@ -76,7 +73,7 @@ class LineSearch:
         values = [self.values(name, place) for place in places]
         number = sum(map(len, values))
         if self._found.get(name, (0, None))[0] != number:
-            seed = self.seed + number
+            seed = self.evaluator.study.seed + number
             found = find_crossing(np.array(places), values, self.target, target_sd=self.target_sd, seed=seed)
             self._found[name] = (number, found)
         return self._found[name][1]
@@ -113,14 +110,14 @@ class LineSearch:
     def _wanted(self) -> list[tuple[str, float, int]]:
         """(ray, place, replicates) for the next round; empty when the search is over."""
         begun = [
-            (name, place, max(self.replicates, self._at_nominal) if place == 0.0 else self.replicates)
+            (name, place, max(self.spec.replicates, self._at_nominal) if place == 0.0 else self.spec.replicates)
             for name in self.rays
             for place in self._first.get(name, _FIRST)
             if place not in self.counts[name]
         ]
         if begun:
             return begun
-        left = self.budget - self.evaluator.spent
+        left = self.spec.trials - self.evaluator.spent
         wanted: list[tuple[str, float, int]] = []
         # Widest intervals first, in case the budget is not enough for all.
         open_rays = sorted(
@@ -128,7 +125,7 @@ class LineSearch:
         )
         for _, name, found in open_rays:
             places = list(dict.fromkeys(self._place(name, found.quantile(q)) for q in _NEXT))
-            cost = self.replicates * len(_NEXT)
+            cost = self.spec.replicates * len(_NEXT)
             if left < cost:
                 break
             left -= cost
@@ -140,14 +137,14 @@ class LineSearch:
         for name in self.rays:
             crossing = self.crossing(name)
             trained = sum(self.counts[name].values())
-            first = self.replicates * (len(_FIRST) + _LEAST_ROUNDS * len(_NEXT))
+            first = self.spec.replicates * (len(_FIRST) + _LEAST_ROUNDS * len(_NEXT))
             sure = max(crossing.never, crossing.below_at_start) > _SURE
-            if not sure and (self._width(crossing) > self.precision or trained < first):
+            if not sure and (self._width(crossing) > self.spec.precision or trained < first):
                 found.append((name, crossing))
         return found
 
     def _width(self, crossing: Crossing) -> float:
-        low, high = crossing.interval(self.confidence)
+        low, high = crossing.interval(self.spec.confidence)
         return (high - low) / 2.0
 
     def _place(self, name: str, u: float) -> float:

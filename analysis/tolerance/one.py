@@ -26,9 +26,11 @@ def answer_one(context: Context) -> ToleranceAnswer:
         context.optuna_study(
             "one", ["maximize"], ["accuracy"], lambda seed, _: RandomSampler(seed), context.whole_space()
         ),
-        target=target, target_sd=target_sd, replicates=spec.replicates, precision=spec.precision,
-        budget=spec.trials, confidence=spec.confidence, seed=context.study.seed, at_nominal=context.at_nominal,
-    )  # fmt: skip
+        spec,
+        target=target,
+        target_sd=target_sd,
+        at_nominal=context.at_nominal,
+    )
     crossings = search.run()
     spent = context.evaluator.spent
     found = confirm(search, spec.confirm)

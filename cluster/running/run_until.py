@@ -1,5 +1,6 @@
 """``run --until`` and ``resume --until``: make a study longer until its indices are known, and print each stage."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +26,7 @@ def run_until_known(study: Any, options: RunOptions, goal: UntilOptions) -> int:
         held = Store.open(folder)
         # If the study was made longer already, the longer one in the folder is continued.
         study = held.study if study.digest in held.digests else study
-    budget = _budget(goal)
+    budget = _budget(goal, options.place.workers)
     # A new folder in its default place first takes over what earlier versions of the study have, as run does.
     first = replace(options, out=options.out if fresh else str(folder), no_report=True)
     last: Any = None
@@ -44,8 +45,7 @@ def run_until_known(study: Any, options: RunOptions, goal: UntilOptions) -> int:
     _say_beforehand(study, goal, quiet=options.json)
     try:
         ended = run_until(
-            study, folder, run, goal.until, metric=goal.metric, policy=goal.policy, budget=budget,
-            workers=options.place.workers, tell=tell,
+            study, folder, run, goal.until, metric=goal.metric, policy=goal.policy, budget=budget, tell=tell,
         )  # fmt: skip
     except KeyboardInterrupt:
         if not holds_study(folder):
@@ -62,7 +62,7 @@ def run_until_known(study: Any, options: RunOptions, goal: UntilOptions) -> int:
     return EXIT_FAILED_TRIALS if sum(counts.values()) - counts["ok"] else 0
 
 
-def _budget(goal: UntilOptions) -> Any:
+def _budget(goal: UntilOptions, workers: int) -> Any:
     from vcm_sweep.analysis.studies.until import Budget
     from vcm_sweep.sweep.errors import StudyError
 
@@ -70,8 +70,9 @@ def _budget(goal: UntilOptions) -> Any:
     if hours is not None and not hours > 0:
         raise StudyError(f"--budget-hours {hours:g} must be above 0")
     return Budget(
-        **({} if goal.budget_trials is None else {"trials": goal.budget_trials}),
-        **({} if hours is None else {"seconds": 3600.0 * hours}),
+        trials=math.inf if goal.budget_trials is None else goal.budget_trials,
+        seconds=math.inf if hours is None else 3600.0 * hours,
+        workers=workers,
     )
 
 

@@ -60,7 +60,7 @@ def integrate(
     validity: Literal[True],
     on_invalid: str = "error",
 ) -> tuple[torch.Tensor, Validity]: ...
-def integrate(
+def integrate(  # noqa: PLR0913  (each is an option that users name)
     n: Value,
     voltage_v: Value,
     duration_s: float,

@@ -51,20 +51,16 @@ def trajectory(
     log_n = np.log(np.clip(n, low, high))
     after = np.empty((len(start_v), cells))
     sides = []
-    for sign in (-1.0, 1.0):
+    for sign, bound in ((-1.0, high), (1.0, low)):
         knots = _knots(sign * start_v, sign * end_v, knot_v)
-        sides.append((knots, *_table(sign, knots, np.log(low), np.log(high), parameters, model, nodes)))
+        sides.append((knots, *_table(sign, knots, np.log(low), np.log(high), parameters, model, nodes), bound))
+    steps = start_v, end_v, duration_s
     for cell in range(cells):
-        x, (set_side, reset_side) = log_n[cell], sides
-        _walk(
-            x,
-            start_v,
-            end_v,
-            duration_s,
-            *(set_side[0], set_side[1][:, :, cell], set_side[2][cell], set_side[3][cell], math.log(high[cell])),
-            *(reset_side[0], reset_side[1][:, :, cell], reset_side[2][cell], reset_side[3][cell], math.log(low[cell])),
-            after[:, cell],
-        )
+        own = [
+            (knots, table[:, :, cell], y[cell], step[cell], math.log(bound[cell]))
+            for knots, table, y, step, bound in sides
+        ]
+        _walk(log_n[cell], steps, *own, after[:, cell])
     return np.exp(after)
 
 
@@ -102,8 +98,11 @@ def _table(
 
 
 @compiled(error_model="numpy")
-def _walk(x, start_v, end_v, duration_s, knots_s, set_, y_s, step_s, high, knots_r, reset, y_r, step_r, low, after):
-    """Fills ``after`` with ln N at the end of every step."""
+def _walk(x, steps, set_, reset, after):
+    """Fills ``after`` with ln N at the end of every step; each side: knots, table, its first y and step, the bound."""
+    start_v, end_v, duration_s = steps
+    knots_s, table_s, y_s, step_s, high = set_
+    knots_r, table_r, y_r, step_r, low = reset
     for i in range(len(start_v)):
         v, last = start_v[i], end_v[i]
         for half in range(2):
@@ -114,9 +113,9 @@ def _walk(x, start_v, end_v, duration_s, knots_s, set_, y_s, step_s, high, knots
                 continue
             time = duration_s[i] if v == last else duration_s[i] * abs((b - a) / (last - v))
             if side < 0.0:
-                x = high - _from_stretched(_ramp(_stretched(high - x), a, b, time, knots_s, set_, y_s, step_s))
+                x = high - _from_stretched(_ramp(_stretched(high - x), a, b, time, knots_s, table_s, y_s, step_s))
             else:
-                x = low + _from_stretched(_ramp(_stretched(x - low), a, b, time, knots_r, reset, y_r, step_r))
+                x = low + _from_stretched(_ramp(_stretched(x - low), a, b, time, knots_r, table_r, y_r, step_r))
         after[i] = x
 
 

@@ -7,6 +7,7 @@ import torch
 
 from vcm_sweep.device.kernels.cpu.compiling import kernel
 from vcm_sweep.device.kernels.cpu.stencil import at_stencil, fill_stencil, read_cubic, read_linear, scratch
+from vcm_sweep.device.kernels.layout import Curve
 from vcm_sweep.device.tables.tables import Axis, Curves, Points
 
 _SAMPLES = 2000
@@ -26,15 +27,16 @@ def measured(
     array = np.array([(a.first, (a.count - 1) / (a.last - a.first), a.count) for a in axes]).reshape(len(axes), 3)
     values = torch.stack(list(points.values()), 1).numpy() if axes else np.zeros((_SAMPLES, 0))
     table = np.empty(_SAMPLES)
-    _read_many(curves.values, curves.x_first, curves.kink, curves.x_last, curves.below, linear, x.numpy(), array,
-               values, *scratch(), table)  # fmt: skip
+    curve = Curve(curves.x_first, curves.x_last, curves.below, curves.kink, curves.values, curves.power)
+    _read_many(curve, linear, x.numpy(), array, values, *scratch(), table)
     gap = exact(points, x).numpy() - table
     error = float(np.abs(np.expm1(gap) if linear else gap).max())
     return Curves(curves.x_first, curves.x_last, curves.below, curves.kink, curves.values, curves.power, error)
 
 
 @kernel
-def _read_many(table, x_first, kinks, x_last, below, linear, x, axes, values, offsets, weights, out):  # type: ignore
+def _read_many(curve, linear, x, axes, values, offsets, weights, out):  # type: ignore
+    table, kinks, x_first, x_last, below = curve.values, curve.kink, curve.x_first, curve.x_last, curve.below
     for i in range(x.shape[0]):
         count = fill_stencil(axes, values[i], offsets, weights)
         if linear:

@@ -40,7 +40,6 @@ def stored(
     factors: int = 4,
     replicates: int = 2,
     design: str = "",
-    name: str = "synthetic",
     device: str = 'model = "explicit"',
     output: Callable[[Array], Array] = accuracy,
     diverge: float = 1.1,
@@ -49,7 +48,7 @@ def stored(
     chosen = FACTORS[:factors]
     tables = "".join(f'[[factor]]\nname = "{f}"\nrange = [{low}, {high}]\n' for f, low, high in chosen)
     study = Study.from_text(
-        f'[study]\nname = "{name}"\n[network]\nhidden = [8]\ndata = "digits"\nepochs = 4\nbatch = 32\nlr = 0.02\n'
+        f'[study]\nname = "synthetic"\n[network]\nhidden = [8]\ndata = "digits"\nepochs = 4\nbatch = 32\nlr = 0.02\n'
         f"[device]\n{device}\n{tables}[design]\nn = {n}\nreplicates = {replicates}\n{design}"
     )
     laid_out = build_design(study)

@@ -98,7 +98,7 @@ def test_a_budget_of_hours_is_not_begun_with_what_would_go_over_it(tmp_path: Pat
             seen[0] = float(Store.open(runs.folder).table(["key"]).num_rows)
         return seen[0]
 
-    ended, _ = until(runs, SMALL, 0.01, budget=Budget(seconds=2000.0), clock=clock)
+    ended, _ = until(runs, SMALL, 0.01, budget=Budget(seconds=2000.0, clock=clock))
     assert runs.sizes == [32, 64, 128]
     assert ended.why == "n = 256 would have taken until 0.853 h, and the budget is 0.556 h"
 

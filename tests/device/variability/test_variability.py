@@ -170,7 +170,7 @@ def test_limits_cover_spread_walk_and_targets():
         (lambda: Correlation(("r", "l"), ((1, 0.5), (0.4, 1))), "must equal"),
         (lambda: Correlation(("r", "l"), ((0.5, 0), (0, 1))), "must be 1"),
         (lambda: Correlation(("r", "l", "a"), ((1, 0.9, 0.9), (0.9, 1, -0.9), (0.9, -0.9, 1))), "semi-definite"),
-        (lambda: Variability(read_noise=1.5), "white"),
+        (lambda: Variability(read_noise=1.5), "sigma"),
         (lambda: Variability(read_noise="much"), "read_noise"),
         (lambda: Variability(d2d={"radius": Spread(0.1)}), "radius"),
         (lambda: Variability(d2d={"r": 0.1}), "d2d.r = 0.1 must be a Spread"),

@@ -93,8 +93,9 @@ def never_waiting() -> Iterator[None]:
         torch.cuda.set_sync_debug_mode("default")
 
 
-def both(devices, out, inn, x, d, rates, update, device, start=0.0, keys=None):
+def both(devices, x, d, rates, update, device, start=0.0, keys=None):
     """(before, by the CPU kernel, by the kernels under test)."""
+    out, inn = d.shape[-1], x.shape[-1]
     keys = keys or [7000 + k for k in range(len(devices))]
     before, numba, under_test = (stack(devices, out, inn, start) for _ in range(3))
     numba.pulse(x, d, rates, update, keys)
@@ -134,7 +135,7 @@ def check_every_slot_fires_as_on_the_cpu(device: str) -> None:
     x = torch.randint(-1, 2, (4, 3, 12), generator=generator).float()
     d = torch.randint(-1, 2, (4, 3, 10), generator=generator).float()
     update = UpdateParameters(desired_bl=64, **EVERY_SLOT)
-    before, numba, under_test = both(DEVICES, 10, 12, x, d, [1e3] * 4, update, device, start=None)
+    before, numba, under_test = both(DEVICES, x, d, [1e3] * 4, update, device, start=None)
     assert_same(numba, under_test)
     # The cases that the march tells apart did occur.
     moved = numba.log_n - before.log_n
@@ -174,7 +175,7 @@ def check_tables_windows_and_stuck_cells_as_on_the_cpu(device: str) -> None:
     x = torch.randint(-1, 2, (4, 2, 12), generator=generator).float()
     d = torch.randint(-1, 2, (4, 2, 10), generator=generator).float()
     before, numba, under_test = both(
-        TABLES, 10, 12, x, d, [1e3] * 4, UpdateParameters(desired_bl=64, **EVERY_SLOT), device, start=None
+        TABLES, x, d, [1e3] * 4, UpdateParameters(desired_bl=64, **EVERY_SLOT), device, start=None
     )
     assert_same(numba, under_test)
     for trial in (0, 1, 2):
@@ -193,7 +194,7 @@ def check_three_axes_as_on_the_cpu(device: str) -> None:
     x = torch.randint(-1, 2, (3, 1, 6), generator=generator).float()
     d = torch.randint(-1, 2, (3, 1, 5), generator=generator).float()
     before, numba, under_test = both(
-        THREE_AXES, 5, 6, x, d, [1e3] * 3, UpdateParameters(desired_bl=64, **EVERY_SLOT), device, start=None
+        THREE_AXES, x, d, [1e3] * 3, UpdateParameters(desired_bl=64, **EVERY_SLOT), device, start=None
     )
     assert_same(numba, under_test)
     assert ((numba.log_n - before.log_n).abs().amax(1) > 0.1).all()
@@ -251,7 +252,7 @@ def check_rounded_products_as_on_the_cpu(device: str) -> None:
         {"pulse_type": implicit, "update_bl_management": False, "update_management": False, "fixed_bl": False},
     ):
         rates = [1e-3, 0.02, 1e-4, 0.0]
-        _, numba, under_test = both(DEVICES, 10, 12, x, d, rates, UpdateParameters(**options), device, start=None)
+        _, numba, under_test = both(DEVICES, x, d, rates, UpdateParameters(**options), device, start=None)
         assert_same(numba, under_test)
         assert (numba.counters[:3, :2] > 0).all()
 
@@ -264,7 +265,7 @@ def check_numbers_of_pulses_are_distributed_as_on_the_cpu(device: str) -> None:
     x = torch.rand(inn, generator=generator).expand(trials, 1, -1)
     d = -torch.rand(out, generator=generator).expand(trials, 1, -1)
     update = UpdateParameters(desired_bl=31)
-    before, numba, under_test = both([slow] * trials, out, inn, x, d, [2e-3] * trials, update, device)
+    before, numba, under_test = both([slow] * trials, x, d, [2e-3] * trials, update, device)
     step = (numba.log_n - before.log_n).sum(1) / numba.counters[:, 0]
     counts = [((c.log_n - before.log_n) / step.mean()).view(trials, out, inn) for c in (numba, under_test)]
     for counted in counts:
@@ -301,7 +302,7 @@ def check_walks_are_distributed_as_on_the_cpu(device: str) -> None:
     x, d = torch.ones(4, 2, inn), torch.ones(4, 2, out)
     d[:, 1] = -1.0
     update = UpdateParameters(desired_bl=7, **EVERY_SLOT)
-    before, numba, under_test = both(devices, out, inn, x, d, [1e3] * 4, update, device)
+    before, numba, under_test = both(devices, x, d, [1e3] * 4, update, device)
     assert torch.equal(numba.counters[:, :2], under_test.counters[:, :2])
     torch.testing.assert_close(under_test.log_n[2], numba.log_n[2], rtol=0, atol=1e-9)
     for trial, walking in ((0, VARYING), (1, ("r",)), (2, ()), (3, ("r",))):
