@@ -305,7 +305,7 @@ def test_what_is_taken_along_is_code_study_and_own_modules_alone(
                      "own/package/table.csv", "study.toml"]  # fmt: skip
     code = pack_code(tmp_path)
     assert {path.name for path in code.iterdir()} == {"__init__.py", "device", "sweep", "analysis", "cluster"}
-    assert (code / "analysis" / "templates" / "report.html.j2").is_file()
+    assert (code / "analysis" / "report" / "templates" / "report.html.j2").is_file()
     assert check_size(code) < 3
     assert own_modules() == [] or all(path.suffix == ".py" for path in own_modules())
 
