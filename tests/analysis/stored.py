@@ -33,13 +33,14 @@ def accuracy(u: Array) -> Array:
     return np.asarray(0.1 + 0.85 / (1 + np.exp(9 * (harm - 0.75))))
 
 
-def stored(
+def stored(  # noqa: PLR0913  (each differs in some test)
     folder: Path,
     n: int,
     *,
     factors: int = 4,
     replicates: int = 2,
     design: str = "",
+    name: str = "synthetic",
     device: str = 'model = "explicit"',
     output: Callable[[Array], Array] = accuracy,
     diverge: float = 1.1,
@@ -48,7 +49,7 @@ def stored(
     chosen = FACTORS[:factors]
     tables = "".join(f'[[factor]]\nname = "{f}"\nrange = [{low}, {high}]\n' for f, low, high in chosen)
     study = Study.from_text(
-        f'[study]\nname = "synthetic"\n[network]\nhidden = [8]\ndata = "digits"\nepochs = 4\nbatch = 32\nlr = 0.02\n'
+        f'[study]\nname = "{name}"\n[network]\nhidden = [8]\ndata = "digits"\nepochs = 4\nbatch = 32\nlr = 0.02\n'
         f"[device]\n{device}\n{tables}[design]\nn = {n}\nreplicates = {replicates}\n{design}"
     )
     laid_out = build_design(study)
