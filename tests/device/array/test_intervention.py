@@ -280,7 +280,7 @@ def test_figures_of_a_matched_array_are_those_of_its_pulses():
         (lambda: Intervention("match"), ["'match'", "'matched', 'mismatch_only'"]),
         (lambda: device(None, "matched", device(model="full")), ["intervention.nominal", "model", "'full'"]),
         (lambda: device(None, "matched", device(periphery=Periphery(-1.0, 1.0))), ["periphery", "-1.0"]),
-        (lambda: device(None, "matched", device(None, "matched")), ["intervention itself"]),
+        (lambda: device(None, "matched", device(None, "matched")), ["intervention of its own"]),
         (lambda: device(None, "matched", 3), ["intervention.nominal = 3", "VCMDevice"]),
         (lambda: VCMDevice(intervention="matched"), ["intervention = 'matched'"]),
         (lambda: device(Variability(targets={"r": TargetWalk(0.1)}), "matched"), ["targets", "c2c"]),
