@@ -78,6 +78,7 @@ def test_a_mistake_is_one_line(study: Path, edit: tuple[str, str], code: int, wo
     assert not (study.parent / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_study_is_refused(study: Path) -> None:
     out = study.parent / "out"
     assert call("run", study, "--out", out, "--in-process", "--no-report").returncode == 0
@@ -100,6 +101,7 @@ def keys(out: Path) -> list[str]:
     return [key for part in (out / "parts").glob("*.parquet") for key in pq.read_table(part)["key"].to_pylist()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_gpu_that_is_not_there_is_one_line(study: Path) -> None:
     for where, words, code in (([], "no node can run a pack", 4), (["--in-process"], "sees no CUDA device", 2)):
@@ -110,7 +112,7 @@ def test_a_gpu_that_is_not_there_is_one_line(study: Path) -> None:
         assert failed.stderr.count("\n") <= 2
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_run_that_is_stopped_goes_on(study: Path, how: signal.Signals) -> None:
     """kill -9 and Ctrl-C in the middle: nothing finished is lost, nothing is done twice."""
     out = study.parent / "out"
@@ -176,6 +178,7 @@ def model(shape, classes):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_workers_find_a_users_own_model_and_data(study: Path) -> None:
     for name in ("analysis", "device", "sweep", "cluster"):
@@ -199,6 +202,7 @@ def test_workers_find_a_users_own_model_and_data(study: Path) -> None:
     assert json.loads(call("status", first, "--json", cwd=study.parent).stdout)["ok"] == 16
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_inside_its_pack(study: Path) -> None:
     """One long pack: without checkpoints a kill would lose all of it."""
     text = STUDY.replace("epochs = 1", "epochs = 30").replace("n = 16\nreplicate_rows = 16", "n = 2")

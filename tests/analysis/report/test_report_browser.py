@@ -75,6 +75,7 @@ def test_hovering_shows_the_numbers(browser: Any, page: Path) -> None:
     assert "[" in shown
 
 
+@pytest.mark.slow
 def test_a_hostile_name_is_shown_as_it_is_in_pictures_and_tooltips(browser: Any, hostile: Path) -> None:
     show(browser, hostile)
     scroll_through(browser)

@@ -141,6 +141,7 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(study: Path) -> None:
         assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_a_study_of_trajectories_runs_and_is_analysed(study: Path) -> None:
     study.write_text(STUDY.replace("n = 8", 'method = "morris"\nn = 8'))
     out = study.parent / "out"

@@ -323,6 +323,7 @@ def test_what_is_too_large_or_elsewhere_is_not_taken_along(
             pack_job(tmp_path / str(number), project / "far.toml", {}, [Path(path)])
 
 
+@pytest.mark.slow
 def test_results_are_fetched_from_an_object_store_and_the_fetch_goes_on(
     project: Path, tmp_path: Path, store: dict[str, str]
 ) -> None:

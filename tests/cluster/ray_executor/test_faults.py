@@ -106,6 +106,7 @@ def test_a_trial_that_crashes_its_worker_is_found_and_recorded(cluster: Any) -> 
     assert records[5].attempts == 7
 
 
+@pytest.mark.slow
 def test_a_trial_that_hangs_in_c_is_killed_and_recorded(cluster: Any) -> None:
     records = collect(RayExecutor(task({1: "hang"}), hard_grace_s=1.0), [trials(2, deadline_s=0.2)])
     assert [records[k].status for k in range(2)] == ["ok", "timeout"]
@@ -164,6 +165,7 @@ def test_a_process_that_answers_nobody_is_killed_by_its_number(
     assert events(caplog).count("deadline_killed") == 2
 
 
+@pytest.mark.slow
 def test_a_node_that_dies_mid_pack_and_one_that_joins(cluster: Any, caplog: pytest.LogCaptureFixture) -> None:
     """kill -9 of a raylet: its packs run again elsewhere; the new node is used."""
     node = cluster.add_node(num_cpus=2)
@@ -302,6 +304,7 @@ def test_a_task_that_workers_cannot_load_is_one_line(cluster: Any) -> None:
     assert "\n" not in str(failure.value)
 
 
+@pytest.mark.slow
 def test_the_driver_of_a_hundred_thousand_points_keeps_its_size(cluster: Any) -> None:
     import psutil
 
@@ -373,6 +376,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_a_lost_worker_writes_one_line_and_none_of_rays_to_the_terminal() -> None:
     """On a cluster that is started for the run; Ray would write ten lines to stdout, where --json goes."""
     import subprocess
@@ -455,7 +459,8 @@ def training(folder: Path, fault: str, at: int, checkpoint_s: float = 1e-9) -> C
     return run
 
 
-@pytest.mark.parametrize("fault", ["kill", pytest.param("hang", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["kill", "hang"])
 def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_bits(
     cluster: Any, tmp_path: Path, fault: str
 ) -> None:

@@ -21,6 +21,7 @@ def study(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_budget_ends_it_and_resume_goes_on_to_the_goal(study: Path) -> None:
     out = study.parent / "out"
     here = ("--in-process", "--no-report", "--metric", "energy")
@@ -45,6 +46,7 @@ def test_a_budget_ends_it_and_resume_goes_on_to_the_goal(study: Path) -> None:
     assert json.loads(again.stdout)["stages"][0]["n"] == said["stages"][-1]["n"]
 
 
+@pytest.mark.slow
 def test_what_is_interrupted_says_how_to_go_on(study: Path) -> None:
     study.write_text(STUDY.replace("epochs = 1", "epochs = 100"))
     out = study.parent / "out"

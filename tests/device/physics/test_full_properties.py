@@ -21,7 +21,7 @@ def full(function, v, n, cells):
     return function(torch.tensor(v), torch.tensor(n), tensors(cells), model="full")
 
 
-@pytest.mark.parametrize("count", [24, pytest.param(120, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [8, *(pytest.param(n, marks=pytest.mark.slow) for n in (24, 120))])
 def test_set_never_lowers_and_reset_never_raises(count):
     v, n, cells = draws(21, count)
     for duration in (1e-8, 1e-5):

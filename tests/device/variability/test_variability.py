@@ -174,7 +174,7 @@ def test_limits_cover_spread_walk_and_targets():
         (lambda: Variability(read_noise="much"), "read_noise"),
         (lambda: Variability(d2d={"radius": Spread(0.1)}), "radius"),
         (lambda: Variability(d2d={"r": 0.1}), "d2d.r = 0.1 must be a Spread"),
-        (lambda: Variability(c2c={"dW_A": Walk(0.1)}), "c2c.dW_A is unknown: only N_max, N_min, r, l can vary this way"),
+        (lambda: Variability(c2c={"dW_A": Walk(0.1)}), "c2c.dW_A is unknown: only N_max, N_min, r, l"),
         (lambda: Variability(targets={"N_max": TargetWalk(0.1)}), "targets.N_max"),
         (lambda: Variability(c2c={"r": Walk(0.1)}, targets={"r": TargetWalk(0.1)}), "both"),
     ],

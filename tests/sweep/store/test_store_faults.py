@@ -338,6 +338,7 @@ def test_an_object_store_that_fails_for_a_while_loses_and_doubles_nothing(
     assert rows == 16
 
 
+@pytest.mark.slow
 def test_an_object_store_that_stays_away_leaves_the_records_on_the_disk(
     tiny: Callable[..., Study], records: Records, failing_s3: tuple[str, Any], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -398,6 +399,7 @@ def test_two_runs_of_one_study_at_once_the_second_is_told_who_runs(
         pass
 
 
+@pytest.mark.slow
 def test_in_an_object_store_the_second_run_is_refused_and_a_dead_ones_lease_ends(
     tiny: Callable[..., Study], records: Records, s3: str
 ) -> None:

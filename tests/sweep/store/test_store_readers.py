@@ -52,6 +52,7 @@ def with_our_own(parts: Path) -> list[dict[str, object]]:
     return list(Store.open(parts.parent).table(_COLUMNS).to_pylist())
 
 
+@pytest.mark.slow
 def test_every_reader_sees_only_whole_records_and_ever_more_while_a_driver_writes(
     tiny: Callable[..., Study], tmp_path: Path
 ) -> None:

@@ -68,8 +68,9 @@ def test_opening_results_simulates_nothing(folder: str, capsys: pytest.CaptureFi
 @pytest.mark.usefixtures("nothing_simulated")
 def test_reading_a_study_simulates_nothing() -> None:
     Study.from_text(TEXT.format(pulse_s=1e-2))
+    # A device of its own: what another test has checked in this process is not simulated again.
     with pytest.raises(AssertionError, match="something was simulated"):
-        Study.from_text(TEXT.format(pulse_s=1e-6)).check()
+        Study.from_text(TEXT.format(pulse_s=1.01e-6)).check()
 
 
 @pytest.fixture
