@@ -164,7 +164,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from vcm_sweep.sweep import InProcessExecutor, Study, build_design, run, train
-from vcm_sweep.sweep import checkpoint, running, results, training, store
+import vcm_sweep.sweep.running.running, vcm_sweep.sweep.store.results, vcm_sweep.sweep.training.checkpoint
 study = Study.from_toml(sys.argv[1])
 out = Path(sys.argv[2])
 train(list(build_design(study).trials(range(2))))
