@@ -28,8 +28,7 @@ def test_none_is_left_out() -> None:
     assert set(SMALL) == programs
 
 
-# The one that the README's make bench calls is tried by make test.
-MARKS = {"training": [], "executor": [pytest.mark.slow, pytest.mark.ray]}
+MARKS = {"executor": [pytest.mark.slow, pytest.mark.ray]}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, pytest.mark.slow)) for name in SMALL])

@@ -67,6 +67,7 @@ def test_a_cost_that_the_data_do_not_tell_from_none_is_no_first_place() -> None:
     assert result.answer()[0].startswith("No factor is found to cost accuracy")
 
 
+@pytest.mark.slow
 def test_intervals_of_costs_cover_with_few_pairs() -> None:
     """Over 400 repetitions with 8 and 24 pairs; plain percentiles of 8 pairs would cover 0.88 or so."""
     rng = np.random.default_rng(3)
@@ -89,6 +90,7 @@ def synthetic_mediation(rng: np.random.Generator, n: int, k: int, effect: float 
     return mediate(drawn, "mismatch", "l.d2d.sigma", "high", 0.1, y00 - y11, y10 - y11, y00 - y01)
 
 
+@pytest.mark.slow
 def test_shares_cover_what_they_should() -> None:
     """Over 200 repetitions, for a cost of twelve standard errors and one of four; all three shares."""
     rng = np.random.default_rng(4)
@@ -264,6 +266,7 @@ def two_studies(
     return made[0], made[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("same_points", [False, True])
 def test_the_share_of_variance_covers(same_points: bool) -> None:
     """1 - (1/2)^2 of x1's and none of x2's total variance goes away, over 200 repetitions; the dummy has no share."""

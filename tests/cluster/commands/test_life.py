@@ -87,6 +87,7 @@ def test_plan_run_resume_retry_extend(study: Path) -> None:
     assert call("run", study, "--out", out, "--in-process", **here).returncode == 3
 
 
+@pytest.mark.slow
 def test_plan_says_what_it_will_cost_and_makes_nothing(study: Path) -> None:
     """From corners of the ranges; of long trainings from their beginning."""
     study.write_text(STUDY.replace("epochs = 1", "epochs = 4000").replace("n = 8", "n = 64"))

@@ -151,6 +151,7 @@ def test_a_trials_own_error_is_tried_again(make: Callable[..., Executor], tmp_pa
     assert all(record.node for record in records.values())
 
 
+@pytest.mark.slow
 def test_out_of_memory_makes_smaller_packs(make: Callable[..., Executor]) -> None:
     trials, good = some_trials(8), make_task()
     fat = trials[5].key

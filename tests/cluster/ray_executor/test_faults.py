@@ -479,6 +479,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_bits(
     assert (tmp_path / "steps").read_text() == "17"
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_saves_what_is_under_way(cluster: Any, tmp_path: Path) -> None:
     from vcm_sweep.sweep import train
 
@@ -496,6 +497,7 @@ def test_an_interrupted_run_saves_what_is_under_way(cluster: Any, tmp_path: Path
     assert int((tmp_path / "steps").read_text()) < 30
 
 
+@pytest.mark.slow
 def test_samples_are_put_once_and_mapped_by_workers_without_a_copy(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

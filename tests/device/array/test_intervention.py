@@ -171,6 +171,7 @@ def test_a_cells_own_mismatch_is_taken_out_exactly_and_its_prefactor_is_speed_al
     np.testing.assert_allclose(train(made(device(SPREADS["nu_0"], "matched", **short))), faster, rtol=0, atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", INTERVENTIONS)
 def test_cells_whose_radius_walks_are_compared_as_they_are_at_each_pulse(kind):
     """The walk goes on in the cell that walks, acting or not, by the numbers of the array without an intervention."""
@@ -219,6 +220,7 @@ def test_an_error_of_a_pulse_is_half_mismatch_and_half_speed(kind, acts):
     assert made(device(error, kind)).devices[0].variability.pulse.active == bool(acts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", INTERVENTIONS)
 def test_a_factor_of_the_whole_array_has_a_nominal_device_of_its_own(kind, reference_cell):
     warm, nominal = CellParameters(T_0=315.0), device(model="full")

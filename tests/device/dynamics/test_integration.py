@@ -324,6 +324,7 @@ def test_full_model_agrees_with_scipy(sign, v, n, r):
         assert abs(moved - exact) <= max(bound * abs(exact), bound / 1e-3 * max(abs(short - exact), abs(long - exact)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("v", [SET_V, RESET_V])
 def test_auto_does_not_miss_self_acceleration_of_the_full_model(v):
     n = torch.logspace(math.log10(0.03), math.log10(19), 24, dtype=DOUBLE)

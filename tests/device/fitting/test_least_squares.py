@@ -105,6 +105,7 @@ def test_known_parameters_come_back(reference_cell, measured, truth: dict[str, f
         assert getattr(result.parameters, name) == result.values[name]
 
 
+@pytest.mark.slow
 def test_the_standard_errors_are_the_scatter_of_repeated_measurements(reference_cell) -> None:
     clean = measured_pulses(reference_cell(r=43e-9), noise=0.0)
     deviations = []

@@ -115,6 +115,7 @@ def test_what_is_torn_foreign_or_missing_is_named_and_never_read(
     assert Store.open(where).table().num_rows == 12
 
 
+@pytest.mark.slow
 def test_a_gap_is_noticed_though_the_driver_was_killed_before_its_manifest(
     study: Study, where: Folder, records: Records
 ) -> None:

@@ -314,6 +314,7 @@ def test_a_store_that_cannot_write_makes_whoever_appends_wait(
     assert Store.open(tmp_path / "r").counts() == {"ok": 64}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["500", "hang"])
 def test_an_object_store_that_fails_for_a_while_loses_and_doubles_nothing(
     tiny: Callable[..., Study], records: Records, failing_s3: tuple[str, Any], mode: str,
@@ -382,6 +383,7 @@ def test_a_clock_that_jumps_back_a_year_changes_neither_order_nor_age(
     assert set(Store.open(tmp_path / "r").table(["reason"])["reason"].to_pylist()) == {"number 3"}
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_study_at_once_the_second_is_told_who_runs(
     tiny: Callable[..., Study], tmp_path: Path, drivers: Drivers
 ) -> None:
