@@ -14,7 +14,9 @@ from pathlib import Path
 from vcm_sweep.analysis.records.metrics import METRICS
 from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.study.factors import CATALOGUE
+from vcm_sweep.sweep.study.gpu_support import refused_by_gpu
 from vcm_sweep.sweep.study.sections import BY_NAME, CELL, DEVICE, INTERVENTION, LAYER, MECHANISMS, PERIPHERY, PLAIN
+from vcm_sweep.sweep.study.study import Study
 from vcm_sweep.sweep.trial import RECORD_COLUMNS
 
 HERE = Path(__file__).parent
@@ -66,9 +68,20 @@ def mechanisms() -> str:
     return _table(("table", "field", "meaning", "allowed", "default", "factor"), rows)
 
 
+def studies_on_a_gpu() -> str:
+    """The table of the studies in studies/: which of them a GPU refuses, why, and what to do instead."""
+    rows = []
+    for path in sorted((ROOT / "studies").glob("*.toml")):
+        study = Study.from_toml(path)
+        reasons = [f"{what} ({where}): {fix}" for where, what, fix in refused_by_gpu(study.device, study.factors)]
+        rows.append((f"studies/{path.name}", "refused" if reasons else "runs", "; ".join(reasons)))
+    return _table(("study", "on a GPU", "with what, and what to do instead"), rows)
+
+
 DEVICE_ALONE = {name: field for name, field in DEVICE.items() if name not in CELL}
 FIELDS = PLAIN | {"device": DEVICE_ALONE, "cell": CELL, "periphery": PERIPHERY, "intervention": INTERVENTION} | LAYER
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
+    "performance.md": {"gpu": studies_on_a_gpu},
     "results.md": {"columns": record_columns, "metrics": metrics},
     "studies.md": {name: partial(fields_of, fields) for name, fields in FIELDS.items()} | {"mechanisms": mechanisms},
 }

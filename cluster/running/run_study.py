@@ -71,9 +71,9 @@ def run_once(study: Any, options: RunOptions, conclude: Callable[[Any], dict[str
     folder = Folder(options.out or default_directory(study))
     settings = settings_of(options.place)
     if settings.device == "cuda":
-        from vcm_sweep.sweep.study.corners import check_gpu_corners
+        from vcm_sweep.sweep.study.gpu_support import check_gpu_study
 
-        check_gpu_corners(study.device, study.factors)
+        check_gpu_study(study.device, study.factors)
     if study.run.checkpoint_s:
         checkpoints = checkpoint_folder(folder)
         settings = dataclasses.replace(settings, checkpoints=checkpoints, checkpoint_s=study.run.checkpoint_s)

@@ -1,9 +1,42 @@
 """Which devices' pulses a GPU can compute."""
 
+from typing import NamedTuple
+
 from vcm_sweep.device.array.kernel_inputs import kernel_pulses
 from vcm_sweep.device.errors import DeviceError
-from vcm_sweep.device.tables.axes import is_direct
+from vcm_sweep.device.kernels.layout import MAX_AXES
+from vcm_sweep.device.tables.axes import axis_names, is_direct
 from vcm_sweep.device.vcm_device import VCMDevice
+
+
+class Obstacle(NamedTuple):
+    """What of a device the GPU kernels cannot compute, and what to do instead, in words."""
+
+    what: str
+    fix: str
+
+
+def gpu_obstacle(device: VCMDevice) -> Obstacle | None:
+    """What keeps a GPU from pulsing a device's cells; None if nothing does.
+
+    >>> gpu_obstacle(VCMDevice(method="direct")).fix
+    "set method = 'tabulated'"
+    """
+    pulses = kernel_pulses(device)
+    if device.intervention is not None:
+        return Obstacle("an intervention", "leave it out")
+    if device.method == "direct":
+        return Obstacle("method = 'direct'", "set method = 'tabulated'")
+    if is_direct(device):
+        names = ", ".join(axis_names(device))
+        return Obstacle(f"more than {MAX_AXES} parameters that differ: {names}", "let fewer differ")
+    if pulses.moves:
+        return Obstacle("targets of r and l", "use c2c walks")
+    if device.variability.pulse.active:
+        return Obstacle("errors of single pulses", "leave them out")
+    if pulses.own_window:
+        return Obstacle("r or l that walk under a window of the cell's own reading", "set read_path = 'nominal'")
+    return None
 
 
 def check_gpu(device: VCMDevice) -> None:
@@ -16,18 +49,7 @@ def check_gpu(device: VCMDevice) -> None:
     Example:
         >>> check_gpu(VCMDevice(model="full"))
     """
-    pulses = kernel_pulses(device)
-    cpu = "or run on a CPU (leave --device cuda out)"
-    if device.intervention is not None:
-        what, fix = "an intervention", "leave it out"
-    elif is_direct(device):
-        what, fix = "method = 'direct', or more than three parameters that differ", "use tables, let fewer differ"
-    elif pulses.moves:
-        what, fix = "targets of r and l", "use c2c walks"
-    elif device.variability.pulse.active:
-        what, fix = "errors of single pulses", "set the pulse error to 0"
-    elif pulses.own_window:
-        what, fix = "r or l that walk under a window of the cell's own reading", "set read_path = 'nominal'"
-    else:
-        return
-    raise DeviceError(f"a GPU cannot pulse cells with {what}: {fix}, {cpu}")
+    if found := gpu_obstacle(device):
+        raise DeviceError(
+            f"a GPU cannot pulse cells with {found.what}: {found.fix}, or run on a CPU (leave --device cuda out)"
+        )

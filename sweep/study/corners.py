@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain, combinations, product
+from itertools import combinations, product
 from typing import Any
 
 from vcm_sweep.device.errors import DeviceError
@@ -68,23 +68,6 @@ def check_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
         device, corners, lambda made: build_device(made) if is_physical(made) else check_device(canonical_device(made)),
         fix=": narrow one of the ranges",
     )  # fmt: skip
-
-
-def check_gpu_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
-    """Raise StudyError if a GPU cannot pulse the study's cells: nominal, at the same ends, or with all factors high."""
-    # Imported here, since it loads the compiled kernels, which reading a study does not need.
-    from vcm_sweep.device import check_gpu
-
-    if not is_physical(device):
-        return
-    own = [factor for factor in factors if factor.path[0] == "device"]
-    try:
-        check_gpu(build_device(device))
-    except DeviceError as error:
-        raise StudyError(f"[device] {error}") from None
-    if own:
-        everything = tuple((factor, factor.high) for factor in own)
-        _check_each(device, chain(_corners(own), [everything]), lambda made: check_gpu(build_device(made)))
 
 
 type _Corner = tuple[tuple[Factor, float], ...]
