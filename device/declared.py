@@ -10,7 +10,9 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, TypeVar
+
+T = TypeVar("T", bound=type)
 
 
 class Needed(Enum):
@@ -84,7 +86,7 @@ def declare(declared: Declared) -> Any:
     return dataclasses.field(default=declared.default, metadata=metadata)
 
 
-type Words = tuple[str, ...]
+Words: TypeAlias = tuple[str, ...]
 
 
 def number(
@@ -160,7 +162,7 @@ def declared(cls: type) -> Mapping[str, Declared]:
     return {spec.name: spec.metadata["declared"] for spec in dataclasses.fields(cls) if "declared" in spec.metadata}
 
 
-def takes_former_names[T: type](cls: T) -> T:
+def takes_former_names(cls: T) -> T:
     """The dataclass, which takes its fields by their former names too: with a warning, and silently from a pickle."""
     names = {field.formerly: name for name, field in declared(cls).items() if field.formerly}
     own = cls.__init__  # type: ignore[misc]

@@ -1,7 +1,11 @@
 """The decorator ``public``, which makes a class pickle under the package's name instead of its file's."""
 
+from typing import TypeVar
 
-def public[T: type](cls: T) -> T:
+T = TypeVar("T", bound=type)
+
+
+def public(cls: T) -> T:
     """The same class, with ``__module__`` set so that its full name is ``vcm_sweep.device.<its name>``.
 
     A layer saved with torch.save names the classes of its configuration. With these names it can still be read after

@@ -11,11 +11,14 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from pyarrow import NativeFile, fs
 
 from vcm_sweep.sweep.errors import StoreError
+
+T = TypeVar("T")
 
 # If an object store answers with an error, or not at all, the request is repeated for about a minute.
 _ATTEMPTS = 8
@@ -123,7 +126,7 @@ class Folder:
 
         return get() if self.local is not None else _patiently(get)
 
-    def open[T](self, name: str, use: Callable[[NativeFile], T]) -> T:
+    def open(self, name: str, use: Callable[[NativeFile], T]) -> T:
         """The result of ``use``, called with an open file in which it can seek; FileNotFoundError if there is none.
 
         On an object store only the parts that ``use`` reads are fetched. If a request fails, ``use`` is called again.
@@ -168,7 +171,7 @@ class Folder:
     def _info(self, name: str) -> fs.FileInfo:
         return self._asked(lambda: self.filesystem.get_file_info(f"{self.path}/{name}".rstrip("/")))
 
-    def _asked[T](self, ask: Callable[[], T]) -> T:
+    def _asked(self, ask: Callable[[], T]) -> T:
         return ask() if self.local is not None else _patiently(ask)
 
 
@@ -204,7 +207,7 @@ def write_durably(path: Path, content: "bytes | memoryview") -> None:
         os.close(folder)
 
 
-def _patiently[T](ask: Callable[[], T]) -> T:
+def _patiently(ask: Callable[[], T]) -> T:
     """The answer of an object store; failed requests are repeated several times."""
     wait = _FIRST_WAIT_S
     for attempt in range(1, _ATTEMPTS + 1):

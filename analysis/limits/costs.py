@@ -1,7 +1,7 @@
 """What each factor costs at the ends of its range, against the nominal device, in pairs with the same seeds."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ __all__ = ["LimitCost", "Limits", "limit_costs"]
 
 Array = NDArray[np.float64]
 
-type _Places = dict[tuple[str, str, str], int]  # column of a factor, end and arm
+_Places: TypeAlias = dict[tuple[str, str, str], int]  # column of a factor, end and arm
 
 
 def limit_costs(

@@ -1,11 +1,11 @@
 """One look for all pictures: the page's text colour, colours that colour-blind readers tell apart, no frame."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import altair as alt
 
-type Spec = dict[str, Any]
+Spec: TypeAlias = dict[str, Any]
 
 # The text colour of the page, light or dark; in an SVG or PNG file of its own it is black.
 INK = "currentColor"

@@ -1,7 +1,7 @@
 """Where the points of studies lie in their factors' ranges, and those ranges in words."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from vcm_sweep.sweep.store.results import Results
     from vcm_sweep.sweep.study.factors import Factor
 
-type ResultsSource = Results
+ResultsSource: TypeAlias = "Results"
 """The public name for what an analysis reads: the results that `vcm_sweep.sweep.open_results` returns."""
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from vcm_sweep.sweep.trial import Trial as Training
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
-type Params = Mapping[str, float]
+Params: TypeAlias = Mapping[str, float]
 MOST_KNOWN = 128
 """At most this many known points are entered into a search: a Gaussian process costs the cube of their number."""
 

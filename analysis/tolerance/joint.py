@@ -6,6 +6,7 @@ it is.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from optuna.distributions import FloatDistribution
@@ -22,7 +23,7 @@ from vcm_sweep.analysis.tolerance.one import limited_by
 from vcm_sweep.analysis.tolerance.optuna_study import CONSTRAINT, processes_first
 from vcm_sweep.analysis.tolerance.space import Ray, Side, sides_of
 
-type Known = tuple[Params, PointResult, int]
+Known: TypeAlias = tuple[Params, PointResult, int]
 """Parameters of a point, its results, and the number of its trainings."""
 
 # The share of the budget for finding directions; the rest is for finding the crossing along the best ones.

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from vcm_sweep.sweep.designs.limits import nominal_value
 from vcm_sweep.sweep.study.factors import Factor
 from vcm_sweep.sweep.study.study import Study
 
-type Point = Mapping[str, float]
+Point: TypeAlias = Mapping[str, float]
 """A value of every factor, in its unit."""
 
 

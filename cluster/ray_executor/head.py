@@ -10,9 +10,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from vcm_sweep.sweep.errors import ExecutorError
+
+T = TypeVar("T")
 
 _LOOK_EVERY_S = 2.0
 _ANSWER_S = 2.0
@@ -83,7 +85,7 @@ class Head:
         if self._missed_s >= self._patience_s:
             raise ExecutorError(self._text)
 
-    def asked[T](self, question: Callable[[], T]) -> T:
+    def asked(self, question: Callable[[], T]) -> T:
         """The answer to a question to the head, asked on another thread, since the head may be lost meanwhile.
 
         Raises:

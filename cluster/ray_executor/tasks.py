@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.packs.recovery import Failure, classified
@@ -65,7 +65,7 @@ class Stopped:
     """A worker's message that the pack was told to stop, and has saved what it could."""
 
 
-type Message = Started | Mistake | Stopped | Failure | list[TrialRecord]
+Message: TypeAlias = Started | Mistake | Stopped | Failure | list[TrialRecord]
 
 
 def run_pack(task: "Task", pack: Sequence[Trial], cpus: int) -> Iterator[Message]:

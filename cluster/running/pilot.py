@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -24,7 +24,7 @@ _TEST_CHUNK, _FIRST_STEPS = 500, 2
 # If the beginning of a pack would take longer than this, and than the limit, a single trial is measured instead.
 _LONG_S = 10.0
 
-type Clock = Callable[[], float]
+Clock: TypeAlias = Callable[[], float]
 
 
 @dataclass(frozen=True)

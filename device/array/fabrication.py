@@ -1,6 +1,7 @@
 """Fabrication of stacked arrays: what differs from cell to cell is drawn, and where each cell's window ends."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from vcm_sweep.device.seeds import ArraySeeds, stream_key
 from vcm_sweep.device.tables.axes import analytic, is_direct
 from vcm_sweep.device.variability import VARYING, draw_spreads
 from vcm_sweep.device.vcm_device import VCMDevice
+
+T = TypeVar("T")
 
 # Streams of an array's fabrication, one per mechanism, so that none moves with another's settings. The errors of
 # writing are drawn later, each from a stream of its own below WRITE.
@@ -98,7 +101,7 @@ def draw_mechanisms(
         The buffers ``boost``, ``w_low``, ``w_high``, ``stuck``, ``telegraph`` and ``flicker`` of :class:`CellArrays`.
     """
 
-    def drawn[T](stream: int, draw: Callable[[VCMDevice, torch.Generator], T]) -> list[T]:
+    def drawn(stream: int, draw: Callable[[VCMDevice, torch.Generator], T]) -> list[T]:
         return [
             draw(device, _generator(seed, index, stream)) for device, seed in zip(devices, seeds, strict=True)
         ]  # fmt: skip

@@ -1,7 +1,7 @@
 """Pulses of a batch on stacked arrays: by the compiled loop on a CPU, by the kernels on a GPU."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ from vcm_sweep.device.vcm_device import VCMDevice
 
 if TYPE_CHECKING:
     from aihwkit.simulator.parameters.training import UpdateParameters
+
+T = TypeVar("T")
 
 _KINDS = {"DETERMINISTIC_IMPLICIT": DETERMINISTIC_IMPLICIT, "MEAN_COUNT": MEAN_COUNT}
 
@@ -120,7 +122,7 @@ class GpuArrays:
         update_stack(batch.x, batch.d, signed, self._rates[1], train, self._cells, self._tables, self._counters)
 
 
-def four[T](buffer: Callable[[str], T], kind: str) -> tuple[T, T, T, T]:
+def four(buffer: Callable[[str], T], kind: str) -> tuple[T, T, T, T]:
     """The buffers ``base_*`` or ``walked_*`` of the four parameters that may walk."""
     n_max, n_min, r, length = (buffer(f"{kind}_{name}") for name in VARYING)
     return n_max, n_min, r, length

@@ -5,6 +5,7 @@ can throw a fast cell past a bound and to the other end.
 """
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
 
@@ -15,8 +16,8 @@ from vcm_sweep.device.physics.validity import Extremes
 
 MAX_STEPS = 4096
 
-type Slope = Callable[[torch.Tensor], torch.Tensor]
-type Step = Callable[[torch.Tensor, float, Slope], torch.Tensor]
+Slope: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+Step: TypeAlias = Callable[[torch.Tensor, float, Slope], torch.Tensor]
 
 
 def euler(n: torch.Tensor, dt: float, slope: Slope) -> torch.Tensor:

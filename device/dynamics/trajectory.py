@@ -8,6 +8,7 @@ pulses need no separate code, bounds are not overshot, and an avalanche costs on
 """
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ KNOT_V = 5e-3  # spacing of the voltages along ramps, V
 _Y_END = 1.0  # the last node of y, where N is within 1e-5 of its bound and the rate is constant
 _FAR = 40.0  # at V = 0 ln of the rate is taken this much below that of the next voltage, so that nothing moves
 
-type Array = NDArray[np.float64]
+Array: TypeAlias = NDArray[np.float64]
 
 
 def trajectory(

@@ -8,6 +8,7 @@ alike; below it it is linear, so that noise around V = 0 hardly counts.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from vcm_sweep.device.public import public
 CORRELATED = 0.95  # two values are reported as correlated if their correlation is larger in magnitude
 UNDETERMINED = 0.5  # a value is reported as undetermined if its relative standard error is larger
 
-type Array = NDArray[np.float64]
+Array: TypeAlias = NDArray[np.float64]
 
 
 @public

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ COLUMNS = {"iv": ("voltage_v", "current_a"), "pulses": ("pulse", "voltage_v", "w
 OPTIONAL = {"iv": ("time_s",), "pulses": ()}
 MIN_ROWS = 8
 
-type Array = NDArray[np.float64]
+Array: TypeAlias = NDArray[np.float64]
 
 
 @public

@@ -1,7 +1,7 @@
 """Residuals of a fit and their derivatives, as functions of the vector that least squares varies."""
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ _STEP = 1e-4  # the step of central differences
 _NO_EFFECT = 1e-6  # smallest relative change of the currents per relative change of a parameter worth fitting
 _BELOW = (("l", "l_cell"), ("N_min", "N_max"))
 
-type Array = NDArray[np.float64]
+Array: TypeAlias = NDArray[np.float64]
 
 
 class Problem:

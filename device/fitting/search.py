@@ -7,6 +7,7 @@ of N. Hansen, arXiv 1604.00772, sections 2.2 and 3.2.
 """
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ SPREAD = 0.1  # standard deviation of the first population
 CLOSE = 2e-3  # the population has converged when no standard deviation is larger
 _RENEWED = 0.7  # fraction of the covariance that each round replaces
 
-type Array = NDArray[np.float64]
+Array: TypeAlias = NDArray[np.float64]
 
 
 def search(misfit: Callable[[Array], Array], start: Array, bounds: tuple[Array, Array], seed: int = 1) -> Array:

@@ -9,6 +9,7 @@ within 3.3 % at -0.342 V, 3.8 % at 0.7065 V and 5.7 % at 0.2 V.
 """
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
 
@@ -17,7 +18,7 @@ from vcm_sweep.device.physics.explicit_current import explicit
 from vcm_sweep.device.physics.full_current import full_current
 from vcm_sweep.device.physics.parameters import CellParameters, Value
 
-type CurrentFunction = Callable[[torch.Tensor, torch.Tensor, CellParameters], torch.Tensor]
+CurrentFunction: TypeAlias = Callable[[torch.Tensor, torch.Tensor, CellParameters], torch.Tensor]
 
 
 def current_function(model: str) -> CurrentFunction:

@@ -7,7 +7,7 @@ import dataclasses
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -15,7 +15,7 @@ from vcm_sweep.device.declared import Declared, declared, number
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.public import public
 
-type Value = float | torch.Tensor
+Value: TypeAlias = float | torch.Tensor
 
 # The upper limit of parameters that have no physical one. No real cell comes near it; with larger values products of
 # parameters would overflow.

@@ -1,7 +1,7 @@
 """What the pictures of a cell show, as arrays: computed here, drawn in ``drawings.py``."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ SET_V, RESET_V, PULSE_S = -0.342, 0.7065, 1e-6  # the programming pulses of arXi
 W_MIN, W_MAX = -1.5, 1.5
 SPREAD = {"r": Spread(sigma=0.01, clip=0.05), "l": Spread(sigma=0.01, clip=0.05)}
 
-type Array = NDArray[np.float64]
+Array: TypeAlias = NDArray[np.float64]
 
 
 class Sweep(NamedTuple):

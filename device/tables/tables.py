@@ -14,6 +14,7 @@ below ``TOLERANCE``.
 
 import functools
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -100,7 +101,7 @@ class RateTables:
         return max(self.set.error, self.reset.error)
 
 
-type Points = dict[str, torch.Tensor]
+Points: TypeAlias = dict[str, torch.Tensor]
 
 
 def positions(x_first: float, x_last: float, kink: torch.Tensor, below: int, above: int) -> torch.Tensor:

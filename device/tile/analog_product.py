@@ -9,6 +9,7 @@ noise, sum x^2 sigma_w^2. Only an output asymmetry, which acts between weight no
 
 from collections.abc import Callable, Sequence
 from functools import reduce
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -21,10 +22,10 @@ from aihwkit.simulator.parameters.enums import (
 from aihwkit.simulator.parameters.io import IOParameters
 from torch.nn.functional import leaky_relu
 
-type Normal = Callable[[tuple[int, ...], int], torch.Tensor]
+Normal: TypeAlias = Callable[[tuple[int, ...], int], torch.Tensor]
 """Standard normal numbers of shape (trials, batch, features); the second argument is the number of the draw."""
 
-type _Draw = Callable[[torch.Tensor, int], torch.Tensor]
+_Draw: TypeAlias = Callable[[torch.Tensor, int], torch.Tensor]
 """Standard normal numbers in the shape of a tensor, for one of the purposes below."""
 
 # Round r of the bound management uses the draws of number 2 r + purpose. With these purposes no number occurs twice in

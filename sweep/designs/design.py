@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from vcm_sweep.sweep.trial import Trial
 if TYPE_CHECKING:
     from vcm_sweep.sweep.study.study import Study
 
-type Indices = NDArray[np.int64]
+Indices: TypeAlias = NDArray[np.int64]
 
 
 class Design(ABC):

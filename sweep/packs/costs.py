@@ -6,12 +6,12 @@ logarithm of the CPU seconds is modelled, as linear in the factors and, with eno
 
 import heapq
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-type Array = NDArray[np.float64]
+Array: TypeAlias = NDArray[np.float64]
 
 # Squares are fitted only with this many rows per coefficient, so that they do not fit noise.
 _ROWS_PER_SQUARE = 4

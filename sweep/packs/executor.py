@@ -3,12 +3,13 @@
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.packs.recovery import classified, judge, stamped, whole
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
-type Task = Callable[[Sequence[Trial]], list[TrialRecord]]
+Task: TypeAlias = Callable[[Sequence[Trial]], list[TrialRecord]]
 """A function that runs a pack and returns one record per trial, such as ``vcm_sweep.sweep.train``."""
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +20,7 @@ from vcm_sweep.sweep.study.study import Study
 from vcm_sweep.sweep.training.checkpoint import discard_checkpoints, tidy_checkpoints
 from vcm_sweep.sweep.trial import MODEL_VERSION, STATUSES, TrialRecord
 
-type OnRecords = Callable[[int, int, list[TrialRecord]], None]
+OnRecords: TypeAlias = Callable[[int, int, list[TrialRecord]], None]
 """Called with the number of trials done, the number of all trials, and the records that just came in."""
 
 PACK = 16

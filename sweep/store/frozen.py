@@ -8,11 +8,14 @@ lineage.json    digests of it and of the shorter studies that it was extended fr
 import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from vcm_sweep.sweep.errors import StoreError, StudyError
 from vcm_sweep.sweep.folder import Folder, in_words
 from vcm_sweep.sweep.store.difference import difference
 from vcm_sweep.sweep.study.study import Study
+
+T = TypeVar("T")
 
 STUDY, FROZEN, LINEAGE = "study.toml", "frozen.json", "lineage.json"
 
@@ -78,7 +81,7 @@ def reported(folder: Folder, verb: str) -> Iterator[None]:
         ) from None
 
 
-def _small[T](folder: Folder, name: str, default: T) -> T:
+def _small(folder: Folder, name: str, default: T) -> T:
     """The content of a small JSON file in a folder; ``default`` if there is none."""
     try:
         content = json.loads(folder.read(name))

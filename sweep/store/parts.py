@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,8 @@ from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.store.duplicates import chosen
 from vcm_sweep.sweep.store.manifest import MISSING, PARTS, Listing, Part
 from vcm_sweep.sweep.store.schema import SCHEMA_VERSION, STUDY_NOTE, VERSION_NOTE, conform
+
+T = TypeVar("T")
 
 _FOREIGN = "belongs to another study"
 # While a driver writes or compacts, a listing may be outdated: it is repeated before a part is reported as missing.
@@ -133,7 +136,7 @@ class PartReader:
         read = self._threads(partial(self._one, listing, columns, few), listing.names)
         return dict(zip(listing.names, read, strict=True))
 
-    def _threads[T](self, work: Callable[[str], T], names: Sequence[str]) -> list[T]:
+    def _threads(self, work: Callable[[str], T], names: Sequence[str]) -> list[T]:
         most = _REMOTE_THREADS if self.folder.local is None else min(_LOCAL_THREADS, os.cpu_count() or 1)
         if self.folder.local is not None and len(names) < _LOCAL_THREADS:
             return [work(name) for name in names]
@@ -155,7 +158,7 @@ class PartReader:
             return BadPart(f"has {table.num_rows} records and should have {noted.rows}")
         return table
 
-    def _part[T](self, name: str, use: Callable[[pq.ParquetFile, pa.Schema], T]) -> T:
+    def _part(self, name: str, use: Callable[[pq.ParquetFile, pa.Schema], T]) -> T:
         def checked(source: NativeFile) -> T:
             file = pq.ParquetFile(source, page_checksum_verification=True)
             known = file.schema_arrow  # made anew at each look

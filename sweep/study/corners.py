@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import combinations, product
-from typing import Any
+from typing import Any, TypeAlias
 
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.sweep.errors import StudyError
@@ -70,7 +70,7 @@ def check_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
     )  # fmt: skip
 
 
-type _Corner = tuple[tuple[Factor, float], ...]
+_Corner: TypeAlias = tuple[tuple[Factor, float], ...]
 
 
 def _check_each(

@@ -5,14 +5,14 @@ than one table (that a cell can be built, that names in [design.groups] are fact
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.study.factors import CATALOGUE
 from vcm_sweep.sweep.study.sections import BY_NAME, DEVICE, INTERVENTION, LAYER, MECHANISMS, PERIPHERY, PLAIN
 from vcm_sweep.sweep.study.tables.aihwkit_device import DEVICES
 
-type Schema = dict[str, Any]
+Schema: TypeAlias = dict[str, Any]
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 """The version of JSON Schema that editors' TOML plug-ins understand."""

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ _TEST_CHUNK = 500  # test samples per forward pass, which bounds the memory
 # Batches between two checks of the loss on a GPU: each check waits for the GPU.
 _CUDA_CHECK_EVERY = 64
 
-type State = tuple[dict[str, torch.Tensor], TrialProgress] | None
+State: TypeAlias = tuple[dict[str, torch.Tensor], TrialProgress] | None
 """Tensors and progress of a trial; None at its beginning."""
 
 

@@ -1,7 +1,7 @@
 """``train``: trains trials of one network and schedule together in one process."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from vcm_sweep.sweep.data.sets import DataSet, load
 from vcm_sweep.sweep.errors import StudyError
@@ -95,7 +95,7 @@ def _check_filled(trial: Trial, samples: int, batch: int) -> None:
         )
 
 
-type _Group = tuple[list[Trial], list[State]]
+_Group: TypeAlias = tuple[list[Trial], list[State]]
 """Trials with their saved states, all at the same step, so that they can be stacked."""
 
 

@@ -10,7 +10,7 @@ in s = psi^(1/4). A grid that is uniform in s is therefore dense where the barri
 residual is smooth as a function of s.
 """
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,8 +18,8 @@ from scipy import constants
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq, elementwise
 
-type Array = np.ndarray[Any, np.dtype[np.float64]]
-type Cell = dict[str, Any]
+Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+Cell: TypeAlias = dict[str, Any]
 
 DEFAULTS: Cell = {
     "T_0": 293.0, "eps": 17.0, "eps_phiB": 5.5, "phi_Bn0": 0.18, "phi_n": 0.1, "mu_n": 4e-6, "N_max": 20.0,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Code:
     kind: ClassVar[str] = "code"
 
 
-type Part = Text | Items | Table | Charts | Code
+Part: TypeAlias = Text | Items | Table | Charts | Code
 
 
 @dataclass(frozen=True)

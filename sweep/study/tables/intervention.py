@@ -1,7 +1,7 @@
 """The table [device.intervention]: the kind of intervention and its nominal device; without it there is none."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from vcm_sweep.device.declared import declared
 from vcm_sweep.device.errors import DeviceError
@@ -10,7 +10,7 @@ from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.study.tables.fields import Fields
 from vcm_sweep.sweep.study.tables.variability import MECHANISMS
 
-type _Table = dict[str, Any]
+_Table: TypeAlias = dict[str, Any]
 
 # Sub-tables of [device] that are not about the cells: how inputs and errors become pulses belongs to the layer.
 _LAYER = ("io", "update", "mapping", "intervention")

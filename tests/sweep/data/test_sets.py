@@ -4,6 +4,7 @@ import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from vcm_sweep.sweep import StudyError
 from vcm_sweep.sweep.data.sets import DataSet, fingerprint, load
 
-type Own = Callable[[str], str]
+Own: TypeAlias = Callable[[str], str]
 
 
 def assert_one_line(error: pytest.ExceptionInfo[StudyError], *words: str) -> None:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -43,7 +44,7 @@ class Net(nn.Module):
         return self.b(torch.tanh(self.a(x.flatten(1))))
 """
 
-type Own = Callable[[str], str]
+Own: TypeAlias = Callable[[str], str]
 
 
 @pytest.fixture

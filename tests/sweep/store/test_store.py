@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import TypeAlias
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -17,7 +18,7 @@ from vcm_sweep.sweep import SobolDesign, Store, StoreError, Study, TrialRecord, 
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.store import committer
 
-type Records = Callable[..., list[TrialRecord]]
+Records: TypeAlias = Callable[..., list[TrialRecord]]
 
 
 @pytest.fixture

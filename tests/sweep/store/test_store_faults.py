@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow.parquet as pq
 import pytest
@@ -19,7 +19,7 @@ import pytest
 from vcm_sweep.sweep import Store, StoreError, Study, TrialRecord
 from vcm_sweep.sweep.folder import Folder
 
-type Records = Callable[..., list[TrialRecord]]
+Records: TypeAlias = Callable[..., list[TrialRecord]]
 
 # Forks a driver for each line that comes in: imports and design, seconds, are done once. A driver runs the study that
 # is in the folder, writes down the keys that it is told are durable, and with "compact" compacts first.
