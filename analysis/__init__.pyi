@@ -6,6 +6,7 @@ from .limits.mediation import VarianceMediation as VarianceMediation
 from .limits.mediation import variance_mediation as variance_mediation
 from .limits.result import LimitCost as LimitCost
 from .limits.result import Limits as Limits
+from .methods.bounded import bounded_indices as bounded_indices
 from .methods.delta import delta_indices as delta_indices
 from .methods.effects import EffectCurve as EffectCurve
 from .methods.effects import effect_curves as effect_curves

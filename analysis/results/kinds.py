@@ -31,8 +31,8 @@ KINDS: dict[str, Kind] = {
     "pawn": Kind("PAWN index", False),
     "delta": Kind("delta index", False),
     "raw": Kind("estimate before its bias is taken out", False),
-    "unexplained": Kind("share that no term of the model explains", True),
+    "unexplained": Kind("share that the model does not explain", True),
 }
 
-BESIDE = {"sobol": "first", "hdmr": "first", "morris": "sigma"}
+BESIDE = {"sobol": "first", "bounded": "first", "hdmr": "first", "morris": "sigma"}
 """By method, the kind of index that stands beside the one that ranks."""

@@ -31,7 +31,7 @@ class Sensitivity:
     indices can sum above 1.
 
     Args:
-        method: ``sobol``, ``morris``, ``shapley``, ``pawn``, ``delta``, ``rbd-fast`` or ``hdmr``.
+        method: ``sobol``, ``bounded``, ``morris``, ``shapley``, ``pawn``, ``delta``, ``rbd-fast`` or ``hdmr``.
         metric: the output that was analysed.
         factors: what was ranked: factors, or groups of them, in the order of the design's columns.
         kind: the kind of index by which factors are ranked, a key of ``indices``.

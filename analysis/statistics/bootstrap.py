@@ -1,6 +1,6 @@
 """The bootstrap by weights: one matrix product gives all resamples of a statistic that is a mean over units."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -108,3 +108,16 @@ def check_factors(names: Sequence[str], seeds: str) -> None:
         raise AnalysisError(f"factors: {list(names)} must be one or more distinct names")
     if seeds not in ("independent", "common"):
         raise AnalysisError(f"seeds: {seeds!r} is not one of independent, common")
+
+
+def grouped(factors: Sequence[str], groups: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:
+    """The factors of each group; each factor by itself where ``groups`` is None.
+
+    Raises:
+        AnalysisError: groups that do not hold every factor exactly once.
+    """
+    given = {name: [name] for name in factors} if groups is None else groups
+    sets = {name: tuple(members) for name, members in given.items()}
+    if sorted(member for members in sets.values() for member in members) != sorted(factors):
+        raise AnalysisError(f"groups: {dict(sets)} must hold every factor once: {', '.join(factors)}")
+    return sets

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.statistics.bootstrap import grouped
 
 Array = NDArray[np.float64]
 
@@ -28,9 +29,7 @@ def read_steps(
         AnalysisError: shapes that do not fit, groups that do not hold every factor exactly once, a step that changes
             none or several, or a trajectory that leaves one out.
     """
-    sets = {name: (name,) for name in factors} if groups is None else {k: tuple(v) for k, v in groups.items()}
-    if sorted(member for members in sets.values() for member in members) != sorted(factors):
-        raise AnalysisError(f"groups: {dict(sets)} must hold every factor once: {', '.join(factors)}")
+    sets = grouped(factors, groups)
     names, g = tuple(sets), len(sets)
     if x.ndim != 3 or x.shape[1:] != (g + 1, len(factors)):
         raise AnalysisError(f"x: shape {x.shape} must be (trajectories, {g + 1}, {len(factors)})")

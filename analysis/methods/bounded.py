@@ -1,0 +1,228 @@
+"""Bounded indices: what a surrogate explains, and at most all that it does not; right whatever the surrogate is.
+
+At a point x the outputs are y = f(x) + e with E[e | x] = 0; m is the mean of R of them, s2 their variance. A surrogate
+f' was fitted without that point, and r = f - f'. A part of f is P f, with an orthogonal projection P (see `Parts` of
+surrogates/surrogate.py), and T(f) its variance. Then
+
+    T(f) = T(f') + 2 E[(m - f') P f'] + T(r),     0 <= T(r) <= E[r^2] = E[(m - f')^2 - s2 / R]
+    V(f) = V(f') + 2 E[(m - f') (f' - E f')] + V(r)
+
+so that an index T(f) / V(f) lies between two numbers that are measured. The proof, and coverage: docs/statistics.md.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm_sweep.analysis.errors import TooFewError
+from vcm_sweep.analysis.results.index import Difference, Index
+from vcm_sweep.analysis.results.sensitivity import Sensitivity
+from vcm_sweep.analysis.statistics.bootstrap import Resampling, grouped
+from vcm_sweep.analysis.statistics.linear import Bounds, Estimated
+from vcm_sweep.analysis.statistics.points import Points, read_points
+from vcm_sweep.analysis.statistics.replicates import array_means, noise_remark, noise_sentence
+from vcm_sweep.analysis.surrogates.corner import largest_residuals
+from vcm_sweep.analysis.surrogates.cross_fitting import cross_fit
+
+Array = NDArray[np.float64]
+
+# With fewer points too much of the box may hold none; with fewer blocks, or points with replicates, standard errors are
+# not known well enough.
+_POINTS, _BLOCKS, _REPLICATED = 256, 32, 32
+# A surrogate that leaves more than this share unexplained misses something that can be looked for.
+_MISSED = 0.1
+
+
+def bounded_indices(
+    u: Array,
+    y: Array,
+    factors: Sequence[str],
+    *,
+    blocks: NDArray[np.int64] | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    seeds: str = "independent",
+    trainings: int = 1,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 1,
+    metric: str = "accuracy",
+) -> Sensitivity:
+    """First, total and second-order indices of the mean output, with intervals that hold what the surrogate misses.
+
+    The value of an index is the middle of its two bounds; ``unexplained`` is V(r) / V(f), the share that the surrogate
+    leaves. Indices are those of the mean over training seeds, also where seeds are common to the rows of a block.
+
+    Args:
+        u: (n, D) float64, factors scaled to [0, 1] by their distribution; n is 256 or more.
+        y: (n, R) float64 outputs, NaN where a replicate was not run, never in replicate 0. 32 points at least have two.
+        factors: D names.
+        blocks: (n,) int64 the base block of each row, all of one size; None for independent points.
+        groups: factors by group; None ranks factors one by one.
+        seeds, trainings: as in `sobol_indices`. resamples: behind luck, and the stability of the order.
+        confidence: of the intervals. seed: of folds and resamples. metric: what ``y`` is, for messages.
+
+    Raises:
+        AnalysisError: as `read_points`, or groups that do not hold every factor once.
+        TooFewError: too few points, blocks or replicates, or no variance beyond noise.
+
+    >>> rng = np.random.default_rng(0)
+    >>> u = rng.random((256, 3))
+    >>> y = (2 * u[:, 0] + u[:, 1])[:, None] + rng.normal(0, 0.1, (256, 2))
+    >>> result = bounded_indices(u, y, ["x1", "x2", "x3"])
+    >>> result.verdict("x1"), result.total[0].low < 0.8 < result.total[0].high
+    ('matters', True)
+    """
+    resampling = Resampling(resamples, confidence, seed)
+    members = grouped(factors, groups)
+    points = read_points(
+        u, y, factors, blocks=blocks, seeds="independent", metric=metric, fits_means=True, ranks=False,
+        trainings=trainings,
+    )  # fmt: skip
+    _check_enough(points)
+    count, size, _ = points.u.shape
+    fitted = cross_fit(
+        points.u.reshape(count * size, -1), points.rows.mean.ravel(), _repeats(points, trainings),
+        np.repeat(np.arange(count), size),
+        [[list(factors).index(name) for name in group] for group in members.values()],
+        seed=seed,
+    )  # fmt: skip
+    residual, part, of = fitted.residual[:, None], fitted.parts, fitted.variances
+
+    def explained(own: Array, at: Array) -> Estimated:
+        """T(f') + 2 E[(m - f') P f']; own: (N,), at: (n, N)."""
+        return Estimated.mean(own + 2.0 * (residual * at).reshape(count, size, -1).mean(axis=1))
+
+    missed = _missed(points, fitted.residual.reshape(count, size))
+    variance = explained(of.whole[None], part.whole[:, None]) + missed
+    if not variance.value[0] > 0.0:
+        raise TooFewError(noise_sentence(metric, float(variance.value[0]), corrected=True))
+    weights = resampling.weights(count)
+    drawn = variance.draws(weights)[:, 0]
+    keep = resampling.usable(drawn, metric)
+
+    def bounds(explained: Estimated) -> Bounds:
+        return Bounds(explained / variance, (explained + missed) / variance)
+
+    names = tuple(members)
+    pairs = np.array(list(combinations(range(len(names)), 2)), dtype=np.int64).reshape(-1, 2)
+    i, j = pairs.T
+    totals = explained(of.total, part.total)
+    total, share = bounds(totals), missed / variance
+    indices = {
+        "first": _indices(bounds(explained(of.first, part.first)), confidence, names),
+        "total": _indices(total, confidence, names),
+        "second": _indices(bounds(explained(of.second[i, j], part.second[:, i, j])), confidence, names, pairs),
+        "unexplained": _indices(Bounds(share, share), confidence, ("unexplained",)),
+    }
+    if not len(pairs):
+        del indices["second"]
+    apart = totals[i] - totals[j]
+    differences = Bounds((apart - missed) / variance, (apart + missed) / variance)
+    result = replace(points, factors=names, seeds=seeds).sensitivity(
+        "bounded",
+        "total",
+        indices,
+        total.middle.draws(weights[keep]),
+        resampling,
+        variance=float(variance.value[0]),
+        luck=points.luck(float(variance.value[0]), drawn, weights, resampling),
+        remarks=(
+            _unexplained_words(fitted.kind, indices["unexplained"][0]),
+            *_corner_words(points, fitted.residual.reshape(count, size), factors, float(share.value[0])),
+            _unseen_words(count),
+            noise_remark(points.rows, corrected=True),
+        ),
+        groups=groups,
+    )
+    return replace(result, differences=_differences(differences, confidence, names, pairs))
+
+
+def _missed(points: Points, residual: Array) -> Estimated:
+    """V(r) = E[(m - f')^2 - s2 / R], cut at 0; residual: (B, m)."""
+    rows = points.rows
+    noise = Estimated.mean(rows.noise.mean(axis=1, keepdims=True))
+    if rows.pooled:
+        noise = noise * (Estimated.mean(rows.s2_sum[:, None]) / Estimated.mean(rows.s2_count[:, None]))
+    return (Estimated.mean((residual**2).mean(axis=1, keepdims=True)) - noise).at_least(0.0)
+
+
+def _indices(
+    bounds: Bounds, confidence: float, names: Sequence[str], pairs: NDArray[np.int64] | None = None
+) -> tuple[Index, ...]:
+    """The middle of the bounds of each factor or pair, with its interval."""
+    named = [(name, "") for name in names] if pairs is None else [(names[i], names[j]) for i, j in pairs]
+    return tuple(
+        Index(name, float(value), float(low), float(high), partner)
+        for (name, partner), value, low, high in zip(
+            named, bounds.middle.value, *bounds.interval(confidence), strict=True
+        )
+    )
+
+
+def _differences(
+    bounds: Bounds, confidence: float, names: Sequence[str], pairs: NDArray[np.int64]
+) -> tuple[Difference, ...]:
+    """What each pair differs by, the larger minus the smaller."""
+    return tuple(
+        Difference(names[i], names[j], float(value), float(low), float(high))
+        if value >= 0.0
+        else Difference(names[j], names[i], float(-value), float(-high), float(-low))
+        for (i, j), value, low, high in zip(pairs, bounds.middle.value, *bounds.interval(confidence), strict=True)
+    )
+
+
+def _repeats(points: Points, trainings: int) -> Array:
+    """(n,) how many independent trainings, or arrays of several, each mean is of."""
+    return np.isfinite(array_means(points.y, trainings)).sum(axis=2).ravel().astype(np.float64)
+
+
+def _check_enough(points: Points) -> None:
+    if points.count < _POINTS:
+        raise TooFewError(
+            f"n: {points.count} points are too few for a verdict, since {_unseen(points.count)} of the box may hold "
+            f"none of them (with a probability of 5 %); {_POINTS} or more are needed (vcm-sweep extend)"
+        )
+    if len(points.u) < _BLOCKS:
+        raise TooFewError(
+            f"n: {len(points.u)} base blocks are too few for an interval; {_BLOCKS} or more are needed "
+            "(vcm-sweep extend)"
+        )
+    if points.rows.replicated_rows < _REPLICATED:
+        raise TooFewError(
+            f"replicates: {points.rows.replicated_rows} points were trained twice, and {_REPLICATED} or more are "
+            "needed to tell what the surrogate leaves unexplained from training noise; vcm-sweep extend --replicates 2 "
+            "runs every row once more (what is finished is kept)"
+        )
+
+
+def _unseen(points: int) -> str:
+    # (1 - p)^n = 0.05 for p = 3 / n.
+    return f"{300.0 / points:.2g} %"
+
+
+def _unexplained_words(kind: str, unexplained: Index) -> str:
+    return (
+        f"A surrogate ({kind}) leaves {100 * unexplained.value:.2g} % of the variance unexplained, at most "
+        f"{100 * max(0.0, unexplained.high):.2g} %; the intervals hold it, whichever factor it is of."
+    )
+
+
+def _corner_words(points: Points, residual: Array, factors: Sequence[str], unexplained: float) -> tuple[str, ...]:
+    """Where the surrogate is wrong, if it misses much."""
+    if unexplained <= _MISSED:
+        return ()
+    blocks, size, d = points.u.shape
+    square = (residual**2 - points.row_noise()).ravel()
+    corner = largest_residuals(points.u.reshape(-1, d), square, np.repeat(np.arange(blocks), size), factors)
+    where = f"it is largest with {corner.words()}" if corner else "it is spread over the whole box"
+    return (f"The model misses something: {where}.",)
+
+
+def _unseen_words(units: int) -> str:
+    return (
+        f"A part of the box smaller than {_unseen(units)} of it may have met no point (with a probability of 5 %); "
+        "no method knows what happens there."
+    )

@@ -1,0 +1,180 @@
+"""A Gaussian process whose kernel is a product over factors of 1 + Legendre polynomials, so that it splits like ANOVA.
+
+With orthonormal phi_q, of mean 0,
+
+    k(x, x') = s prod_j (1 + k_j(x_j, x'_j)),     k_j(x, x') = sum_q w_jq phi_q(x) phi_q(x'),
+
+E over x_j of the factor of j is 1, so that a part of the posterior mean is the same sum over data with another product
+of the k_j: sum_i alpha_i k_j for what j does alone, sum_i alpha_i k_j prod_l!=j (1 + k_l) for all that involves it. The
+covariance of two such parts is the same product once more, with w_jq^2 for w_jq. A group is a factor with
+1 + k_g = prod_j in g (1 + k_j). Kernels of this kind: Durrande, Ginsbourger, Roustant, Carraro, J. Multivar. Anal. 115
+(2013) 57.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg, optimize, special
+
+from vcm_sweep.analysis.surrogates.legendre import orthonormal
+from vcm_sweep.analysis.surrogates.surrogate import Groups, Parts, Surrogate, joined
+
+Array = NDArray[np.float64]
+
+# The highest degree in one factor: three periods across a range need 16, six need 24.
+_DEGREE = 24
+# Hyperparameters come from so many points where there are more than _ALL: they need few, and cost n^3 a step.
+_SOME, _ALL = 300, 400
+# Numbers that the kernels of a piece of rows hold together: 16 MiB, which stays in a cache.
+_PIECE = 2_000_000
+# Further steps of the search do not make predictions better, measured on seven functions.
+_STEPS = {"maxiter": 30, "ftol": 1e-5}
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """w_jq = theta_j rho_j^q / sum_q rho_j^q, by the logarithms of its numbers.
+
+    Args:
+        theta, rho: (D,) logarithms of the variance of a factor's own part relative to 1, and of its fall from one
+            degree to the next.
+        scale: of s. noise: of the variance of one training, with the rest that no kernel holds.
+    """
+
+    theta: Array
+    rho: Array
+    scale: float
+    noise: float
+
+    @property
+    def shares(self) -> Array:
+        """(D, Q) w_jq / theta_j, which sum to 1."""
+        return np.asarray(special.softmax(np.arange(_DEGREE) * self.rho[:, None], axis=1))
+
+    @property
+    def weights(self) -> Array:
+        """(D, Q) w_jq."""
+        return np.exp(self.theta)[:, None] * self.shares
+
+
+@dataclass(frozen=True)
+class GaussianProcess(Surrogate):
+    """The posterior mean: features (n, D, Q) of the data, alpha (n,) their weights, with the scale in them."""
+
+    mean: float
+    features: Array
+    alpha: Array
+    given: Hyperparameters
+
+    def parts(self, u: Array, groups: Groups) -> Parts:
+        return self._parts(orthonormal(u, _DEGREE), self.given.weights, groups)
+
+    def variances(self, groups: Groups) -> Parts:
+        return self._parts(self.features, self.given.weights**2, groups).map(
+            lambda part: np.tensordot(self.alpha, part, 1)
+        )
+
+    def _parts(self, left: Array, weights: Array, groups: Groups) -> Parts:
+        """Sums over data of alpha times a kernel between ``left``, (n, D, Q) features, and the data."""
+        step = max(1, _PIECE // (len(groups) * len(self.alpha)))
+        pieces = []
+        for start in range(0, len(left), step):
+            each = _factor_kernels(left[start : start + step], self.features, weights)
+            k = np.stack([np.prod(1.0 + each[list(group)], axis=0) - 1.0 for group in groups])
+            without = _others(1.0 + k)
+            by_row = k.transpose(1, 0, 2)
+            pieces.append(
+                Parts(
+                    whole=(without[0] * (1.0 + k[0]) - 1.0) @ self.alpha,
+                    first=(k @ self.alpha).T,
+                    total=((k * without) @ self.alpha).T,
+                    second=(by_row * self.alpha) @ by_row.transpose(0, 2, 1),
+                )
+            )
+        return joined(pieces)
+
+
+def _factor_kernels(left: Array, right: Array, weights: Array) -> Array:
+    """k_j between features (n, D, Q) and (m, D, Q): (D, n, m)."""
+    return np.asarray(np.matmul((left * weights).transpose(1, 0, 2), right.transpose(1, 2, 0)))
+
+
+def _others(factors: Array) -> Array:
+    """For each of D arrays the product of the others; factors may be 0, so nothing is divided: (D, ...) -> (D, ...)."""
+    product = np.ones_like(factors)
+    for j in range(1, len(factors)):
+        np.multiply(product[j - 1], factors[j - 1], out=product[j])
+    after = np.ones_like(factors[0])
+    for j in range(len(factors) - 2, -1, -1):
+        after *= factors[j + 1]
+        product[j] *= after
+    return product
+
+
+def fit_gaussian_process(u: Array, y: Array, repeats: Array, near: Surrogate | None = None) -> GaussianProcess:
+    """The posterior mean given mean outputs y, (n,), of ``repeats`` trainings each, at points u, (n, D).
+
+    The search for hyperparameters begins with those of ``near``, if that is a Gaussian process.
+    """
+    origin, sd = float(y.mean()), float(y.std())
+    features, values = orthonormal(u, _DEGREE), (y - origin) / (sd if sd > 0.0 else 1.0)
+    some = np.random.default_rng(0).permutation(len(y))[: _SOME if len(y) > _ALL else None]
+    d = u.shape[1]
+    start = Hyperparameters(np.full(d, np.log(0.1)), np.full(d, np.log(0.3)), np.log(0.5), np.log(0.3))
+    given = _most_likely(
+        features[some], values[some], repeats[some], near.given if isinstance(near, GaussianProcess) else start
+    )
+    scale, noise = np.exp(given.scale), np.exp(given.noise) / repeats
+    kernel = np.full((len(y), len(y)), scale)
+    for j in range(d):
+        kernel *= 1.0 + _factor_kernels(features[:, j : j + 1], features[:, j : j + 1], given.weights[j : j + 1])[0]
+    kernel[np.diag_indices_from(kernel)] += noise
+    factor = linalg.cho_factor(kernel, lower=True, overwrite_a=True, check_finite=False)
+    alpha = sd * scale * linalg.cho_solve(factor, values)
+    return GaussianProcess(origin + float(alpha.sum()), features, alpha, given)
+
+
+def _most_likely(features: Array, values: Array, repeats: Array, start: Hyperparameters) -> Hyperparameters:
+    """The hyperparameters of largest marginal likelihood, near the start."""
+    d = features.shape[1]
+
+    def read(p: Array) -> Hyperparameters:
+        return Hyperparameters(p[:d], p[d : 2 * d], float(p[-2]), float(p[-1]))
+
+    def loss(p: Array) -> tuple[float, Array]:
+        value, slope = _likelihood(features, values, repeats, read(p))
+        return value, np.concatenate([slope.theta, slope.rho, [slope.scale, slope.noise]])
+
+    first = np.concatenate([start.theta, start.rho, [start.scale, start.noise]])
+    bounds = [(-12.0, 6.0)] * d + [(-3.0, -0.05)] * d + [(-7.0, 7.0), (-13.0, 3.0)]
+    found = optimize.minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options=_STEPS)
+    return read(found.x)
+
+
+def _likelihood(
+    features: Array, values: Array, repeats: Array, given: Hyperparameters
+) -> tuple[float, Hyperparameters]:
+    """Minus the log marginal likelihood, and its derivatives by each hyperparameter."""
+    weights, scale, noise = given.weights, np.exp(given.scale), np.exp(given.noise) / repeats
+    factors = 1.0 + _factor_kernels(features, features, weights)
+    without = _others(factors)
+    kernel = scale * without[0] * factors[0]
+    covariance = kernel.copy()
+    covariance[np.diag_indices_from(covariance)] += noise
+    lower = linalg.cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+    alpha = linalg.cho_solve((lower, True), values, check_finite=False)
+    value = 0.5 * values @ alpha + np.log(np.diag(lower)).sum()
+    inverse, _ = linalg.lapack.dpotri(lower, lower=1)
+    # d value = sum(slope * d covariance).
+    slope = 0.5 * (np.tril(inverse) + np.tril(inverse, -1).T - np.outer(alpha, alpha))
+    columns = features.transpose(1, 0, 2)
+    by_weight = scale * np.sum(np.matmul(without * slope, columns) * columns, axis=1)
+    degree = np.arange(_DEGREE)
+    from_mean = degree - given.shares @ degree[:, None]
+    return float(value), Hyperparameters(
+        theta=np.sum(by_weight * weights, axis=1),
+        rho=np.sum(by_weight * weights * from_mean, axis=1),
+        scale=float(np.sum(slope * kernel)),
+        noise=float(np.sum(np.diag(slope) * noise)),
+    )
