@@ -77,7 +77,7 @@ class StackedTraining:
         self.deadlines -= [progress.charged_s for progress in self.progress]
         self.total = torch.tensor([progress.epoch_loss for progress in self.progress], device=self.device)
         for _ in range(self.epoch):
-            self._next_order()
+            self.next_order()
 
     def fit(self, checkpoints: str | None, checkpoint_s: float) -> None:
         """Train to the end, or until half of the stack has stopped; save all states every ``checkpoint_s`` seconds.
@@ -93,12 +93,12 @@ class StackedTraining:
         # The counts of pulses at the start, which restored states may have set.
         self.pulses = self.stack.pulses()
         while self.active and self.epoch < self.spec["epochs"]:
-            order = self._next_order()
+            order = self.next_order()
             self.stack.train(True)
-            rates = self._rates()
+            rates = self.rates()
             batches = order.shape[1] // self.spec["batch"]
             while self.batch < batches:
-                self._step(order[:, self.batch * self.spec["batch"] : (self.batch + 1) * self.spec["batch"]], rates)
+                self.step(order[:, self.batch * self.spec["batch"] : (self.batch + 1) * self.spec["batch"]], rates)
                 self.batch += 1
                 if interrupted():
                     self._interrupt(checkpoints)
@@ -106,7 +106,7 @@ class StackedTraining:
                     self._save(checkpoints, self._unended())
                     saved = time.perf_counter()
                 if self.batch % self.check_every == 0 and self._freeze(checkpoints):
-                    rates = self._rates()
+                    rates = self.rates()
                     if not self.active:
                         return
             self._freeze(checkpoints)
@@ -131,10 +131,10 @@ class StackedTraining:
 
     def take_steps(self, count: int) -> None:
         """Take some steps at the first learning rate, for a measurement of their time."""
-        order, rates, size = self._next_order(), self._rates(), self.spec["batch"]
+        order, rates, size = self.next_order(), self.rates(), self.spec["batch"]
         for step in range(count):
             first = step * size % (order.shape[1] - size + 1)
-            self._step(order[:, first : first + size].clamp_min(0), rates)
+            self.step(order[:, first : first + size].clamp_min(0), rates)
         if self.device != "cpu":
             torch.cuda.synchronize(self.device)
 
@@ -156,7 +156,7 @@ class StackedTraining:
         """Numbers of the trials that still train."""
         return [k for k, progress in enumerate(self.progress) if not progress.stopped]
 
-    def _rates(self) -> list[float]:
+    def rates(self) -> list[float]:
         """The learning rate of every trial in this epoch; 0 for those that have stopped."""
         step = self.spec.get("lr_step_epochs", 0)
         decay = self.spec.get("lr_gamma", 1.0) ** (self.epoch // step) if step else 1.0
@@ -165,7 +165,7 @@ class StackedTraining:
             for trial, progress in zip(self.trials, self.progress, strict=True)
         ]
 
-    def _next_order(self) -> torch.Tensor:
+    def next_order(self) -> torch.Tensor:
         """The order of samples in the next epoch: (trials, batches * batch) row numbers.
 
         A short last batch is filled up with -1, samples that do not count: their errors are 0 and fire no pulses. So
@@ -176,7 +176,8 @@ class StackedTraining:
         missing = -samples % batch
         return torch.cat([order, torch.full((len(self.trials), missing), -1)], dim=1).to(self.device)
 
-    def _step(self, rows: torch.Tensor, rates: Sequence[float]) -> None:
+    def step(self, rows: torch.Tensor, rates: Sequence[float]) -> None:
+        """One step on the samples ``rows``, (trials, batch) row numbers, -1 for none, at each trial's learning rate."""
         chosen = rows.clamp_min(0)
         x, y = self.x[chosen.reshape(-1)], self.y[chosen]
         counts = rows >= 0
