@@ -8,7 +8,7 @@ STUDY ?= studies/demo.toml
 PYTEST_ARGS ?=
 WORKERS ?= 2
 
-.PHONY: help demo test test-all check docs bench clean
+.PHONY: help demo test test-all check docs bench gpu-bench clean
 
 help:
 	@echo "make demo    set up, run the demo study and write its report"
@@ -17,6 +17,7 @@ help:
 	@echo "make check   ruff, import-linter and mypy"
 	@echo "make docs    write the tables of the docs that the code knows"
 	@echo "make bench   time the training against aihwkit's own device"
+	@echo "make gpu-bench  make what a machine with a GPU needs for its benchmark, and run that if this is one"
 
 # pip is told nothing but versions; a second call finds the stamp and does nothing.
 $(READY): pyproject.toml constraints.txt
@@ -54,6 +55,11 @@ docs: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/training.py --write
+
+# Exit code 3: no GPU here, which is said in a line.
+gpu-bench: $(READY)
+	$(BIN)/python benchmarks/gpu.py --carry build/gpu
+	@$(BIN)/python benchmarks/gpu.py --carried build/gpu || test $$? = 3
 
 clean:
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

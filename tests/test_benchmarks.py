@@ -12,6 +12,10 @@ SMALL = {
     "analysis": ("--factors 3 --n 64 --resamples 100 --salib", ("first and total", "SALib", "hdmr_indices of all 320")),
     "device": ("--cells 64", ("ns per cell", "full RK4 step, float32", "integrate, explicit, adaptive")),
     "executor": ("--smoke", ("tiny trials, one by one", "two workers to one", "the whole study's epochs")),
+    "gpu": (
+        "--rehearse --out out",
+        ("0 machine", "3 our kernels alone", "ms per step of all K trials", "0 failed; sections that failed: none"),
+    ),
     "intervention": ("--smoke", ("| mismatch | plain |", "| mismatch-explicit |")),
     "paper": ("described --epochs 1 --repeats 2 --smoke", ("described: ", "standard deviation")),
     "report": ("--n 16 32", ("| trainings |", "| 320 |", "| 640 |")),
@@ -28,7 +32,8 @@ def test_none_is_left_out() -> None:
     assert set(SMALL) == programs
 
 
-MARKS = {"executor": [pytest.mark.slow, pytest.mark.ray]}
+# The rehearsal for a GPU is always tried: no line of it is to run for the first time when there is one.
+MARKS = {"executor": [pytest.mark.slow, pytest.mark.ray], "gpu": []}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, pytest.mark.slow)) for name in SMALL])

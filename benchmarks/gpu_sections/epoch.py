@@ -1,0 +1,68 @@
+"""Section 6: as much of an epoch of the goal's stack as fits, and what 30 epochs of it would take."""
+
+import time
+
+from gpu_sections.call import Call, Report
+from gpu_sections.places import place, seconds_into
+from gpu_sections.stacks import Training, data, drop, kept, sizes
+
+EPOCHS = 30
+# Seconds of the section that are kept for the test, the order, the figures and the checkpoint.
+RESERVED_SHARE = 0.5
+# Trials of which figures, states and the making of spread cells are timed, and scaled to all.
+SOME = 4
+
+
+def run(call: Call, report: Report) -> None:
+    """Time a hundred steps after the other, then once each what an epoch has besides; and add it all up."""
+    where, size = place(call), sizes(call)
+    count = size.stacks[-1]
+    with seconds_into(report.figures, "made_s", where):
+        training = kept(call, where.device, "noise-free", count)
+    made_s = call.figures("correctness").get("making_s", {}).get(f"a stack of {count}", report.figures["made_s"])
+    rows = _hundreds(call, training, size.timed if call.rehearse else 100, where)
+    report.figures["hundreds"] = rows
+    batches = -(-len(data(size).train_y) // training.batch)
+    once: dict[str, float] = {}
+    with seconds_into(once, "order_s", where):
+        training.run.next_order()
+    with seconds_into(once, "test_s", where):
+        accuracies = training.run.accuracies(data(size).test_x, data(size).test_y)
+    some = min(SOME, count)
+    with seconds_into(once, "figures_s", where):
+        for k in range(some):
+            training.run.stack.figures(k)
+    with seconds_into(once, "checkpoint_s", where):
+        training.run.states(list(range(some)))
+    with seconds_into(once, "making_spread_s"):
+        Training(size, "r and l d2d, mismatch", some, "cpu")
+    for name in ("figures_s", "checkpoint_s", "making_spread_s"):
+        once[name] *= count / some
+    step_ms = rows[-1]["ms"]
+    minutes = (made_s + EPOCHS * (batches * step_ms / 1e3 + once["order_s"] + once["test_s"]) + once["figures_s"]) / 60
+    report.figures |= {"once": once, "minutes": minutes, "making_s": made_s, "accuracy": sum(accuracies) / count}
+    report.lines += [
+        "; ".join(f"steps to {row['step']}: {row['ms']:.2f} ms, {row['pulses']:.3g} pulses" for row in rows[:3]),
+        f"last: to {rows[-1]['step']}: {step_ms:.2f} ms, {rows[-1]['pulses']:.3g} pulses per step of all",
+        f"once per epoch: order {once['order_s']:.2f} s, test {once['test_s']:.2f} s; at the end: figures "
+        f"{once['figures_s']:.2f} s, states {once['checkpoint_s']:.2f} s; mean accuracy {sum(accuracies) / count:.3f}",
+        f"making: {made_s:.0f} s; with spread of r and l and mismatch it would be {once['making_spread_s']:.0f} s",
+        f"{count} x {EPOCHS} epochs: {minutes:.1f} min, with making (by the last steps' {step_ms:.2f} ms)",
+    ]
+    del training
+    drop("noise-free", count)
+
+
+def _hundreds(call: Call, training: Training, many: int, where: object) -> list[dict[str, float]]:
+    """Milliseconds and pulses per step, for one round of steps after the other."""
+    rows: list[dict[str, float]] = []
+    reserved = call.section_left() * RESERVED_SHARE
+    fired = float(training.counters()[:, :2].sum())
+    while not rows or (call.section_left() > reserved and len(rows) < 20):
+        began = time.perf_counter()
+        training.take(many)
+        total = float(training.counters()[:, :2].sum())  # waits
+        ms = (time.perf_counter() - began) / many * 1e3
+        rows.append({"step": training.done, "ms": ms, "pulses": (total - fired) / many})
+        fired = total
+    return rows

@@ -1,0 +1,202 @@
+"""Section 3: our three kernels, each by itself, on the vectors and cells of real steps."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+import torch
+
+from gpu_sections.call import Call, Report
+from gpu_sections.places import OURS, Gpu, median, place, why_no_kernels
+from gpu_sections.stacks import Training, kept, sizes
+from vcm_sweep.device.kernels.gpu import update
+
+
+class Watched:
+    """A kernel that notes when each of its launches begins and ends, and the arguments of the last one."""
+
+    def __init__(self, kernel: Any, where: Gpu) -> None:
+        self.kernel, self.where = kernel, where
+        self.spans: list[tuple[Any, Any]] = []
+        self.arguments: dict[str, Any] = {}
+
+    def __getitem__(self, grid: Any) -> Callable[..., None]:
+        launch = self.kernel[grid]
+
+        def watched(*arguments: Any, **options: Any) -> None:
+            self.where.hold(0.2)
+            before = self.where.mark()
+            launch(*arguments, **options)
+            self.spans.append((before, self.where.mark()))
+            self.arguments = dict(zip(self.kernel.arg_names, arguments, strict=False))
+
+        return watched
+
+    def median_ms(self) -> float:
+        """Of all launches but the first, which may compile."""
+        return median([self.where.between(*span) for span in self.spans[1:]])
+
+
+def run(call: Call, report: Report) -> None:
+    """Train the goal's stack, and at some steps fire its pulses again and again with the state put back."""
+    where = place(call)
+    if broken := why_no_kernels(where):
+        if not call.rehearse:
+            raise RuntimeError(f"Triton's kernels do not run: {broken}")
+        report.lines.append(f"not rehearsed, since Triton's interpreter fails here: {broken}")
+        return
+    size = sizes(call)
+    training = kept(call, where.device, "noise-free", size.stacks[-1])
+    rows = []
+    for step in size.captured:
+        _take_until(training, step, where, call)
+        with _measured(training, where, size.repeats) as found:
+            training.take(1)
+        rows += [{"step": training.done - 1, "layer": layer, **figures} for layer, figures in enumerate(found)]
+        report.figures |= {"launches": rows}
+        if training.done <= step:
+            report.lines.append(f"step {step} was not reached in time: measured at step {training.done - 1}")
+            break
+    with _ceilings(call) as shares:
+        report.figures |= {"shares": [shares(row) for row in rows]}
+    report.lines += _summary(rows)
+    report.checks["a trial of the stack gets the bits that it gets alone"] = _alone(call, training, where)
+
+
+def _take_until(training: Training, step: int, where: Gpu, call: Call) -> None:
+    """Steps up to the given one, or for as long as leaves half of the section's time."""
+    enough = call.section_left() / 2
+    while training.done < step and call.section_left() > enough:
+        training.take(min(20, step - training.done))
+        where.wait()
+
+
+@contextmanager
+def _measured(training: Training, where: Gpu, repeats: int) -> Iterator[list[dict[str, Any]]]:
+    """Within it every layer's pulses are fired again and again before they are fired for good."""
+    found: list[dict[str, Any]] = [{} for _ in training.arrays()]
+    with ExitStack() as patches:
+        for layer, cells in enumerate(training.arrays()):
+            fire = cells.pulse
+
+            def fired(*arguments: Any, layer: int = layer, cells: Any = cells, fire: Any = fire) -> None:
+                found[layer] = _layer(cells, arguments, where, repeats)
+                fire(*arguments)
+
+            patches.enter_context(mock.patch.object(cells, "pulse", fired))
+        yield found
+
+
+def _layer(cells: Any, arguments: tuple[Any, ...], where: Gpu, repeats: int) -> dict[str, Any]:
+    """Milliseconds and work of each kernel for one layer's update; its state is put back."""
+    before = {name: buffer.clone() for name, buffer in cells.named_buffers()}
+    watched = {name: Watched(getattr(update, name), where) for name in OURS}
+    with ExitStack() as patches:
+        for name, kernel in watched.items():
+            patches.enter_context(mock.patch.object(update, name, kernel))
+        for _ in range(repeats + 1):
+            for name, values in before.items():
+                cells.get_buffer(name).copy_(values)
+            cells.pulse_on_device(*arguments)
+    pulses = (cells.counters - before["counters"])[:, :2].sum().item()
+    figures = {f"{name}_ms": kernel.median_ms() for name, kernel in watched.items()}
+    figures |= {"pulses": pulses, **_work(watched["pulse_cells"].arguments)}
+    for name, values in before.items():
+        cells.get_buffer(name).copy_(values)
+    return figures
+
+
+def _work(given: dict[str, Any]) -> dict[str, float]:
+    """Visited cells, visits and turns of the loop over visits, and bytes that each kernel must move at least.
+
+    A visit is a sample that pulses a cell. The lanes of a warp take turns together, so a warp takes as many as its
+    lane with the most visits, if a visit is one turn, as it is without walks.
+    """
+    rows, columns, listed, counts = (given[name] for name in ("rows", "columns", "listed", "counts"))
+    lanes = update.CELLS_MARCHED
+    visits = turns = 0
+    for k in range(len(rows)):
+        each = ((rows[k][:, :, None] & columns[k][:, None, :]) != 0).sum(0).flatten()
+        there = torch.arange(listed.shape[-1], device=listed.device) < counts[k][:, None]
+        listed_visits = torch.where(there, each[torch.where(there, listed[k].long(), 0)], 0)
+        visits += each.sum()
+        turns += listed_visits.view(len(listed_visits), -1, lanes).amax(-1).sum()
+    cells = counts.sum().item()
+    per_cell = sum(
+        values.element_size() * (2 if name in ("log_n", "weight") else 1)
+        for name, values in given.items()
+        if isinstance(values, torch.Tensor) and values.numel() == given["weight"].numel()
+    )
+    lines, vectors = _bytes(rows, columns), _bytes(given["x"], given["d"])
+    return {
+        "cells": cells, "visits": float(visits), "turns": float(turns), "draw_lines_bytes": lines + vectors,
+        "find_cells_bytes": lines + 4 * cells, "pulse_cells_bytes": lines + vectors + per_cell * cells,
+    }  # fmt: skip
+
+
+def _bytes(*tensors: torch.Tensor) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+@contextmanager
+def _ceilings(call: Call) -> Iterator[Callable[[dict[str, Any]], dict[str, float]]]:
+    """What share of the ceiling that binds each kernel reaches, if section 2 has found the ceilings."""
+    best = call.figures("ceilings")
+    bandwidth, pairs = best.get("copy_gb_s"), best.get("exp_log_fp64_per_s")
+
+    def shares(row: dict[str, Any]) -> dict[str, float]:
+        if not bandwidth or not pairs:
+            return {}
+        least = {name: row[f"{name}_bytes"] / bandwidth / 1e6 for name in OURS}
+        # A visit takes one exponential and one logarithm in double precision, or more.
+        least["pulse_cells"] = max(least["pulse_cells"], row["visits"] / pairs * 1e3)
+        return {f"{name}_share": least[name] / row[f"{name}_ms"] for name in OURS}
+
+    yield shares
+
+
+def _summary(rows: list[dict[str, Any]]) -> list[str]:
+    """A line per step: the kernels' times over all layers, and their work."""
+    lines = []
+    for step in dict.fromkeys(row["step"] for row in rows):
+        own = [row for row in rows if row["step"] == step]
+        total = {name: sum(row[name] for row in own) for name in own[0] if name not in ("step", "layer")}
+        lines.append(
+            f"step {step}: draw {total['draw_lines_ms']:.3f}, find {total['find_cells_ms']:.3f}, pulse "
+            f"{total['pulse_cells_ms']:.3f} ms over all layers; {total['pulses']:.3g} pulses in {total['visits']:.3g} "
+            f"visits of {total['cells']:.3g} cells, {total['turns']:.3g} turns"
+        )
+    return lines
+
+
+def _alone(call: Call, training: Training, where: Gpu) -> str:
+    """Why the last trial of the stack does not get the same bits in a stack of its own; "" if it does."""
+    size, last = sizes(call), size_of(training) - 1
+    alone = Training(size, "noise-free", 1, where.device, first_seed=1 + last)
+    for cells, own in zip(training.arrays(), alone.arrays(), strict=True):
+        own.load_state(0, cells.state(last))
+    seen: list[tuple[Any, ...]] = []
+    with ExitStack() as patches:
+        for cells in training.arrays():
+            patches.enter_context(mock.patch.object(cells, "pulse", lambda *given: seen.append(given)))
+        training.take(1)
+    # The backward pass comes to the layers in no order that is promised here: they are told apart by their sizes.
+    for cells, own in zip(training.arrays(), alone.arrays(), strict=True):
+        x, d, rates, settings, keys = next(
+            given for given in seen if (given[0].shape[-1], given[1].shape[-1]) == (cells.in_size, cells.out_size)
+        )
+        cells.pulse_on_device(x, d, rates, settings, keys)
+        own.pulse_on_device(x[last:].contiguous(), d[last:].contiguous(), rates[last:], settings, keys[last:])
+        for name in ("log_n", "weight", "counters"):
+            differ = cells.get_buffer(name)[last] != own.get_buffer(name)[0]
+            if name == "counters":  # summed in another order
+                differ = differ[:2]
+            if differ.any():
+                return f"{int(differ.sum())} values of {name} differ in a layer of {cells.out_size} x {cells.in_size}"
+    return ""
+
+
+def size_of(training: Training) -> int:
+    """Number of stacked trials."""
+    return len(training.rates)

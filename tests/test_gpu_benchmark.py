@@ -1,0 +1,138 @@
+"""The benchmark that is tried on a card for the first time: what one section does must not cost the others."""
+
+import importlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+PROGRAM = ROOT / "benchmarks" / "gpu.py"
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The program as a module."""
+    monkeypatch.syspath_prepend(str(PROGRAM.parent))
+    return importlib.import_module("gpu")
+
+
+@pytest.fixture
+def conducted(gpu: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[bool, Any]]:
+    """Runs sections made of functions, and returns whether all passed and what gpu.json holds."""
+
+    def conduct(limit_s: float = 100.0, **sections: Callable[[Any, Any], None]) -> tuple[bool, Any]:
+        for name, work in sections.items():
+            module = ModuleType(name)
+            module.run = work  # type: ignore[attr-defined]
+            monkeypatch.setitem(sys.modules, f"gpu_sections.{name}", module)
+        call = gpu.Call(True, tmp_path, None, time.monotonic(), limit_s)
+        table = tuple(gpu.Section(name, 10, name) for name in sections)
+        passed = gpu.run(table, call)
+        gpu.conclude(table, call)
+        return passed, json.loads((tmp_path / "gpu.json").read_text())["sections"]
+
+    return conduct
+
+
+def fails(call: Any, report: Any) -> None:
+    report.figures["before"] = 1
+    raise ValueError("two lines\nof text")
+
+
+def finds_a_fault(call: Any, report: Any) -> None:
+    report.checks |= {"sound": "", "unsound": "3 values differ"}
+
+
+def is_well(call: Any, report: Any) -> None:
+    report.lines += [f"line {k}" for k in range(30)]
+
+
+def test_a_section_that_fails_stops_no_other(conducted: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    passed, sections = conducted(first=fails, second=is_well)
+    assert not passed
+    assert sections["first"]["figures"]["before"] == 1
+    assert "ValueError" in sections["first"]["figures"]["traceback"][-2]
+    assert len(sections["second"]["lines"]) == 30
+    out = capsys.readouterr().out
+    assert "FAILED: ValueError: two lines of text" in out
+    assert "sections that failed: first" in out
+    # At most ten lines of each.
+    assert "line 8" in out
+    assert "line 9" not in out
+
+
+def test_a_check_that_fails_is_named(conducted: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert conducted(first=is_well)[0]
+    assert not conducted(first=finds_a_fault)[0]
+    assert "checks: 1 passed, 1 failed: unsound" in capsys.readouterr().out
+
+
+def test_a_section_that_does_not_fit_is_left_out(conducted: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    passed, sections = conducted(limit_s=9.0, first=fails)
+    assert passed
+    assert "needs 10 s" in sections["first"]["left_out"]
+    assert "left out: first" in capsys.readouterr().out
+
+
+def test_a_figure_that_differs_is_found(gpu: ModuleType) -> None:
+    numpy = importlib.import_module("numpy")
+    against = importlib.import_module("gpu_sections.against_cpu")
+    draws = numpy.random.default_rng(1)
+    rows, others, report = {"same": draws.normal(size=64)}, {"same": draws.normal(size=64)}, gpu.Report()
+    # A shift that Welch sees, a spread that only Kolmogorov-Smirnov sees, a constant that is another one.
+    rows |= {"shift": rows["same"] + 2, "spread": 9 * rows["same"], "constant": numpy.ones(64)}
+    others |= {"shift": others["same"], "spread": others["same"], "constant": numpy.zeros(64)}
+    rows["accuracy"] = others["accuracy"] = rows["same"]
+    against._compare("all", rows, others, report)
+    assert report.checks["all"] == "3 of 5 figures differ: shift, spread, constant"
+    # A small sample is not taken for a different one: 4.5 standard errors of three values are not rare.
+    few = numpy.array([0.0, 0.4, 0.8])
+    assert abs(against.z_of(few + 1.0, few)) < abs(against.z_of(numpy.tile(few + 1.0, 20), numpy.tile(few, 20))) / 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a card")
+def test_without_a_card_it_ends_in_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, PROGRAM, "--carried", tmp_path], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 3
+    assert done.stderr == ""
+    assert done.stdout.startswith("no GPU that torch")
+    assert done.stdout.count("\n") == 1
+
+
+BARE = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name in {"ray", "SALib", "optuna", "tomlkit", "rich", "altair", "jinja2", "vl_convert", "matplotlib"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocked())
+# An editable installation is no installation.
+sys.meta_path[:] = [finder for finder in sys.meta_path if "__editable__" not in repr(finder)]
+sys.path[:] = [path for path in sys.path if "__editable__" not in path]
+"""
+
+
+def test_a_bare_machine_needs_no_installation(tmp_path: Path) -> None:
+    """The package comes from the repository's folders; what only drivers, analyses and pages need is not there."""
+    (tmp_path / "sitecustomize.py").write_text(BARE)
+    code = f"import sys; sys.path.insert(0, {str(PROGRAM.parent)!r}); import gpu; gpu.install(None); " + (
+        "import vcm_sweep.sweep.training.training, vcm_sweep.sweep.training.cell_stack as module; "
+        "from vcm_sweep.sweep.training.outcome import _versions; print(module.__file__, _versions())"
+    )
+    environment = {"PATH": "", "HOME": str(tmp_path), "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert str(ROOT / "build") in done.stdout
+    assert '"vcm-sweep"' in done.stdout
