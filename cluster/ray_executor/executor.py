@@ -1,4 +1,4 @@
-"""The Ray executor: each pack is one Ray Core task, spread over the nodes of a cluster."""
+"""The Ray executor: packs run in worker processes, spread over the nodes of a cluster."""
 
 import logging
 import time
@@ -12,7 +12,8 @@ from vcm_sweep.cluster.ray_executor.connection import Connection
 from vcm_sweep.cluster.ray_executor.head import Head, say_goodbye
 from vcm_sweep.cluster.ray_executor.nodes import Nodes
 from vcm_sweep.cluster.ray_executor.resources import PackNeeds
-from vcm_sweep.cluster.ray_executor.tasks import Message, Mistake, Started, Stopped, kill_process, run_pack
+from vcm_sweep.cluster.ray_executor.tasks import Message, Mistake, Started, Stopped, kill_process
+from vcm_sweep.cluster.ray_executor.workers import GpuWorkers, Workers
 from vcm_sweep.sweep.errors import ExecutorError, StudyError
 from vcm_sweep.sweep.packs.executor import Executor, Task
 from vcm_sweep.sweep.packs.recovery import Cause, Failure, PackAttempt, judge, stamped, whole
@@ -40,8 +41,9 @@ _LOOK_EVERY_S = 0.5
 class Flight:
     """A pack that was given to Ray: its stream of messages, its hard deadline, and where it runs once it has started.
 
-    ``started``, ``killed`` and ``by_pid`` are times of the monotonic clock, 0 before the event: when the pack started,
-    and when it was killed through Ray, and by its process id.
+    ``started``, ``killed`` and ``by_pid`` are times of the monotonic clock, 0 before the event: when the pack started
+    (or, if later, the pack before it in its process ended), and when it was killed through Ray, and by its process id.
+    ``lost``: its process is gone.
     """
 
     attempt: PackAttempt
@@ -52,12 +54,13 @@ class Flight:
     started: float = 0.0
     killed: float = 0.0
     by_pid: float = 0.0
+    lost: bool = False
     answer: Any = None
     """The message that is being fetched, kept here so that an interrupt does not lose it."""
 
 
 class RayExecutor(Executor):
-    """Runs packs as Ray tasks, on a cluster that is there or on one started for the run.
+    """Runs packs on Ray, on a cluster that is there or on one started for the run; see :mod:`.workers`.
 
     Args:
         task: runs a pack; must be picklable. It is put into Ray's object store once, with the arrays in it.
@@ -95,6 +98,7 @@ class RayExecutor(Executor):
         self._connection: Connection | None = None
         self._looked = 0.0
         self._nodes: Nodes
+        self._crew: Workers | None = None
         self._head: Head | None = None
 
     def run(self, packs: Iterable[Sequence[Trial]]) -> Iterator[list[TrialRecord]]:
@@ -148,8 +152,8 @@ class RayExecutor(Executor):
         if self._head is not None:
             self._head.close()
         try:
-            for flight in () if silent else self._flights:
-                connection.ray.cancel(flight.stream, force=True)
+            if not silent and self._crew is not None:
+                self._crew.close([flight.stream for flight in self._flights])
         finally:
             self._flights.clear()
             self._again.clear()
@@ -162,6 +166,11 @@ class RayExecutor(Executor):
     def _ray(self) -> Any:
         assert self._connection is not None
         return self._connection.ray
+
+    @property
+    def _workers(self) -> Workers:
+        assert self._crew is not None
+        return self._crew
 
     def _open(self) -> None:
         self._connection = Connection(self.address, self.cpus)
@@ -186,8 +195,11 @@ class RayExecutor(Executor):
     def _prepare(self) -> None:
         head = self._head = Head(self._ray.get_runtime_context().gcs_address, self._cluster, self.on_stuck)
         self._nodes = Nodes(self.needs, lambda: head.asked(self._ray.nodes), self.patience_s, self.wait_s)
-        self._remote = self._ray.remote(max_retries=0, num_returns="streaming", **self.needs.options())(run_pack)
-        self._shared_task = self._ray.put(self.task)
+        task = self._ray.put(self.task)
+        if self.needs.gpus:
+            self._crew = GpuWorkers(self._ray, self.needs, task, lambda: self._nodes.slots)
+        else:
+            self._crew = Workers(self._ray, self.needs, task)
 
     def _loop(self, packs: Iterator[PackAttempt]) -> Iterator[list[TrialRecord]]:
         head = self._head
@@ -200,7 +212,10 @@ class RayExecutor(Executor):
             # While the head does not answer, no pack is started, but messages of running packs are still read.
             window = 0 if silent else max(1, _IN_FLIGHT_PER_SLOT * self._nodes.slots)
             while len(self._flights) < window and (attempt := self._next(packs)):
-                stream = self._remote.remote(self._shared_task, attempt.trials, self.needs.cpus)
+                stream = self._workers.start(attempt)
+                if stream is None:
+                    self._again.appendleft(attempt)
+                    break
                 hard_s = _HARD_FACTOR * sum(trial.deadline_s for trial in attempt.trials) + self.hard_grace_s
                 self._flights.append(Flight(attempt, stream, hard_s))
             if not self._flights:
@@ -250,12 +265,11 @@ class RayExecutor(Executor):
         if isinstance(message, Started):
             flight.node, flight.pid, flight.started = message.node, message.pid, time.monotonic()
             flight.answer = None
+            self._workers.started(flight.stream)
             return []
+        self._end(flight)
         if isinstance(message, list):
-            records = stamped(message, self._nodes.host(flight.node), flight.attempt.number)
-            self._flights.remove(flight)
-            return records
-        self._flights.remove(flight)
+            return stamped(message, self._nodes.host(flight.node), flight.attempt.number)
         if not again:
             return []
         if isinstance(message, Mistake):
@@ -264,6 +278,18 @@ class RayExecutor(Executor):
             # Somebody else cancelled the task: we treat it as a lost worker.
             message = Failure(Cause.WORKER, "the task was cancelled")
         return self._after(flight, replace(message, node=flight.node))
+
+    def _end(self, flight: Flight) -> None:
+        """Take a flight out; the others in its process may have waited for it, so that their time begins now."""
+        now = time.monotonic()
+        for other in self._together(flight):
+            other.started = other.started and now
+        self._flights.remove(flight)
+        self._workers.ended(flight.stream, flight.lost)
+
+    def _together(self, flight: Flight) -> list[Flight]:
+        streams = self._workers.together(flight.stream)
+        return [other for other in self._flights if other.stream in streams]
 
     def _message(self, flight: Flight) -> Message:
         """The message of a worker, or a Failure made from Ray's error about it."""
@@ -291,6 +317,10 @@ class RayExecutor(Executor):
                 ) from None
             cause = Cause.NODE if self._nodes.is_lost(flight.node) else Cause.WORKER
             failure = Failure(cause, f"its worker was killed or crashed ({_name(error)})")
+            # A pack that is cancelled leaves its process to others.
+            flight.lost = not isinstance(error, errors.TaskCancelledError)
+            return _overdue(flight) if flight.killed else failure
+        flight.lost = True
         return _overdue(flight) if flight.killed else failure
 
     def _after(self, flight: Flight, failure: Failure) -> list[TrialRecord]:
@@ -322,20 +352,22 @@ class RayExecutor(Executor):
         for flight in list(self._flights):
             if not flight.started:
                 continue
-            if not flight.killed and now - flight.started > flight.hard_s:
+            # Only one of the packs in a process trains at a time, and each may take its own time.
+            if not flight.killed and now - flight.started > sum(other.hard_s for other in self._together(flight)):
                 flight.killed = now
                 _log.warning(
                     "a pack of %d on %s hangs: killed", len(flight.attempt.trials), self._nodes.name(flight.node),
                     extra={"event": "deadline_killed", "node": self._nodes.name(flight.node)},
                 )  # fmt: skip
-                self._ray.cancel(flight.stream, force=True)
+                self._workers.kill(flight.stream)
             elif flight.killed and not flight.by_pid and now - flight.killed > _KILL_S:
                 flight.by_pid = now
                 there = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(flight.node, soft=False)
                 kill = self._ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(kill_process)
                 kill.remote(flight.pid)
             elif flight.by_pid and now - flight.by_pid > _LEAVE_S:
-                self._flights.remove(flight)
+                flight.lost = True
+                self._end(flight)
                 _log.warning(
                     "a pack of %d on %s cannot be killed: process %d is left behind, and holds its place",
                     len(flight.attempt.trials), self._nodes.name(flight.node), flight.pid,

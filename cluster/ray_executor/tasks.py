@@ -4,10 +4,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.packs.recovery import Failure, classified
+from vcm_sweep.sweep.training.interrupts import told_to_stop
+from vcm_sweep.sweep.training.turns import Turns, give_memory_back, turns
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 if TYPE_CHECKING:
@@ -80,6 +83,21 @@ def run_pack(task: "Task", pack: Sequence[Trial], cpus: int) -> Iterator[Message
     yield _outcome(task, pack)
 
 
+class GpuWorker:
+    """A worker process that stays from pack to pack; while one trains, the cells of the next are made."""
+
+    def __init__(self) -> None:
+        self._turns = Turns(making=Lock(), training=Lock())
+
+    def run(self, task: "Task", pack: Sequence[Trial], cpus: int) -> Iterator[Message]:
+        """As :func:`run_pack`, on a thread of its own."""
+        import ray
+
+        turns.set(self._turns)
+        told_to_stop.set(ray.get_runtime_context().is_canceled)
+        yield from run_pack(task, pack, cpus)
+
+
 def kill_process(pid: int) -> None:
     """Kill a process that does not answer; runs on its node."""
     import signal
@@ -97,7 +115,10 @@ def _outcome(task: "Task", pack: Sequence[Trial]) -> Message:
     except KeyboardInterrupt:
         return Stopped()
     except Exception as error:
-        return classified(error)
+        failure = classified(error)
+    # Not in the ``except`` block: there the error would keep its frames, and all tensors in them, in memory.
+    give_memory_back()
+    return failure
 
 
 def limit_threads(cpus: int) -> None:

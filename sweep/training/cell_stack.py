@@ -26,7 +26,7 @@ class CellStack(ResumableStack):
 
     def __init__(
         self, trials: Sequence["Trial"], tables: Sequence[dict[str, Any]], spec: Mapping[str, Any],
-        shape: Sequence[int], classes: int, device: str,
+        shape: Sequence[int], classes: int,
     ) -> None:  # fmt: skip
         self.trials = len(trials)
         digital = build_network(spec, shape, classes)
@@ -47,8 +47,12 @@ class CellStack(ResumableStack):
         generators = [torch.Generator().manual_seed(seed.init) for seed in seeds]
         for name, weights in first_weights(digital, spec, generators).items():
             layers[name].analog_module.set_weights(weights, digital.get_submodule(name).bias)
-        self.network.to(device)
         self._fold: tuple[int, ...] = (self.trials, -1, classes)
+        self.optimizer = TrialSGD(self.network, 1.0, [0.0] * self.trials)
+
+    def to(self, device: str) -> None:
+        """Move the cells and biases, and make the optimizer anew for them."""
+        self.network.to(device)
         self.optimizer = TrialSGD(self.network, 1.0, [0.0] * self.trials)
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:

@@ -25,7 +25,7 @@ class CompiledStack(Stack):
 
     def __init__(
         self, trials: Sequence["Trial"], tables: Sequence[dict[str, Any]], spec: Mapping[str, Any],
-        shape: Sequence[int], classes: int, device: str,
+        shape: Sequence[int], classes: int,
     ) -> None:  # fmt: skip
         from aihwkit.nn.conversion import convert_to_analog
         from aihwkit.optim import AnalogSGD
@@ -47,8 +47,13 @@ class CompiledStack(Stack):
                 layers[name].set_weights(weights[0])
             optimizer = AnalogSGD(network.parameters(), lr=1.0)
             optimizer.regroup_param_groups(network)
-            self.networks.append(network.to(device))
+            self.networks.append(network)
             self.optimizers.append(optimizer)
+
+    def to(self, device: str) -> None:
+        """Move all networks."""
+        for network in self.networks:
+            network.to(device)
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
         """The scores (trials, batch, classes) of samples (trials * batch, ...)."""

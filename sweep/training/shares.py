@@ -21,6 +21,15 @@ class Shares:
         self.wall_s, self.cpu_s = np.zeros(trials), np.zeros(trials)
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
+    def pause(self) -> None:
+        """Stop the clocks until ``resume``: what passes meanwhile is charged to nobody."""
+        self._paused = time.perf_counter(), time.process_time()
+
+    def resume(self) -> None:
+        """Let the clocks go on."""
+        self._wall += time.perf_counter() - self._paused[0]
+        self._cpu += time.process_time() - self._paused[1]
+
     def equally(self, active: Sequence[int]) -> None:
         """Charge the time since the last call to the active trials in equal parts; to all trials if none is active."""
         weights = np.zeros(len(self.wall_s))

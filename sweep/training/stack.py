@@ -19,6 +19,10 @@ class Stack(ABC):
     trials: int
 
     @abstractmethod
+    def to(self, device: str) -> None:
+        """Move from the CPU, where stacks are made, to torch's device of that name."""
+
+    @abstractmethod
     def scores(self, x: torch.Tensor) -> torch.Tensor:
         """The scores (trials, batch, classes) of samples (trials * batch, ...)."""
 

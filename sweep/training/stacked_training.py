@@ -37,16 +37,22 @@ class StackedTraining:
     """
 
     def __init__(self, trials: Sequence[Trial], spec: dict[str, Any], data: DataSet, device: str) -> None:
-        self.trials, self.spec, self.data, self.device = trials, spec, data, device
+        self.trials, self.spec, self.data = trials, spec, data
         self.shares = Shares(len(trials))
-        self.stack: Stack = build_stack(trials, spec, data.train_x.shape[1:], data.classes, device)
+        self.stack: Stack = build_stack(trials, spec, data.train_x.shape[1:], data.classes)
         self.resumable = self.stack if isinstance(self.stack, ResumableStack) else None
-        self.x, self.y = data.train_x.to(device), data.train_y.to(device)
         self.progress = [TrialProgress() for _ in trials]
         self.orders = [torch.Generator().manual_seed(trial.seeds.data_order) for trial in trials]
         self.epoch = self.batch = 0
-        self.total = torch.zeros(len(trials), device=device)
         self.deadlines = np.array([trial.deadline_s for trial in trials])
+        self.move(device)
+
+    def move(self, device: str) -> None:
+        """Train on torch's device of that name; the cells are made on the CPU."""
+        self.device = device
+        self.stack.to(device)
+        self.x, self.y = self.data.train_x.to(device), self.data.train_y.to(device)
+        self.total = torch.zeros(len(self.trials), device=device)
         self.pulses = self.stack.pulses()
         self.check_every = 1 if device == "cpu" else _CUDA_CHECK_EVERY
 
@@ -89,6 +95,8 @@ class StackedTraining:
             self._fit(checkpoints, checkpoint_s, interrupted)
 
     def _fit(self, checkpoints: str | None, checkpoint_s: float, interrupted: Callable[[], bool]) -> None:
+        if interrupted():  # while it waited for its turn; nothing has changed that could be saved
+            raise KeyboardInterrupt
         saved = time.perf_counter()
         # The counts of pulses at the start, which restored states may have set.
         self.pulses = self.stack.pulses()

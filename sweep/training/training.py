@@ -9,6 +9,7 @@ from vcm_sweep.sweep.study.contents import check_digests
 from vcm_sweep.sweep.training.checkpoint import load_checkpoint, new_start
 from vcm_sweep.sweep.training.stacked_training import StackedTraining, State
 from vcm_sweep.sweep.training.trial_progress import TrialProgress
+from vcm_sweep.sweep.training.turns import give_memory_back, turns
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 
@@ -53,16 +54,24 @@ def train(
     waiting = _groups(trials, checkpoints)
     while waiting:
         group, states = waiting.pop()
-        run = StackedTraining(group, spec, chosen, device)
-        unfit = run.unfit(states)
+        with turns.get().making:
+            run = StackedTraining(group, spec, chosen, "cpu")
+            unfit = run.unfit(states)
+            run.shares.pause()
         if unfit:
             waiting += _without(unfit, group, states)
             continue
-        run.restore(states)
-        run.fit(checkpoints if checkpoint_s else None, checkpoint_s)
-        records |= {record.key: record for record in run.records()}
-        if run.active:
-            waiting.append(([group[k] for k in run.active], run.states(run.active)))
+        with turns.get().training:
+            run.shares.resume()
+            run.move(device)
+            run.restore(states)
+            run.fit(checkpoints if checkpoint_s else None, checkpoint_s)
+            records |= {record.key: record for record in run.records()}
+            if run.active:
+                waiting.append(([group[k] for k in run.active], run.states(run.active)))
+            del run
+            if device != "cpu":
+                give_memory_back()
     return [records[trial.key] for trial in trials]
 
 

@@ -9,6 +9,7 @@ from vcm_sweep.cluster import RayExecutor
 from vcm_sweep.cluster.ray_executor.executor import Flight
 from vcm_sweep.cluster.ray_executor.nodes import Nodes
 from vcm_sweep.cluster.ray_executor.resources import PackNeeds, check_feasible
+from vcm_sweep.cluster.ray_executor.workers import Workers
 from vcm_sweep.sweep import ExecutorError, Study, StudyError, Trial, TrialRecord
 from vcm_sweep.sweep.packs.recovery import whole
 from vcm_sweep.sweep.study.tables.run import RunSpec
@@ -170,9 +171,10 @@ def test_an_interrupt_while_records_are_fetched_does_not_lose_them() -> None:
         return records
 
     executor = RayExecutor(lambda _: [])
-    ray = SimpleNamespace(get=get, exceptions=exceptions)
+    ray = SimpleNamespace(get=get, exceptions=exceptions, remote=lambda **_: lambda function: function)
     executor._connection = SimpleNamespace(ray=ray)  # type: ignore[assignment]
     executor._nodes = Nodes(PackNeeds(), lambda: seen({"CPU": 4.0}), patience_s=1.0)
+    executor._crew = Workers(ray, PackNeeds(), None)
     flight = Flight(whole([trial]), iter(["the only reference"]), 1.0, node="n0")
     executor._flights = [flight]
     with pytest.raises(KeyboardInterrupt):

@@ -48,7 +48,7 @@ def weights(seed: int = 0) -> dict[str, torch.Tensor]:
 
 def layers(trial: Trial) -> list[torch.Tensor]:
     """(out, in) of every layer, as a training finds them."""
-    stack: Any = build_stack([trial], trial.inputs["network"], (1, 8, 8), 10, "cpu")
+    stack: Any = build_stack([trial], trial.inputs["network"], (1, 8, 8), 10)
     network = stack.networks[0] if hasattr(stack, "networks") else stack.network
     return [layer.get_weights()[0].reshape(layer.out_features, -1) for layer in network.analog_layers()]
 
@@ -118,7 +118,7 @@ def test_fan_in_is_of_the_layer_and_not_of_its_tiles(aihwkit: bool) -> None:
 def test_the_tiles_of_a_mapped_layer_of_aihwkits_have_cells_of_their_own() -> None:
     drawn = []
     for trial in trials(device="aihwkit = 'ConstantStepDevice'\n" + MAPPED, factor="aihwkit.dw_min_std")[:2]:
-        stack: Any = build_stack([trial], trial.inputs["network"], (1, 8, 8), 10, "cpu")
+        stack: Any = build_stack([trial], trial.inputs["network"], (1, 8, 8), 10)
         tiles = list(stack.networks[0].analog_tiles())
         assert len(tiles) == 4 * 2 + 1 * 2
         drawn += [tile.get_hidden_parameters()["max_bound"][:5, :16] for tile in tiles]

@@ -264,7 +264,7 @@ def test_equal_seeds_give_equal_cells_of_aihwkits_devices() -> None:
         network=MLP, device="aihwkit = 'ConstantStepDevice'", first="aihwkit.dw_min_std", low=0.0, high=0.5
     )
     chosen = list(SobolDesign(Study.from_text(text)).trials())[:2]
-    stacks = [build_stack([trial], trial.inputs["network"], (1, 8, 8), 10, "cpu") for trial in (*chosen, chosen[0])]
+    stacks = [build_stack([trial], trial.inputs["network"], (1, 8, 8), 10) for trial in (*chosen, chosen[0])]
     drawn = []
     for stack in stacks:
         assert isinstance(stack, CompiledStack)

@@ -37,7 +37,7 @@ n = 4
 def stacked(text: str, count: int) -> CellStack:
     trials = list(build_design(Study.from_text(text)).trials(range(count)))
     spec = trials[0].inputs["network"]
-    return CellStack(trials, [trial.inputs["device"] for trial in trials], spec, (1, 8, 8), 10, "cpu")
+    return CellStack(trials, [trial.inputs["device"] for trial in trials], spec, (1, 8, 8), 10)
 
 
 def counting(counts: Counter[str], name: str) -> Callable[..., None]:
