@@ -147,13 +147,18 @@ def check_gpu() -> None:
 
 
 def run(sections: tuple[Section, ...], call: Call) -> bool:
-    """Run the sections one after the other; whether all checks passed and no section failed."""
-    for section in sections:
+    """Run the sections one after the other; whether all checks passed and no section failed.
+
+    A section may take what no later one needs.
+    """
+    for place, section in enumerate(sections):
         if call.left() < section.seconds:
             report = Report(left_out=f"needs {section.seconds:.0f} s, and {max(call.left(), 0):.0f} s are left")
             seconds = 0.0
         else:
             began = time.monotonic()
+            later = sum(other.seconds for other in sections[place + 1 :])
+            call.section_ends = began + max(section.seconds, call.left() - later)
             report = one(section, call)
             seconds = time.monotonic() - began
         call.reports[section.name] = report
@@ -164,7 +169,6 @@ def run(sections: tuple[Section, ...], call: Call) -> bool:
 
 def one(section: Section, call: Call) -> Report:
     """The report of a section; one that fails says with what, and stops no other."""
-    call.section_ends = time.monotonic() + section.seconds
     report = Report()
     try:
         importlib.import_module(f"gpu_sections.{section.name}").run(call, report)
@@ -206,7 +210,7 @@ def conclude(sections: tuple[Section, ...], call: Call) -> None:
     """Print the tables that are read first, and last what failed and what was left out."""
     try:
         table = importlib.import_module("gpu_sections.table")
-        print(*table.lines(call), sep="\n", flush=True)
+        print("\n".join(table.lines(call)), flush=True)
     except Exception as error:
         print(f"no table: {type(error).__name__}: {error}", flush=True)
     reports = call.reports.values()

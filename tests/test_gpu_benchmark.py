@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.autograd.profiler_util import FunctionEvent
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = ROOT / "benchmarks" / "gpu.py"
@@ -96,6 +98,59 @@ def test_a_figure_that_differs_is_found(gpu: ModuleType) -> None:
     # A small sample is not taken for a different one: 4.5 standard errors of three values are not rare.
     few = numpy.array([0.0, 0.4, 0.8])
     assert abs(against.z_of(few + 1.0, few)) < abs(against.z_of(numpy.tile(few + 1.0, 20), numpy.tile(few, 20))) / 2
+
+
+class Stub:
+    """Stands in for an event, a stream or a graph, and for what they are made by."""
+
+    def __call__(self, *_: Any, **__: Any) -> "Stub":
+        return self
+
+    def __enter__(self) -> "Stub":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def __getattr__(self, name: str) -> "Stub":
+        return self
+
+    def __int__(self) -> int:
+        return 7
+
+    def __float__(self) -> float:
+        return 7.0
+
+
+def test_what_a_card_is_asked_can_be_asked(gpu: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every name of torch.cuda that is used is there, and a profile is counted as its events say."""
+    places = importlib.import_module("gpu_sections.places")
+    asked = ("synchronize", "Event", "_sleep", "Stream", "stream", "current_stream", "CUDAGraph", "graph",
+             "set_sync_debug_mode", "max_memory_allocated", "reset_peak_memory_stats", "memory_reserved")  # fmt: skip
+    for name in asked:
+        monkeypatch.setattr(torch.cuda, name, Stub())  # raises where torch has no such name
+    card = places.Gpu()
+    assert places.median_ms(card, lambda: None, 3) == 7.0
+    card.recorded(lambda: None)()
+    assert (card.peak_bytes(), card.held_bytes()) == (7, 7)
+
+    def waiting() -> None:
+        warnings.warn("called a synchronizing CUDA operation", stacklevel=1)
+        warnings.warn("something else", stacklevel=1)
+
+    assert [where.split(":")[0] for where in card.waits(waiting)] == ["tests/test_gpu_benchmark.py"]
+    one = torch.ones(3)
+    real = card.profile(lambda: one.add_(1))
+    assert (real.ours, real.others, real.copies, real.busy_ms) == (0, 0, 0, 0.0)
+    # Two of ours, a copy, another kernel, a range that is no work, and a wait of the host.
+    names = ("draw_lines", "pulse_cells", "Memcpy HtoD", "vectorized_add", "Optimizer.step#X", "cudaStreamSynchronize")
+    kinds = [torch.autograd.DeviceType.CUDA] * 5 + [torch.autograd.DeviceType.CPU]
+    events = [
+        FunctionEvent(k, name, 0, 0, 1000 * (k + 1), device_type=kind)
+        for k, (name, kind) in enumerate(zip(names, kinds, strict=True))
+    ]
+    monkeypatch.setattr(torch.profiler.profile, "events", lambda self: events)
+    assert card.profile(lambda: None)[:5] == (2, 1, 1, 1.0 + 2 + 3 + 4, 6.0)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a card")

@@ -49,8 +49,11 @@ def run(call: Call, report: Report) -> None:
         f"making: {made_s:.0f} s; with spread of r and l and mismatch it would be {once['making_spread_s']:.0f} s",
         f"{count} x {EPOCHS} epochs: {minutes:.1f} min, with making (by the last steps' {step_ms:.2f} ms)",
     ]
+    before = where.held_bytes()
     del training
     drop("noise-free", count)
+    report.figures["held_bytes"] = before, where.held_bytes()
+    report.lines.append(f"memory: {before / 2**30:.1f} GiB with the stack, {where.held_bytes() / 2**30:.1f} after it")
 
 
 def _hundreds(call: Call, training: Training, many: int, where: object) -> list[dict[str, float]]:

@@ -46,6 +46,8 @@ def run(call: Call, report: Report) -> None:
             raise RuntimeError(f"Triton's kernels do not run: {broken}")
         report.lines.append(f"not rehearsed, since Triton's interpreter fails here: {broken}")
         return
+    if call.rehearse:
+        update.CELLS_MARCHED = update.CELLS_SEARCHED  # the interpreter pays per operation, not per lane
     size = sizes(call)
     training = kept(call, where.device, "noise-free", size.stacks[-1])
     rows = []

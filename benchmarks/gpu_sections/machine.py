@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from gpu_sections.call import Call, Report
@@ -22,8 +23,10 @@ SMI = "name,driver_version,clocks.sm,clocks.max.sm,clocks.mem,temperature.gpu,po
 
 def run(call: Call, report: Report) -> None:
     """Names, versions and sizes; a missing import is named by itself and fails."""
-    versions = {}
+    versions: dict[str, str] = {}
+    seconds: dict[str, float] = {}
     for name in NEEDED:
+        began = time.perf_counter()
         try:
             importlib.import_module(name)
         except Exception as error:
@@ -31,12 +34,16 @@ def run(call: Call, report: Report) -> None:
         else:
             report.checks[f"import {name}"] = ""
             versions |= _version(name)
+        seconds[name] = round(time.perf_counter() - began, 2)
     present = [name for name in NOT_NEEDED if importlib.util.find_spec(name)]
     processor = _processor()
     report.figures |= {"versions": versions, "python": platform.python_version(), "processor": processor}
+    report.figures["import_s"] = seconds
     report.lines += [
         f"{processor}, {os.cpu_count()} cores, {_memory_gb():.0f} GB; Python {platform.python_version()}",
         ", ".join(f"{name} {version}" for name, version in versions.items()),
+        f"imports took {sum(seconds.values()):.1f} s; longest: "
+        + ", ".join(f"{name} {seconds[name]:.1f}" for name in sorted(seconds, key=lambda name: -seconds[name])[:3]),
         f"not needed: there {', '.join(present) or 'none'}; not there "
         f"{', '.join(name for name in NOT_NEEDED if name not in present) or 'none'}",
     ]
@@ -49,6 +56,9 @@ def _card(call: Call, report: Report) -> None:
     if call.rehearse:
         report.lines.append("no GPU: a rehearsal on the CPU")
         return
+    began = time.perf_counter()
+    torch.zeros(1, device="cuda")
+    report.figures["context_s"] = time.perf_counter() - began
     card = torch.cuda.get_device_properties(0)
     free, total = torch.cuda.mem_get_info()
     report.figures |= {
@@ -57,7 +67,8 @@ def _card(call: Call, report: Report) -> None:
     }  # fmt: skip
     report.lines.append(
         f"{card.name}, sm_{card.major}{card.minor}, {card.multi_processor_count} SMs, "
-        f"L2 {(report.figures['l2_bytes'] or 0) / 2**20:.0f} MiB, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free"
+        f"L2 {(report.figures['l2_bytes'] or 0) / 2**20:.0f} MiB, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free; "
+        f"context in {report.figures['context_s']:.1f} s"
     )
     if smi := shutil.which("nvidia-smi"):
         asked = [smi, f"--query-gpu={SMI}", "--format=csv,noheader"]

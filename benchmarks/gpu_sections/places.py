@@ -91,6 +91,10 @@ class Gpu:
         torch.cuda.reset_peak_memory_stats()
         return int(peak)
 
+    def held_bytes(self) -> int:
+        """The memory that is in use now, or kept for later."""
+        return int(torch.cuda.memory_reserved())
+
     def profile(self, work: Callable[[], object]) -> Profile:
         """Do the work under torch's profiler."""
         self.wait()
@@ -106,7 +110,7 @@ class Gpu:
             elif not _is_annotation(event):
                 busy += took
                 copies += (copied := event.name.startswith(("Memcpy", "Memset")))
-                ours += (own := event.name in OURS)
+                ours += (own := event.name.startswith(OURS))
                 others += not copied and not own
         return Profile(ours, others, copies, busy, waiting, profiler)
 
@@ -143,6 +147,10 @@ class Rehearsal(Gpu):
     def peak_bytes(self) -> int:
         """The most memory of the process so far."""
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    def held_bytes(self) -> int:
+        """The same."""
+        return self.peak_bytes()
 
 
 def place(call: Call) -> Gpu:

@@ -1,6 +1,7 @@
 """The trainings that the sections time: stacks of the paper's network on VCM cells, or small ones for a rehearsal."""
 
 import functools
+import gc
 import tomllib
 from typing import Any, NamedTuple
 
@@ -140,5 +141,6 @@ def kept(call: Call, where: str, device: str, count: int) -> Training:
 def drop(device: str, count: int) -> None:
     """Give a shared training's memory back."""
     _KEPT.pop((device, count), None)
+    gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -32,9 +32,11 @@ GOAL_MIN = 3.0
 
 def lines(call: Call) -> list[str]:
     """Of what the sections have found."""
-    said = ["", "ms per step of all K trials; in brackets what was expected before any had run"]
-    said.append(f"{'K':>4} {'wall':>18} {'host':>14} {'busy':>8} {'launches':>14} {'waits':>12} {'per trial':>10}")
-    said += [_step(row) for row in call.figures("steps").get("stacks", [])]
+    said = []
+    if stacks := call.figures("steps").get("stacks", []):
+        said += ["", "ms per step of all K trials; in brackets what was expected before any had run"]
+        said.append(f"{'K':>4} {'wall':>18} {'host':>14} {'busy':>8} {'launches':>14} {'waits':>12} {'per trial':>10}")
+        said += [_step(row) for row in stacks]
     kernels = call.figures("kernels")
     rows, shares = kernels.get("launches", []), kernels.get("shares", [])
     if rows:
