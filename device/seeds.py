@@ -50,10 +50,18 @@ def stream_key(*parts: int) -> int:
     >>> stream_key(1, 2) != stream_key(2, 1)
     True
     """
-    state = 0
+    return key_of_more(0, *parts)
+
+
+def key_of_more(key: int, *parts: int) -> int:
+    """The key of further integers after those of ``key``; a GPU does the same, kernels/gpu/random.py.
+
+    >>> key_of_more(stream_key(1, 2), 3) == stream_key(1, 2, 3)
+    True
+    """
     for part in parts:
-        state = _mix((state ^ (part & _MASK)) + GOLDEN & _MASK)
-    return state
+        key = _mix((key ^ (part & _MASK)) + GOLDEN & _MASK)
+    return key
 
 
 def _mix(z: int) -> int:

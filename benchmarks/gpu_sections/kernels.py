@@ -10,6 +10,7 @@ import torch
 from gpu_sections.call import Call, Report
 from gpu_sections.places import OURS, Gpu, median, place, why_no_kernels
 from gpu_sections.stacks import Training, kept, sizes
+from vcm_sweep.device.array.pulsing import Batch
 from vcm_sweep.device.kernels.gpu import update
 
 
@@ -100,7 +101,7 @@ def _layer(cells: Any, arguments: tuple[Any, ...], where: Gpu, repeats: int) -> 
         for _ in range(repeats + 1):
             for name, values in before.items():
                 cells.get_buffer(name).copy_(values)
-            cells.pulse_on_device(*arguments)
+            cells.on_device().fire(Batch(*arguments))
     pulses = (cells.counters - before["counters"])[:, :2].sum().item()
     figures = {f"{name}_ms": kernel.median_ms() for name, kernel in watched.items()}
     figures |= {"pulses": pulses, **_work(watched["pulse_cells"].arguments)}
@@ -185,11 +186,11 @@ def _alone(call: Call, training: Training, where: Gpu) -> str:
         training.take(1)
     # The backward pass comes to the layers in no order that is promised here: they are told apart by their sizes.
     for cells, own in zip(training.arrays(), alone.arrays(), strict=True):
-        x, d, rates, settings, keys = next(
+        x, d, rates, settings, streams, number = next(
             given for given in seen if (given[0].shape[-1], given[1].shape[-1]) == (cells.in_size, cells.out_size)
         )
-        cells.pulse_on_device(x, d, rates, settings, keys)
-        own.pulse_on_device(x[last:].contiguous(), d[last:].contiguous(), rates[last:], settings, keys[last:])
+        cells.on_device().fire(Batch(x, d, rates, settings, streams, number))
+        own.on_device().fire(Batch(x[last:], d[last:], rates[last:], settings, streams[last:], number))
         for name in ("log_n", "weight", "counters"):
             differ = cells.get_buffer(name)[last] != own.get_buffer(name)[0]
             if name == "counters":  # summed in another order

@@ -72,6 +72,8 @@ class CellArrays(torch.nn.Module):
     writes: torch.Tensor
 
     partner: "CellArrays | None"
+    slow: bool
+    """Whether the reads of any trial have telegraph or 1/f noise: looked up once, for 256 trials take a while."""
 
     def __init__(
         self,
@@ -100,6 +102,7 @@ class CellArrays(torch.nn.Module):
             for device, tables in zip(self.devices, self._tables, strict=True)
         ]
         self._pulses = [kernel_pulses(device) for device in self.devices]
+        self.slow = any(device.variability.slow_reads for device in self.devices)
         # What the kernels work on; made when first needed.
         self._views: tuple[int, HostViews] | None = None
         self._on_device: GpuArrays | None = None
@@ -275,38 +278,34 @@ class CellArrays(torch.nn.Module):
         d: torch.Tensor,
         learning_rates: Sequence[float],
         update: "UpdateParameters",
-        keys: Sequence[int],
+        streams: Sequence[int],
+        call: int,
     ) -> None:
-        """Fire the pulses of a batch. x: (K, batch, in), d: (K, batch, out) float32; one key per trial.
+        """Fire the pulses of a batch. x: (K, batch, in), d: (K, batch, out) float32.
 
-        A trial whose learning rate is 0 is not touched; a sample with a value that is not finite fires nothing.
+        ``streams``: the key of each trial's random stream, of which ``call`` names the part for this batch: a trial
+        draws the same numbers in every stack. A trial whose learning rate is 0 is not touched; a sample with a value
+        that is not finite fires nothing. The host does not wait for a GPU.
 
         Raises:
-            DeviceError: a rate outside the model (|gamma| >= 1) in a trial whose device says on_invalid = "error".
+            DeviceError: a rate outside the model (|gamma| >= 1) in a trial whose device says on_invalid = "error", or
+                a trial whose pulses a GPU cannot compute, see :func:`check_gpu`.
         """
+        batch = Batch(x, d, learning_rates, update, streams, call)
         if self.log_n.is_cuda:
-            self.pulse_on_device(x, d, learning_rates, update, keys)
-            return
-        pulse_on_host(
-            Batch(x, d, learning_rates, update, keys), self.devices, self._physics, self._pulses, self._bound()
-        )
+            self.on_device().fire(batch)
+        else:
+            pulse_on_host(batch, self.devices, self._physics, self._pulses, self._bound())
 
-    def pulse_on_device(
-        self,
-        x: torch.Tensor,
-        d: torch.Tensor,
-        learning_rates: Sequence[float],
-        update: "UpdateParameters",
-        keys: Sequence[int],
-    ) -> None:
-        """:meth:`pulse` by the kernels of a GPU, which the host does not wait for; x and d are there already.
+    def on_device(self) -> GpuArrays:
+        """These arrays as the kernels of a GPU see them; made when first asked for, and after the arrays have moved.
 
         Raises:
             DeviceError: a trial whose pulses a GPU cannot compute, see :func:`check_gpu`.
         """
         if self._on_device is None:
             self._on_device = GpuArrays(self.given, self.devices, self._physics, self._pulses, self.get_buffer)
-        self._on_device.pulse(Batch(x, d, learning_rates, update, keys))
+        return self._on_device
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "CellArrays":
         """torch moves every buffer by itself: those that were one stay one, and what points to them is made anew."""

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from vcm_sweep.device.array.gpu_support import check_gpu
+from vcm_sweep.device.array.sent_numbers import SentNumbers
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.kernels.cpu.update import update_array
 from vcm_sweep.device.kernels.layout import (
@@ -19,6 +20,7 @@ from vcm_sweep.device.kernels.layout import (
     Pulses,
     Train,
 )
+from vcm_sweep.device.seeds import key_of_more
 from vcm_sweep.device.variability import VARYING
 from vcm_sweep.device.vcm_device import VCMDevice
 
@@ -37,14 +39,16 @@ class Batch(NamedTuple):
         x, d: (K, batch, in) inputs and (K, batch, out) gradients, float32.
         learning_rates: one per trial.
         update: settings of the pulse trains.
-        keys: of the random streams, one per trial.
+        streams: keys of the random streams, one per trial.
+        call: number of this call, by which it draws other numbers than every other call.
     """
 
     x: torch.Tensor
     d: torch.Tensor
     learning_rates: Sequence[float]
     update: "UpdateParameters"
-    keys: Sequence[int]
+    streams: Sequence[int]
+    call: int
 
 
 class HostViews(NamedTuple):
@@ -69,7 +73,7 @@ def pulse_on_host(
         if batch.learning_rates[k] == 0:
             continue
         update_array(
-            x_host[k], d_host[k], np.uint64(batch.keys[k]), cells[k], physics[k],
+            x_host[k], d_host[k], np.uint64(key_of_more(batch.streams[k], batch.call)), cells[k], physics[k],
             pulse_train(device, batch.learning_rates[k], batch.update), pulses[k], counters[k], partners[k],
         )  # fmt: skip
         if counters[k][-1] and device.on_invalid == "error":
@@ -80,7 +84,11 @@ def pulse_on_host(
 
 
 class GpuArrays:
-    """Stacked arrays as the kernels of a GPU see them: the tables are sent once, learning rates when they change."""
+    """Stacked arrays as the kernels of a GPU see them.
+
+    Making them sends the tables, for which the host waits. After that it sends only learning rates, when they change,
+    and waits for nothing.
+    """
 
     def __init__(
         self,
@@ -107,19 +115,17 @@ class GpuArrays:
         granularities = [device.dw_min for device in devices]
         self._tables = StackTables.build(physics, pulses, granularities, self._counters.device)
         self._device = devices[0]
-        self._rates: tuple[tuple[float, ...], torch.Tensor] | None = None
+        self._rates, self._streams = SentNumbers(torch.float64), SentNumbers(torch.uint64)
 
-    def pulse(self, batch: Batch) -> None:
+    def fire(self, batch: Batch) -> None:
         """Fire a batch's pulses, which the host does not wait for; x and d are there already."""
-        from vcm_sweep.device.kernels.gpu.update import update_stack
+        from vcm_sweep.device.kernels.gpu.update import Keys, update_stack
 
         device = self._counters.device
-        rates = tuple(float(rate) for rate in batch.learning_rates)
-        if self._rates is None or self._rates[0] != rates:
-            self._rates = rates, torch.tensor(rates, dtype=torch.float64, device=device)
-        signed = torch.from_numpy(np.array(batch.keys, np.uint64).view(np.int64)).to(device, non_blocking=True)
+        keys = Keys(self._streams.on(device, batch.streams), batch.call)
+        rates = self._rates.on(device, batch.learning_rates)
         train = pulse_train(self._device, 0.0, batch.update)
-        update_stack(batch.x, batch.d, signed, self._rates[1], train, self._cells, self._tables, self._counters)
+        update_stack(batch.x, batch.d, keys, rates, train, self._cells, self._tables, self._counters)
 
 
 def four(buffer: Callable[[str], T], kind: str) -> tuple[T, T, T, T]:

@@ -28,18 +28,13 @@ def _generator(arrays: "CellArrays", key: int, kind: int) -> torch.Generator:
     return torch.Generator(arrays.log_n.device).manual_seed(stream_key(key, kind))
 
 
-def is_slow(arrays: "CellArrays") -> bool:
-    """Whether the reads of any trial have telegraph or 1/f noise."""
-    return any(d.variability.telegraph.active or d.variability.read_noise.flicker > 0 for d in arrays.devices)
-
-
 def read_weight(arrays: "CellArrays") -> torch.Tensor:
     """The weights as they read now, with telegraph and 1/f noise if the trial has any: (K, out, in) float32.
 
     The noise is relative to a cell's read current, so it multiplies the weight's distance from that of zero current.
     """
     weight = arrays.weight
-    if not is_slow(arrays):
+    if not arrays.slow:
         return weight
     read = weight.clone()
     for k, device in enumerate(arrays.devices):

@@ -7,6 +7,7 @@ import torch
 from aihwkit.optim import AnalogSGD
 from aihwkit.optim.context import AnalogContext
 
+from vcm_sweep.device.array.sent_numbers import SentNumbers
 from vcm_sweep.device.public import public
 
 
@@ -38,6 +39,7 @@ class TrialSGD(AnalogSGD):
     def __init__(self, network: torch.nn.Module, lr: float, factors: Sequence[float]) -> None:
         super().__init__(network.parameters(), lr=lr)
         self.regroup_param_groups()
+        self._rates: dict[torch.nn.Parameter, SentNumbers] = {}
         self.set_factors(factors)
 
     def set_factors(self, factors: Sequence[float]) -> None:
@@ -65,7 +67,8 @@ class TrialSGD(AnalogSGD):
             for parameter in group["params"]:
                 if isinstance(parameter, AnalogContext) or parameter.grad is None:
                     continue
-                rates = parameter.new_tensor([-group["lr"] * factor for factor in self.factors])
+                sent = self._rates.setdefault(parameter, SentNumbers(parameter.dtype))
+                rates = sent.on(parameter.device, [-group["lr"] * factor for factor in self.factors])
                 rates = rates.view(-1, *(1,) * (parameter.dim() - 1))
                 # A frozen trial may have gradients that are not finite, and 0 times those is NaN.
                 gradient = torch.where(rates == 0, torch.zeros_like(parameter), parameter.grad)

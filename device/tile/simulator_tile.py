@@ -11,10 +11,10 @@ from aihwkit.simulator.tiles.base import SimulatorTile
 from torch import Tensor
 
 from vcm_sweep.device.array.cell_arrays import CellArrays
-from vcm_sweep.device.array.slow_noise import advance, is_slow, read_weight
+from vcm_sweep.device.array.slow_noise import advance, read_weight
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.public import public
-from vcm_sweep.device.seeds import ArraySeeds, stream_key
+from vcm_sweep.device.seeds import ArraySeeds, key_of_more, stream_key
 from vcm_sweep.device.tile.analog_product import analog_product
 from vcm_sweep.device.tile.settings import VCMSettings
 from vcm_sweep.device.variability import ReadNoise
@@ -32,6 +32,10 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
     Random numbers are functions of counters: the noise of a read and the pulses of an update are keyed by the trial's
     seed, the tile's index and the number of the call, so a tile can be restored from its state alone. If the
     configuration has no seeds, they are drawn from torch's global generator.
+
+    On a CPU a trial gets the same numbers whatever is stacked with it. On a GPU its pulses do, but the noise of reads
+    is one draw for the whole stack: the same stack has the same bits each time, and in another stack a trial has
+    other numbers of the same distribution.
     """
 
     def __init__(self, x_size: int, d_size: int, rpu_config: VCMSettings, bias: bool = False) -> None:
@@ -46,10 +50,9 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         self.rate_factors = (1.0,) * trials
         named = rpu_config.seeds
         if named is None:
-            self.seeds = [ArraySeeds(*row) for row in torch.randint(2**63 - 1, (trials, 3)).tolist()]
-            self.index = 0
+            self._take_seeds([ArraySeeds(*row) for row in torch.randint(2**63 - 1, (trials, 3)).tolist()], 0)
         else:
-            self.seeds, self.index = list(named.trials), named.next_place()
+            self._take_seeds(named.trials, named.next_place())
         self.calls = [0, 0, 0]
         self.cells = CellArrays(rpu_config.devices(), d_size, x_size, self.seeds, self.index)
         self._read_noise: tuple[Tensor, Tensor, bool] | None = None
@@ -59,11 +62,17 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         """Fabricate new arrays (all weights 0) from named streams; ``index`` is the tile's place in the network."""
         if len(seeds) != self.cells.trials:
             raise TileError(f"{len(seeds)} seeds for {self.cells.trials} trials: give one per trial")
-        self.seeds, self.index = list(seeds), index
+        self._take_seeds(seeds, index)
         self.calls = [0, 0, 0]
         device = self.cells.log_n.device
         self.cells.fabricate(self.seeds, index)
         self.cells.to(device)
+
+    def _take_seeds(self, seeds: Sequence[ArraySeeds], index: int) -> None:
+        self.seeds, self.index = list(seeds), index
+        # Keys that no call changes: of each trial's pulses, and of the reads of this stack as a whole.
+        self._pulses = tuple(stream_key(seed.pulses, index) for seed in seeds)
+        self._stack_reads = stream_key(*(seed.io for seed in seeds), index)
 
     def set_config(self, rpu_config: VCMSettings) -> None:
         """Take the forward, backward and update settings for the next passes."""
@@ -89,11 +98,9 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         def normal(shape: tuple[int, ...], draw: int) -> Tensor:
             out = torch.empty(shape, dtype=torch.float32, device=vectors.device)
             generator = torch.Generator(vectors.device)
-            if vectors.device.type != "cpu":
-                # One kernel draws for the whole stack. A trial's numbers then depend on what is stacked with it: they
-                # are equal in distribution to those of the trial alone, not bit by bit.
-                keys = (stream_key(seed.io, self.index, purpose, call, draw) for seed in self.seeds)
-                return out.normal_(generator=generator.manual_seed(stream_key(*keys)))
+            if vectors.is_cuda:
+                # One kernel draws for the whole stack, from one key.
+                return out.normal_(generator=generator.manual_seed(key_of_more(self._stack_reads, purpose, call, draw)))
             for k, seed in enumerate(self.seeds):
                 generator.manual_seed(stream_key(seed.io, self.index, purpose, call, draw))
                 out[k].normal_(generator=generator)
@@ -105,9 +112,9 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         """Standard deviation of each weight over reads, which is proportional to its cell's read current."""
         weight = self.cells.weight
         if self._read_noise is None or self._read_noise[0].device != weight.device:
-            relative = weight.new_tensor([device.variability.read_noise.sigma for device in self.cells.devices])
+            sigmas = [device.variability.read_noise.sigma for device in self.cells.devices]
             dark = weight.new_tensor([device.map.line[0] for device in self.cells.devices])
-            self._read_noise = relative[:, None, None], dark[:, None, None], bool(relative.any())
+            self._read_noise = weight.new_tensor(sigmas)[:, None, None], dark[:, None, None], any(sigmas)
         factor, dark, noisy = self._read_noise
         return factor * (weight - dark) if noisy else None
 
@@ -119,7 +126,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         """The analog product of the inputs with the weights."""
         if bias or in_trans or out_trans:
             raise TileError("transposed inputs or analog bias are not supported")
-        if is_slow(self.cells):
+        if self.cells.slow:
             call = self.calls[_FORWARD]
             advance(self.cells, [stream_key(seed.io, self.index, _SLOW, call) for seed in self.seeds])
         y = self._product(
@@ -164,8 +171,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         if self._update.pulse_type in (PulseType.NONE, PulseType.NONE_WITH_DEVICE):
             self.cells.shift(torch.bmm(d.transpose(1, 2), x) * -x.new_tensor(rates)[:, None, None])
         else:
-            keys = [stream_key(seed.pulses, self.index, call) for seed in self.seeds]
-            self.cells.pulse(x, d, rates, self._update, keys)
+            self.cells.pulse(x, d, rates, self._update, self._pulses, call)
 
     def set_weights(self, weight: Tensor) -> None:
         """Program the cells; each gets the weight nearest to the wanted one that it can reach."""
@@ -206,7 +212,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         """Set the factor on each trial's learning rate; a trial with factor 0 keeps its cells as they are."""
         if len(factors) != self.cells.trials:
             raise TileError(f"{len(factors)} learning-rate factors for {self.cells.trials} trials: give one per trial")
-        self.rate_factors = tuple(float(factor) for factor in factors)
+        self.rate_factors = tuple(map(float, factors))
 
     def set_weights_uniform_random(self, bmin: float, bmax: float) -> None:
         """Program uniform weights from bmin to bmax."""
@@ -242,7 +248,8 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             self.reseed(seeds, extra["index"])
             self.set_weights(buffers["cells.weight"])
             self.cells.counters.copy_(buffers["cells.counters"])
-        self.seeds, self.index, self.calls = seeds, extra["index"], list(extra["calls"])
+        self._take_seeds(seeds, extra["index"])
+        self.calls = list(extra["calls"])
         self.rate_factors = tuple(extra["rate_factors"])
 
 

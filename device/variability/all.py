@@ -88,6 +88,11 @@ class Variability:
             if target.active and name in self.c2c and self.c2c[name].active:
                 raise DeviceError(f"{name} has both a random walk (c2c) and targets: keep one")
 
+    @property
+    def slow_reads(self) -> bool:
+        """Whether reads have noise that is constant within a batch: telegraph or 1/f noise."""
+        return self.telegraph.active or self.read_noise.flicker > 0
+
     def limits(self, name: str, parameters: CellParameters) -> tuple[float, float]:
         """Smallest and largest value that a parameter can have in any cell at any time."""
         low = high = float(getattr(parameters, name))

@@ -2,7 +2,7 @@
 # mypy: disallow-incomplete-defs=False, disallow-untyped-decorators=False
 """Drawing, the first GPU kernel of an update: the slots in which each row and column fires, or its share of pulses."""
 
-from vcm_sweep.device.kernels.gpu.random import COLUMNS, ROWS, bernoulli_mask, stream
+from vcm_sweep.device.kernels.gpu.random import COLUMNS, ROWS, bernoulli_mask, key_of_call, stream
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
 from vcm_sweep.device.kernels.layout import MEAN_COUNT, STOCHASTIC
 
@@ -74,9 +74,10 @@ def _fire(
             tl.store(lines + line, p, mask=live)
 
 
-@triton.jit
+# The number of a call differs at every launch, and must not make a kernel of its own where it is 1, or even.
+@triton.jit(do_not_specialize=["call"])
 def draw_lines(
-    x, d, keys, learning_rates, granularities, rows, columns, slots_of, batch, inputs, outputs,
+    x, d, streams, call, learning_rates, granularities, rows, columns, slots_of, batch, inputs, outputs,
     desired_bl, D_RESOLUTION: tl.constexpr, X_RESOLUTION: tl.constexpr,
     BOUNDED: tl.constexpr, BL_MANAGEMENT: tl.constexpr, MANAGEMENT: tl.constexpr,
     KIND: tl.constexpr, LANES: tl.constexpr,
@@ -91,7 +92,7 @@ def draw_lines(
         tl.load(granularities + trial), desired_bl, BOUNDED, BL_MANAGEMENT, MANAGEMENT,
     )  # fmt: skip
     tl.store(slots_of + program, slots)
-    key = tl.load(keys + trial).to(tl.uint64)
+    key = key_of_call(tl.load(streams + trial), call)
     rows += program * outputs
     columns += program * inputs
     _fire(d, rows, outputs, key, ROWS, sample, row_factor, slots, D_RESOLUTION, KIND, LANES)

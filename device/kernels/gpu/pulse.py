@@ -8,7 +8,7 @@ with one. On each cell the samples act in their order.
 
 from vcm_sweep.device.kernels.gpu.find import coincide, coincidences
 from vcm_sweep.device.kernels.gpu.march import march
-from vcm_sweep.device.kernels.gpu.random import CELLS, GOLDEN, popcount, stream, symmetric_uniform
+from vcm_sweep.device.kernels.gpu.random import CELLS, GOLDEN, key_of_call, popcount, stream, symmetric_uniform
 from vcm_sweep.device.kernels.gpu.stencil import at_stencil, axis_at, read_cubic, read_linear
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
 from vcm_sweep.device.kernels.layout import LENGTH, RADIUS
@@ -115,9 +115,10 @@ def _read(layout, scalars, nodes, fixed, radius, disc, state_x, AXES: tl.constex
     return read_cubic((values, count, below, x_first, kink, x_last, width), state_x, stencil, AXES).to(tl.float32)
 
 
-@triton.jit
+# See draw_lines for what is not specialised.
+@triton.jit(do_not_specialize=["call"])
 def pulse_cells(
-    x, d, keys, rows, columns, slots_of, listed, counts, nodes, layout, scalars, walks, log_n, weight,
+    x, d, streams, call, rows, columns, slots_of, listed, counts, nodes, layout, scalars, walks, log_n, weight,
     base_n_max, base_n_min, base_r, base_l, walked_n_max, walked_n_min, walked_r, walked_l, varied, boosts, rates,
     lows, highs, n_max_stride, n_min_stride, r_stride, l_stride, varied_stride, boost_stride, rate_stride, low_stride,
     high_stride, added, batch, inputs, outputs, blocks, varied_rows,
@@ -132,7 +133,7 @@ def pulse_cells(
     rows += trial * batch * outputs
     columns += trial * batch * inputs
     slots_of += trial * batch
-    key = tl.load(keys + trial).to(tl.uint64)
+    key = key_of_call(tl.load(streams + trial), call)
     layout += trial * LAYOUT
     walking, need_ratio = tl.load(layout) != 0, tl.load(layout + 1) != 0
     scalars += trial * SCALARS

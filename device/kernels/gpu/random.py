@@ -22,6 +22,12 @@ def bits64(state):
 
 
 @triton.jit
+def key_of_call(key, call):
+    """The key of one call, from the key of the stream that it belongs to: ``key_of_more`` of seeds.py."""
+    return bits64((key.to(tl.uint64) ^ call.to(tl.uint64)) + GOLDEN)
+
+
+@triton.jit
 def stream(key, side, place):
     """First state of the stream of one line or cell."""
     return bits64(bits64(key ^ side) + place.to(tl.uint64) * GOLDEN)

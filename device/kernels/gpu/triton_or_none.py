@@ -7,8 +7,8 @@ class NoTriton:
     """Takes the place of Triton if it is missing, so that the modules of the kernels can be imported."""
 
     @staticmethod
-    def jit(function: Any) -> Any:
-        return function
+    def jit(function: Any = None, **_: Any) -> Any:
+        return NoTriton.jit if function is None else function
 
     @staticmethod
     def constexpr(value: Any) -> Any:

@@ -122,21 +122,42 @@ class _Nodes:
         return [*parts, len(curve.values), curve.below, curve.kink.size]
 
 
+class Keys(NamedTuple):
+    """The random keys of one call: the kernels mix the number of the call into each trial's stream."""
+
+    streams: Tensor  # (K,) uint64, the key of each trial's stream
+    call: int
+
+
+class Lines(NamedTuple):
+    """What each row and column contributes to the pulses of each sample."""
+
+    rows: Tensor  # (K, batch, out): the slots in which it fires, as the bits of an int64, or its float64 share
+    columns: Tensor  # (K, batch, in)
+    slots: Tensor  # (K, batch) float64, how many slots there are
+
+
+class Pulsed(NamedTuple):
+    """Which cells get a pulse from any sample of the batch, block by block of ``CELLS_SEARCHED``."""
+
+    cells: Tensor  # (K, blocks, CELLS_SEARCHED) int32, of which the first are used
+    counts: Tensor  # (K, blocks) int32, how many
+
+
+# The compiler specialises kernels for a stack, and may then fuse multiplications and additions in other places, which
+# changes last bits. Without fusing, a trial gives the same bits in every stack.
+_EXACT = {"enable_fp_fusion": False}
+
+
 def update_stack(
-    x: Tensor,
-    d: Tensor,
-    keys: Tensor,
-    learning_rates: Tensor,
-    train: Train,
-    cells: StackCells,
-    tables: StackTables,
-    counters: Tensor,
-) -> None:
+    x: Tensor, d: Tensor, keys: Keys, learning_rates: Tensor, train: Train,
+    cells: StackCells, tables: StackTables, counters: Tensor,
+) -> None:  # fmt: skip
     """Pulse K stacked arrays for a batch. The work is only put into the device's queue; the host does not wait.
 
     Args:
         x, d: (K, batch, in) inputs and (K, batch, out) gradients, float32.
-        keys: (K,) int64, the bits of each trial's random key for this call.
+        keys: of this call.
         learning_rates: (K,) float64; a trial at 0 or below gets no pulses.
         train: the settings of any trial; only those that all trials share are used, from ``desired_bl`` on.
         cells: changed in place; its tensors must be contiguous.
@@ -149,47 +170,70 @@ def update_stack(
     """
     if not PRESENT:
         raise DeviceError("the CUDA update needs Triton: install torch's CUDA build, or keep the arrays on the CPU")
-    stochastic = train.kind == STOCHASTIC
-    bounded = train.fixed_bl or train.update_bl_management
-    if stochastic and not (bounded and 1 <= train.desired_bl <= 64):
+    if train.kind == STOCHASTIC and not (_bounded(train) and 1 <= train.desired_bl <= 64):
         raise DeviceError(
             f"desired_bl = {train.desired_bl!r} must be from 1 to 64, and fixed_bl or update_bl_management on: "
             "the slots of a stochastic train are the bits of one word"
         )
+    if 0 in (*x.shape, *d.shape):
+        return
+    x, d = x.contiguous(), d.contiguous()
+    lines = draw(x, d, keys, learning_rates, train, tables)
+    pulse(x, d, keys, lines, find(lines, train), train, cells, tables, counters)
+
+
+def _bounded(train: Train) -> bool:
+    return train.fixed_bl or train.update_bl_management
+
+
+def draw(x: Tensor, d: Tensor, keys: Keys, learning_rates: Tensor, train: Train, tables: StackTables) -> Lines:
+    """Draw the pulses of each line; arguments as of :func:`update_stack`, x and d contiguous."""
     trials, batch, inputs = x.shape
     outputs = d.shape[2]
-    size = inputs * outputs
-    if batch == 0 or size == 0:
-        return
-    blocks = -(-size // CELLS_SEARCHED)
-    # For each line in each sample: the slots in which it fires, or its share of the pulses.
-    kind = torch.int64 if stochastic else torch.float64
-    rows = torch.empty(trials, batch, outputs, dtype=kind, device=x.device)
-    columns = torch.empty(trials, batch, inputs, dtype=kind, device=x.device)
-    slots = torch.empty(trials, batch, dtype=torch.float64, device=x.device)
-    resolutions = (train.d_resolution, train.x_resolution)
-    listed = torch.empty(trials, blocks, CELLS_SEARCHED, dtype=torch.int32, device=x.device)
-    counts = torch.empty(trials, blocks, dtype=torch.int32, device=x.device)
-    added = torch.empty(trials, blocks, 4, dtype=torch.float64, device=x.device)
-    x, d = x.contiguous(), d.contiguous()
-    # The compiler specialises kernels for a stack, and may then fuse multiplications and additions in other places,
-    # which changes last bits. Without fusing, a trial gives the same bits in every stack.
-    exact = {"enable_fp_fusion": False}
+    kind = torch.int64 if train.kind == STOCHASTIC else torch.float64
+    lines = Lines(
+        torch.empty(trials, batch, outputs, dtype=kind, device=x.device),
+        torch.empty(trials, batch, inputs, dtype=kind, device=x.device),
+        torch.empty(trials, batch, dtype=torch.float64, device=x.device),
+    )
+    management = bool(train.update_management or train.update_bl_management)
     draw_lines[(trials * batch,)](
-        x, d, keys, learning_rates, tables.granularities, rows, columns, slots, batch, inputs, outputs,
-        train.desired_bl, *resolutions, bool(bounded), bool(train.update_bl_management),
-        bool(train.update_management or train.update_bl_management), train.kind, LINES_AT_ONCE, num_warps=4, **exact,
+        x, d, *keys, learning_rates, tables.granularities, *lines, batch, inputs, outputs, train.desired_bl,
+        train.d_resolution, train.x_resolution, bool(_bounded(train)), bool(train.update_bl_management), management,
+        train.kind, LINES_AT_ONCE, num_warps=4, **_EXACT,
     )  # fmt: skip
+    return lines
+
+
+def find(lines: Lines, train: Train) -> Pulsed:
+    """List the cells that the lines pulse."""
+    trials, batch, outputs = lines.rows.shape
+    inputs = lines.columns.shape[2]
+    blocks = -(-inputs * outputs // CELLS_SEARCHED)
+    pulsed = Pulsed(
+        torch.empty(trials, blocks, CELLS_SEARCHED, dtype=torch.int32, device=lines.rows.device),
+        torch.empty(trials, blocks, dtype=torch.int32, device=lines.rows.device),
+    )
     find_cells[(trials * blocks,)](
-        rows, columns, slots, listed, counts, batch, inputs, outputs, blocks, train.kind, CELLS_SEARCHED,
-        num_warps=4, **exact,
-    )  # fmt: skip
+        *lines, *pulsed, batch, inputs, outputs, blocks, train.kind, CELLS_SEARCHED, num_warps=4, **_EXACT
+    )
+    return pulsed
+
+
+def pulse(
+    x: Tensor, d: Tensor, keys: Keys, lines: Lines, pulsed: Pulsed, train: Train,
+    cells: StackCells, tables: StackTables, counters: Tensor,
+) -> None:  # fmt: skip
+    """Pulse the listed cells; arguments as of :func:`update_stack`, x and d contiguous."""
+    trials, batch, inputs = x.shape
+    outputs, blocks = d.shape[2], pulsed.counts.shape[1]
+    added = torch.empty(trials, blocks, 4, dtype=torch.float64, device=x.device)
     per_cell = (*cells.walked, cells.varied, cells.boost, cells.rate, cells.low, cells.high)
     strides = [int(values.shape[-1] > 1) for values in per_cell]
     pulse_cells[(trials * blocks,)](
-        x, d, keys, rows, columns, slots, listed, counts, tables.nodes, tables.layout, tables.scalars, tables.walks,
+        x, d, *keys, *lines, *pulsed, tables.nodes, tables.layout, tables.scalars, tables.walks,
         cells.log_n, cells.weight, *cells.base, *per_cell, *strides, added,
         batch, inputs, outputs, blocks, cells.varied.shape[1],
-        tables.walking, tables.axes, train.kind, CELLS_SEARCHED, CELLS_MARCHED, num_warps=1, **exact,
+        tables.walking, tables.axes, train.kind, CELLS_SEARCHED, CELLS_MARCHED, num_warps=1, **_EXACT,
     )  # fmt: skip
     counters[:, :4] += added.sum(1)

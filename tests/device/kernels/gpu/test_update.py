@@ -40,12 +40,16 @@ from vcm_sweep.device import (
     integrate,
 )
 from vcm_sweep.device.array.cell_arrays import CellArrays
-from vcm_sweep.device.array.pulsing import pulse_train
+from vcm_sweep.device.array.pulsing import Batch, pulse_train
 from vcm_sweep.device.kernels.gpu import update as cuda
+from vcm_sweep.device.kernels.gpu.random import key_of_call
+from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
 from vcm_sweep.device.kernels.layout import Curve
+from vcm_sweep.device.seeds import key_of_more
 from vcm_sweep.device.tables.tables import TOLERANCE, WEIGHT_TOLERANCE
 from vcm_sweep.device.variability import VARYING
 
+CALL = 3  # any number of a call
 LOG_LOW, LOG_HIGH = math.log(0.06), math.log(1.98974521274400865)
 
 
@@ -77,8 +81,9 @@ def stack(devices: Sequence[VCMDevice], out: int, inn: int, start: float | None 
 def pulse_cuda(cells, x, d, rates, update, keys, device):
     """``CellArrays.pulse`` by the kernels under test; the arrays come back to the CPU."""
     there = copy.deepcopy(cells).to(device)
+    arrays, batch = there.on_device(), Batch(x.to(device), d.to(device), rates, update, keys, CALL)
     with never_waiting() if device == "cuda" else nullcontext():
-        there.pulse_on_device(x.to(device), d.to(device), rates, update, keys)
+        arrays.fire(batch)
     for name, buffer in cells.named_buffers():
         buffer.copy_(there.get_buffer(name))
 
@@ -98,7 +103,7 @@ def both(devices, x, d, rates, update, device, start=0.0, keys=None):
     out, inn = d.shape[-1], x.shape[-1]
     keys = keys or [7000 + k for k in range(len(devices))]
     before, numba, under_test = (stack(devices, out, inn, start) for _ in range(3))
-    numba.pulse(x, d, rates, update, keys)
+    numba.pulse(x, d, rates, update, keys, CALL)
     pulse_cuda(under_test, x, d, rates, update, keys, device)
     return before, numba, under_test
 
@@ -231,7 +236,7 @@ def check_one_direction_to_the_window_and_back(device: str) -> None:
     for direction in (1, -1):
         d = torch.zeros(3, 66, 5)
         d[:, [0, 63, 64, 65]] = -float(direction)
-        cells[0].pulse(x, d, [1e3] * 3, update, [1, 2, 3])
+        cells[0].pulse(x, d, [1e3] * 3, update, [1, 2, 3], CALL)
         pulse_cuda(cells[1], x, d, [1e3] * 3, update, [1, 2, 3], device)
         assert_same(*cells)
     assert (cells[0].counters[:, :4] > 0).all()
@@ -358,6 +363,21 @@ def check_a_trial_does_not_depend_on_its_stack(device: str) -> None:
             assert torch.equal(buffer[0].expand_as(stacked.get_buffer(name)[k]), stacked.get_buffer(name)[k]), name
 
 
+@triton.jit(do_not_specialize=["call"])
+def keys_of_calls(streams, call, keys):
+    place = tl.program_id(0)
+    tl.store(keys + place, key_of_call(tl.load(streams + place), call))
+
+
+def check_the_key_of_a_call_is_the_one_of_the_host(device: str) -> None:
+    """A trial's pulses then depend on its seed and the number of the call alone, not on where they are mixed."""
+    streams = [0, 1, 2**63, 2**64 - 5]
+    for call in (0, 1, 16, 56_250):
+        keys = torch.zeros(4, dtype=torch.uint64, device=device)
+        keys_of_calls[(4,)](torch.tensor(streams, dtype=torch.uint64, device=device), call, keys)
+        assert keys.tolist() == [key_of_more(stream, call) for stream in streams]
+
+
 @contextmanager
 def few_lanes() -> Iterator[None]:
     usual = cuda.LINES_AT_ONCE, cuda.CELLS_SEARCHED, cuda.CELLS_MARCHED
@@ -378,7 +398,7 @@ needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, re
 
 
 # It takes some seconds; the interpreter needs a minute and a half for the others.
-QUICK = ("one_direction_to_the_window_and_back",)
+QUICK = ("one_direction_to_the_window_and_back", "the_key_of_a_call_is_the_one_of_the_host")
 
 
 @pytest.fixture(scope="module")
@@ -431,7 +451,7 @@ def test_kernels_compile_for_an_h100(monkeypatch, tmp_path, kind, walking, axes,
     }  # fmt: skip
     integers = {"batch", "inputs", "outputs", "blocks", "desired_bl", "varied_rows"}
     kinds = dict.fromkeys(("x", "d", "weight", "boosts", "rates", "varied"), "*fp32")
-    kinds |= {"keys": "*i64", "layout": "*i64", "listed": "*i32", "counts": "*i32"}
+    kinds |= {"streams": "*u64", "call": "i32", "layout": "*i64", "listed": "*i32", "counts": "*i32"}
     kinds |= dict.fromkeys(("rows", "columns"), "*i64" if kind == 0 else "*fp64")
     for kernel, lanes, warps in (
         (cuda.draw_lines, cuda.LINES_AT_ONCE, 4),
@@ -497,10 +517,8 @@ def test_what_a_gpu_cannot_do_is_refused_before_it_pulses(device, words):
     assert "run on a CPU" in str(refused.value)
     assert "\n" not in str(refused.value)
     cells = CellArrays([VCMDevice(), device], 2, 3, [ArraySeeds(1, 2, 3)] * 2, 0)
-    before = cells.log_n.clone()
     with pytest.raises(DeviceError, match=words):
-        cells.pulse_on_device(torch.ones(2, 1, 3), torch.ones(2, 1, 2), [0.1, 0.1], UpdateParameters(), [1, 2])
-    assert torch.equal(cells.log_n, before)
+        cells.on_device()
 
 
 def main() -> None:
