@@ -149,7 +149,8 @@ class TrialSigmoid(nn.Module):
     """A sigmoid that is computed trial by trial, so that a trial gets the same bits as when it is trained alone.
 
     torch computes the last few elements of a tensor by other code than the rest, with other last bits. So each trial
-    must be a tensor of its own. The presets' other activations were found to give the same bits everywhere.
+    must be a tensor of its own. The presets' other activations were found to give the same bits everywhere. A GPU has
+    one code for all elements, and a kernel for each trial would cost it milliseconds.
     """
 
     def __init__(self, trials: int) -> None:
@@ -157,7 +158,7 @@ class TrialSigmoid(nn.Module):
         self.trials = trials
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([torch.sigmoid(part) for part in x.chunk(self.trials)])
+        return torch.sigmoid(x) if x.is_cuda else torch.cat([torch.sigmoid(part) for part in x.chunk(self.trials)])
 
 
 def _split_sigmoids(network: nn.Module, trials: int) -> None:

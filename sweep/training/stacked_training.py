@@ -262,7 +262,7 @@ class StackedTraining:
         """Share of samples that are right, with all read noise; NaN if scores are not finite."""
         right = torch.zeros(len(self.trials), dtype=torch.float64, device=self.device)
         for x, y in zip(samples.split(_TEST_CHUNK), labels.split(_TEST_CHUNK), strict=True):
-            x, y = x.to(self.device), y.to(self.device)
+            x, y = x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
             # ``repeat`` copies the samples even for a single trial, since a network that works in place would otherwise
             # change them.
             scores = self.stack.scores(x.repeat(len(self.trials), *(1,) * (x.dim() - 1)))
