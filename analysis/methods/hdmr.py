@@ -98,6 +98,7 @@ def hdmr_indices(
         resampling,
         variance=variance,
         luck=points.luck(variance, drawn, weights, resampling),
+        kept=keep,
         remarks=(
             given_remark(points.corrected),
             _terms_words(degree, pair_degree, indices["unexplained"][0].percent()),

@@ -120,6 +120,7 @@ def morris_effects(
         resampling,
         variance=float(spread[0]),
         luck=resampling.indices(["luck"], s2 / (spread + s2), luck_draws)[0],
+        kept=known,
         remarks=_remarks(noise_remark(rows, corrected=corrected, unit="trajectory"), floor, corrected),
         groups=groups,
     )

@@ -76,6 +76,7 @@ def rbd_fast_indices(
         resampling,
         variance=variance,
         luck=points.luck(variance, drawn, weights, resampling),
+        kept=keep,
         remarks=(given_remark(points.corrected), "First order only: what factors do together is not in these indices."),
     )
 

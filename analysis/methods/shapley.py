@@ -88,6 +88,7 @@ def shapley_effects(
         resampling,
         variance=float(variance[0]),
         luck=resampling.indices(["luck"], s2 / (variance + s2), luck_draws[:, None])[0],
+        kept=keep,
         remarks=(
             noise_remark(rows, corrected=corrected, unit="trajectory"),
             "Shapley effects add up to 100 %: each interaction is divided evenly among its factors.",

@@ -79,7 +79,8 @@ def sobol_indices(
     if not point.variance[0] > 0.0:
         raise TooFewError(noise_sentence(metric, float(point.variance[0]), corrected=given.corrected))
     drawn = moments.estimate(resampling.weights(len(blocks)))
-    draws = drawn.where(resampling.usable(drawn.variance, metric))
+    kept = resampling.usable(drawn.variance, metric)
+    draws = drawn.where(kept)
     return given.sensitivity(
         "sobol",
         "total",
@@ -89,6 +90,7 @@ def sobol_indices(
         variance=float(point.variance[0]),
         luck=resampling.indices(["luck"], point.luck, draws.luck[:, None])[0],
         remarks=(noise_remark(given.rows, corrected=given.corrected),),
+        kept=kept,
         mean=float(point.mean[0]),
         groups=groups,
     )

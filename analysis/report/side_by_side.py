@@ -99,10 +99,10 @@ def _differences(comparison: Comparison) -> Section:
         [s.factor, comparison.difference(s), "yes" if s.real else "open: the interval holds 0"]
         for s in comparison.shifts
     ]
-    confidence = f"{100 * comparison.results[0].confidence:g} %"
+    confidence = comparison.results[0].confidence
     note = (
-        f"Each study is resampled by itself; a difference is real where its {confidence} interval excludes 0. Of "
-        f"{len(rows)} such intervals one in {round(1 / (1 - comparison.results[0].confidence))} excludes 0 by chance."
+        f"A difference is real where its {100 * confidence:g} % interval excludes 0. The intervals hold for all factors "
+        f"at once: of {round(1 / (1 - confidence))} pairs of studies that do not differ, about one is said to differ."
     )
     return Section(
         "Is the difference real?",

@@ -46,7 +46,7 @@ class Sensitivity:
         unit: what the bootstrap draws, for example ``base blocks``. units: how many there are.
         replicated_rows: rows with two replicates or more.
         confidence: of every interval. resamples: of the bootstrap behind every interval.
-        draws: (K, D) the ranking indices in each resample, which tell how stable the order is.
+        draws: (K, D) the ranking indices in each resample, NaN where it has none; they tell how stable the order is.
         luck_split: how much of the luck comes from the array and how much from the training, where trainings were
             nested; else None.
         groups: the factors of each group, where groups were ranked.
@@ -143,7 +143,7 @@ class Sensitivity:
 
     def rank_stability(self) -> RankStability:
         """How often another sample of the same size would rank as this one."""
-        return rank_stability(self[self.kind], self.draws)
+        return rank_stability(self[self.kind], self.draws[np.isfinite(self.draws).all(axis=1)])
 
     def text(self, index: Index, kind: str = "") -> str:
         """An index as people read it: per cent for a share, else the bare number, with its interval."""

@@ -56,6 +56,7 @@ class Outputs:
         variance: float,
         luck: Index,
         remarks: tuple[str, ...],
+        kept: NDArray[np.bool_] | None = None,
         mean: float | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
     ) -> Sensitivity:
@@ -63,12 +64,17 @@ class Outputs:
 
         Args:
             method: name of the method. kind: the kind of index that ranks. indices: indices of all kinds.
-            draws: (K, D) resamples of the indices that rank.
+            draws: (K, D) resamples of the indices that rank. kept: (resamples,) which K of all resamples these are,
+                where some have no index; their numbers let two studies of the same points be compared in pairs.
             variance: of the output without noise. luck: share of the seed in the variance of one training.
             mean: of the output minus the origin; by default that of the row means.
             groups: the factors in each group, where groups are ranked.
         """
         value = np.array([index.value for index in indices[kind]])
+        everywhere = draws
+        if kept is not None:
+            everywhere = np.full((len(kept), draws.shape[1]), np.nan)
+            everywhere[kept] = draws
         return Sensitivity(
             method=method,
             metric=self.metric,
@@ -89,7 +95,7 @@ class Outputs:
             replicated_rows=self.rows.replicated_rows,
             confidence=resampling.confidence,
             resamples=resampling.resamples,
-            draws=draws,
+            draws=everywhere,
             groups={name: tuple(members) for name, members in (groups or {}).items()},
         )
 

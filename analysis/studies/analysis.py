@@ -58,9 +58,12 @@ def analyze(
     Raises:
         AnalysisError: records are missing or failed, a factor never varied, or the method refuses them.
     """
-    prepared = prepare(results, metric, method=method, policy=policy)
     options: dict[str, Any] = {} if resamples is None else {"resamples": resamples}
-    options |= {"confidence": confidence, "seed": seed}
+    return concluded(prepare(results, metric, method=method, policy=policy), confidence=confidence, seed=seed, **options)
+
+
+def concluded(prepared: "Prepared", **options: Any) -> Sensitivity:
+    """The sensitivity that prepared outputs show, with what is known of luck and failures; as `analyze`."""
     result = prepared.indices(**options)
     split, why = _split(prepared, options)
     result = replace(result, luck_split=split, remarks=(*result.remarks, *why, *two_humps(prepared.output)))
@@ -82,7 +85,7 @@ class Prepared:
     Args:
         method: that will analyse them. layout: the method of the design that made the points.
         x: (units, rows, D) points of the units that the failure policy keeps. everywhere: points of all units.
-        y: (units, rows, R) outputs of the units that are kept.
+        y: (units, rows, R) outputs of the units that are kept. keep: (all units,) which these are.
     """
 
     results: "Results"
@@ -92,6 +95,7 @@ class Prepared:
     x: Array
     everywhere: Array
     y: Array
+    keep: NDArray[np.bool_]
     output: Output
     failures: Failures
 
@@ -104,6 +108,13 @@ class Prepared:
     def trainings(self) -> int:
         """Number of consecutive replicates that share an array."""
         return _trainings(self.results)
+
+    def among(self, units: NDArray[np.bool_]) -> "Prepared":
+        """The outputs of these units only, of those that are kept; units: a mask of all units."""
+        keep = self.keep & units
+        left = keep[self.keep]
+        failures = replace(self.failures, dropped=int((~keep).sum()))
+        return replace(self, x=self.x[left], y=self.y[left], keep=keep, failures=failures)
 
     def indices(self, first: int | None = None, **options: Any) -> Sensitivity:
         """The indices from the first ``first`` units, or from all of them."""
@@ -133,7 +144,7 @@ def prepare(results: "Results", metric: str, *, method: str = "", policy: str = 
     check_varied(points, [factor.name for factor in results.study.factors])
     blocks = points.reshape(*output.y.shape[:2], -1)
     y, keep, failures = _by_policy(results, output, policy, _UNITS[layout])
-    return Prepared(results, metric, method, layout, blocks[keep], blocks, y, output, failures)
+    return Prepared(results, metric, method, layout, blocks[keep], blocks, y, keep, output, failures)
 
 
 def _split(prepared: Prepared, options: dict[str, Any]) -> tuple[LuckSplit | None, tuple[str, ...]]:

@@ -15,8 +15,8 @@ from vcm_sweep.analysis.records.source import ranges_of, same_points
 from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.results.kinds import KINDS
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
-from vcm_sweep.analysis.statistics.bootstrap import interval
-from vcm_sweep.analysis.studies.analysis import analyze
+from vcm_sweep.analysis.statistics.bootstrap import joint_interval
+from vcm_sweep.analysis.studies.analysis import concluded, prepare
 
 if TYPE_CHECKING:
     from vcm_sweep.sweep.store.results import Results
@@ -27,7 +27,8 @@ class Shift:
     """A factor's ranking index in both studies.
 
     Args:
-        one, other: the index in the first and in the second study. difference: second minus first, with its interval.
+        one, other: the index in the first and in the second study. difference: second minus first, with an interval
+            that holds for all factors at once.
         same_range: whether both studies vary it over the same range.
     """
 
@@ -184,7 +185,8 @@ def compare_studies(
 ) -> Comparison:
     """What differs between two studies in the ranking index of the factors that they share.
 
-    The interval of a difference comes from the differences of the resamples. Where both studies ran the same points,
+    The intervals of the differences come from the differences of the resamples and hold for all factors at once, so
+    that of 20 pairs of equal studies about one is said to differ anywhere, however many factors they have. Where both studies ran the same points,
     for example two models of one device, each resample draws the same blocks from both. Scatter that comes from the
     points then cancels where it moves both indices the same way, and adds up where it moves them opposite ways.
     Otherwise each study is resampled independently.
@@ -202,10 +204,19 @@ def compare_studies(
             f"compare: {one.study.name} is a {layouts[0]} design and {other.study.name} a {layouts[1]} design, whose "
             "indices are of different kinds; name a method for any points: --method pawn, delta, rbd-fast or hdmr"
         )
-    given: dict[str, Any] = {"method": method, "policy": policy, "resamples": resamples, "confidence": confidence}
-    first = analyze(one, metric, seed=seed, **given)
+    options: dict[str, Any] = {} if resamples is None else {"resamples": resamples}
+    outputs = [prepare(results, metric, method=method, policy=policy) for results in (one, other)]
     paired = same_points(one, other)
-    second = analyze(other, metric, seed=seed if paired else seed + 1, **given)
+    if paired:
+        # Both keep the same blocks, so that a resample draws the same ones from both.
+        outputs = [output.among(outputs[0].keep & outputs[1].keep) for output in outputs]
+        if not outputs[0].units:
+            raise AnalysisError("compare: in no block has every point a result in both studies; use --policy worst-case")
+    seeds = (seed, seed if paired else seed + 1)
+    first, second = (
+        concluded(output, confidence=confidence, seed=drawn, **options)
+        for output, drawn in zip(outputs, seeds, strict=True)
+    )
     results = first, second
     common = [index.factor for index in results[0].ranking() if index.factor in results[1].factors]
     names = _names(one, other)
@@ -236,19 +247,19 @@ def _shifts(
     ranges: dict[str, tuple[str, str]],
     confidence: float,
 ) -> tuple[Shift, ...]:
-    draws = []
-    count = min(len(result.draws) for result in results)
-    for result in results:
-        columns = [result.factors.index(factor) for factor in common]
-        draws.append(np.asarray(result.draws)[:count, columns])
-    low, high = interval(draws[1] - draws[0], confidence)
+    # Resample k of both stays a pair: one that either study lacks is left out of both.
+    one, other = (result.draws[:, [result.factors.index(factor) for factor in common]] for result in results)
+    moved = other - one
+    moved = moved[np.isfinite(moved).all(axis=1)]
     found = [{index.factor: index for index in result[result.kind]} for result in results]
+    value = np.array([found[1][factor].value - found[0][factor].value for factor in common])
+    low, high = joint_interval(value, moved, confidence)
     return tuple(
         Shift(
             factor,
             found[0][factor],
             found[1][factor],
-            Index(factor, found[1][factor].value - found[0][factor].value, float(low[i]), float(high[i])),
+            Index(factor, float(value[i]), float(low[i]), float(high[i])),
             ranges[factor][0] == ranges[factor][1],
         )
         for i, factor in enumerate(common)
@@ -297,8 +308,8 @@ def _same_trainings(one: "Results", other: "Results", paired: bool) -> tuple[str
 def _about_differences(paired: bool, confidence: float) -> tuple[str, ...]:
     said = "Both studies ran the same points, and are compared point by point. " if paired else ""
     return (
-        f"{said}Each interval is of its own factor: of {1.0 / (1.0 - confidence):.3g} differences that are none, about "
-        "one lies beyond it.",
+        f"{said}The intervals of the differences hold for all factors at once: of {1.0 / (1.0 - confidence):.3g} pairs "
+        "of studies that do not differ, about one is said to differ in any factor.",
     )
 
 
