@@ -1,6 +1,7 @@
 """What each factor costs at the ends of its range, against the nominal device, in pairs with the same seeds."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
@@ -8,7 +9,14 @@ from numpy.typing import NDArray
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.limits.mediation import ARMS, Mediation, mediate
-from vcm_sweep.analysis.limits.pairs import MIN_PAIRS, Pairs, difference_of_shares, share_of_pairs
+from vcm_sweep.analysis.limits.pairs import (
+    MIN_PAIRS,
+    Pairs,
+    difference_of_shares,
+    expanded,
+    share_of_pairs,
+    with_rare_losses,
+)
 from vcm_sweep.analysis.limits.result import LimitCost, Limits, name_of
 from vcm_sweep.analysis.records.metrics import Output, read_output
 from vcm_sweep.analysis.records.policies import check_policy, fill_worst, refusal
@@ -76,32 +84,63 @@ def limit_costs(
         value, draws = pairs.means(x[:, None])
         return pairs.index(name, float(value[0]), draws[:, 0], int(np.isfinite(x).sum()))
 
+    nominal = mean("nominal", y[:, 0])
     ends = [row for row in rows if row.factor and not row.arm]
     gaps = np.column_stack([sign * (y[:, 0] - y[:, at[row.factor, row.end, ""]]) for row in ends])
     values, draws = pairs.means(gaps)
+
+    def cost(k: int, column: int, level: float) -> tuple[Index, float]:
+        """A cost with its interval at a level of confidence, and what pairs at chance that were not seen may add."""
+        name = ends[k].factor
+        if binary:
+            return difference_of_shares(name, y[:, column], y[:, 0], level), 0.0
+        count = int(np.isfinite(gaps[:, k]).sum())
+        plain = replace(pairs, confidence=level).index(name, values[k], draws[:, k], count)
+        if output.metric.name != "accuracy" or count < 2:
+            return plain, 0.0
+        there = np.isfinite(gaps[:, k])
+        lost = output.low[:, column, 0] & ~output.low[:, 0, 0] & there
+        share = share_of_pairs(name, lost[there].astype(np.float64), level)
+        if not lost.any():
+            return plain, share.high * max(0.0, nominal.value - values[k])
+        others = np.where(lost, np.nan, gaps[:, k])
+        value, drawn = pairs.means(others[:, None])
+        left = replace(pairs, confidence=level).index(name, float(value[0]), drawn[:, 0], count - int(lost.sum()))
+        return with_rare_losses(plain, left, share, float(gaps[lost, k].mean())), 0.0
+
+    columns = [at[row.factor, row.end, ""] for row in ends]
+    found = [cost(k, column, confidence) for k, column in enumerate(columns)]
     costs = tuple(
         LimitCost(
-            row.factor, row.end, row.level, units[row.factor],
-            difference_of_shares(row.factor, y[:, at[row.factor, row.end, ""]], y[:, 0], confidence)
-            if binary
-            else pairs.index(row.factor, values[k], draws[:, k], int(np.isfinite(gaps[:, k]).sum())),
-            mean(row.factor, y[:, at[row.factor, row.end, ""]]),
-            share_of_pairs(row.factor, diverged[:, at[row.factor, row.end, ""]], confidence),
+            row.factor, row.end, row.level, units[row.factor], found[k][0],
+            mean(row.factor, y[:, column]),
+            share_of_pairs(row.factor, diverged[:, column], confidence),
             int(np.isfinite(gaps[:, k]).sum()),
+            found[k][1],
         )
-        for k, row in enumerate(ends)
+        for k, (row, column) in enumerate(zip(ends, columns, strict=True))
     )  # fmt: skip
     measured = np.flatnonzero(np.isfinite(values))
     draws = draws[np.isfinite(draws[:, measured]).all(axis=1)][:, measured]
     names = [name_of(costs[k], costs) for k in measured]
+    # As wide as Student's t: plain percentiles of few pairs would call equal costs different.
+    few = replace(
+        resampling, confidence=expanded(confidence, max(2, min((costs[k].pairs for k in measured), default=2)))
+    )
+    largest = Index("", float("nan"), float("nan"), float("nan"))
+    if len(measured):
+        # Bonferroni: the largest of so many was chosen for being large.
+        top = int(measured[np.argmax(values[measured])])
+        largest, _ = cost(top, columns[top], 1.0 - (1.0 - confidence) / len(measured))
     return Limits(
         metric=output.metric.name,
-        nominal=mean("nominal", y[:, 0]),
+        nominal=nominal,
         costs=costs,
+        largest=largest,
         mediations=tuple(_mediations(pairs, sign * y, ends, at)),
-        differences=resampling.differences(names, values[measured], draws) if len(draws) else (),
+        differences=few.differences(names, values[measured], draws) if len(draws) else (),
         pairs=len(y),
-        remarks=_remarks(costs, ends, at, results.study.design.arms),
+        remarks=_remarks(costs, nominal.value, confidence, ends, at, results.study.design.arms),
         failures=failures,
         confidence=confidence,
         resamples=resamples,
@@ -164,7 +203,9 @@ def _check(y: Array, output: Output, metric: str) -> None:
         )
 
 
-def _remarks(costs: Sequence[LimitCost], ends: Sequence[Any], at: _Places, arms: str) -> tuple[str, ...]:
+def _remarks(
+    costs: Sequence[LimitCost], nominal: float, confidence: float, ends: Sequence[Any], at: _Places, arms: str
+) -> tuple[str, ...]:
     said = [
         "Costs are of each factor alone at an end of its range, all others nominal; what two do together is not in "
         "them.",
@@ -177,6 +218,14 @@ def _remarks(costs: Sequence[LimitCost], ends: Sequence[Any], at: _Places, arms:
                 f"No step of a pulse depends on {', '.join(without)}: none of what they cost goes through mismatch or "
                 "speed."
             )
+    unseen = max(costs, key=lambda cost: cost.unseen)
+    if unseen.unseen > 0.0:
+        up_to = share_of_pairs("", np.zeros(unseen.pairs), confidence).high
+        said.append(
+            f"A cost is that of trainings like those seen. Where none of {unseen.pairs} ended at chance, up to "
+            f"{100 * up_to:.0f} % may, and at up to {100 * nominal:.0f} points each the mean cost would be up to "
+            f"{100 * unseen.unseen:.0f} points higher: more pairs (vcm-sweep extend) bound it closer."
+        )
     least = min(cost.pairs for cost in costs)
     if least < MIN_PAIRS:
         few = [name_of(cost, costs) for cost in costs if cost.pairs < MIN_PAIRS]

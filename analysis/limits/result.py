@@ -23,6 +23,9 @@ class LimitCost:
             minus disturbed output where more is better (accuracy), else the other way round (energy, P(diverged)).
         output: mean output with the factor at this end. diverged: share of those trainings that diverged.
         pairs: seeds for which both trainings have a value.
+        unseen: by how much the mean cost may lie above ``cost.high`` since none of these pairs ended at chance, though
+            more of them might (Wilson's upper end of that share, times the accuracy that each would lose); 0 where
+            some did, so that the interval holds it, and for other metrics.
     """
 
     factor: str
@@ -33,6 +36,7 @@ class LimitCost:
     output: Index
     diverged: Index
     pairs: int
+    unseen: float = 0.0
 
     @property
     def place(self) -> str:
@@ -56,7 +60,8 @@ class Limits:
 
     Args:
         metric: what was measured. nominal: its mean for the nominal device.
-        costs: one per factor and end, in the design's order.
+        costs: one per factor and end, in the design's order. largest: the largest cost, with an interval that holds for
+            all costs at once, since the largest of many was chosen for being large; NaN where none is measured.
         mediations: two per factor and end (mismatch and speed); empty where the design has no interventions.
         differences: every pair of costs, each from the higher to the lower; a factor measured at two ends is named with
             the end, see `name_of`.
@@ -67,6 +72,7 @@ class Limits:
     metric: str
     nominal: Index
     costs: tuple[LimitCost, ...]
+    largest: Index
     mediations: tuple[Mediation, ...]
     differences: tuple[Difference, ...]
     pairs: int
@@ -88,14 +94,14 @@ class Limits:
 
     def answer(self) -> tuple[str, ...]:
         """The conclusion in one or two sentences, certainty included."""
-        top = self.ranking()[0]
-        device = f"against the nominal device, {self.pairs} pairs of trainings"
-        if not top.cost.low > 0.0:
+        top, size = self.ranking()[0], find_metric(self.metric).change(self.largest)
+        among = f"; the interval is that of the largest of {len(self.costs)}" if len(self.costs) > 1 else ""
+        device = f"against the nominal device, {self.pairs} pairs of trainings{among}"
+        if not self.largest.low > 0.0:
             return (
-                f"No factor is found to cost {self.metric} ({device}); the largest cost is {top.words(self.metric)}, "
-                f"of {top.place}.",
+                f"No factor is found to cost {self.metric} ({device}); the largest cost is {size}, of {top.place}.",
             )
-        said = [f"{top.place} costs most {self.metric}: {top.words(self.metric)} ({device})."]
+        said = [f"{top.place} costs most {self.metric}: {size} ({device})."]
         if rivals := self.rivals(top):
             said.append(f"The data do not separate its cost from that of {', '.join(rivals)}.")
         return tuple(said)
@@ -138,8 +144,9 @@ class Limits:
         return {
             **{name: getattr(self, name) for name in plain},
             "nominal": self.nominal.to_dict(),
+            "largest": self.largest.to_dict(),
             "costs": [
-                {name: getattr(cost, name) for name in ("factor", "end", "level", "unit", "pairs")}
+                {name: getattr(cost, name) for name in ("factor", "end", "level", "unit", "pairs", "unseen")}
                 | {kind: getattr(cost, kind).to_dict() for kind in ("cost", "output", "diverged")}
                 for cost in self.costs
             ],

@@ -138,13 +138,14 @@ class Output:
     Args:
         y: (units, rows, R) float64 values, NaN where there is none. status: (units, rows, R) status of each training,
             "" where there is no record. failed: (units, rows, R) whether the training was run but has no value.
-        chance: share of the trainings that diverged or ended at chance level.
+        low: (units, rows, R) whether the training diverged or ended at chance level. chance: their share.
     """
 
     metric: Metric
     y: Array
     status: Statuses
     failed: Marks
+    low: Marks
     chance: float = 0.0
 
 
@@ -207,11 +208,11 @@ def read_output(results: "Results", metric: str) -> Output:
     chance = float(low.sum()) / max(1, int(told.sum()))
     if wanted.event:
         happened, known = wanted.event(status, at_chance)
-        return Output(wanted, np.where(known, happened, np.nan), status, ran & ~known)
+        return Output(wanted, np.where(known, happened, np.nan), status, ran & ~known, low)
     y = _values(results, wanted, ended)
     if wanted.above_chance:
         y = np.where(at_chance, np.nan, y)
-    return Output(wanted, y, status, ran & ~np.isfinite(y), chance)
+    return Output(wanted, y, status, ran & ~np.isfinite(y), low, chance)
 
 
 def _values(results: "Results", metric: Metric, ended: Marks) -> Array:

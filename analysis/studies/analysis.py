@@ -59,7 +59,9 @@ def analyze(
         AnalysisError: records are missing or failed, a factor never varied, or the method refuses them.
     """
     options: dict[str, Any] = {} if resamples is None else {"resamples": resamples}
-    return concluded(prepare(results, metric, method=method, policy=policy), confidence=confidence, seed=seed, **options)
+    return concluded(
+        prepare(results, metric, method=method, policy=policy), confidence=confidence, seed=seed, **options
+    )
 
 
 def concluded(prepared: "Prepared", **options: Any) -> Sensitivity:

@@ -211,7 +211,9 @@ def compare_studies(
         # Both keep the same blocks, so that a resample draws the same ones from both.
         outputs = [output.among(outputs[0].keep & outputs[1].keep) for output in outputs]
         if not outputs[0].units:
-            raise AnalysisError("compare: in no block has every point a result in both studies; use --policy worst-case")
+            raise AnalysisError(
+                "compare: in no block has every point a result in both studies; use --policy worst-case"
+            )
     seeds = (seed, seed if paired else seed + 1)
     first, second = (
         concluded(output, confidence=confidence, seed=drawn, **options)

@@ -83,6 +83,69 @@ def test_intervals_of_costs_cover_with_few_pairs() -> None:
         assert 0.915 <= hit / 400 <= 0.985, (n, hit)
 
 
+FALLEN = 0.10
+"""Accuracy of a training at chance."""
+
+
+def with_falls(rng: np.random.Generator, n: int, p: float, mean: float = 0.88) -> Array:
+    """Pairs in which the first factor's training ends at chance with probability p."""
+    y = trained(rng, [0.92, mean, 0.92, 0.92], n)
+    y[:, 1] = np.where(rng.random(n) < p, FALLEN + 0.01 * rng.normal(size=n), y[:, 1])
+    return y
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("p", [0.02, 0.05, 0.10])
+def test_a_cost_that_is_partly_chance_is_not_called_smaller_than_it_is(p: float) -> None:
+    """Over 200 repetitions of 8, 16 and 32 pairs; over 600 it is .93 to .97, and with the bootstrap alone far less."""
+    rng = np.random.default_rng(20)
+    true = (1 - p) * 0.04 + p * (0.92 - FALLEN)
+    for n in (8, 16, 32):
+        hit = alone = 0
+        for k in range(200):
+            y = with_falls(rng, n, p)
+            first = limit_costs(pairs(y, PLAIN), resamples=400, seed=k).costs[0]
+            hit += first.cost.low <= true <= first.cost.high + first.unseen
+            gap = y[:, 0] - y[:, 1]
+            drawn = Pairs.drawn(n, Resampling(400, 0.95, k))
+            plain = drawn.index("r", float(gap.mean()), drawn.means(gap[:, None])[1][:, 0], n)
+            alone += plain.low <= true <= plain.high
+        assert hit / 200 >= 0.90, (n, hit / 200)
+        if n * p < 1:
+            assert alone / 200 < 0.85, "so the first bound can fail"
+
+
+def test_what_chance_may_add_is_said_where_no_training_met_it() -> None:
+    rng = np.random.default_rng(21)
+    none, some = (limit_costs(pairs(with_falls(rng, 32, p), PLAIN)) for p in (0.0, 0.2))
+    # Wilson's upper end of 0 of 32 is 10.7 %.
+    assert none.costs[0].unseen == pytest.approx(0.107 * 0.88, abs=0.003)
+    assert any("Where none of 32 ended at chance, up to 11 % may" in note for note in none.notes())
+    assert some.costs[0].unseen == 0.0
+    assert some.costs[0].cost.high - some.costs[0].cost.value > 0.05
+
+
+@pytest.mark.slow
+def test_equal_costs_are_seldom_called_different_and_the_largest_holds_its_cost() -> None:
+    """Ten equal costs, 400 repetitions of 16 pairs: any two, and the one that was chosen for being large."""
+    rng = np.random.default_rng(22)
+    factors = tuple(SyntheticFactor(f"x{i}", 0.0, 1.0) for i in range(10))
+    rows = (LimitsRow(), *(LimitsRow(factor.name, "high", 1.0) for factor in factors))
+    study = synthetic_study(factors, design=synthetic_design("limits", seeds="common", arms="cost"))
+    apart, of_its_own, held = [], 0, 0
+    for k in range(400):
+        y = trained(rng, [0.92, *[0.88] * 10], 16)
+        found = limit_costs(
+            SyntheticResults(study, np.zeros((*y.shape, 10)), y[:, :, None], {}, rows), resamples=600, seed=k
+        )
+        apart += [pair.separated for pair in found.differences]
+        held += found.largest.low <= 0.04 <= found.largest.high
+        of_its_own += found.ranking()[0].cost.low <= 0.04 <= found.ranking()[0].cost.high
+    assert np.mean(apart) <= 0.06, np.mean(apart)
+    assert held / 400 >= 0.94, held / 400
+    assert of_its_own / 400 < 0.90, "so the bound before can fail"
+
+
 def synthetic_mediation(rng: np.random.Generator, n: int, k: int, effect: float = 0.06) -> Mediation:
     """A cost of which 70 % goes away when mismatch is restored, and mismatch alone makes 55 %."""
     y00, y11, y10, y01 = trained(rng, [0.92, 0.92 - effect, 0.92 - 0.3 * effect, 0.92 - 0.55 * effect], n, own=0.02).T
