@@ -5,6 +5,7 @@ We do not use SALib's (enhanced) HDMR, because it fits random halves of the rows
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from vcm_sweep.analysis.errors import TooFewError
 from vcm_sweep.analysis.methods.rbd_fast import given_remark
+from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.statistics.bootstrap import Resampling
 from vcm_sweep.analysis.statistics.points import Points, read_points
@@ -45,7 +47,8 @@ def hdmr_indices(
     The mean output is fitted by Legendre polynomials of each factor up to degree 8 and of each pair up to joint degree
     6. Degrees are lowered until there are five points or more per term and at most 800 terms, which is a heuristic. A
     total index here holds interactions of pairs, and none of more factors. The index ``unexplained`` is the share of
-    the variance that no term holds, with its interval: where it is large, do not rely on the others. The noise of the
+    the variance that no term holds, with its interval; any of the others may hold all of it, so the upper ends of their
+    intervals do. The noise of the
     coefficients is subtracted from their squares (see `statistics.series`), so ``unexplained`` does not shrink when
     added terms merely fit noise.
 
@@ -89,7 +92,9 @@ def hdmr_indices(
     if pairs:
         one, two = ([names[pair[end]] for pair in pairs] for end in (0, 1))
         indices["second"] = resampling.indices(one, value[d:], draws[:, d:], partners=two)
-    indices["unexplained"] = resampling.indices(["unexplained"], left, left_draws)
+    unexplained = resampling.indices(["unexplained"], left, left_draws)
+    indices = {kind: _with_unexplained(found, unexplained[0]) for kind, found in indices.items()}
+    indices["unexplained"] = unexplained
     return points.sensitivity(
         "hdmr",
         "total",
@@ -104,6 +109,12 @@ def hdmr_indices(
             _terms_words(degree, pair_degree, indices["unexplained"][0].percent()),
         ),
     )
+
+
+def _with_unexplained(indices: tuple[Index, ...], unexplained: Index) -> tuple[Index, ...]:
+    """Indices whose upper ends hold that all of the variance that no term explains may be theirs."""
+    more = max(0.0, unexplained.high)
+    return tuple(replace(index, high=index.high + more) for index in indices)
 
 
 def _rest(points: Points, series: Series, weights: Array) -> tuple[float, Array]:
@@ -156,8 +167,12 @@ def _legendre(u: Array, owners: list[tuple[int, int]], powers: NDArray[np.int64]
 
 
 def _terms_words(degree: int, joint: int, unexplained: str) -> str:
-    pairs = f"of pairs up to joint degree {joint}" if joint else "of no pairs, for which the points are too few"
+    pairs = (
+        f"of pairs up to joint degree {joint}"
+        if joint
+        else "of no pairs, for which the points are too few: total indices are first-order ones here"
+    )
     return (
         f"Polynomials of each factor up to degree {degree} and {pairs}; {unexplained} of the variance is in none of "
-        "them."
+        "them, and the upper end of every interval includes it."
     )

@@ -5,6 +5,7 @@ docs/statistics.md says what noise does to the effects, and how the floor is com
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,14 +41,19 @@ def morris_effects(
     seed: int = 1,
     metric: str = "accuracy",
 ) -> Sensitivity:
-    """mu*, mu, sigma and the root mean square effect, with intervals by a bootstrap over trajectories.
+    """The root mean square effect, mu*, mu and sigma, with intervals by a bootstrap over trajectories.
+
+    Factors are ranked by the root mean square effect: it is freed of noise exactly, so its interval holds, and mu*'s by
+    itself would not where some of a factor's effects are near 0 and others are not.
 
     An elementary effect is the change of the output over a step, divided by the step as a fraction of the factor's
     range: it reads as the change across the whole range, in the metric's unit. Training noise raises mu*, so that of a
-    factor without effect is not 0. Therefore mu* is extrapolated to no noise (see `_without_noise`). The index ``raw``
-    is mu* as measured, with its floor: a factor without effect stays below it in 97.5 % of such studies. Noise adds its
-    variance to the squares in sigma and rms, and is subtracted there. Nothing is clipped: of a square that comes out
-    negative, the root is taken of its absolute value and given the minus sign.
+    factor without effect is not 0. Therefore mu* is extrapolated to no noise (see `_without_noise`), which is no exact
+    inverse; its interval reaches from the lower end of the mean effect, which mu* cannot lie below, to the upper end of
+    the root mean square one, which it cannot lie above. The index ``raw`` is mu* as measured, with its floor: a factor
+    without effect stays below it in 97.5 % of such studies. Noise adds its variance to the squares in sigma and rms,
+    and is subtracted there. Nothing is clipped: of a square that comes out negative, the root is taken of its absolute
+    value and given the minus sign.
 
     Args:
         u: (T, G + 1, D) float64 trajectories as SALib makes them, factors scaled to [0, 1] by their
@@ -108,15 +114,15 @@ def morris_effects(
     luck_draws = (s2_draws / (spread_draws + s2_draws))[known, None]
     return given.sensitivity(
         "morris",
-        "mu_star",
+        "rms",
         {
-            "mu_star": of("mu_star"),
             "rms": of("rms"),
+            "mu_star": _between(of("mu_star"), of("mu"), of("rms")) if corrected else of("mu_star"),
             "mu": of("mu"),
             "sigma": of("sigma"),
             "raw": of("raw", floor),
         },
-        draws["mu_star"][known],
+        draws["rms"][known],
         resampling,
         variance=float(spread[0]),
         luck=resampling.indices(["luck"], s2 / (spread + s2), luck_draws)[0],
@@ -145,6 +151,15 @@ def _without_noise(weights: Array, effect: Array, noise: Array) -> Array:
     for part, added in zip(to_none[0], _ADDED, strict=True):
         total += part * (weights @ _folded(effect, np.sqrt(added * noise))) ** 2
     return _root(total)
+
+
+def _between(mu_star: Sequence[Index], mu: Sequence[Index], rms: Sequence[Index]) -> tuple[Index, ...]:
+    """mu* with the interval that |mean effect| <= mu* <= root mean square effect leaves, whatever the effects are."""
+    found = []
+    for value, mean, most in zip(mu_star, mu, rms, strict=True):
+        least = 0.0 if mean.low <= 0.0 <= mean.high else min(abs(mean.low), abs(mean.high))
+        found.append(replace(value, low=min(least, value.value), high=max(most.high, value.value)))
+    return tuple(found)
 
 
 def _folded(mean: Array, sd: Array) -> Array:

@@ -20,6 +20,9 @@ from vcm_sweep.analysis.statistics.replicates import check_output, noise_remark,
 
 Array = NDArray[np.float64]
 
+# Where coverage was measured to be near 95 % for all factors.
+_ENOUGH_BLOCKS = 128
+
 
 def sobol_indices(
     y: Array,
@@ -89,10 +92,20 @@ def sobol_indices(
         resampling,
         variance=float(point.variance[0]),
         luck=resampling.indices(["luck"], point.luck, draws.luck[:, None])[0],
-        remarks=(noise_remark(given.rows, corrected=given.corrected),),
+        remarks=(noise_remark(given.rows, corrected=given.corrected), *_few_remark(len(blocks))),
         kept=kept,
         mean=float(point.mean[0]),
         groups=groups,
+    )
+
+
+def _few_remark(blocks: int) -> tuple[str, ...]:
+    """A sentence where there are too few blocks for a bootstrap over them."""
+    if blocks >= _ENOUGH_BLOCKS:
+        return ()
+    return (
+        f"Below {_ENOUGH_BLOCKS} base blocks the intervals of some factors are too narrow: of 95 % ones, 75 to 90 % "
+        "held the truth in tests (docs/statistics.md).",
     )
 
 

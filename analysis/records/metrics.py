@@ -175,7 +175,7 @@ def two_humps(output: Output) -> tuple[str, ...]:
     return (
         f"{100 * output.chance:.0f} % of the trainings diverged or ended at chance level, so {output.metric.name} has "
         "two humps: analyze --metric p_chance says what makes them fail, and --metric accuracy_trained what costs the "
-        "others accuracy.",
+        "others accuracy. With two humps the intervals of weak factors are too narrow below 256 base blocks.",
     )
 
 

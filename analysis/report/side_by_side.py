@@ -101,8 +101,8 @@ def _differences(comparison: Comparison) -> Section:
     ]
     confidence = comparison.results[0].confidence
     note = (
-        f"A difference is real where its {100 * confidence:g} % interval excludes 0. The intervals hold for all factors "
-        f"at once: of {round(1 / (1 - confidence))} pairs of studies that do not differ, about one is said to differ."
+        f"A difference is real where its {100 * confidence:g} % interval excludes 0. The intervals hold for all "
+        f"factors at once: of {round(1 / (1 - confidence))} pairs of equal studies about one is said to differ."
     )
     return Section(
         "Is the difference real?",

@@ -51,9 +51,10 @@ def enough(
     """A verdict per factor, in the order of ``indices``.
 
     The number of further units is computed from the rule that the width of an interval falls with the root of the
-    number of units that the bootstrap draws. The rule is exact for independent units. For Sobol points it errs on the
-    safe side, because the bootstrap does not see that they are more even than random ones. The number is rounded up to
-    what the design can add: Sobol points double.
+    number of units that the bootstrap draws. The rule is exact for independent units. Total indices of scrambled Sobol
+    points mostly need fewer, because the bootstrap does not see that such points are more even than random ones; that
+    is no promise, least of all for first-order indices of fewer than 128 base blocks (docs/statistics.md). The number
+    is rounded up to what the design can add: Sobol points double.
 
     Args:
         indices: those that rank the factors. share: whether they are shares of a variance.

@@ -34,5 +34,5 @@ KINDS: dict[str, Kind] = {
     "unexplained": Kind("share that the model does not explain", True),
 }
 
-BESIDE = {"sobol": "first", "bounded": "first", "hdmr": "first", "morris": "sigma"}
+BESIDE = {"sobol": "first", "bounded": "first", "hdmr": "first", "morris": "mu_star"}
 """By method, the kind of index that stands beside the one that ranks."""

@@ -186,10 +186,10 @@ def compare_studies(
     """What differs between two studies in the ranking index of the factors that they share.
 
     The intervals of the differences come from the differences of the resamples and hold for all factors at once, so
-    that of 20 pairs of equal studies about one is said to differ anywhere, however many factors they have. Where both studies ran the same points,
-    for example two models of one device, each resample draws the same blocks from both. Scatter that comes from the
-    points then cancels where it moves both indices the same way, and adds up where it moves them opposite ways.
-    Otherwise each study is resampled independently.
+    that of 20 pairs of equal studies about one is said to differ anywhere, however many factors they have. Where both
+    studies ran the same points, for example two models of one device, each resample draws the same blocks from both.
+    Scatter that comes from the points then cancels where it moves both indices the same way, and adds up where it moves
+    them opposite ways. Otherwise each study is resampled independently.
 
     Args:
         metric, method, policy, resamples, confidence: as for `analyze`; one method for both, by default that of

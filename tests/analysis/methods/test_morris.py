@@ -32,7 +32,7 @@ def test_a_linear_output_gives_its_coefficients_and_an_inert_factor_nothing() ->
     assert result["mu_star"][2].includes_zero
     assert result.verdict("inert").startswith("not distinguishable from no effect (at most 0.0")
     assert result.answer()[0].startswith(
-        "Over the stated ranges, r ranks first for accuracy, with a mean absolute effect across its"
+        "Over the stated ranges, r ranks first for accuracy, with a root mean square effect, noise taken out"
     )
     assert "extrapolated to no noise" in result.notes()[1]
 

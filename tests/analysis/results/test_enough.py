@@ -82,7 +82,7 @@ def test_trajectories_are_added_one_by_one_and_effects_are_measured_by_the_large
     y = with_noise(np.random.default_rng(1), 7.0 * u[..., 0] + 2.0 * u[..., 1], 2, 1.0)
     result = morris_effects(u, y, ["a", "b", "c"])
     verdict = result.enough(0.01)[0]
-    assert verdict.goal == pytest.approx(0.01 * result["mu_star"][0].value)
+    assert verdict.goal == pytest.approx(0.01 * result["rms"][0].value)
     assert verdict.needs == np.ceil(40 * ((verdict.half_width / verdict.goal) ** 2 - 1))
     assert verdict.words().endswith("more trajectories")
     scaled = morris_effects(u, 1000 * y, ["a", "b", "c"])
