@@ -10,6 +10,10 @@ import pytest
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
     "analysis": ("--factors 3 --n 64 --resamples 100 --salib", ("first and total", "SALib", "hdmr_indices of all 320")),
+    "coverage": (
+        "--repetitions 1 --points 256 --luck 0.2 --functions stairs --processes 1",
+        ("covered, worst / all", "| stairs | 256 | 20 % | 1 |", "1 studies in"),
+    ),
     "device": ("--cells 64", ("ns per cell", "full RK4 step, float32", "integrate, explicit, adaptive")),
     "executor": ("--smoke", ("tiny trials, one by one", "two workers to one", "the whole study's epochs")),
     "gpu": (

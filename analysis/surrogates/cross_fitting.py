@@ -42,7 +42,8 @@ def cross_fit(
 ) -> CrossFitted:
     """The kind of surrogate that predicts points which it did not see best, from eight folds of whole blocks.
 
-    The choice sees every point, but is one of two only.
+    The choice of kind sees every point, but is one of two only. Nothing else may pass from fold to fold: a search for
+    hyperparameters that began where that of another fold had ended made the residuals up to a third too small.
 
     Args:
         u: (n, D) in [0, 1]. y: (n,) mean outputs. repeats: (n,) trainings of each mean.
@@ -56,11 +57,11 @@ def cross_fit(
 
 
 def _cross_fit(kind: str, u: Array, y: Array, repeats: Array, fold: NDArray[np.int64], groups: Groups) -> CrossFitted:
-    surrogate, parts, variances, residuals = None, [], [], []
+    parts, variances, residuals = [], [], []
     for k in range(_FOLDS):
         out = fold == k
         seen = np.random.default_rng(k).permutation(np.flatnonzero(~out))[:_MOST]
-        surrogate = KINDS[kind](u[seen], y[seen], repeats[seen], surrogate)
+        surrogate = KINDS[kind](u[seen], y[seen], repeats[seen])
         parts.append(surrogate.parts(u[out], groups))
         residuals.append(y[out] - surrogate.mean - parts[-1].whole)
         variances.append(surrogate.variances(groups).map(lambda part: part[None]))

@@ -46,11 +46,8 @@ class PolynomialChaos(Surrogate):
         return Parts(terms.sum(axis=-1), terms @ alone.T, terms @ holds.T, second)
 
 
-def fit_polynomial_chaos(u: Array, y: Array, repeats: Array, near: Surrogate | None = None) -> PolynomialChaos:
-    """The terms and coefficients for mean outputs y, (n,), of ``repeats`` trainings each, at points u, (n, D).
-
-    There is no search that ``near`` could shorten.
-    """
+def fit_polynomial_chaos(u: Array, y: Array, repeats: Array) -> PolynomialChaos:
+    """The terms and coefficients for mean outputs y, (n,), of ``repeats`` trainings each, at points u, (n, D)."""
     degrees = _hyperbolic(u.shape[1])
     terms, weights = _terms(u, degrees), np.sqrt(repeats / repeats.mean())
     origin = float(np.average(y, weights=repeats))

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,11 +61,5 @@ class Surrogate(ABC):
         return self.mean + self.parts(u, [range(u.shape[1])]).whole
 
 
-class Fit(Protocol):
-    """A way to fit a surrogate."""
-
-    def __call__(self, u: Array, y: Array, repeats: Array, near: Surrogate | None = None) -> Surrogate:
-        """The surrogate of y, (n,) mean outputs of ``repeats`` trainings each, at points u, (n, D) in [0, 1].
-
-        ``near`` was fitted to other rows of the same records, and may shorten a search.
-        """
+Fit = Callable[[Array, Array, Array], Surrogate]
+"""A way to fit a surrogate: points (n, D) in [0, 1], mean outputs (n,), and of how many trainings each mean is (n,)."""
