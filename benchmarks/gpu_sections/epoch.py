@@ -1,9 +1,10 @@
 """Section 6: as much of an epoch of the goal's stack as fits, and what 30 epochs of it would take."""
 
+import threading
 import time
 
 from gpu_sections.call import Call, Report
-from gpu_sections.places import place, seconds_into
+from gpu_sections.places import Gpu, place, seconds_into
 from gpu_sections.stacks import Training, data, drop, kept, sizes
 
 EPOCHS = 30
@@ -11,6 +12,8 @@ EPOCHS = 30
 RESERVED_SHARE = 0.5
 # Trials of which figures, states and the making of spread cells are timed, and scaled to all.
 SOME = 4
+# Trials that a thread makes while the stack trains.
+BESIDE = 16
 
 
 def run(call: Call, report: Report) -> None:
@@ -20,7 +23,7 @@ def run(call: Call, report: Report) -> None:
     with seconds_into(report.figures, "made_s", where):
         training = kept(call, where.device, "noise-free", count)
     made_s = call.figures("correctness").get("making_s", {}).get(f"a stack of {count}", report.figures["made_s"])
-    rows = _hundreds(call, training, size.timed if call.rehearse else 100, where)
+    rows = _hundreds(call, training, size.timed if call.rehearse else 100)
     report.figures["hundreds"] = rows
     batches = -(-len(data(size).train_y) // training.batch)
     once: dict[str, float] = {}
@@ -36,17 +39,25 @@ def run(call: Call, report: Report) -> None:
         training.run.states(list(range(some)))
     with seconds_into(once, "making_spread_s"):
         Training(size, "r and l d2d, mismatch", some, "cpu")
+    beside = _making_beside(call, training, where)
     for name in ("figures_s", "checkpoint_s", "making_spread_s"):
         once[name] *= count / some
     step_ms = rows[-1]["ms"]
     minutes = (made_s + EPOCHS * (batches * step_ms / 1e3 + once["order_s"] + once["test_s"]) + once["figures_s"]) / 60
-    report.figures |= {"once": once, "minutes": minutes, "making_s": made_s, "accuracy": sum(accuracies) / count}
+    report.figures |= {
+        "once": once,
+        "minutes": minutes,
+        "making_s": made_s,
+        "beside": beside,
+        "accuracy": sum(accuracies) / count,
+    }
     report.lines += [
         "; ".join(f"steps to {row['step']}: {row['ms']:.2f} ms, {row['pulses']:.3g} pulses" for row in rows[:3]),
         f"last: to {rows[-1]['step']}: {step_ms:.2f} ms, {rows[-1]['pulses']:.3g} pulses per step of all",
         f"once per epoch: order {once['order_s']:.2f} s, test {once['test_s']:.2f} s; at the end: figures "
         f"{once['figures_s']:.2f} s, states {once['checkpoint_s']:.2f} s; mean accuracy {sum(accuracies) / count:.3f}",
         f"making: {made_s:.0f} s; with spread of r and l and mismatch it would be {once['making_spread_s']:.0f} s",
+        f"while a thread makes the next cells: {beside['ms']:.2f} ms per step, {beside['made_s']:.3f} s per trial made",
         f"{count} x {EPOCHS} epochs: {minutes:.1f} min, with making (by the last steps' {step_ms:.2f} ms)",
     ]
     before = where.held_bytes()
@@ -56,7 +67,27 @@ def run(call: Call, report: Report) -> None:
     report.lines.append(f"memory: {before / 2**30:.1f} GiB with the stack, {where.held_bytes() / 2**30:.1f} after it")
 
 
-def _hundreds(call: Call, training: Training, many: int, where: object) -> list[dict[str, float]]:
+def _making_beside(call: Call, training: Training, where: Gpu) -> dict[str, float]:
+    """Milliseconds per step while a thread makes cells, as a worker does for its next pack, and seconds per trial."""
+    many = training.run.stack.trials if call.rehearse else BESIDE
+    made: dict[str, float] = {}
+
+    def make() -> None:
+        with seconds_into(made, "made_s"):
+            Training(sizes(call), "noise-free", many, "cpu")
+
+    thread = threading.Thread(target=make)
+    where.wait()
+    began, before = time.perf_counter(), training.done
+    thread.start()
+    while thread.is_alive():
+        training.take(1)
+    where.wait()
+    ms = (time.perf_counter() - began) / max(training.done - before, 1) * 1e3
+    return {"ms": ms, "made_s": made["made_s"] / many}
+
+
+def _hundreds(call: Call, training: Training, many: int) -> list[dict[str, float]]:
     """Milliseconds and pulses per step, for one round of steps after the other."""
     rows: list[dict[str, float]] = []
     reserved = call.section_left() * RESERVED_SHARE

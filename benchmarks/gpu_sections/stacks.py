@@ -1,7 +1,6 @@
 """The trainings that the sections time: stacks of the paper's network on VCM cells, or small ones for a rehearsal."""
 
 import functools
-import gc
 import tomllib
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from vcm_sweep.sweep.data.sets import DataSet, load
 from vcm_sweep.sweep.study.tables.device import canonical_device
 from vcm_sweep.sweep.study.tables.network import NetworkSpec
 from vcm_sweep.sweep.training.stacked_training import StackedTraining
+from vcm_sweep.sweep.training.turns import give_memory_back
 from vcm_sweep.sweep.trial import Trial
 
 STUDY = ROOT / "studies" / "mnist-gpu.toml"
@@ -141,6 +141,4 @@ def kept(call: Call, where: str, device: str, count: int) -> Training:
 def drop(device: str, count: int) -> None:
     """Give a shared training's memory back."""
     _KEPT.pop((device, count), None)
-    gc.collect()
-    if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+    give_memory_back()
