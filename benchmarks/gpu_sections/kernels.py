@@ -179,18 +179,17 @@ def _alone(call: Call, training: Training, where: Gpu) -> str:
     alone = Training(size, "noise-free", 1, where.device, first_seed=1 + last)
     for cells, own in zip(training.arrays(), alone.arrays(), strict=True):
         own.load_state(0, cells.state(last))
-    seen: list[tuple[Any, ...]] = []
+    seen: list[Batch] = []
     with ExitStack() as patches:
         for cells in training.arrays():
-            patches.enter_context(mock.patch.object(cells, "pulse", lambda *given: seen.append(given)))
+            patches.enter_context(mock.patch.object(cells, "pulse", lambda *given: seen.append(Batch(*given))))
         training.take(1)
     # The backward pass comes to the layers in no order that is promised here: they are told apart by their sizes.
     for cells, own in zip(training.arrays(), alone.arrays(), strict=True):
-        x, d, rates, settings, streams, number = next(
-            given for given in seen if (given[0].shape[-1], given[1].shape[-1]) == (cells.in_size, cells.out_size)
-        )
-        cells.on_device().fire(Batch(x, d, rates, settings, streams, number))
-        own.on_device().fire(Batch(x[last:], d[last:], rates[last:], settings, streams[last:], number))
+        batch = next(b for b in seen if (b.x.shape[-1], b.d.shape[-1]) == (cells.in_size, cells.out_size))
+        cells.on_device().fire(batch)
+        of_last = {name: getattr(batch, name)[last:] for name in ("x", "d", "learning_rates", "streams")}
+        own.on_device().fire(batch._replace(**of_last))
         for name in ("log_n", "weight", "counters"):
             differ = cells.get_buffer(name)[last] != own.get_buffer(name)[0]
             if name == "counters":  # summed in another order
