@@ -22,7 +22,7 @@ help:
 # pip is told nothing but versions; a second call finds the stamp and does nothing.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' 2>/dev/null || { \
-	  echo "vcm-sweep needs Python 3.12 (aihwkit's wheel is built for it); '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1)."; \
+	  echo "make installs the versions of constraints.txt, which are for Python 3.12; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1)."; \
 	  echo "Install it (for example: pyenv install 3.12, or your system's python3.12 and python3.12-venv)"; \
 	  echo "and name it: make PYTHON=python3.12 <target>"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \

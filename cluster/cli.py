@@ -88,7 +88,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([vars(check) for check in checks]))
     else:
-        print(aligned([("ok" if check.passed else "FAIL", check.name, check.detail) for check in checks], heads=0))
+        print(aligned([(check.verdict, check.name, check.detail) for check in checks], heads=0))
     return 0 if all(check.passed for check in checks) else EXIT_FAILED_TRIALS
 
 

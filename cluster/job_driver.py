@@ -9,6 +9,7 @@ import platform
 import sys
 from typing import Any, TextIO
 
+from vcm_sweep.cluster.commands.doctor import PYTHONS
 from vcm_sweep.cluster.jobs.shipping import job_folder
 
 
@@ -44,8 +45,8 @@ def drive() -> int:
 def _usable(job: dict[str, Any]) -> bool:
     """Whether this Python can run the job; if not, the reason is printed and written to the job's state."""
     try:
-        if sys.version_info[:2] != (3, 12):
-            raise ImportError(f"Python {platform.python_version()} is in use, and aihwkit's wheel needs 3.12")
+        if not PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
+            raise ImportError(f"Python {platform.python_version()} is in use, and 3.11 to 3.13 were tried")
         import aihwkit
         import pyarrow
         import ray

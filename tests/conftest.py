@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import vcm_sweep.device  # noqa: F401  before any test imports aihwkit, which may lack its compiled engine
+
 # A process that a shell starts in the background ignores SIGINT, and so would everything that tests start from it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -42,6 +44,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         shared = "cluster" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("ray" if shared else item.nodeid.split("::")[0]))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("engine"):
+        from vcm_sweep.device.aihwkit_engine import REMEDY, engine_fault
+
+        if fault := engine_fault():
+            pytest.skip(f"{fault}: {REMEDY}")
 
 
 @pytest.fixture(autouse=True, scope="session")

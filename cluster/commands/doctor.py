@@ -4,68 +4,104 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+
+PYTHONS = ((3, 11), (3, 13))
+"""The first and the last Python that pyproject.toml allows."""
+TORCHES = ((2, 11), (2, 13))
+"""The first and the last torch that pyproject.toml allows."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check: its name, whether it passed, and what was seen."""
+    """One check: its name, whether it passed, what was seen, and whether something is lacking that is not needed."""
 
     name: str
     passed: bool
     detail: str
+    lacking: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """The check in one word."""
+        return "FAIL" if not self.passed else "lacks" if self.lacking else "ok"
 
 
 def examine() -> list[Check]:
     """The results of all checks; a failing one does not stop the others."""
     checks: list[tuple[str, Callable[[], str]]] = [
         ("python", _python),
-        ("aihwkit with torch", _aihwkit),
+        ("torch", _torch),
+        ("aihwkit", _aihwkit),
+        ("compiled engine", _engine),
         ("torchvision", _torchvision),
         ("cell kernel", _kernel),
+        ("designs", _designs),
         ("ray", _ray),
         ("MNIST", _mnist),
-        ("CUDA", _cuda),
+        ("GPU", _gpu),
     ]
     return [_one(name, function) for name, function in checks]
+
+
+class _Lacking(Exception):
+    """Something is not here that most studies do not need; in words, with what that costs."""
 
 
 def _one(name: str, function: Callable[[], str]) -> Check:
     try:
         return Check(name, True, function())
+    except _Lacking as lack:
+        return Check(name, True, str(lack), lacking=True)
     except Exception as error:
         return Check(name, False, (str(error).splitlines() or [type(error).__name__])[0])
 
 
 def _python() -> str:
-    if sys.version_info[:2] != (3, 12):
-        raise RuntimeError(f"Python {sys.version.split()[0]} is in use, aihwkit's wheel needs 3.12")
-    return sys.version.split()[0]
+    return _in_range("Python", sys.version.split()[0], sys.version_info[:2], PYTHONS)
+
+
+def _torch() -> str:
+    import torch
+
+    return _in_range("torch", torch.__version__, tuple(map(int, torch.__version__.split(".")[:2])), TORCHES)
+
+
+def _in_range(what: str, version: str, found: tuple[int, ...], allowed: tuple[tuple[int, int], tuple[int, int]]) -> str:
+    first, last = (".".join(map(str, end)) for end in allowed)
+    if not allowed[0] <= found <= allowed[1]:
+        raise RuntimeError(f"{what} {version} is in use, and {first} to {last} were tried: install one of these")
+    return version
 
 
 def _aihwkit() -> str:
-    import torch
-    from aihwkit.simulator.configs import SingleRPUConfig
-    from aihwkit.simulator.configs.devices import ConstantStepDevice
-    from aihwkit.simulator.tiles.analog import AnalogTile
-    from aihwkit.version import __version__
+    import aihwkit.nn
 
-    # All cells have the same bounds here: randomly drawn bounds would sometimes clip one of these weights.
-    device = ConstantStepDevice(w_max_dtod=0.0, w_min_dtod=0.0)
-    tile = AnalogTile(2, 2, SingleRPUConfig(device=device))
-    wanted = torch.tensor([[0.1, -0.2], [0.3, 0.0]])
-    tile.set_weights(wanted)
-    if not torch.allclose(tile.get_weights()[0], wanted, atol=1e-3):
-        raise RuntimeError(
-            f"a compiled tile lost its weights: aihwkit {__version__} needs torch 2.13, this is {torch.__version__}"
+    return f"{aihwkit.__version__}: its pure-torch classes load"
+
+
+def _engine() -> str:
+    from vcm_sweep.device.aihwkit_engine import REMEDY, engine_fault
+
+    if fault := engine_fault():
+        raise _Lacking(
+            f"{fault}: VCM cells train all the same, but aihwkit's own devices ([device] aihwkit, "
+            f"benchmarks/training.py) do not; for these {REMEDY}"
         )
-    return f"aihwkit {__version__}, torch {torch.__version__}: a compiled tile keeps its weights"
+    return "a compiled tile of aihwkit's keeps its weights"
 
 
 def _torchvision() -> str:
     import torch
-    import torchvision
 
-    torchvision.ops.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([1.0]), 0.5)
+    try:
+        import torchvision
+
+        torchvision.ops.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([1.0]), 0.5)
+    except (ImportError, RuntimeError) as error:
+        why = str(error).splitlines()[0]
+        raise _Lacking(f"{why}: MNIST, FashionMNIST and KMNIST cannot be read, digits and your own data can") from None
     return f"{torchvision.__version__} loads with its compiled operators"
 
 
@@ -88,11 +124,20 @@ def _kernel() -> str:
     return f"SET pulses raise the weights ({time.perf_counter() - started:.1f} s with compiling)"
 
 
+def _designs() -> str:
+    absent = [name for name in ("SALib", "optuna") if find_spec(name) is None]
+    if absent:
+        raise _Lacking(f"no {' and no '.join(absent)}: trials train, but not all studies can be planned or analysed")
+    return "SALib and Optuna are there"
+
+
 def _ray() -> str:
     import logging
 
-    import ray
-
+    try:
+        import ray
+    except ImportError as error:
+        raise _Lacking(f"{error}: studies are trained in this process alone (--in-process)") from None
     if ray.is_initialized():
         return f"{ray.__version__}, already running"
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
@@ -115,7 +160,15 @@ def _mnist() -> str:
     return f"{'found' if there else 'not there yet, downloaded when first needed'} ({folder})"
 
 
-def _cuda() -> str:
+def _gpu() -> str:
     import torch
 
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none; the CPU is used"
+    from vcm_sweep.cluster.running.gpu import gpu_fault
+
+    if fault := gpu_fault():
+        raise _Lacking(f"{fault}: the CPU is used, and --device cuda is refused")
+    try:
+        triton = import_module("triton")
+    except ImportError as error:
+        raise RuntimeError(f"{error}: the kernels of --device cuda are compiled by it; install triton") from None
+    return f"{torch.cuda.get_device_name(0)}, Triton {triton.__version__}"

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from vcm_sweep.cluster.exit_codes import EXIT_FAILED_TRIALS, EXIT_INTERRUPTED
 from vcm_sweep.cluster.options import Place, RunOptions
+from vcm_sweep.cluster.running.gpu import gpu_fault
 from vcm_sweep.cluster.terminal.printing import show
 
 _UNTRIED_GPU_PACK = 64
@@ -123,11 +124,8 @@ def settings_of(place: Place) -> Any:
     if place.in_process and place.address:
         raise StudyError(f"--in-process trains here, and --address {place.address} elsewhere: leave one out")
     # With Ray the driver's machine needs no GPU: the executor looks for a node that has one.
-    if place.device == "cuda" and place.in_process:
-        import torch
-
-        if not torch.cuda.is_available():
-            raise StudyError("--device cuda: torch sees no CUDA device here: leave the option out to train on the CPU")
+    if place.device == "cuda" and place.in_process and (fault := gpu_fault()):
+        raise StudyError(f"--device cuda cannot be used here ({fault}): leave the option out to train on the CPU")
     # Paths are made absolute, since workers have another working directory.
     given = place.data_dir or os.environ.get(DATA_VARIABLE)
     data_dir = str(Path(given).resolve()) if given else None

@@ -104,7 +104,10 @@ def keys(out: Path) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_gpu_that_is_not_there_is_one_line(study: Path) -> None:
-    for where, words, code in (([], "no node can run a pack", 4), (["--in-process"], "sees no CUDA device", 2)):
+    for where, words, code in (
+        ([], "no node can run a pack", 4),
+        (["--in-process"], "cannot be used here", 2),
+    ):
         failed = call("run", study, "--device", "cuda", *where, fresh=not where)
         assert failed.returncode == code
         # Before it, the view's line on Ray.

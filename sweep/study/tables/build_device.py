@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from vcm_sweep.device.aihwkit_engine import REMEDY, engine_fault
 from vcm_sweep.device.declared import declared
 from vcm_sweep.device.periphery import Periphery
 from vcm_sweep.device.physics.parameters import CellParameters
@@ -59,9 +60,18 @@ def rpu_config(tables: list[dict[str, Any]], seeds: Sequence[ArraySeeds]) -> "VC
 
 
 def aihwkit_config(table: dict[str, Any]) -> Any:
-    """The configuration of aihwkit's compiled tile, for a canonical [device] table that names an aihwkit device."""
+    """The configuration of aihwkit's compiled tile, for a canonical [device] table that names an aihwkit device.
+
+    Raises:
+        StudyError: aihwkit's compiled engine does not work here.
+    """
     from aihwkit.simulator.configs import SingleRPUConfig
 
+    if fault := engine_fault():
+        raise StudyError(
+            f"[device] aihwkit = {table['aihwkit']!r} cannot be used here, since {fault}: {REMEDY}, or leave aihwkit "
+            "out for VCM cells"
+        )
     config = SingleRPUConfig(device=build_compiled_device(table["aihwkit"], table["settings"]))
     _set_common(config, table)
     return config

@@ -130,6 +130,7 @@ def _sample(case):
     return x, d, lr, UpdateParameters(**settings)
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("case", CASES)
 def test_counts_follow_the_law_of_the_compiled_device(case):
     x, d, lr, update = _sample(case)
@@ -167,6 +168,7 @@ def test_expected_step_is_the_gradient_where_nothing_saturates():
     np.testing.assert_allclose(mean, -0.05 * np.outer(d, x), atol=5 * DW_MIN * math.sqrt(31 / REPEATS))
 
 
+@pytest.mark.engine
 def test_counts_of_a_row_are_as_correlated_as_in_the_compiled_device():
     """Cells of one row share its slots: a sum over the row scatters more than independent cells would."""
     x, d, update = torch.full((6,), 0.7), torch.tensor([0.05, 0.02]), UpdateParameters()

@@ -86,6 +86,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 def test_agrees_with_the_compiled_tile(name, direction):
@@ -141,6 +142,7 @@ DETERMINISTIC = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 @given(chosen=DETERMINISTIC, seed=st.integers(0, 10_000))
 @settings(max_examples=250, deadline=None, derandomize=True)
@@ -190,6 +192,7 @@ def test_the_largest_code_of_the_converter_overflows_as_in_the_engine(value):
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-6)
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("name", NOISY)
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 @pytest.mark.parametrize("seed", [1, 2])
@@ -202,6 +205,7 @@ def test_noise_has_the_law_of_the_compiled_tile(name, direction, seed):
     assert_same_law(got.view(repeats, len(x), -1).numpy(), expected.view(repeats, len(x), -1).numpy())
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("chosen", [{}, {"out_asymmetry": 0.4}, {"mv_type": DIGITAL_SUM}], ids=str)
 def test_read_noise_of_cells_enters_as_weight_noise_does(chosen):
     """Cells that scatter by 0.1 sqrt|w| are aihwkit's PCM_READ of 0.1."""
@@ -243,6 +247,7 @@ def test_a_trial_that_diverged_changes_no_bit_of_the_others(chosen, poison):
     assert torch.equal(analog_product(sick, sick_inputs, io, normal)[2], analog_product(healthy, inputs, io, normal)[2])
 
 
+@pytest.mark.engine
 def test_an_overflowing_sample_leaves_its_neighbours_alone():
     """aihwkit's own torch product repeats the whole batch: neighbours' noise grows from 0.06 to 0.49."""
     weight = _weights().abs() + 0.4

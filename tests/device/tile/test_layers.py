@@ -229,6 +229,7 @@ def test_without_pulses_a_cell_stops_where_its_window_ends():
     torch.testing.assert_close(tile.get_weights(), torch.tensor([[-1.5, 1.5]]))
 
 
+@pytest.mark.engine
 def test_deterministic_trains_train_a_layer_as_the_compiled_constant_step_does():
     """Away from the bounds the cells' steps differ, but not in sign, and not in where there are none."""
     torch.manual_seed(0)

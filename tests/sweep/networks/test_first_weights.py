@@ -107,7 +107,7 @@ def test_every_cell_is_given_the_weight_of_the_file(tmp_path: Path, device: str)
     assert 0.02 < (found[0] < wanted - 1e-3).double().mean() < 0.3
 
 
-@pytest.mark.parametrize("aihwkit", [False, True], ids=["cells", "aihwkit"])
+@pytest.mark.parametrize("aihwkit", [False, pytest.param(True, marks=pytest.mark.engine)], ids=["cells", "aihwkit"])
 def test_fan_in_is_of_the_layer_and_not_of_its_tiles(aihwkit: bool) -> None:
     device, factor = ("aihwkit = 'ConstantStepDevice'\n", "aihwkit.dw_min_std") if aihwkit else ("", "read.noise.sigma")
     first, second = layers(trials("init = 'fan_in'", device + MAPPED, factor)[0])
@@ -115,6 +115,7 @@ def test_fan_in_is_of_the_layer_and_not_of_its_tiles(aihwkit: bool) -> None:
     assert 0.9 * 16**-0.5 < second.abs().max() <= 16**-0.5 + 1e-6
 
 
+@pytest.mark.engine
 def test_the_tiles_of_a_mapped_layer_of_aihwkits_have_cells_of_their_own() -> None:
     drawn = []
     for trial in trials(device="aihwkit = 'ConstantStepDevice'\n" + MAPPED, factor="aihwkit.dw_min_std")[:2]:

@@ -168,9 +168,10 @@ LEAVES_MODEL = {"model": "explicit", "a": 1e-9, "r": 1e-8, "mu_n": 1e-6, "set_vo
             {"intervention": {"kind": "matched", "nominal": {"pulse_s": 1e-2}}},
             ["intervention.nominal: [device] one SET pulse"],
         ),
-        (
+        pytest.param(
             {"aihwkit": "ConstantStepDevice", "settings": {"w_min": 1.0}},
             ["[device] aihwkit refuses ConstantStepDevice"],
+            marks=pytest.mark.engine,
         ),
     ],
 )
