@@ -1,5 +1,6 @@
 """Every benchmark runs, at a size that measures nothing, and prints its table."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -10,15 +11,15 @@ import pytest
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
     "analysis": ("--factors 3 --n 64 --resamples 100 --salib", ("first and total", "SALib", "hdmr_indices of all 320")),
-    "coverage": (
-        "--repetitions 1 --points 256 --luck 0.2 --functions stairs --processes 1",
-        ("covered, worst / all", "| stairs | 256 | 20 % | 1 |", "1 studies in"),
-    ),
     "device": ("--cells 64", ("ns per cell", "full RK4 step, float32", "integrate, explicit, adaptive")),
     "executor": ("--smoke", ("tiny trials, one by one", "two workers to one", "the whole study's epochs")),
     "gpu": (
         "--rehearse --out out",
         ("0 machine", "3 our kernels alone", "ms per step of all K trials", "0 failed; sections that failed: none"),
+    ),
+    "interval_coverage": (
+        "--repetitions 1 --points 256 --luck 0.2 --functions stairs --processes 1",
+        ("covered, worst / all", "| stairs | 256 | 20 % | 1 |", "1 studies in"),
     ),
     "intervention": ("--smoke", ("| mismatch | plain |", "| mismatch-explicit |")),
     "paper": ("described --epochs 1 --repeats 2 --smoke", ("described: ", "standard deviation")),
@@ -34,6 +35,11 @@ SMALL = {
 def test_none_is_left_out() -> None:
     programs = {path.stem for path in BENCHMARKS.glob("*.py") if "__main__" in path.read_text(encoding="utf-8")}
     assert set(SMALL) == programs
+
+
+def test_none_hides_a_package() -> None:
+    """Their folder comes first where Python looks for what others import: numba imports coverage."""
+    assert set(SMALL) & importlib.metadata.packages_distributions().keys() == set()
 
 
 # The rehearsal for a GPU is always tried: no line of it is to run for the first time when there is one.

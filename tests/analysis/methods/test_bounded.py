@@ -223,7 +223,7 @@ def cliff(u: Array) -> Array:
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["equal noise", "noise grows with the output", "rows of a Saltelli design", "a cliff"])
 def test_the_intervals_cover(case: str) -> None:
-    """60 studies of 256 points, or 44 blocks of 6; benchmarks/coverage.py has more."""
+    """60 studies of 256 points, or 44 blocks of 6; benchmarks/interval_coverage.py has more."""
     output, truth, sd = (cliff, CLIFF_TOTAL, 0.15) if case == "a cliff" else (ishigami, ISHIGAMI_TOTAL, NOISE_SD)
     hits, alarms = [], []
     for seed in range(60):

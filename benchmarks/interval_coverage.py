@@ -1,6 +1,6 @@
 """How often the bounded intervals hold the truth, and how wide they are, on twelve functions whose indices are known.
 
-    python benchmarks/coverage.py [--repetitions 200] [--processes 2] [--out coverage.jsonl] [--write TABLE.md]
+    python benchmarks/interval_coverage.py [--repetitions 200] [--processes 2] [--out coverage.jsonl] [--write TABLE.md]
 
 Scrambled Sobol points, each trained twice, with normal noise of 20 and 50 % of the variance of one training. Every
 study is a line of the file, and a study that is there is not done again: stop it at any time, and start it again.
