@@ -131,6 +131,9 @@ def prepare(arguments: argparse.Namespace) -> None:
         if carried is None or not (carried / "reference.parquet").exists():
             raise Missing(f"--carried {carried}: reference.parquet is not there: make it with --carry")
     install(carried)
+    # It sees to it that aihwkit loads without its compiled engine. What is missing here section 0 names.
+    with contextlib.suppress(Exception):
+        importlib.import_module("vcm_sweep.device")
 
 
 def check_gpu() -> None:

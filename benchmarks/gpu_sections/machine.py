@@ -14,10 +14,10 @@ from gpu_sections.call import Call, Report
 # What the other sections need, and last what they must do without.
 NEEDED = (
     "numpy", "scipy", "numba", "torch", "torchvision", "triton", "pyarrow", "safetensors", "sklearn", "lazy_loader",
-    "pytest", "aihwkit", "aihwkit.simulator.rpu_base", "vcm_sweep.device", "vcm_sweep.sweep.training.training",
+    "pytest", "vcm_sweep.device", "aihwkit.nn", "vcm_sweep.sweep.training.training",
 )  # fmt: skip
 NOT_NEEDED = ("ray", "SALib", "optuna", "tomlkit", "rich", "altair", "jinja2")
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "lazy_loader": "lazy-loader"}
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "aihwkit.nn": "aihwkit"}
 SMI = "name,driver_version,clocks.sm,clocks.max.sm,clocks.mem,temperature.gpu,power.limit"
 
 
@@ -78,10 +78,11 @@ def _card(call: Call, report: Report) -> None:
 
 
 def _version(name: str) -> dict[str, str]:
-    if "." in name:
+    name = DISTRIBUTIONS.get(name, name)
+    if name.startswith("vcm_sweep"):
         return {}
     try:
-        return {name: importlib.metadata.version(DISTRIBUTIONS.get(name, name))}
+        return {name: importlib.metadata.version(name)}
     except importlib.metadata.PackageNotFoundError:
         return {name: "?"}
 

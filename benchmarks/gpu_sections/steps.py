@@ -6,6 +6,7 @@ from gpu_sections.call import Call, Report
 from gpu_sections.peers import compiled_ms, inference_ms, plain_ms
 from gpu_sections.places import Gpu, place, seconds_into
 from gpu_sections.stacks import Sizes, Training, kept, sizes
+from vcm_sweep.device.aihwkit_engine import engine_fault
 
 PROFILED = 3
 
@@ -65,18 +66,16 @@ def _peers(call: Call, report: Report, where: Gpu, size: Sizes) -> None:
         + "; ".join(f"K = {count}: {ms:.2f} ({own[count] / ms:.1f})" for count, ms in plain.items())
     )
     report.figures["plain_ms"] = {str(count): ms for count, ms in plain.items()}
-    report.figures["inference_ms"] = alone = inference_ms(size, where)
-    report.lines.append(f"aihwkit's TorchInference tile, K = 1: {alone:.2f} ms (ours / it: {own[1] / alone:.1f})")
-    most = size.stacks[-1]
-    try:
-        constant = compiled_ms(size)
-    except Exception as error:  # its engine is compiled for one version of torch
-        said = " ".join(str(error).split())[:60]
-        report.figures["constant_step"] = said
-        report.lines.append(f"aihwkit's ConstantStep on the CPU: not measured, its engine fails here ({said})")
-    else:
-        report.figures["constant_step_ms"] = constant
-        report.lines.append(
-            f"aihwkit's ConstantStep, one core of this CPU: {constant:.2f} ms per step; ours, per trial of {most}: "
-            f"{own[most] / most:.3f} ms, {constant * most / own[most]:.0f} times as many steps per second"
-        )
+    inference = inference_ms(size, where)
+    report.figures["inference_ms"] = inference
+    report.lines.append(f"aihwkit's TorchInference, K = 1: {inference:.2f} ms (ours / it: {own[1] / inference:.1f})")
+    if fault := engine_fault():
+        report.figures["constant_step"] = fault
+        report.lines.append(f"aihwkit's ConstantStep on the CPU: not measured, since {fault}")
+        return
+    constant, most = compiled_ms(size), size.stacks[-1]
+    report.figures["constant_step_ms"] = constant
+    report.lines.append(
+        f"aihwkit's ConstantStep, one core of this CPU: {constant:.2f} ms per step; ours, per trial of {most}: "
+        f"{own[most] / most:.3f} ms, {constant * most / own[most]:.1f} times as many steps per second"
+    )
