@@ -31,7 +31,10 @@ def add_tolerance_commands(command: AddCommand) -> None:
 def _tolerance(arguments: argparse.Namespace) -> int:
     from vcm_sweep.analysis.tolerance import find_tolerances
     from vcm_sweep.analysis.tolerance.answer import FOLDER
-    from vcm_sweep.cluster.running.run_study import executor_of, pack_of, settings_of, with_run_options
+    from vcm_sweep.cluster.ray_executor.resources import PackNeeds
+    from vcm_sweep.cluster.running.packs import pack_of
+    from vcm_sweep.cluster.running.places import executor_of, places_of, settings_of
+    from vcm_sweep.cluster.running.run_study import with_run_options
     from vcm_sweep.cluster.running.watched import watched
     from vcm_sweep.sweep.folder import Folder
     from vcm_sweep.sweep.running.running import checkpoint_folder, default_directory
@@ -42,13 +45,13 @@ def _tolerance(arguments: argparse.Namespace) -> int:
     study.check()  # before sizes of packs are tried
     spec = _spec(study, arguments)
     folder = Folder(options.out or default_directory(study))
-    settings = settings_of(options.place)
+    settings = settings_of(options.place, study)
     checkpoints = None
     if study.run.checkpoint_s:
         checkpoints = checkpoint_folder(folder / FOLDER)
         settings = dataclasses.replace(settings, checkpoints=checkpoints, checkpoint_s=study.run.checkpoint_s)
-    workers = options.place.workers
-    pack = pack_of(study, settings, workers)
+    workers = places_of(options.place, PackNeeds.of(study.run, settings.device))
+    pack = pack_of(study, settings, options.place)
     executor = executor_of(options.place, study, settings)
     try:
         with (

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vcm_sweep.sweep.errors import ExecutorError
+from vcm_sweep.sweep.errors import ExecutorError, StudyError
 from vcm_sweep.sweep.study.tables.run import RunSpec, check_gpu_share
 
 
@@ -31,7 +31,17 @@ class PackNeeds:
     def of(cls, spec: RunSpec, device: str = "cpu") -> "PackNeeds":
         """The needs in a study's [run] table; on "cuda" a pack has a GPU of its own unless the table says otherwise."""
         gpus = spec.gpus_per_pack
+        if device != "cpu" and gpus == 0:
+            raise StudyError(
+                '[run] gpus_per_pack = 0 gives a pack no GPU, and --device cuda trains on one: take "auto", or a share '
+                "of one such as 0.5"
+            )
         return cls(spec.cpus_per_pack, float(device != "cpu") if gpus is None else gpus, spec.memory_gb_per_pack)
+
+    @property
+    def packs_per_gpu(self) -> int:
+        """The number of packs that share one GPU."""
+        return max(1, math.floor(1 / self.gpus + 1e-9)) if self.gpus else 1
 
     def options(self) -> dict[str, Any]:
         """The needs as options of ``ray.remote``."""
@@ -47,7 +57,7 @@ class PackNeeds:
         asked = {"CPU": float(self.cpus), "GPU": self.gpus, "memory": self.memory_gb * 2**30}
         return min(
             # Packs that need a fraction of a GPU share one in equal parts; none spans two GPUs.
-            int(resources.get(name, 0.0)) * math.floor(1 / need + 1e-9)
+            int(resources.get(name, 0.0)) * self.packs_per_gpu
             if name == "GPU" and need < 1
             else int(resources.get(name, 0.0) // need)
             for name, need in asked.items()

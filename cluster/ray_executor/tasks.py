@@ -39,13 +39,18 @@ def train_from(settings: TrainSettings, trials: Sequence[Trial], data: "SharedDa
     """Train a pack; with ``data`` from the driver nothing is read from data_dir."""
     from vcm_sweep.sweep.training.training import train
 
-    # Appended at the end, so that a user's file that is named like an installed package does not hide it.
-    if settings.import_dir and settings.import_dir not in sys.path:
-        sys.path.append(settings.import_dir)
+    find_users_modules(settings)
     return train(
         trials, settings.data_dir, settings.device, settings.checkpoints, settings.checkpoint_s,
         data=data.data if data else None,
     )  # fmt: skip
+
+
+def find_users_modules(settings: TrainSettings) -> None:
+    """Let this process import the user's own modules."""
+    # Appended at the end, so that a user's file that is named like an installed package does not hide it.
+    if settings.import_dir and settings.import_dir not in sys.path:
+        sys.path.append(settings.import_dir)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from vcm_sweep.cluster.ray_executor.tasks import TrainSettings, train_from
+from vcm_sweep.cluster.ray_executor.tasks import TrainSettings, find_users_modules, train_from
 from vcm_sweep.sweep.data.sets import DataSet
 from vcm_sweep.sweep.data.shared_data import SharedData
 from vcm_sweep.sweep.designs.design import Design
@@ -106,6 +106,7 @@ def measure(
     """Runs on a worker: one :class:`Cost` per trial, from a training that was begun and, given the time, finished."""
     from vcm_sweep.sweep.data.sets import load
 
+    find_users_modules(settings)
     spec = trials[0].inputs["network"]
     sizes = (spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0))
     part = (data.data if data else load(spec["data"], settings.data_dir)).first(*sizes)

@@ -4,7 +4,10 @@ import dataclasses
 from typing import Any
 
 from vcm_sweep.cluster.options import Place, RunOptions
-from vcm_sweep.cluster.running.run_study import executor_of, pack_of, settings_of, with_run_options
+from vcm_sweep.cluster.ray_executor.resources import PackNeeds
+from vcm_sweep.cluster.running.packs import pack_of
+from vcm_sweep.cluster.running.places import executor_of, places_of, settings_of
+from vcm_sweep.cluster.running.run_study import with_run_options
 from vcm_sweep.cluster.terminal.words import duration
 from vcm_sweep.device.errors import VcmSweepError
 from vcm_sweep.sweep.designs.build import checked_design
@@ -46,9 +49,9 @@ def planned(
     study = with_run_options(study, options)
     checked_design(study)  # before sizes of packs are tried
     directory = options.out or default_directory(study)
-    settings = settings_of(options.place)
+    settings = settings_of(options.place, study)
     # The pack size that run would choose with these options; it depends on how many packs run at the same time.
-    pack = study.run.pack if pilot_s is None else pack_of(study, settings, options.place.workers)
+    pack = study.run.pack if pilot_s is None else pack_of(study, settings, options.place)
     size = plan(study, directory, pack)
     design, lost = size.order.design, size.lost_share(rate)
     values: dict[str, Any] = {
@@ -135,7 +138,7 @@ def _add_costs(values: dict[str, Any], words: dict[str, Any], size: Plan, costs:
     scaled = size.order.left_scaled()
     median, high = costs.model.quantiles(scaled, (0.5, 0.95))
     total = costs.model.total(scaled)
-    workers = _workers(place)
+    workers = places_of(place, PackNeeds.of(size.order.design.study.run, place.device))
     wall = size.wall_s(workers)
     kind = "gpu" if place.device == "cuda" else "core"
     hours = dataclasses.astuple(total)
@@ -160,16 +163,6 @@ def _add_costs(values: dict[str, Any], words: dict[str, Any], size: Plan, costs:
     if costs.pack_bytes is not None:
         values["pack_bytes"] = costs.pack_bytes
         words["memory_per_pack"] = f"{costs.pack_bytes / 2**20:.3g} MiB, estimated"
-
-
-def _workers(place: Place) -> int:
-    """The number of packs that run at the same time, on the cluster if the process is connected to one, else here."""
-    if place.address and not place.in_process:
-        import ray
-
-        if ray.is_initialized():
-            return max(1, int(ray.cluster_resources().get("CPU", 1)))
-    return place.workers
 
 
 def _times(count: int) -> str:

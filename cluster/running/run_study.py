@@ -1,20 +1,14 @@
-"""Running a study from the command line: making its executor, and what is printed at the end."""
+"""Running a study from the command line, and what is printed at the end."""
 
 import dataclasses
-import functools
-import os
 import shlex
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from vcm_sweep.cluster.exit_codes import EXIT_FAILED_TRIALS, EXIT_INTERRUPTED
-from vcm_sweep.cluster.options import Place, RunOptions
-from vcm_sweep.cluster.running.gpu import gpu_fault
+from vcm_sweep.cluster.options import RunOptions
 from vcm_sweep.cluster.terminal.printing import show
-
-_UNTRIED_GPU_PACK = 64
 
 
 def with_run_options(study: Any, options: RunOptions) -> Any:
@@ -63,6 +57,8 @@ class Done(NamedTuple):
 
 def run_once(study: Any, options: RunOptions, conclude: Callable[[Any], dict[str, Any]] | None = None) -> Done:
     """Run the trials that a study's folder lacks, as the options say; ``conclude`` as in :func:`run_study`."""
+    from vcm_sweep.cluster.running.packs import pack_of
+    from vcm_sweep.cluster.running.places import executor_of, settings_of
     from vcm_sweep.cluster.running.reports import written_report
     from vcm_sweep.cluster.running.watched import watched
     from vcm_sweep.sweep.folder import Folder
@@ -70,15 +66,11 @@ def run_once(study: Any, options: RunOptions, conclude: Callable[[Any], dict[str
 
     study = with_run_options(study, options)
     folder = Folder(options.out or default_directory(study))
-    settings = settings_of(options.place)
-    if settings.device == "cuda":
-        from vcm_sweep.sweep.study.gpu_support import check_gpu_study
-
-        check_gpu_study(study.device, study.factors)
+    settings = settings_of(options.place, study)
     if study.run.checkpoint_s:
         checkpoints = checkpoint_folder(folder)
         settings = dataclasses.replace(settings, checkpoints=checkpoints, checkpoint_s=study.run.checkpoint_s)
-    pack = pack_of(study, settings, options.place.workers)
+    pack = pack_of(study, settings, options.place)
     executor = executor_of(options.place, study, settings)
     with watched(study.name, folder, executor, quiet=options.json) as progress:
         results = run(study, executor, options.out, progress, options.retry, pack, options.reuse)
@@ -113,59 +105,3 @@ def _next(folder: Any, study: Any, failed: int, report: dict[str, str]) -> dict[
 
 def _command(name: str, folder: Any, *options: object) -> str:
     return shlex.join(["vcm-sweep", name, str(folder), *map(str, options)])
-
-
-def settings_of(place: Place) -> Any:
-    """The settings of the workers for a place; StudyError if its options contradict each other."""
-    from vcm_sweep.cluster.ray_executor.tasks import TrainSettings
-    from vcm_sweep.sweep.data.sets import DATA_VARIABLE
-    from vcm_sweep.sweep.errors import StudyError
-
-    if place.in_process and place.address:
-        raise StudyError(f"--in-process trains here, and --address {place.address} elsewhere: leave one out")
-    # With Ray the driver's machine needs no GPU: the executor looks for a node that has one.
-    if place.device == "cuda" and place.in_process and (fault := gpu_fault()):
-        raise StudyError(f"--device cuda cannot be used here ({fault}): leave the option out to train on the CPU")
-    # Paths are made absolute, since workers have another working directory.
-    given = place.data_dir or os.environ.get(DATA_VARIABLE)
-    data_dir = str(Path(given).resolve()) if given else None
-    return TrainSettings(data_dir=data_dir, import_dir=os.getcwd(), device=place.device)
-
-
-def pack_of(study: Any, settings: Any, workers: int) -> int:
-    """The study's pack size; if it names none, one that is chosen by trying some."""
-    if study.run.pack:
-        return int(study.run.pack)
-    import torch
-
-    from vcm_sweep.sweep.packs.size import choose_pack
-
-    if settings.device != "cpu" and not torch.cuda.is_available():
-        # There is no GPU here on which to try sizes. If the pack is too large for memory, the run halves it.
-        return _UNTRIED_GPU_PACK
-    torch.set_num_threads(1)
-    return choose_pack(study, settings.data_dir, workers, settings.device)
-
-
-def executor_of(place: Place, study: Any, settings: Any, task: Any = None) -> Any:
-    """The executor for a study's trials at a place; it runs ``task``, which is training by default."""
-    from vcm_sweep.cluster.ray_executor.tasks import limit_threads, train_from
-    from vcm_sweep.sweep.data.sets import load
-
-    # The data are found or downloaded once, here, where a failure is an error of one line.
-    data = load(study.network.data, settings.data_dir)
-    if place.in_process:
-        from vcm_sweep.sweep.packs.executor import InProcessExecutor
-
-        # The same number of threads as on a worker: more would only wait for each other, and change the last bits.
-        limit_threads(study.run.cpus_per_pack)
-        return InProcessExecutor(task or functools.partial(train_from, settings), study.run.retries)
-    from vcm_sweep.cluster.ray_executor.executor import RayExecutor
-    from vcm_sweep.cluster.ray_executor.resources import PackNeeds
-    from vcm_sweep.sweep.data.shared_data import SharedData
-
-    # Nodes need no data folder: the data are sent to them from here.
-    task = functools.partial(task or functools.partial(train_from, settings), data=SharedData(data))
-    needs = PackNeeds.of(study.run, settings.device)
-    wait_s = float(place.wait_for_nodes)
-    return RayExecutor(task, place.address, place.cpus, needs, study.run.retries, wait_s=wait_s)

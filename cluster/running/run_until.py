@@ -12,6 +12,8 @@ from vcm_sweep.cluster.terminal.printing import show
 def run_until_known(study: Any, options: RunOptions, goal: UntilOptions) -> int:
     """Run a study, make it longer as long as needed, and return the exit code."""
     from vcm_sweep.analysis.studies.until import Stage, run_until
+    from vcm_sweep.cluster.ray_executor.resources import PackNeeds
+    from vcm_sweep.cluster.running.places import places_of
     from vcm_sweep.cluster.running.reports import written_report
     from vcm_sweep.cluster.running.run_study import how_to_go_on, run_once
     from vcm_sweep.sweep.designs.build import checked_design
@@ -26,7 +28,7 @@ def run_until_known(study: Any, options: RunOptions, goal: UntilOptions) -> int:
         held = Store.open(folder)
         # If the study was made longer already, the longer one in the folder is continued.
         study = held.study if study.digest in held.digests else study
-    budget = _budget(goal, options.place.workers)
+    budget = _budget(goal, places_of(options.place, PackNeeds.of(study.run, options.place.device)))
     # A new folder in its default place first takes over what earlier versions of the study have, as run does.
     first = replace(options, out=options.out if fresh else str(folder), no_report=True)
     last: Any = None

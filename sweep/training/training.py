@@ -70,8 +70,7 @@ def train(
             if run.active:
                 waiting.append(([group[k] for k in run.active], run.states(run.active)))
             del run
-            if device != "cpu":
-                give_memory_back()
+            give_memory_back()
     return [records[trial.key] for trial in trials]
 
 

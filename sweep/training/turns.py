@@ -23,8 +23,8 @@ turns: ContextVar[Turns] = ContextVar("turns", default=_ALONE)
 
 
 def give_memory_back() -> None:
-    """Free what a pack held, also in the cache of torch, from which other processes on the GPU cannot take it."""
-    gc.collect()  # layers and their tiles refer to each other
+    """Free what a pack held on a GPU, also in the cache of torch, from which other processes cannot take it."""
     torch: Any = sys.modules.get("torch")
-    if torch is not None:
+    if torch is not None and torch.cuda.is_initialized():
+        gc.collect()  # layers and their tiles refer to each other
         torch.cuda.empty_cache()

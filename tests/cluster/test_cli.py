@@ -101,18 +101,25 @@ def keys(out: Path) -> list[str]:
     return [key for part in (out / "parts").glob("*.parquet") for key in pq.read_table(part)["key"].to_pylist()]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_gpu_that_is_not_there_is_one_line(study: Path) -> None:
-    for where, words, code in (
-        ([], "no node can run a pack", 4),
-        (["--in-process"], "cannot be used here", 2),
-    ):
-        failed = call("run", study, "--device", "cuda", *where, fresh=not where)
-        assert failed.returncode == code
-        # Before it, the view's line on Ray.
-        assert words in failed.stderr.splitlines()[-1]
-        assert failed.stderr.count("\n") <= 2
+    for command, where in (("run", []), ("run", ["--in-process"]), ("plan", ["--no-pilot"]), ("plan", [])):
+        failed = call(command, study, "--device", "cuda", *where)
+        assert failed.returncode == 2
+        assert failed.stderr.startswith("vcm-sweep: --device cuda cannot be used here (")
+        assert failed.stderr.count("\n") == 1
+    assert not (study.parent / "runs").exists()
+
+
+def test_a_study_that_a_gpu_cannot_do_is_one_line_before_a_cluster_is_asked(study: Path) -> None:
+    study.write_text(
+        study.read_text().replace("[design]", '[[factor]]\nname = "r.c2c.direct"\nrange = [0, 0.01]\n[design]')
+    )
+    for command in ("run", "plan"):
+        failed = call(command, study, "--device", "cuda", "--address", "127.0.0.1:1")
+        assert failed.returncode == 2
+        assert "(factor r.c2c.direct: set read_path = 'nominal')" in failed.stderr
+        assert failed.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])

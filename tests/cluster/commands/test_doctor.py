@@ -67,4 +67,5 @@ def test_an_old_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "init", init)
     check = doctor._one("GPU", doctor._gpu)
     assert check.verdict == "lacks"
-    assert check.detail.startswith("The NVIDIA driver on your system is too old (found version 11040): the CPU is used")
+    assert check.detail.startswith("the NVIDIA driver is for CUDA 11.4 and torch ")
+    assert check.detail.endswith(": the CPU is used, and --device cuda is refused")

@@ -2,12 +2,17 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
+import torch
 
-from vcm_sweep.sweep import Study, Trial
+from vcm_sweep.device import DeviceError
+from vcm_sweep.sweep import Study, Trial, build_design
+from vcm_sweep.sweep.data.sets import DataSet, load
+from vcm_sweep.sweep.packs import size
 
 from ...studies import THREE_EPOCHS
 
@@ -38,34 +43,146 @@ print(peak() - before, run.bytes_used())
 """
 
 
+STUDY = Study.from_text(THREE_EPOCHS.replace("n = 4", "n = 16"))
+DESIGN = build_design(STUDY)
+MANY = list(DESIGN.trials()) * (1024 // len(DESIGN))
+
+
+def choose(device: str = "cpu", total: int = len(DESIGN), places: int = 1, sharing: int = 1) -> int:
+    trials = size.sample(DESIGN, device)
+    return size.choose_pack(trials, load("digits"), device, total=total, places=places, sharing=sharing)
+
+
+class Stopwatch:
+    """Stands in for the measurement: seconds are made up, sizes are noted."""
+
+    def __init__(self, made_s: float = 0.0, step_s: float = 1e-3, tried_s: float = 0.1) -> None:
+        self.made_s, self.step_s, self.tried_s = made_s, step_s, tried_s
+        self.sizes: list[int] = []
+
+    def __call__(self, trials: Sequence[Trial], data: DataSet, device: str) -> size.Measured:
+        self.sizes.append(len(trials))
+        made_s, step_s = self.made_s * len(trials), self.step_s / len(trials)
+        return size.Measured(made_s, step_s, 1000, self.tried_s)
+
+
+@pytest.fixture
+def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stopwatch]:
+    def start(**seconds: float) -> Stopwatch:
+        made = Stopwatch(**seconds)
+        monkeypatch.setattr(size, "measured", made)
+        monkeypatch.setattr(size, "pack_memory", lambda trials, data: size.PackMemory(18e6, 0.0))
+        return made
+
+    return start
+
+
+@pytest.fixture
+def mock_card(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """A card that is none, with so many free bytes."""
+
+    def put_in(free: float) -> None:
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 80e9))
+        # The design has too few trials for the largest packs.
+        monkeypatch.setattr(size, "sample", lambda design, device: MANY)
+
+    return put_in
+
+
 def test_the_pack_is_chosen_from_time_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vcm_sweep.sweep.packs import size
-
-    study = Study.from_text(THREE_EPOCHS.replace("n = 4", "n = 16"))
-    assert 2 <= size.choose_pack(study) <= 64
-    assert size.choose_pack(study, workers=32) <= 2
-    monkeypatch.setattr(size, "_free_bytes", lambda device: 1e6)
-    assert size.choose_pack(study) <= 4
+    assert 2 <= choose() <= 64
+    assert choose(places=32) <= 2
+    monkeypatch.setattr(size, "free_bytes", lambda device: 1e6)
+    assert choose() <= 4
 
 
-def test_no_larger_pack_is_tried_once_a_try_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    from vcm_sweep.sweep.packs import size
-
-    tried: list[int] = []
-
-    def measured(trials: Sequence[Trial], data_dir: str | None, device: str) -> tuple[float, float]:
-        tried.append(len(trials))
-        time.sleep(0.02)
-        return 1.0 / len(trials), 1e3
-
-    monkeypatch.setattr(size, "_measure", measured)
-    study = Study.from_text(THREE_EPOCHS.replace("n = 4", "n = 16"))
-    assert size.choose_pack(study) == 64
-    monkeypatch.setattr(size, "_LONGEST_TRY_S", 0.01)
-    tried.clear()
-    assert size.choose_pack(study) == 2
+def test_no_larger_pack_is_tried_once_its_steps_take_long(stopwatch: Callable[..., Stopwatch]) -> None:
+    stopwatch()
+    assert choose() == 64
+    slow = stopwatch(tried_s=11.0)
+    assert choose() == 2
     # The first one may have been compiled for.
-    assert tried == [1, 2]
+    assert slow.sizes == [1, 2]
+
+
+def test_a_sample_is_from_all_over_the_design_with_the_costliest_trial_first() -> None:
+    sampled = size.sample(DESIGN, "cpu")
+    assert len(sampled) == min(64, len(DESIGN))
+    assert all(
+        value > 0.6 * factor.high for factor, value in zip(STUDY.factors, sampled[0].factors.values(), strict=True)
+    )
+    assert {trial.point for trial in sampled[1:]} >= {0, max(DESIGN.places(np.arange(len(DESIGN)))[0]) // 2}
+
+
+def test_a_trial_that_cannot_be_made_bounds_no_pack(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sick(size.StackedTraining):
+        def __init__(self, trials: Sequence[Trial], *others: object) -> None:
+            if any(trial.point == worst.point for trial in trials):
+                raise DeviceError("this cell is on fire")
+            super().__init__(trials, *others)  # type: ignore[arg-type]
+
+    trials = size.sample(DESIGN, "cpu")
+    worst = trials[0]
+    monkeypatch.setattr(size, "StackedTraining", Sick)
+    assert size.pack_memory(trials, load("digits")) is not None
+    assert size.pack_memory(trials[:1], load("digits")) is None
+
+
+def test_packs_on_a_mock_card_grow_to_what_its_memory_holds(
+    mock_card: Callable[[float], None], stopwatch: Callable[..., Stopwatch]
+) -> None:
+    tried = stopwatch()
+    # Six tenths of it, and of a share of it, at 18 MB per trial.
+    for free, sharing, expected in ((80e9, 1, 1024), (20e9, 1, 666), (20e9, 4, 166), (0.3e9, 1, 10), (1e6, 1, 1)):
+        mock_card(free)
+        assert choose("cuda", total=4096, sharing=sharing) == expected
+    assert tried.sizes == [16, 64, 256, 1024, 16, 64, 256, 666, 16, 64, 166, 10, 1]
+
+
+def test_packs_on_mock_cards_leave_none_of_them_without_one(
+    mock_card: Callable[[float], None], stopwatch: Callable[..., Stopwatch]
+) -> None:
+    mock_card(80e9)
+    stopwatch()
+    assert choose("cuda", total=1280, places=1) == 1024
+    assert choose("cuda", total=1280, places=4) == 320
+    assert choose("cuda", total=1280, places=8) == 160
+
+
+def test_making_cells_for_minutes_ends_no_trying_on_a_mock_card_but_may_take_no_more_than_a_tenth_of_the_study(
+    mock_card: Callable[[float], None], stopwatch: Callable[..., Stopwatch]
+) -> None:
+    mock_card(80e9)
+    # The cells of 1,024 trials take 205 s, all trainings in packs of 256 (1,000 steps of 0.1 s) 800 s or 11 hours.
+    short = stopwatch(made_s=0.2, step_s=0.1)
+    assert choose("cuda", total=2048) == 256
+    long = stopwatch(made_s=0.2, step_s=0.1)
+    assert choose("cuda", total=100_000) == 1024
+    assert (short.sizes, long.sizes) == ([16, 64, 256], [16, 64, 256, 1024])
+
+
+def test_a_try_on_a_mock_card_gives_its_memory_back(
+    mock_card: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torch takes cpu:0 for the CPU, and vcm-sweep for another device."""
+    alive: list[weakref.ref[object]] = []
+    emptied: list[int] = []
+
+    class Watched(size.StackedTraining):
+        def __init__(self, trials: Sequence[Trial], *others: object) -> None:
+            if len(trials) == 64:
+                raise torch.OutOfMemoryError("the card is full")
+            super().__init__(trials, *others)  # type: ignore[arg-type]
+            alive.append(weakref.ref(self))
+
+    mock_card(80e9)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(sum(ref() is not None for ref in alive)))
+    monkeypatch.setattr(size, "StackedTraining", Watched)
+    assert choose("cpu:0", total=4096) == 16
+    # After each try, when nothing of it is left.
+    assert emptied == [0, 0]
 
 
 @pytest.mark.slow

@@ -1,0 +1,67 @@
+"""Where packs run: the settings of their workers, the executor, and how many run side by side."""
+
+import functools
+import os
+from pathlib import Path
+from typing import Any
+
+from vcm_sweep.cluster.options import Place
+from vcm_sweep.cluster.ray_executor.resources import PackNeeds
+from vcm_sweep.cluster.running.gpu import gpu_fault
+
+
+def settings_of(place: Place, study: Any) -> Any:
+    """The settings of the workers for a place; StudyError if they cannot train the study there."""
+    from vcm_sweep.cluster.ray_executor.tasks import TrainSettings
+    from vcm_sweep.sweep.data.sets import DATA_VARIABLE
+    from vcm_sweep.sweep.errors import StudyError
+
+    if place.in_process and place.address:
+        raise StudyError(f"--in-process trains here, and --address {place.address} elsewhere: leave one out")
+    # On a cluster elsewhere the driver's machine needs no GPU: the executor looks for a node that has one.
+    if place.device == "cuda" and not place.address and (fault := gpu_fault()):
+        raise StudyError(f"--device cuda cannot be used here ({fault}): leave the option out to train on the CPU")
+    if place.device == "cuda":
+        from vcm_sweep.sweep.study.gpu_support import check_gpu_study
+
+        check_gpu_study(study.device, study.factors)
+    # Paths are made absolute, since workers have another working directory.
+    given = place.data_dir or os.environ.get(DATA_VARIABLE)
+    data_dir = str(Path(given).resolve()) if given else None
+    return TrainSettings(data_dir=data_dir, import_dir=os.getcwd(), device=place.device)
+
+
+def executor_of(place: Place, study: Any, settings: Any, task: Any = None) -> Any:
+    """The executor for a study's trials at a place; it runs ``task``, which is training by default."""
+    from vcm_sweep.cluster.ray_executor.tasks import limit_threads, train_from
+    from vcm_sweep.sweep.data.sets import load
+
+    # The data are found or downloaded once, here, where a failure is an error of one line.
+    data = load(study.network.data, settings.data_dir)
+    if place.in_process:
+        from vcm_sweep.sweep.packs.executor import InProcessExecutor
+
+        # The same number of threads as on a worker: more would only wait for each other, and change the last bits.
+        limit_threads(study.run.cpus_per_pack)
+        return InProcessExecutor(task or functools.partial(train_from, settings), study.run.retries)
+    from vcm_sweep.cluster.ray_executor.executor import RayExecutor
+    from vcm_sweep.sweep.data.shared_data import SharedData
+
+    # Nodes need no data folder: the data are sent to them from here.
+    task = functools.partial(task or functools.partial(train_from, settings), data=SharedData(data))
+    needs = PackNeeds.of(study.run, settings.device)
+    wait_s = float(place.wait_for_nodes)
+    return RayExecutor(task, place.address, place.cpus, needs, study.run.retries, wait_s=wait_s)
+
+
+def places_of(place: Place, needs: PackNeeds) -> int:
+    """The number of packs that run side by side: on the cluster, if this process is connected to it, else here."""
+    if place.in_process:
+        return 1
+    if place.address:
+        import ray
+
+        return max(1, needs.slots(ray.cluster_resources())) if ray.is_initialized() else place.workers
+    import torch
+
+    return max(1, needs.slots({"CPU": place.workers, "GPU": torch.cuda.device_count(), "memory": 2.0**60}))
