@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -110,6 +111,38 @@ def test_steps_stand_beside_what_was_expected(gpu: ModuleType, tmp_path: Path) -
     *_, steps, _, minutes = table.lines(call)
     assert " ".join(steps.split()) == "256 4 (7-9) 18 (2.3-2.8)! 3.00 409 (350-412) 30 (11-12)! 0.016"
     assert minutes.startswith("256 x 30 epochs: 2.7 min")
+
+
+def test_what_is_carried_can_be_unpacked(gpu: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    carry = importlib.import_module("gpu_sections.carry")
+    raw, carried = tmp_path / "data" / "MNIST" / "raw", tmp_path / "carried"
+    raw.mkdir(parents=True)
+    for name in carry.FILES:
+        (raw / name).write_bytes(name.encode() * 100)
+    offline = False
+
+    def tool(command: list[Any], **_: Any) -> Any:
+        if "pip" in command and not offline:
+            name, _, version = command[-1].partition("==")
+            wheel = carried / f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+            with zipfile.ZipFile(wheel, "w") as content:
+                content.writestr(f"{name}/__init__.py", "")
+        return subprocess.CompletedProcess(command, offline, "", "a warning\nno network\n")
+
+    monkeypatch.setenv("VCM_SWEEP_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(carry.subprocess, "run", tool)
+    monkeypatch.setattr(carry.reference, "make", lambda path: path.write_bytes(b"rows"))
+    carry.make(carried)
+    unpacked = gpu.unpack_data(carried, tmp_path / "there") / "MNIST" / "raw"
+    assert {p.name: p.read_bytes() for p in unpacked.iterdir()} == {p.name: p.read_bytes() for p in raw.iterdir()}
+    (wheel,) = carried.glob("aihwkit-*.whl")
+    assert (Path(gpu.unpack(wheel, tmp_path / "site")) / "aihwkit" / "__init__.py").exists()
+    # What is there is not fetched again, and what cannot be had is said in one line.
+    offline = True
+    carry.make(carried)
+    wheel.unlink()
+    with pytest.raises(carry.CannotMake, match=r"^no wheel of aihwkit [\d.]+ \(no network\): put it into \S+ by hand"):
+        carry.make(carried)
 
 
 class Stub:
