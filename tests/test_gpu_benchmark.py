@@ -9,7 +9,7 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -197,6 +197,22 @@ def test_what_a_card_is_asked_can_be_asked(gpu: ModuleType, monkeypatch: pytest.
     ]
     monkeypatch.setattr(torch.profiler.profile, "events", lambda self: events)
     assert card.profile(lambda: None)[:5] == (2, 1, 1, 1.0 + 2 + 3 + 4, 6.0)
+
+
+def test_a_card_is_described(gpu: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    machine = importlib.import_module("gpu_sections.machine")
+    card = SimpleNamespace(name="NVIDIA X", major=9, minor=0, multi_processor_count=132, L2_cache_size=50 * 2**20)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: card)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (78 * 2**30, 80 * 2**30))
+    monkeypatch.setattr(torch, "zeros", Stub())
+    monkeypatch.setattr(machine.shutil, "which", lambda _: sys.executable)
+    said = SimpleNamespace(stdout="NVIDIA X, 580.1, 1980 MHz\n")
+    monkeypatch.setattr(machine.subprocess, "run", lambda *_, **__: said)
+    report = gpu.Report()
+    machine._card(gpu.Call(False, tmp_path, tmp_path, 0.0, 1.0), report)
+    described, smi = report.lines
+    assert described.startswith("NVIDIA X, sm_90, 132 SMs, L2 50 MiB, 78 of 80 GiB free; context in ")
+    assert smi == "NVIDIA X, 580.1, 1980 MHz"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a card")

@@ -61,8 +61,7 @@ def run(call: Call, report: Report) -> None:
         if training.done <= step:
             report.lines.append(f"step {step} was not reached in time: measured at step {training.done - 1}")
             break
-    with _ceilings(call) as shares:
-        report.figures |= {"shares": [shares(row) for row in rows]}
+    report.figures["shares"] = [_shares(row, call.figures("ceilings")) for row in rows]
     report.lines += _summary(rows)
     report.checks["a trial of the stack gets the bits that it gets alone"] = _alone(call, training, where)
 
@@ -142,21 +141,15 @@ def _bytes(*tensors: torch.Tensor) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-@contextmanager
-def _ceilings(call: Call) -> Iterator[Callable[[dict[str, Any]], dict[str, float]]]:
-    """What share of the ceiling that binds each kernel reaches, if section 2 has found the ceilings."""
-    best = call.figures("ceilings")
+def _shares(row: dict[str, Any], best: dict[str, float]) -> dict[str, float]:
+    """What share of the ceiling that binds each kernel reaches; empty where section 2 has not found the ceilings."""
     bandwidth, pairs = best.get("copy_gb_s"), best.get("exp_log_fp64_per_s")
-
-    def shares(row: dict[str, Any]) -> dict[str, float]:
-        if not bandwidth or not pairs:
-            return {}
-        least = {name: row[f"{name}_bytes"] / bandwidth / 1e6 for name in OURS}
-        # A visit takes one exponential and one logarithm in double precision, or more.
-        least["pulse_cells"] = max(least["pulse_cells"], row["visits"] / pairs * 1e3)
-        return {f"{name}_share": least[name] / row[f"{name}_ms"] for name in OURS}
-
-    yield shares
+    if not bandwidth or not pairs:
+        return {}
+    least = {name: row[f"{name}_bytes"] / bandwidth / 1e6 for name in OURS}
+    # A visit takes one exponential and one logarithm in double precision, or more.
+    least["pulse_cells"] = max(least["pulse_cells"], row["visits"] / pairs * 1e3)
+    return {f"{name}_share": least[name] / row[f"{name}_ms"] for name in OURS}
 
 
 def _summary(rows: list[dict[str, Any]]) -> list[str]:
