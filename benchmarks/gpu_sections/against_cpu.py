@@ -34,7 +34,7 @@ def run(call: Call, report: Report) -> None:
         training = Training(size, device, size.compared, where.device, SEEDS)
         rows = trial_figures(training, size)
         stacked = stacked or rows
-        _compare(f"{device}: GPU and CPU", rows, expected[device], report)
+        _compare(f"{device}: {where.device} and reference", rows, expected[device], report)
     alone = [
         trial_figures(Training(size, "noise-free", 1, where.device, SEEDS_ALONE + k), size) for k in range(size.singles)
     ]
