@@ -281,7 +281,7 @@ def check_numbers_of_pulses_are_distributed_as_on_the_cpu(device: str) -> None:
         a, b = (view(n) for n in counts)
         variance = a.var(0) + b.var(0)
         assert ((a.mean(0) - b.mean(0)).abs() < 5 * (variance / trials).sqrt() + 1e-9).all()
-        # Variance of a variance, from the fourth moment: the counts of cells that are pulsed rarely are far from normal.
+        # Variance of a variance, from the fourth moment: counts of cells that are pulsed rarely are far from normal.
         spread = sum(((c - c.mean(0)) ** 2).var(0) / trials for c in (a, b))
         assert ((a.var(0) - b.var(0)).abs() < 5 * spread.sqrt() + 1e-9).all()
     correlation = torch.corrcoef(counts[1].sum((1, 2)).view(2, -1))[0, 1]
