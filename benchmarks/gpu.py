@@ -54,7 +54,7 @@ SECTIONS = (
     Section("steps", 40, "4 steps"),
     Section("against_cpu", 80, "5 against the CPU"),
     Section("epoch", 45, "6 a piece of an epoch"),
-    Section("profile", 15, "7 profile"),
+    Section("profile", 10, "7 profile"),
 )
 DEEP = (Section("deep", 240, "deep: counters and memory checks"),)
 

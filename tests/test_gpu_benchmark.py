@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 import time
@@ -83,6 +84,14 @@ def test_a_section_that_does_not_fit_is_left_out(conducted: Any, capsys: pytest.
     assert passed
     assert "needs 10 s" in sections["first"]["left_out"]
     assert "left out: first" in capsys.readouterr().out
+
+
+def test_all_sections_fit_into_six_minutes(gpu: ModuleType) -> None:
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    said = re.findall(r"^\| (\d) [a-z][\w ]+ \| (\d+) \|", page, re.MULTILINE)
+    assert said == [(section.title[0], str(section.seconds)) for section in gpu.SECTIONS]
+    # Ten seconds to import torch before the first.
+    assert sum(section.seconds for section in gpu.SECTIONS) + 10 <= 345
 
 
 def test_a_figure_that_differs_is_found(gpu: ModuleType) -> None:
