@@ -1,13 +1,15 @@
 """aihwkit as it is where its compiled engine is missing, or built for another torch."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
 
-def aihwkit_without_engine(folder: Path, broken: bool = False) -> str:
-    """The folder, for the head of PYTHONPATH, with the installed aihwkit but for its compiled module.
+def without_engine(folder: Path, broken: bool = False) -> dict[str, str]:
+    """The environment of a process that finds the installed aihwkit without its compiled module.
 
     Args:
+        folder: an empty one, for links to all that aihwkit has otherwise.
         broken: the module is there, but cannot be loaded.
     """
     spec = find_spec("aihwkit")
@@ -21,4 +23,4 @@ def aihwkit_without_engine(folder: Path, broken: bool = False) -> str:
             here.symlink_to(path)
         elif path.suffix == ".so" and broken:
             here.write_bytes(b"no library")
-    return str(folder)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}

@@ -62,7 +62,7 @@ class FakeGpu(TorchDispatchMode):
                 mock.patch.object(FakeTensor, "tolist", as_list),
                 mock.patch.object(torch.Tensor, "backward", _backward),
                 mock.patch.object(TileModule, "_apply_without_context", _move_tile),
-                mock.patch.object(AnalogContext, "_replace_raw_data", return_value=None),
+                mock.patch.object(AnalogContext, "_replace_raw_data", return_value=None, create=True),
                 FakeTensorMode(allow_non_fake_inputs=True),
                 self,
             ):

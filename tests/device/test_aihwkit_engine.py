@@ -1,6 +1,5 @@
 """aihwkit's pure-torch classes load without its compiled engine, and what is missing is said in one line."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from aihwkit.simulator.tiles.analog import AnalogTile
 
 from vcm_sweep.device.aihwkit_engine import engine_fault
 
-from ..engines import aihwkit_without_engine
+from ..engines import without_engine
 
 LOADS = """
 import vcm_sweep.device
@@ -29,10 +28,8 @@ print(engine_fault())
     ("broken", "words"), [(False, "aihwkit has no compiled engine for Python"), (True, "does not load with torch")]
 )
 def test_only_the_use_of_a_missing_engine_is_an_error(broken: bool, words: str, tmp_path: Path) -> None:
-    path = aihwkit_without_engine(tmp_path, broken)
-    done = subprocess.run(
-        [sys.executable, "-c", LOADS], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
-    )
+    environment = without_engine(tmp_path, broken)
+    done = subprocess.run([sys.executable, "-c", LOADS], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     used, fault = done.stdout.splitlines()
     assert words in used

@@ -186,6 +186,7 @@ def test_nothing_fires_without_input_gradient_or_rate(zero):
 KINDS = {PulseType.DETERMINISTIC_IMPLICIT: DETERMINISTIC_IMPLICIT, PulseType.MEAN_COUNT: MEAN_COUNT}
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "settings",

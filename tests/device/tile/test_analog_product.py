@@ -183,6 +183,7 @@ NOISY = {
 }
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("value", [11.96, 11.98, 12.0, 12.02, 12.04, -12.0, -11.98])
 def test_the_largest_code_of_the_converter_overflows_as_in_the_engine(value):
     """Default settings without noise: 255 single-precision steps are 12.000001, above the bound of 12."""
@@ -261,6 +262,7 @@ def test_an_overflowing_sample_leaves_its_neighbours_alone():
     assert_same_law(got[:, :1], _samples(_vcm(weight), x[:1]))
 
 
+@pytest.mark.engine
 def test_backward_has_no_bound_management():
     weight = torch.full((40, 5), 1.2)
     d = torch.ones(2, 40)

@@ -1,6 +1,5 @@
 """A worker that only trains needs neither Ray nor what designs and reports need, nor aihwkit's compiled engine."""
 
-import os
 import pickle
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import pytest
 
 from vcm_sweep.sweep import SobolDesign, Study, train
 
-from ...engines import aihwkit_without_engine
+from ...engines import without_engine
 from ...studies import TINY
 
 WORKER = """
@@ -35,10 +34,9 @@ ABSENT = ("ray", "SALib", "optuna", "altair", "vl_convert", "matplotlib", "rich"
 def test_a_worker_trains_with_little_else_than_torch(engine: bool, tmp_path: Path) -> None:
     trials = list(SobolDesign(Study.from_text(TINY)).trials())[:2]
     (tmp_path / "trials.pkl").write_bytes(pickle.dumps(trials))
-    path = {} if engine else {"PYTHONPATH": aihwkit_without_engine(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", WORKER, tmp_path / "trials.pkl", *ABSENT],
-        capture_output=True, text=True, env=os.environ | path,
+        capture_output=True, text=True, env=None if engine else without_engine(tmp_path),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     here = [(r.status, r.history, r.pulses_set, r.energy_j) for r in train(trials)]
