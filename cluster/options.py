@@ -61,9 +61,9 @@ class Place:
     device: str = "cpu"
 
     @property
-    def workers(self) -> int:
-        """The number of packs that run at the same time on this machine."""
-        return 1 if self.in_process else self.cpus or len(os.sched_getaffinity(0))
+    def cores(self) -> int:
+        """The cores of this machine that packs may use."""
+        return self.cpus or len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True)

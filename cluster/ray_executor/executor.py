@@ -4,11 +4,12 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 from vcm_sweep.cluster.ray_executor.connection import Connection
+from vcm_sweep.cluster.ray_executor.flight import Flight
 from vcm_sweep.cluster.ray_executor.head import Head, say_goodbye
 from vcm_sweep.cluster.ray_executor.nodes import Nodes
 from vcm_sweep.cluster.ray_executor.resources import PackNeeds
@@ -35,28 +36,6 @@ _KILL_S = 10.0
 # A process that even the operating system cannot kill (it waits for a disk or a GPU) is given up after this long.
 _LEAVE_S = 60.0
 _LOOK_EVERY_S = 0.5
-
-
-@dataclass(eq=False)
-class Flight:
-    """A pack that was given to Ray: its stream of messages, its hard deadline, and where it runs once it has started.
-
-    ``started``, ``killed`` and ``by_pid`` are times of the monotonic clock, 0 before the event: when the pack started
-    (or, if later, the pack before it in its process ended), and when it was killed through Ray, and by its process id.
-    ``lost``: its process is gone.
-    """
-
-    attempt: PackAttempt
-    stream: Any
-    hard_s: float
-    node: str = ""
-    pid: int = 0
-    started: float = 0.0
-    killed: float = 0.0
-    by_pid: float = 0.0
-    lost: bool = False
-    answer: Any = None
-    """The message that is being fetched, kept here so that an interrupt does not lose it."""
 
 
 class RayExecutor(Executor):
@@ -218,8 +197,10 @@ class RayExecutor(Executor):
                     break
                 hard_s = _HARD_FACTOR * sum(trial.deadline_s for trial in attempt.trials) + self.hard_grace_s
                 self._flights.append(Flight(attempt, stream, hard_s))
+            if not silent:
+                self._take_back()
             if not self._flights:
-                attempt = self._next(packs) if silent else None
+                attempt = self._next(packs)
                 if attempt is None:
                     return
                 self._again.appendleft(attempt)
@@ -233,6 +214,15 @@ class RayExecutor(Executor):
 
     def _next(self, packs: Iterator[PackAttempt]) -> PackAttempt | None:
         return self._again.popleft() if self._again else next(packs, None)
+
+    def _take_back(self) -> None:
+        """Take back a pack whose worker does not start, perhaps for want of a GPU, while another has nothing to do."""
+        stuck = self._workers.stuck()
+        for flight in [flight for flight in self._flights if flight.stream is stuck]:
+            self._workers.kill(flight.stream)
+            flight.lost = True
+            self._end(flight)
+            self._again.append(flight.attempt)
 
     def _cancel(self, flights: Iterable[Flight]) -> None:
         """Ask packs to stop, if the head is there to pass it on."""
@@ -319,9 +309,9 @@ class RayExecutor(Executor):
             failure = Failure(cause, f"its worker was killed or crashed ({_name(error)})")
             # A pack that is cancelled leaves its process to others.
             flight.lost = not isinstance(error, errors.TaskCancelledError)
-            return _overdue(flight) if flight.killed else failure
+            return flight.overdue() if flight.killed else failure
         flight.lost = True
-        return _overdue(flight) if flight.killed else failure
+        return flight.overdue() if flight.killed else failure
 
     def _after(self, flight: Flight, failure: Failure) -> list[TrialRecord]:
         """Queue the trials of a failed pack that are tried again; returns the records of those that are given up."""
@@ -373,14 +363,9 @@ class RayExecutor(Executor):
                     len(flight.attempt.trials), self._nodes.name(flight.node), flight.pid,
                     extra={"event": "left_behind", "node": self._nodes.name(flight.node)},
                 )  # fmt: skip
-                records = self._after(flight, replace(_overdue(flight), node=flight.node))
+                records = self._after(flight, flight.overdue())
                 if records:
                     yield records
-
-
-def _overdue(flight: Flight) -> Failure:
-    deadline = sum(trial.deadline_s for trial in flight.attempt.trials)
-    return Failure(Cause.DEADLINE, f"not done within deadline_s, {deadline:g} s in all, and did not stop: killed")
 
 
 def _name(error: Exception) -> str:

@@ -40,6 +40,9 @@ class Workers:
     def ended(self, stream: Any, lost: bool) -> None:
         """Take note that nothing more comes from a pack; ``lost``: nor from its process."""
 
+    def stuck(self) -> Any:
+        """A pack that waits for its worker to start while another worker has none; None if there is no such pack."""
+
     def close(self, streams: Iterable[Any]) -> None:
         """End the processes that run these packs, and those that wait for one."""
         for stream in streams:
@@ -80,7 +83,7 @@ class GpuWorkers(Workers):
             or (process.started and not process.closed and not alone and len(process.streams) < _PACKS_OF_A_WORKER)
         ]  # fmt: skip
         chosen = min(room, key=lambda process: len(process.streams), default=None)
-        if (chosen is None or chosen.streams) and len(self._processes) < self._places():
+        if (chosen is None or chosen.streams) and len(self._processes) < max(1, self._places()):
             chosen = _Process(self._actor.remote())
             self._processes.append(chosen)
         if chosen is None:
@@ -108,10 +111,15 @@ class GpuWorkers(Workers):
         """Take the pack from its worker; a worker that is lost gets no other."""
         for process in self._of(stream):
             if lost:
-                self.ray.kill(process.actor)
-                self._processes.remove(process)
+                self._processes.remove(process)  # Ray ends an actor that nobody refers to
             else:
                 process.streams.remove(stream)
+
+    def stuck(self) -> Any:
+        """A pack of a worker that has not started, if another that has is idle."""
+        idle = any(process.started and not process.streams for process in self._processes)
+        waiting = [stream for process in self._processes if not process.started for stream in process.streams]
+        return waiting[0] if idle and waiting else None
 
     def close(self, streams: Iterable[Any]) -> None:
         """End all workers."""

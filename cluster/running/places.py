@@ -61,7 +61,7 @@ def places_of(place: Place, needs: PackNeeds) -> int:
     if place.address:
         import ray
 
-        return max(1, needs.slots(ray.cluster_resources())) if ray.is_initialized() else place.workers
+        return max(1, needs.slots(ray.cluster_resources())) if ray.is_initialized() else place.cores
     import torch
 
-    return max(1, needs.slots({"CPU": place.workers, "GPU": torch.cuda.device_count(), "memory": 2.0**60}))
+    return max(1, needs.slots({"CPU": place.cores, "GPU": torch.cuda.device_count(), "memory": 2.0**60}))

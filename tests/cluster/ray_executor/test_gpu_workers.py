@@ -134,6 +134,22 @@ def test_mock_gpus_are_both_busy_with_one_process_each_that_makes_the_next_pack_
     assert any(at_once(mine, theirs) for mine in one for theirs in other)
 
 
+def test_a_mock_gpu_that_another_job_holds_keeps_no_pack_waiting(gpus: None, tmp_path: Path) -> None:
+    import ray
+
+    class Other:
+        def ready(self) -> bool:
+            return True
+
+    holder = ray.remote(num_gpus=1)(Other).remote()
+    assert ray.get(holder.ready.remote())
+    records = collect(RayExecutor(trainer(tmp_path, train_s=0.1), needs=GPU), packs(4))
+    ray.kill(holder)
+    assert {record.status for record in records.values()} == {"ok"}
+    assert {record.attempts for record in records.values()} == {1}
+    assert len({span.pid for span in spans(tmp_path, "train")}) == 1
+
+
 def test_a_worker_of_a_mock_gpu_that_is_killed_is_replaced_and_nothing_is_lost(gpus: None, tmp_path: Path) -> None:
     records = collect(RayExecutor(trainer(tmp_path, {1: "kill", 4: "kill"}, 0.2), needs=GPU), packs(8))
     assert {record.status for record in records.values()} == {"ok"}

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from vcm_sweep.cluster import RayExecutor
-from vcm_sweep.cluster.ray_executor.executor import Flight
+from vcm_sweep.cluster.ray_executor.flight import Flight
 from vcm_sweep.cluster.ray_executor.nodes import Nodes
 from vcm_sweep.cluster.ray_executor.resources import PackNeeds, check_feasible
 from vcm_sweep.cluster.ray_executor.workers import Workers
