@@ -58,7 +58,7 @@ def check_gpu_study(device: dict[str, Any], factors: Sequence[Factor]) -> None:
     """
     if refusals := refused_by_gpu(device, factors):
         reasons = ", with ".join(f"{what} ({where}: {fix})" for where, what, fix in refusals)
-        raise StudyError(f"--device cuda: a GPU cannot pulse cells with {reasons}; or leave it out to run on a CPU")
+        raise StudyError(f"--device cuda: a GPU cannot pulse cells with {reasons}; or train on the CPU, without it")
 
 
 def _refusal(where: str, device: dict[str, Any], values: dict[str, float]) -> Refusal | None:

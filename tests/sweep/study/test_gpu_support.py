@@ -58,7 +58,7 @@ def test_what_a_gpu_cannot_do_names_the_field_and_the_way_out(device: str, first
     made = Study.from_text(text)
     with pytest.raises(StudyError, match=words) as refused:
         check_gpu_study(made.device, made.factors)
-    assert str(refused.value).endswith("or leave it out to run on a CPU")
+    assert str(refused.value).endswith("; or train on the CPU, without it")
     assert "\n" not in str(refused.value)
 
 
