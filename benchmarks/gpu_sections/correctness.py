@@ -1,4 +1,4 @@
-"""Section 1: the GPU's tests in a process of their own, while this one makes the stacks that others need."""
+"""Section 1: the GPU's tests in processes of their own, while this one makes the stacks that others need."""
 
 import cProfile
 import pstats
@@ -14,6 +14,9 @@ from gpu_sections.places import ROOT, place, seconds_into
 from gpu_sections.stacks import kept, sizes
 
 TESTS = "tests/device/kernels/gpu"
+# Most of the time they compile, the CPU's loops and a kernel for each kind of stack: so several processes share them.
+# These are pytest's -k; one more process takes what is in none of them.
+SHARES = ("three_axes or walks", "its_stack")
 # The parts of making a stack, by the names of the functions that do them.
 PARTS = ("fabricate", "draw_parameters", "shared_tables", "_set_window", "program", "array_figures")
 
@@ -21,20 +24,27 @@ PARTS = ("fabricate", "draw_parameters", "shared_tables", "_set_window", "progra
 def run(call: Call, report: Report) -> None:
     """All tests that need a GPU; meanwhile the stack of the goal is made on one core."""
     torch.set_num_threads(1)
-    log = call.out / "pytest.txt"
+    chosen = [*SHARES, f"not ({' or '.join(SHARES)})"]
+    logs = [call.out / f"pytest-{number}.txt" for number in range(len(chosen))]
+    tests = [_start(which, log) for which, log in zip(chosen, logs, strict=True)]
+    try:
+        _make(call, report)
+        # Tests that hang must leave time to the other sections.
+        for process in tests:
+            process.wait(timeout=max(call.section_left(), 1.0))
+    except subprocess.TimeoutExpired:
+        report.checks["GPU tests"] = f"not done after {call.section_left():+.0f} s of the section: see pytest-*.txt"
+    finally:
+        for process in tests:
+            process.kill()
+            process.wait()
+    _read(logs, [process.returncode for process in tests], call, report)
+
+
+def _start(which: str, log: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-k", which, "-q", "-p", "no:cacheprovider", TESTS]
     with log.open("w", encoding="utf-8") as said:
-        command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", TESTS]
-        tests = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT)
-        try:
-            _make(call, report)
-            # Tests that hang must leave time to the other sections.
-            tests.wait(timeout=max(call.section_left(), 1.0))
-        except subprocess.TimeoutExpired:
-            report.checks["GPU tests"] = f"not done after {call.section_left():+.0f} s of the section: see {log.name}"
-        finally:
-            tests.kill()
-            tests.wait()
-    _read(log, tests.returncode, call, report)
+        return subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT)
 
 
 def _make(call: Call, report: Report) -> None:
@@ -60,11 +70,13 @@ def _make(call: Call, report: Report) -> None:
     ]
 
 
-def _read(log: Path, code: int, call: Call, report: Report) -> None:
-    lines = [line for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
-    summary = lines[-1].strip("= ") if lines else "pytest said nothing"
-    failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
-    report.figures |= {"tests": summary, "tests_exit": code, "failed_tests": failed}
-    report.lines += [summary, *(line[:160] for line in failed[:5])]
-    passed = code == 0 and (call.rehearse or " passed" in summary)
-    report.checks.setdefault("GPU tests", "" if passed else f"exit {code}: {summary}")
+def _read(logs: list[Path], codes: list[int], call: Call, report: Report) -> None:
+    said = [[line for line in log.read_text(encoding="utf-8").splitlines() if line.strip()] for log in logs]
+    summaries = [lines[-1].strip("= ") if lines else "pytest said nothing" for lines in said]
+    failed = [line for lines in said for line in lines if line.startswith(("FAILED", "ERROR"))]
+    report.figures |= {"tests": summaries, "tests_exit": codes, "failed_tests": failed}
+    report.lines += [*summaries, *(line[:160] for line in failed[:4])]
+    for code, summary in zip(codes, summaries, strict=True):
+        if code != 0 or not (call.rehearse or " passed" in summary):
+            report.checks.setdefault("GPU tests", f"exit {code}: {summary}")
+    report.checks.setdefault("GPU tests", "")
