@@ -375,7 +375,7 @@ def check_the_key_of_a_call_is_the_one_of_the_host(device: str) -> None:
     """A trial's pulses then depend on its seed and the number of the call alone, not on where they are mixed."""
     streams = [0, 1, 2**63, 2**64 - 5]
     for call in (0, 1, 16, 56_250):
-        keys = torch.zeros(4, dtype=torch.uint64, device=device)
+        keys = torch.empty(4, dtype=torch.uint64, device=device)
         keys_of_calls[(4,)](torch.tensor(streams, dtype=torch.uint64, device=device), call, keys)
         assert keys.tolist() == [key_of_more(stream, call) for stream in streams]
 
