@@ -29,6 +29,7 @@ from aihwkit.simulator.configs.devices import ConstantStepDevice
 from euler import STEPS, EulerUpdate
 
 from vcm_sweep.device import Spread, Variability, VCMDevice, VCMRPUConfig, Walk
+from vcm_sweep.device.aihwkit_engine import REMEDY, engine_fault
 from vcm_sweep.device.array import pulsing
 from vcm_sweep.device.array.cell_arrays import COUNTERS
 from vcm_sweep.sweep.data.sets import DataSet, load
@@ -237,6 +238,8 @@ def main() -> None:
     parser.add_argument("--samples", type=int, help="of the training set; default all of it")
     parser.add_argument("--write", action="store_true", help=f"put the tables into docs/{DOCUMENT.name}")
     arguments = parser.parse_args()
+    if fault := engine_fault():
+        parser.error(f"aihwkit's ConstantStep cannot be timed, since {fault}: {REMEDY}")
     torch.set_num_threads(1)
     data = load(arguments.data, arguments.data_dir)
     if arguments.samples:

@@ -43,7 +43,11 @@ def test_none_hides_a_package() -> None:
 
 
 # The rehearsal for a GPU is always tried: no line of it is to run for the first time when there is one.
-MARKS = {"executor": [pytest.mark.slow, pytest.mark.ray], "gpu": []}
+MARKS = {
+    "executor": [pytest.mark.slow, pytest.mark.ray],
+    "gpu": [],
+    "training": [pytest.mark.slow, pytest.mark.engine],
+}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, pytest.mark.slow)) for name in SMALL])
