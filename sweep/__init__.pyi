@@ -4,6 +4,7 @@ from .designs.limits import LimitsDesign as LimitsDesign
 from .designs.morris import MorrisDesign as MorrisDesign
 from .designs.shapley import ShapleyDesign as ShapleyDesign
 from .designs.sobol import SobolDesign as SobolDesign
+from .designs.space import SpaceDesign as SpaceDesign
 from .errors import ExecutorError as ExecutorError
 from .errors import StoreError as StoreError
 from .errors import StudyError as StudyError

@@ -5,10 +5,11 @@ from vcm_sweep.sweep.designs.limits import LimitsDesign
 from vcm_sweep.sweep.designs.morris import MorrisDesign
 from vcm_sweep.sweep.designs.shapley import ShapleyDesign
 from vcm_sweep.sweep.designs.sobol import SobolDesign
+from vcm_sweep.sweep.designs.space import SpaceDesign
 from vcm_sweep.sweep.study.study import Study
 
 _DESIGNS: dict[str, type[Design]] = {
-    made.method: made for made in (SobolDesign, MorrisDesign, ShapleyDesign, LimitsDesign)
+    made.method: made for made in (SobolDesign, SpaceDesign, MorrisDesign, ShapleyDesign, LimitsDesign)
 }
 
 

@@ -164,6 +164,15 @@ class Design(ABC):
             scaled[..., j] = np.clip((inside - low) / (high - low), 0.0, 1.0)
         return scaled
 
+    def unscaled(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Factor values in their units, of points within 0..1 of the ranges; the inverse of `scaled`: (..., D)."""
+        points = np.empty_like(scaled)
+        for j, factor in enumerate(self.study.factors):
+            shape, back = (np.log, np.exp) if factor.distribution == "loguniform" else (np.asarray, np.asarray)
+            low, high = shape(factor.low), shape(factor.high)
+            points[..., j] = np.clip(back(low + scaled[..., j] * (high - low)), factor.low, factor.high)
+        return points
+
     def salib_problem(self) -> dict[str, Any]:
         """The factors as SALib wants them."""
         factors = self.study.factors

@@ -11,8 +11,12 @@ from vcm_sweep.sweep.study.tables.fields import Fields, brief
 from vcm_sweep.sweep.study.tables.run import canonical
 
 SEED_POLICIES = ("independent", "common")
-METHODS = ("sobol", "morris", "shapley", "limits")
+METHODS = ("sobol", "space", "morris", "shapley", "limits")
+GROUPED = ("sobol", "space", "morris")
+"""Methods that can rank groups of factors."""
 ARMS = ("cost", "mediation")
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {"limits": {"seeds": "common"}, "space": {"replicates": 2}}
+"""Where a method's default is not that of the field."""
 MIN_PAIRS = 8
 """With fewer pairs, a confidence interval of a limits design would be meaningless."""
 
@@ -22,13 +26,13 @@ class DesignSpec:
     """Which points are run, how often, and how seeds are shared.
 
     Attributes:
-        method: "sobol", "morris", "shapley" or "limits".
-        n: number of base points (sobol), trajectories (morris, shapley) or pairs, which are seeds (limits).
+        method: "sobol", "space", "morris", "shapley" or "limits".
+        n: number of base points (sobol), points (space), trajectories (morris, shapley) or pairs, which are seeds (limits).
         levels: number of levels of Morris' grid.
         second_order: whether Sobol's design has the rows that estimate the interaction of every pair of factors.
         groups: factors by group, for factors that are to move together; a factor in no group is ranked by itself.
         arms: for limits: "cost", or "mediation" to run the interventions too.
-        replicates: number of runs of every point.
+        replicates: number of runs of every point; unless it is given, 2 for space and 1 for all others.
         replicate_rows: number of points that are run once more.
         trainings: this many successive replicates train the same array of cells; 1: each replicate has its own array.
         seeds: "independent" or "common", see docs/statistics.md.
@@ -36,12 +40,13 @@ class DesignSpec:
 
     method: str = word(
         METHODS,
-        "sobol: Saltelli's rows, n (D + 2) of them for D factors; morris: n trajectories of D + 1 rows, for a first "
+        "sobol: Saltelli's rows, n (D + 2) of them for D factors; space: n points that fill the box evenly, for as "
+        "narrow intervals from a small part of the trainings; morris: n trajectories of D + 1 rows, for a first "
         "look at many factors; shapley: n trajectories of D + 1 rows from one random point to another, for shares that "
         "add up to one; limits: each factor alone at the ends of its range, in pairs with the nominal device",
     )
-    n: int = whole(NEEDED, 2, 1 << 20, "base points (a power of 2), trajectories, or pairs (seeds; 8 or more)")
-    replicates: int = whole(1, 1, 1000, "runs of every point")
+    n: int = whole(NEEDED, 2, 1 << 20, "base points or points (a power of 2), trajectories, or pairs (seeds; 8 or more)")
+    replicates: int = whole(1, 1, 1000, "runs of every point; 2 by default with method = 'space'")
     replicate_rows: int = whole(0, 0, 1 << 30, "points that are run once more: they measure the training noise")
     seeds: str = word(SEED_POLICIES, "common: within a base point or trajectory; limits always; see docs/statistics.md")
     levels: int = whole(4, 2, 100, "of the grid, even", only=("method", ("morris",)))
@@ -60,15 +65,14 @@ class DesignSpec:
     )
     groups: Mapping[str, tuple[str, ...]] = table(
         {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}, "minItems": 1}},
-        "factors that move together, ranked as one; of sobol and morris, see below",
+        "factors that move together, ranked as one; of sobol, space and morris, see below",
     )
 
     @classmethod
     def from_table(cls, table: Any) -> "DesignSpec":
         """The design of a study, from its [design] table."""
         fields = Fields(table, "design")
-        limits = table.get("method") == "limits"
-        values = fields.all(declared(cls), **({"seeds": "common"} if limits else {}))
+        values = fields.all(declared(cls), **_DEFAULTS.get(str(table.get("method")), {}))
         spec = cls(**values | {"groups": _groups(values["groups"])})
         fields.finish()
         spec._check()
@@ -78,7 +82,7 @@ class DesignSpec:
         """Raise StudyError for values that contradict each other or do not suit the method."""
         if self.levels % 2:
             raise StudyError(f"[design] levels = {self.levels} must be even: {self.levels + 1}?")
-        if self.method == "sobol" and self.n & (self.n - 1):
+        if self.method in ("sobol", "space") and self.n & (self.n - 1):
             raise StudyError(
                 f"[design] n = {self.n} must be a power of 2, as Sobol points need: {1 << self.n.bit_length()}?"
             )
@@ -86,9 +90,13 @@ class DesignSpec:
             raise StudyError(
                 f"[design] second_order = true is for method = 'sobol', and this is {self.method!r}: leave it out"
             )
-        if self.groups and self.method not in ("sobol", "morris"):
+        if self.groups and self.method not in GROUPED:
+            names = " or ".join(map(repr, GROUPED))
+            raise StudyError(f"[design] groups are for method = {names}, and this is {self.method!r}: leave them out")
+        if self.method == "space" and self.seeds != "independent":
             raise StudyError(
-                f"[design] groups are for method = 'sobol' or 'morris', and this is {self.method!r}: leave them out"
+                f"[design] seeds = {self.seeds!r} is not for method = 'space', whose points have nothing in common: "
+                "leave it out"
             )
         if self.method == "limits":
             self._check_pairs()

@@ -121,7 +121,7 @@ def test_levels_are_for_morris_and_even() -> None:
     for design, words in (
         ('method = "morris"\nlevels = 5\nn = 16', "levels = 5 must be even: 6"),
         ("levels = 4\nn = 16", "unknown key 'levels'"),
-        ('method = "moris"\nn = 16', "'moris' must be one of 'sobol', 'morris', 'shapley'"),
+        ('method = "moris"\nn = 16', "'moris' must be one of 'sobol', 'space', 'morris', 'shapley'"),
     ):
         with pytest.raises(StudyError, match=words):
             any_design(("n = 16", design))
@@ -143,9 +143,14 @@ KINDS = {
     "morris": 'method = "morris"\n',
     "morris of groups": f'method = "morris"\n{GROUPS}',
     "shapley": 'method = "shapley"\n',
+    "space": 'method = "space"\n',
+    "space of groups": f'method = "space"\n{GROUPS}',
     "nested": "trainings = 2\n",
 }
-ROWS = {"sobol": 5, "second order": 8, "groups": 4, "second order of groups": 6, "morris": 4, "morris of groups": 3}
+ROWS = {
+    "sobol": 5, "second order": 8, "groups": 4, "second order of groups": 6, "morris": 4, "morris of groups": 3,
+    "shapley": 4, "space": 1, "space of groups": 1, "nested": 5,
+}  # fmt: skip
 
 
 def of_kind(kind: str, n: int = 16, replicates: int = 4, rows: int = 0) -> Design:
@@ -156,14 +161,14 @@ def of_kind(kind: str, n: int = 16, replicates: int = 4, rows: int = 0) -> Desig
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_longer_design_of_any_kind_begins_with_the_shorter_one(kind: str) -> None:
     small, large = of_kind(kind), of_kind(kind, n=64, replicates=6)
-    assert small.block == ROWS.get(kind, 4 if kind == "shapley" else 5)
+    assert small.block == ROWS[kind]
     assert np.array_equal(large.points[: len(small.points)], small.points)
     held = {(t.point, t.replicate): t.key for t in large.trials()}
     assert len(set(held.values())) == len(held) == len(large) == 64 * small.block * 6
     assert {(t.point, t.replicate): t.key for t in small.trials()}.items() <= held.items()
     # What is repeated once more is the next replicate of a design with more of them.
-    once_more = {(t.point, t.replicate): t.key for t in of_kind(kind, rows=24).trials()}
-    assert len(once_more) == len(small) + 24
+    once_more = {(t.point, t.replicate): t.key for t in of_kind(kind, rows=12).trials()}
+    assert len(once_more) == len(small) + 12
     assert once_more.items() <= held.items()
 
 
@@ -207,6 +212,22 @@ def test_shapley_trajectories_lead_from_one_point_to_another() -> None:
     orders = {tuple(np.argmax(np.diff(one, axis=0) != 0, axis=1)) for one in scaled}
     assert len(orders) > 3, "factors change in random order"
     assert abs(np.log10(d.points[:, 2]).mean() + 2) < 0.3
+
+
+def test_points_in_space_fill_every_range_evenly_and_share_no_coordinate() -> None:
+    d = any_design(("n = 16", 'n = 64\nmethod = "space"'))
+    scaled = d.scaled()
+    for column in scaled.T:
+        # One point in each 64th of a range, which is what makes Sobol points more even than random ones.
+        assert sorted(np.floor(column * 64).astype(int)) == list(range(64))
+    assert np.allclose(d.unscaled(scaled), d.points, rtol=1e-12)
+    assert len({t.seed for t in d.trials()}) == len(d) == 128, "two trainings of each, with luck of their own"
+
+
+def test_a_point_in_space_is_trained_twice_unless_the_study_says_otherwise() -> None:
+    space = ("n = 16", 'n = 16\nmethod = "space"')
+    assert any_design(space).study.canonical()["design"]["replicates"] == 2
+    assert len(any_design((space[0], space[1] + "\nreplicates = 1"))) == 16
 
 
 def test_trainings_of_one_array_share_its_seed_and_nothing_else() -> None:
@@ -259,7 +280,8 @@ def test_trainings_of_one_array_are_made_of_the_same_cells() -> None:
             '[design.groups]\n"r.d2d.sigma" = ["read.noise.sigma"]',
             "r.d2d.sigma is the name of a factor that is in no group: rename the group",
         ),
-        ('method = "shapley"\n[design.groups]\na = ["r.d2d.sigma"]', "groups are for method = 'sobol' or 'morris'"),
+        ('method = "shapley"\n[design.groups]\na = ["r.d2d.sigma"]', "groups are for method = 'sobol' or 'space' or 'morris'"),
+        ('method = "space"\nseeds = "common"', "seeds = 'common' is not for method = 'space', whose points have nothing"),
         ("replicates = 2\ntrainings = 2", "replicates = 2 must be arrays times trainings = 2, with two arrays .*: 4"),
         ("replicates = 5\ntrainings = 2", "replicates = 5 must be arrays times trainings = 2, .*: 6"),
     ],
@@ -272,7 +294,8 @@ def test_a_design_that_cannot_be_is_one_line(said: str, words: str) -> None:
 
 @pytest.mark.parametrize(
     "more",
-    [("n = 16", "n = 16\nreplicates = 2\nreplicate_rows = 20"), MORRIS, SHAPLEY, ("n = 16", "n = 16\n" + GROUPS)],
+    [("n = 16", "n = 16\nreplicates = 2\nreplicate_rows = 20"), MORRIS, SHAPLEY, ("n = 16", "n = 16\n" + GROUPS),
+     ("n = 16", 'n = 16\nmethod = "space"\nreplicate_rows = 5')],
 )
 def test_numbers_and_places_of_trials_tell_each_other(more: tuple[str, str]) -> None:
     d = any_design(more)
