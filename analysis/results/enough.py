@@ -14,6 +14,9 @@ from vcm_sweep.analysis.results.index import Index
 HALF_WIDTH = 0.05
 """The default goal: an index is known well enough when half of its confidence interval is at most this."""
 
+_ADDED = {"base blocks": "base points"}
+"""What a design is made longer by, where it is not called what the bootstrap draws."""
+
 
 @dataclass(frozen=True)
 class Enough:
@@ -72,7 +75,7 @@ def enough(
     if not 0.0 < half_width < math.inf:
         raise AnalysisError(f"half-width: {half_width:g} must be above 0; 0.05 is 5 points of a share")
     goal = half_width if share else half_width * max(abs(index.value) for index in indices)
-    added = "trajectories" if unit == "trajectories" else "base points"
+    added = _ADDED.get(unit, unit)
     verdicts = []
     for index in indices:
         half = (index.high - index.low) / 2.0
@@ -86,7 +89,7 @@ def _more(ratio: float, unit: str, units: int) -> int:
     """How many more units are needed where an interval is ``ratio`` times as wide as wanted."""
     if not math.isfinite(ratio):
         return units
-    if unit == "base blocks":
+    if unit in ("base blocks", "points"):
         return units * int(2 ** math.ceil(2.0 * math.log2(ratio) - 1e-9) - 1)
     return max(1, math.ceil(units * (ratio**2 - 1.0) - 1e-9))
 

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-# Methods that need a design of their own, by the [design] method that makes it; the first one is its default.
-DESIGNED = {"sobol": ("sobol",), "morris": ("morris",), "shapley": ("shapley",)}
+# The [design] methods whose points rank factors, each with the analysis that is its own.
+DESIGNED = {"sobol": "sobol", "space": "bounded", "morris": "morris", "shapley": "shapley"}
 # Methods that work with the points of any design.
-GIVEN = ("pawn", "delta", "rbd-fast", "hdmr")
-METHODS = (*DESIGNED, *GIVEN)
-_UNITS = {"sobol": "base blocks", "morris": "trajectories", "shapley": "trajectories"}
+GIVEN = ("bounded", "hdmr", "pawn", "delta", "rbd-fast")
+METHODS = ("sobol", "morris", "shapley", *GIVEN)
+_UNITS = {"sobol": "base blocks", "space": "points", "morris": "trajectories", "shapley": "trajectories"}
 
 
 def analyze(
@@ -73,7 +73,7 @@ def concluded(prepared: "Prepared", **options: Any) -> Sensitivity:
     if failures.failed and not output.metric.binary:
         try:
             failed = np.where(output.status == "", np.nan, output.status != "ok").astype(np.float64)
-            of = replace(prepared, metric="p_failed", y=failed, method=prepared.layout, x=prepared.everywhere)
+            of = replace(prepared, metric="p_failed", y=failed, method=DESIGNED[prepared.layout], x=prepared.everywhere)
             failing = of.indices(**options)
         except AnalysisError as error:
             failures = replace(failures, why=str(error))
@@ -85,7 +85,7 @@ class Prepared:
     """A study's outputs, ready for a method.
 
     Args:
-        method: that will analyse them. layout: the method of the design that made the points.
+        method: that will analyse them. layout: the [design] method that made the points.
         x: (units, rows, D) points of the units that the failure policy keeps. everywhere: points of all units.
         y: (units, rows, R) outputs of the units that are kept. keep: (all units,) which these are.
     """
@@ -132,13 +132,13 @@ def prepare(results: "Results", metric: str, *, method: str = "", policy: str = 
             f"{results.study.name}: a limits design gives costs, not sensitivity indices: vcm-sweep analyze prints the "
             "costs, vcm_sweep.analysis.limit_costs computes them"
         )
-    method = method or layout
+    method = method or DESIGNED[layout]
     if method not in METHODS:
         raise AnalysisError(f"method: {method!r} is not one of {', '.join(METHODS)}")
-    if method not in (*GIVEN, layout):
+    if method not in (*GIVEN, DESIGNED[layout]):
         raise AnalysisError(
             f"method: {method} needs a study with [design] method = {method!r}, and this one has {layout!r}; methods "
-            f"for its points are {', '.join((layout, *GIVEN))}"
+            f"for its points are {', '.join(dict.fromkeys((DESIGNED[layout], *GIVEN)))}"
         )
     check_policy(policy)
     output = read_output(results, metric)
@@ -218,18 +218,23 @@ def _shapley(results: "Results", x: Array, y: Array, options: dict[str, Any]) ->
 
 
 def _given(method: str, results: "Results", x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+    from vcm_sweep.analysis.methods.bounded import bounded_indices
     from vcm_sweep.analysis.methods.delta import delta_indices
     from vcm_sweep.analysis.methods.hdmr import hdmr_indices
     from vcm_sweep.analysis.methods.pawn import pawn_indices
     from vcm_sweep.analysis.methods.rbd_fast import rbd_fast_indices
 
-    function = {
-        "pawn": pawn_indices, "delta": delta_indices, "rbd-fast": rbd_fast_indices, "hdmr": hdmr_indices
-    }[method]  # fmt: skip
-    # HDMR needs factors scaled by their distributions; the other methods use only the order of the values.
-    x = results.design.scaled(x) if method == "hdmr" else x
-    block = np.repeat(np.arange(len(x)), x.shape[1])
-    return function(
+    functions: dict[str, Callable[..., Sensitivity]] = {
+        "bounded": partial(bounded_indices, groups=_ranked(results)[1]),
+        "hdmr": hdmr_indices,
+        "pawn": pawn_indices,
+        "delta": delta_indices,
+        "rbd-fast": rbd_fast_indices,
+    }
+    # Models of the output need factors scaled by their distributions; the other methods use only the values' order.
+    x = results.design.scaled(x) if method in ("bounded", "hdmr") else x
+    block = np.repeat(np.arange(len(x)), x.shape[1]) if x.shape[1] > 1 else None
+    return functions[method](
         x.reshape(-1, x.shape[2]),
         y.reshape(-1, y.shape[2]),
         [factor.name for factor in results.study.factors],

@@ -19,7 +19,7 @@ def add_life_commands(command: AddCommand) -> None:
     sub.add_argument("--only", metavar="STATUSES", help="of these statuses, with commas: timeout,oom; default all")
     _add_common(sub)
     sub = command("extend", _extend, "make a study longer and run what is new; what is finished is kept")
-    sub.add_argument("--to", type=positive, metavar="N", help="base points (a power of 2), or trajectories")
+    sub.add_argument("--to", type=positive, metavar="N", help="base points or points (a power of 2), or trajectories")
     sub.add_argument("--replicates", type=positive, metavar="R", help="runs of every point")
     sub.add_argument("--replicate-rows", type=int, metavar="M", help="points that are run once more")
     sub.add_argument("--no-run", action="store_true", help="change the folder only; resume runs it")

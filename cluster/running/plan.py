@@ -66,15 +66,14 @@ def planned(
         "packs_to_run": size.packs if pack else None,
         "blocks_lost": lost,
     }
-    unit = {"sobol": "base points", "limits": "seeds"}.get(design.method, "trajectories")
     once_more = f", and {len(design.repeated)} of them once more" if len(design.repeated) else ""
     words = values | {
         "study": f"{study.name}: {len(study.factors)} factors, {design.method}, n = {study.design.n}",
-        "points": f"{size.points} ({study.design.n} {unit} of {design.block} rows)",
+        "points": f"{size.points} ({study.design.n} {design.unit} of {design.block} rows)",
         "trials": f"{size.trials} (every point {_times(study.design.replicates)}{once_more})",
         "trials_per_pack": pack or "chosen by run",
         "packs_to_run": size.packs if pack else "chosen by run",
-        "blocks_lost": f"{100 * lost:.1f} % of the {unit}, if {100 * rate:g} % of the trainings fail",
+        "blocks_lost": f"{100 * lost:.1f} % of the {design.unit}, if {100 * rate:g} % of the trainings fail",
     }
     del words["method"]
     if advice := _advice(study, directory, size.points):

@@ -98,7 +98,7 @@ def _next(folder: Any, study: Any, failed: int, report: dict[str, str]) -> dict[
     if failed:
         return {"next": f"{_command('retry', folder)} (the trials that failed, once more)"}
     longer = f"{_command('extend', folder, '--to', 2 * study.design.n)} (twice the points)"
-    if "no_report" in report and study.design.method == "sobol":
+    if "no_report" in report and study.design.method in ("sobol", "space"):
         return {"next": longer}
     return {"next": _command("analyze", folder), "or": longer}
 

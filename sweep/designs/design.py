@@ -28,7 +28,7 @@ class Design(ABC):
     :class:`Trial`, some kilobytes, is made when it is asked for, so a design of a million costs little.
 
     Attributes:
-        method: name in the study file.
+        method: name in the study file. unit: what its n counts, in the plural.
         study: whose design it is.
         groups: what is ranked, with its factors: G groups, or each of the D factors by itself.
         points: (rows, D) float64, values of the factors in their units; sampled when they are first asked for.
@@ -36,6 +36,7 @@ class Design(ABC):
     """
 
     method: str
+    unit: str
 
     def __init__(self, study: "Study") -> None:
         self.study = study

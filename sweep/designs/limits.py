@@ -62,6 +62,7 @@ class LimitsDesign(Design):
     """
 
     method = "limits"
+    unit = "seeds"
 
     def __init__(self, study: "Study") -> None:
         self.nominal = {factor.name: nominal_value(study, factor) for factor in study.factors}

@@ -16,6 +16,7 @@ class MorrisDesign(Design):
     """
 
     method = "morris"
+    unit = "trajectories"
 
     @property
     def block(self) -> int:

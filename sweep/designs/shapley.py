@@ -13,6 +13,7 @@ class ShapleyDesign(Design):
     """
 
     method = "shapley"
+    unit = "trajectories"
 
     @property
     def block(self) -> int:

@@ -16,6 +16,7 @@ class SobolDesign(Design):
     """
 
     method = "sobol"
+    unit = "base points"
 
     @property
     def block(self) -> int:

@@ -19,6 +19,7 @@ class SpaceDesign(Design):
     """
 
     method = "space"
+    unit = "points"
 
     @property
     def block(self) -> int:

@@ -27,7 +27,7 @@ class DesignSpec:
 
     Attributes:
         method: "sobol", "space", "morris", "shapley" or "limits".
-        n: number of base points (sobol), points (space), trajectories (morris, shapley) or pairs, which are seeds (limits).
+        n: number of base points (sobol), points (space), trajectories (morris, shapley) or pairs, i.e. seeds (limits).
         levels: number of levels of Morris' grid.
         second_order: whether Sobol's design has the rows that estimate the interaction of every pair of factors.
         groups: factors by group, for factors that are to move together; a factor in no group is ranked by itself.
@@ -45,7 +45,9 @@ class DesignSpec:
         "look at many factors; shapley: n trajectories of D + 1 rows from one random point to another, for shares that "
         "add up to one; limits: each factor alone at the ends of its range, in pairs with the nominal device",
     )
-    n: int = whole(NEEDED, 2, 1 << 20, "base points or points (a power of 2), trajectories, or pairs (seeds; 8 or more)")
+    n: int = whole(
+        NEEDED, 2, 1 << 20, "base points or points (a power of 2), trajectories, or pairs (seeds; 8 or more)"
+    )
     replicates: int = whole(1, 1, 1000, "runs of every point; 2 by default with method = 'space'")
     replicate_rows: int = whole(0, 0, 1 << 30, "points that are run once more: they measure the training noise")
     seeds: str = word(SEED_POLICIES, "common: within a base point or trajectory; limits always; see docs/statistics.md")

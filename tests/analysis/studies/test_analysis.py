@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import qmc
 
 from vcm_sweep.analysis import AnalysisError, analyze
 from vcm_sweep.analysis.records.metrics import METRICS
@@ -82,6 +83,24 @@ def test_a_design_is_not_analysed_by_the_method_of_another() -> None:
         analyze(morris, method="hdmr")
     with pytest.raises(AnalysisError, match="'total' is not one of rms, mu_star, mu, sigma, raw, which morris gives"):
         _ = analyze(morris).total
+
+
+def test_points_in_space_are_analysed_by_bounds() -> None:
+    """512 trainings of a linear output, whose shares are the squares of its slopes: 25/29 and 4/29."""
+    u = qmc.Sobol(3, rng=1).random_base2(8)[:, None, :]
+    y = with_noise(np.random.default_rng(1), _accuracy(u), 2, 0.05)
+    low, high = (np.array([getattr(f, end) for f in FACTORS]) for end in ("low", "high"))
+    study = synthetic_study(FACTORS, design=synthetic_design("space", n=256, replicates=2))
+    result = analyze(SyntheticResults(study, low + u * (high - low), y), resamples=200)
+    assert (result.method, result.unit, result.units) == ("bounded", "points", 256)
+    shares = {index.factor: index for index in result.total}
+    for factor, share in (("strong", 25 / 29), ("weak", 4 / 29), ("inert", 0.0)):
+        assert shares[factor].low <= share <= shares[factor].high
+    assert max(verdict.half_width for verdict in result.enough()) < 0.05
+    assert result.enough(0.001)[0].words().endswith("more points")
+    assert result.verdict("inert").startswith(("not distinguishable", "matters little"))
+    with pytest.raises(AnalysisError, match=r"sobol needs a study .* methods for its points are bounded, hdmr, pawn"):
+        analyze(SyntheticResults(study, low + u * (high - low), y), method="sobol")
 
 
 def test_a_loguniform_factor_is_scaled_by_its_distribution() -> None:

@@ -280,8 +280,14 @@ def test_trainings_of_one_array_are_made_of_the_same_cells() -> None:
             '[design.groups]\n"r.d2d.sigma" = ["read.noise.sigma"]',
             "r.d2d.sigma is the name of a factor that is in no group: rename the group",
         ),
-        ('method = "shapley"\n[design.groups]\na = ["r.d2d.sigma"]', "groups are for method = 'sobol' or 'space' or 'morris'"),
-        ('method = "space"\nseeds = "common"', "seeds = 'common' is not for method = 'space', whose points have nothing"),
+        (
+            'method = "shapley"\n[design.groups]\na = ["r.d2d.sigma"]',
+            "groups are for method = 'sobol' or 'space' or 'morris'",
+        ),
+        (
+            'method = "space"\nseeds = "common"',
+            "seeds = 'common' is not for method = 'space', whose points have nothing",
+        ),
         ("replicates = 2\ntrainings = 2", "replicates = 2 must be arrays times trainings = 2, with two arrays .*: 4"),
         ("replicates = 5\ntrainings = 2", "replicates = 5 must be arrays times trainings = 2, .*: 6"),
     ],
@@ -294,8 +300,13 @@ def test_a_design_that_cannot_be_is_one_line(said: str, words: str) -> None:
 
 @pytest.mark.parametrize(
     "more",
-    [("n = 16", "n = 16\nreplicates = 2\nreplicate_rows = 20"), MORRIS, SHAPLEY, ("n = 16", "n = 16\n" + GROUPS),
-     ("n = 16", 'n = 16\nmethod = "space"\nreplicate_rows = 5')],
+    [
+        ("n = 16", "n = 16\nreplicates = 2\nreplicate_rows = 20"),
+        MORRIS,
+        SHAPLEY,
+        ("n = 16", "n = 16\n" + GROUPS),
+        ("n = 16", 'n = 16\nmethod = "space"\nreplicate_rows = 5'),
+    ],
 )
 def test_numbers_and_places_of_trials_tell_each_other(more: tuple[str, str]) -> None:
     d = any_design(more)
