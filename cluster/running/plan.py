@@ -66,10 +66,11 @@ def planned(
         "packs_to_run": size.packs if pack else None,
         "blocks_lost": lost,
     }
+    made_of = f" ({study.design.n} {design.unit} of {design.block} rows)" if design.block > 1 else ""
     once_more = f", and {len(design.repeated)} of them once more" if len(design.repeated) else ""
     words = values | {
         "study": f"{study.name}: {len(study.factors)} factors, {design.method}, n = {study.design.n}",
-        "points": f"{size.points} ({study.design.n} {design.unit} of {design.block} rows)",
+        "points": f"{size.points}{made_of}",
         "trials": f"{size.trials} (every point {_times(study.design.replicates)}{once_more})",
         "trials_per_pack": pack or "chosen by run",
         "packs_to_run": size.packs if pack else "chosen by run",
