@@ -23,19 +23,20 @@ def converge_results(
     resamples: int = 300,
     confidence: float = 0.95,
     seed: int = 1,
+    whole: Sensitivity | None = None,
 ) -> tuple[Sensitivity, ...]:
     """The indices from growing parts of a study, the first quarter up to all of its base blocks or trajectories.
 
     Parts that are too small to analyse are left out, so the tuple may hold only the whole design.
 
     Args:
-        metric, method, policy: as for `analyze`.
+        metric, method, policy: as for `analyze`. whole: its result, where there is one; it is not computed again.
 
     Raises:
         AnalysisError: the whole design cannot be analysed.
     """
     prepared = prepare(results, metric, method=method, policy=policy)
-    found: dict[int, Sensitivity] = {}
+    found: dict[int, Sensitivity] = {prepared.units: whole} if whole else {}
     for part in PARTS:
         size = round(part * prepared.units)
         if size in found or (size < MIN_UNITS and size < prepared.units):

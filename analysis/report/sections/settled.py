@@ -44,7 +44,7 @@ def settled(material: Material) -> Section:
     try:
         grown = converge_results(
             material.results, material.metric, method=result.method, policy=material.policy,
-            confidence=result.confidence,
+            confidence=result.confidence, whole=result,
         )  # fmt: skip
     except AnalysisError:
         grown = ()
