@@ -43,7 +43,7 @@ def cross_fit(
     """The kind of surrogate that predicts points which it did not see best, from eight folds of whole blocks.
 
     The choice of kind sees every point, but is one of two only. Nothing else may pass from fold to fold: a search for
-    hyperparameters that began where that of another fold had ended made the residuals up to a third too small.
+    hyperparameters that began where that of another fold had ended made the squared residuals up to a third too small.
 
     Args:
         u: (n, D) in [0, 1]. y: (n,) mean outputs. repeats: (n,) trainings of each mean.
