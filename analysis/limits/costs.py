@@ -120,8 +120,8 @@ def limit_costs(
         )
         for k, (row, column) in enumerate(zip(ends, columns, strict=True))
     )  # fmt: skip
-    measured = np.flatnonzero(np.isfinite(values))
-    draws = draws[np.isfinite(draws[:, measured]).all(axis=1)][:, measured]
+    measured = np.flatnonzero([np.isfinite(one.cost.low) for one in costs])
+    known = draws[np.isfinite(draws[:, measured]).all(axis=1)][:, measured]
     names = [name_of(costs[k], costs) for k in measured]
     # As wide as Student's t: plain percentiles of few pairs would call equal costs different.
     few = replace(
@@ -138,7 +138,7 @@ def limit_costs(
         costs=costs,
         largest=largest,
         mediations=tuple(_mediations(pairs, sign * y, ends, at)),
-        differences=few.differences(names, values[measured], draws) if len(draws) else (),
+        differences=few.differences(names, values[measured], known) if len(known) else (),
         pairs=len(y),
         remarks=_remarks(costs, nominal.value, confidence, ends, at, results.study.design.arms),
         failures=failures,

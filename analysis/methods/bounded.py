@@ -129,6 +129,7 @@ def bounded_indices(
         resampling,
         variance=float(variance.value[0]),
         luck=points.luck(float(variance.value[0]), drawn, weights, resampling),
+        kept=keep,
         remarks=(
             _unexplained_words(fitted.kind, indices["unexplained"][0]),
             *_corner_words(points, fitted.residual.reshape(count, size), factors, float(share.value[0])),
@@ -137,7 +138,8 @@ def bounded_indices(
         ),
         groups=groups,
     )
-    return replace(result, differences=_differences(differences, confidence, names, pairs))
+    half = float(share.value[0]) / 2.0
+    return replace(result, differences=_differences(differences, confidence, names, pairs), spare=(half, half))
 
 
 def _missed(points: Points, residual: Array) -> Estimated:

@@ -95,7 +95,7 @@ def hdmr_indices(
     unexplained = resampling.indices(["unexplained"], left, left_draws)
     indices = {kind: _with_unexplained(found, unexplained[0]) for kind, found in indices.items()}
     indices["unexplained"] = unexplained
-    return points.sensitivity(
+    result = points.sensitivity(
         "hdmr",
         "total",
         indices,
@@ -109,6 +109,9 @@ def hdmr_indices(
             _terms_words(degree, pair_degree, indices["unexplained"][0].percent()),
         ),
     )
+    more = max(0.0, unexplained[0].high)
+    apart = tuple(replace(pair, low=pair.low - more, high=pair.high + more) for pair in result.differences)
+    return replace(result, differences=apart, spare=(0.0, more))
 
 
 def _with_unexplained(indices: tuple[Index, ...], unexplained: Index) -> tuple[Index, ...]:

@@ -104,8 +104,8 @@ def _few_remark(blocks: int) -> tuple[str, ...]:
     if blocks >= _ENOUGH_BLOCKS:
         return ()
     return (
-        f"Below {_ENOUGH_BLOCKS} base blocks the intervals of some factors are too narrow: of 95 % ones, 75 to 90 % "
-        "held the truth in tests (docs/statistics.md).",
+        f"Below {_ENOUGH_BLOCKS} base blocks the intervals of some factors are too narrow: of 95 % ones, as "
+        "few as 75 % held the truth in tests (docs/statistics.md).",
     )
 
 

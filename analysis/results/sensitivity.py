@@ -46,6 +46,8 @@ class Sensitivity:
         unit: what the bootstrap draws, for example ``base blocks``. units: how many there are.
         replicated_rows: rows with two replicates or more.
         confidence: of every interval. resamples: of the bootstrap behind every interval.
+        spare: by how much a ranking index may lie (below, above) its estimate because the method's model of the output
+            leaves as much of the variance unexplained; intervals and differences hold it.
         draws: (K, D) the ranking indices in each resample, NaN where it has none; they tell how stable the order is.
         luck_split: how much of the luck comes from the array and how much from the training, where trainings were
             nested; else None.
@@ -75,6 +77,7 @@ class Sensitivity:
     confidence: float
     resamples: int
     draws: Array = field(repr=False, compare=False)
+    spare: tuple[float, float] = (0.0, 0.0)
     luck_split: LuckSplit | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     failures: Failures | None = None

@@ -92,5 +92,11 @@ class Bounds:
         def spare(c: float, gap: float) -> float:
             return float(stats.norm.cdf(c + gap) - stats.norm.cdf(-c)) - confidence
 
-        c = np.array([one if gap > 9.0 else optimize.brentq(spare, one, two + 1e-6, args=(gap,)) for gap in apart])
+        def moved_out(gap: float) -> float:
+            # Far apart, the one-sided quantile spares nothing, up to rounding.
+            if spare(one, gap) > -1e-9:
+                return one
+            return float(optimize.brentq(spare, one, two + 1e-6, args=(gap,)))
+
+        c = np.array([moved_out(gap) for gap in apart])
         return self.low.value - c * self.low.error, self.high.value + c * self.high.error

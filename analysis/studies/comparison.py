@@ -16,7 +16,7 @@ from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.results.kinds import KINDS
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.statistics.bootstrap import joint_interval
-from vcm_sweep.analysis.studies.analysis import concluded, prepare
+from vcm_sweep.analysis.studies.analysis import GIVEN, concluded, prepare
 
 if TYPE_CHECKING:
     from vcm_sweep.sweep.store.results import Results
@@ -202,7 +202,7 @@ def compare_studies(
     if not method and layouts[0] != layouts[1]:
         raise AnalysisError(
             f"compare: {one.study.name} is a {layouts[0]} design and {other.study.name} a {layouts[1]} design, whose "
-            "indices are of different kinds; name a method for any points: --method pawn, delta, rbd-fast or hdmr"
+            f"indices are of different kinds; name a method for any points: --method {', '.join(GIVEN)}"
         )
     options: dict[str, Any] = {} if resamples is None else {"resamples": resamples}
     outputs = [prepare(results, metric, method=method, policy=policy) for results in (one, other)]
@@ -256,6 +256,8 @@ def _shifts(
     found = [{index.factor: index for index in result[result.kind]} for result in results]
     value = np.array([found[1][factor].value - found[0][factor].value for factor in common])
     low, high = joint_interval(value, moved, confidence)
+    (below, above), (other_below, other_above) = (result.spare for result in results)
+    low, high = low - other_below - above, high + other_above + below
     return tuple(
         Shift(
             factor,

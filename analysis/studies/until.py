@@ -19,9 +19,10 @@ from vcm_sweep.sweep import Results, Study, StudyError, build_design, extend
 from vcm_sweep.sweep.folder import Folder
 
 # The half-width of the widest total index, times the root of n: with Saltelli's rows it was 1.6 to 3.2 on Ishigami's
-# function and 2.8 to 4.8 in studies on digits; of points in space that were trained twice 1.1 where luck is a fifth of
-# the variance, and up to 3 where it is a half. It is used only for a first guess, before there is a result.
-_RULE_OF_THUMB = {"sobol": 3.0, "space": 1.2}
+# function and 2.8 to 4.8 in studies on digits; with points in space that were trained twice it was 1.3 where luck is a
+# fifth of the variance, and 4 to 8 where trainings end at chance or fall off a cliff. It is used only for a first
+# guess, before there is a result.
+_RULE_OF_THUMB = {"sobol": 3.0, "space": 1.3}
 # After this many stages in a row that allow no index at all, more points of the same design will not help.
 _MOST_WITHOUT = 3
 

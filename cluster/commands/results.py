@@ -33,7 +33,7 @@ def add_result_commands(command: AddCommand) -> None:
 def _add_analysis(sub: argparse.ArgumentParser) -> None:
     """Add the options that say what is analysed, and how."""
     sub.add_argument("--metric", default="accuracy", help="what varies: accuracy, energy, pulses, p_diverged, ...")
-    sub.add_argument("--method", default="", help="default: the design's; or pawn, delta, rbd-fast, hdmr")
+    sub.add_argument("--method", default="", help="default: the design's; or bounded, hdmr, pawn, delta, rbd-fast")
     sub.add_argument("--policy", default="fail", help="of failed trainings: fail, drop-block or worst-case")
 
 

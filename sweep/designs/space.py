@@ -1,7 +1,5 @@
 """``SpaceDesign``: scrambled Sobol points, which fill the box of the ranges evenly."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +33,3 @@ class SpaceDesign(Design):
     @property
     def _doublings(self) -> int:
         return self.study.design.n.bit_length() - 1
-
-    def shares_seeds_by(self, point: int, inputs: dict[str, Any]) -> Any:
-        return inputs

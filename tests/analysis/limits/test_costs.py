@@ -273,6 +273,17 @@ def test_a_factor_that_never_trains_has_no_cost_and_says_so() -> None:
     json.dumps(result.to_dict(), allow_nan=False)
 
 
+def test_an_end_with_a_single_pair_hides_no_other_cost() -> None:
+    y = trained(np.random.default_rng(12), [0.92, 0.2, 0.70, 0.92], 16)
+    result = limit_costs(pairs(y, PLAIN, {4 * block + 1: "diverged" for block in range(15)}), policy="drop-block")
+    assert result.costs[0].pairs == 1
+    assert result.largest.low > 0.15
+    assert "T_0.global.mean at 283 K costs most accuracy: 21.9 points [21." in result.answer()[0]
+    assert [{pair.larger, pair.smaller} for pair in result.differences] == [
+        {"T_0.global.mean low", "T_0.global.mean high"}
+    ]
+
+
 def test_numbers_are_written_as_json_and_parquet(tmp_path: Path) -> None:
     means = [0.92, 0.82, 0.90, 0.84, 0.83, 0.92, *[0.92] * 10]
     result = limit_costs(pairs(trained(np.random.default_rng(11), means, 16), WITH_ARMS))

@@ -135,6 +135,23 @@ def test_blocks_that_only_one_study_keeps_are_left_out_of_both() -> None:
     assert [result.units for result in found.results] == [126, 126]
 
 
+@pytest.mark.parametrize("method", ["bounded", "hdmr"])
+def test_what_a_model_leaves_unexplained_tells_no_two_studies_apart(method: str) -> None:
+    """Equal shares of three factors whose product no pair holds, and of which one study sees little but noise."""
+
+    def study(name: str, sd: float, seed: int) -> SyntheticResults:
+        u = saltelli_random(np.random.default_rng(seed), 64, 3)
+        y = with_noise(np.random.default_rng(seed + 9), np.prod(np.abs(4 * u - 2), axis=2), 2, sd)
+        return SyntheticResults(synthetic_study(FACTORS, name=name), u * [0.08, 0.1, 1.0], y)
+
+    found = compare_studies(study("a", 0.05, 1), study("b", 0.6, 2), method=method)
+    spare = sum(sum(result.spare) for result in found.results)
+    assert spare > 0.05
+    for shift in found.shifts:
+        assert shift.difference.low <= 0.0 <= shift.difference.high
+        assert shift.difference.high - shift.difference.low > spare
+
+
 def test_what_makes_studies_hard_to_compare_is_said() -> None:
     wide = (SyntheticFactor("r.d2d.sigma", 0.0, 0.16), *FACTORS[1:])
     other = _study("wide", 0.5, 0.2, 0.1, factors=(*wide, SyntheticFactor("N_max")))
@@ -148,7 +165,7 @@ def test_what_makes_studies_hard_to_compare_is_said() -> None:
 
 
 def test_what_cannot_be_compared_is_one_sentence() -> None:
-    with pytest.raises(AnalysisError, match=r"a sobol design and .* a morris design.*--method pawn"):
+    with pytest.raises(AnalysisError, match=r"a sobol design and .* a morris design.*--method bounded, hdmr, pawn"):
         compare_studies(_study("a", 0.5, 0.2, 0.0), by_trajectories("morris"))
     apart = tuple(SyntheticFactor(name) for name in ("x", "y", "z"))
     with pytest.raises(AnalysisError, match="have no factor in common"):
