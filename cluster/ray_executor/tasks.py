@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.packs.recovery import Failure, classified
 from vcm_sweep.sweep.training.interrupts import told_to_stop
-from vcm_sweep.sweep.training.turns import Turns, give_memory_back, turns
+from vcm_sweep.sweep.training.turns import Turns, turns
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 if TYPE_CHECKING:
@@ -120,10 +120,7 @@ def _outcome(task: "Task", pack: Sequence[Trial]) -> Message:
     except KeyboardInterrupt:
         return Stopped()
     except Exception as error:
-        failure = classified(error)
-    # Not in the ``except`` block: there the error would keep its frames, and all tensors in them, in memory.
-    give_memory_back()
-    return failure
+        return classified(error)
 
 
 def limit_threads(cpus: int) -> None:

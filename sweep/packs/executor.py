@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.packs.recovery import classified, judge, stamped, whole
-from vcm_sweep.sweep.training.turns import give_memory_back
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 Task: TypeAlias = Callable[[Sequence[Trial]], list[TrialRecord]]
@@ -80,8 +79,6 @@ def run_isolated(task: Task, pack: Sequence[Trial], retries: int = 1) -> list[Tr
             raise
         except Exception as error:
             failure = classified(error)
-        # Not in the ``except`` block: there the error would keep its frames, and all tensors in them, in memory.
-        give_memory_back()
         verdict = judge(attempt, failure, retries)
         waiting = verdict.again + waiting
         records += stamped(verdict.records, platform.node(), attempt.number)

@@ -95,8 +95,8 @@ class StackedTraining:
             self._fit(checkpoints, checkpoint_s, interrupted)
 
     def _fit(self, checkpoints: str | None, checkpoint_s: float, interrupted: Callable[[], bool]) -> None:
-        if interrupted():  # while it waited for its turn; nothing has changed that could be saved
-            raise KeyboardInterrupt
+        if interrupted():  # while it waited for its turn; the states of a group that was stacked anew are only here
+            self._interrupt(checkpoints)
         saved = time.perf_counter()
         # The counts of pulses at the start, which restored states may have set.
         self.pulses = self.stack.pulses()

@@ -1,6 +1,7 @@
 """``train``: trains trials of one network and schedule together in one process."""
 
 from collections.abc import Sequence
+from traceback import clear_frames
 from typing import Any, TypeAlias
 
 from vcm_sweep.sweep.data.sets import DataSet, load
@@ -62,15 +63,21 @@ def train(
             waiting += _without(unfit, group, states)
             continue
         with turns.get().training:
-            run.shares.resume()
-            run.move(device)
-            run.restore(states)
-            run.fit(checkpoints if checkpoint_s else None, checkpoint_s)
-            records |= {record.key: record for record in run.records()}
-            if run.active:
-                waiting.append(([group[k] for k in run.active], run.states(run.active)))
-            del run
-            give_memory_back()
+            try:
+                run.shares.resume()
+                run.move(device)
+                run.restore(states)
+                run.fit(checkpoints if checkpoint_s else None, checkpoint_s)
+                records |= {record.key: record for record in run.records()}
+                if run.active:
+                    waiting.append(([group[k] for k in run.active], run.states(run.active)))
+            except BaseException as error:
+                # Its frames hold all tensors, and the next pack moves to the GPU as soon as this turn ends.
+                clear_frames(error.__traceback__)
+                raise
+            finally:
+                del run
+                give_memory_back()
     return [records[trial.key] for trial in trials]
 
 

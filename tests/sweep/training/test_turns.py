@@ -4,6 +4,8 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from vcm_sweep.sweep.training.checkpoint import load_checkpoint
 from vcm_sweep.sweep.training.interrupts import told_to_stop
 from vcm_sweep.sweep.training.turns import Turns, turns
 
-from ...studies import TINY
+from ...studies import THREE_EPOCHS, TINY
 
 TRIALS = list(SobolDesign(Study.from_text(TINY)).trials(range(4)))
 # Torch takes this for the CPU, and vcm-sweep for another device.
@@ -61,9 +63,15 @@ def test_the_memory_of_a_mock_gpu_is_given_back_after_each_pack(emptied: list[in
     assert emptied == [0, 0]
 
 
-def test_the_memory_of_a_pack_that_did_not_fit_is_given_back_before_its_halves(
+def test_the_memory_of_a_pack_that_did_not_fit_is_given_back_before_its_turn_ends(
     emptied: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ended: list[int] = []
+
+    class Turn(nullcontext[None]):
+        def __exit__(self, *_: object) -> None:
+            ended.append(len(emptied))
+
     def step(self: module.StackedTraining, *_: object) -> None:
         if len(self.trials) > 1:
             raise torch.OutOfMemoryError("the card is full")
@@ -71,9 +79,12 @@ def test_the_memory_of_a_pack_that_did_not_fit_is_given_back_before_its_halves(
 
     usual = module.StackedTraining.step
     monkeypatch.setattr(module.StackedTraining, "step", step)
+    token = turns.set(Turns(training=Turn()))
     records = run_isolated(lambda pack: train(pack, device=MOCK_GPU), TRIALS[:2])
+    turns.reset(token)
     assert [record.status for record in records] == ["ok", "ok"]
     assert emptied == [0, 0, 0]
+    assert ended == [1, 2, 3]
 
 
 def test_a_pack_makes_its_cells_while_another_trains_and_waiting_is_charged_to_nobody(
@@ -120,3 +131,25 @@ def test_a_pack_in_a_thread_that_is_told_to_stop_saves_where_it_is(tmp_path: Pat
     state = load_checkpoint(tmp_path, TRIALS[0].key)
     assert state is not None
     assert state[1].batch == 3
+
+
+def test_a_group_that_was_stacked_anew_and_is_told_to_stop_before_it_goes_on_saves_where_it_is(
+    tmp_path: Path, made: list[weakref.ref[object]]
+) -> None:
+    paused, other = SobolDesign(Study.from_text(THREE_EPOCHS)).trials(range(2))
+    stopped: list[KeyboardInterrupt] = []
+
+    def run() -> None:
+        told_to_stop.set(lambda: len(made) > 1)
+        try:
+            train([replace(paused, pause_after=1), other], checkpoints=str(tmp_path))
+        except KeyboardInterrupt as error:
+            stopped.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert stopped
+    state = load_checkpoint(tmp_path, other.key)
+    assert state is not None
+    assert state[1].epoch == 1
