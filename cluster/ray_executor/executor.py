@@ -196,7 +196,7 @@ class RayExecutor(Executor):
                     self._again.appendleft(attempt)
                     break
                 hard_s = _HARD_FACTOR * sum(trial.deadline_s for trial in attempt.trials) + self.hard_grace_s
-                self._flights.append(Flight(attempt, stream, hard_s))
+                self._flights.append(Flight(attempt, stream, hard_s, self._workers.node(stream)))
             if not silent:
                 self._take_back()
             if not self._flights:
@@ -255,7 +255,7 @@ class RayExecutor(Executor):
         if isinstance(message, Started):
             flight.node, flight.pid, flight.started = message.node, message.pid, time.monotonic()
             flight.answer = None
-            self._workers.started(flight.stream)
+            self._workers.started(flight.stream, flight.node)
             return []
         self._end(flight)
         if isinstance(message, list):
@@ -302,9 +302,9 @@ class RayExecutor(Executor):
         except (errors.RayError, OSError) as error:
             if isinstance(error, errors.RayTaskError) and not isinstance(error, errors.TaskCancelledError):
                 # Errors inside the task come as messages; this one means that the task could not be loaded or called.
-                raise ExecutorError(
-                    f"a worker cannot run a pack ({_last_line(error.cause)}): install the driver's vcm-sweep there"
-                ) from None
+                raise _unable(error.cause) from None
+            if isinstance(error, errors.RayActorError) and error.actor_init_failed:
+                raise _unable(error) from None  # the worker's class could not be loaded
             cause = Cause.NODE if self._nodes.is_lost(flight.node) else Cause.WORKER
             failure = Failure(cause, f"its worker was killed or crashed ({_name(error)})")
             # A pack that is cancelled leaves its process to others.
@@ -366,6 +366,10 @@ class RayExecutor(Executor):
                 records = self._after(flight, flight.overdue())
                 if records:
                     yield records
+
+
+def _unable(error: Any) -> ExecutorError:
+    return ExecutorError(f"a worker cannot run a pack ({_last_line(error)}): install the driver's vcm-sweep there")
 
 
 def _name(error: Exception) -> str:

@@ -8,7 +8,7 @@ from vcm_sweep.sweep.packs.recovery import Cause, Failure, PackAttempt
 
 @dataclass(eq=False)
 class Flight:
-    """A pack that was given to Ray: its stream of messages, its hard deadline, and where it runs once it has started.
+    """A pack that was given to Ray: its stream of messages, its hard deadline, and where it runs as far as is known.
 
     ``started``, ``killed`` and ``by_pid`` are times of the monotonic clock, 0 before the event: when the pack started
     (or, if later, the pack before it in its process ended), and when it was killed through Ray, and by its process id.

@@ -34,8 +34,12 @@ class Workers:
         """The streams of the packs that share a process with this one, itself included."""
         return [stream]
 
-    def started(self, stream: Any) -> None:
-        """Take note that a pack has started."""
+    def started(self, stream: Any, node: str) -> None:
+        """Take note that a pack has started on a node."""
+
+    def node(self, stream: Any) -> str:
+        """The node of the process that gets a pack; "" if that is not known before the pack starts."""
+        return ""
 
     def ended(self, stream: Any, lost: bool) -> None:
         """Take note that nothing more comes from a pack; ``lost``: nor from its process."""
@@ -53,7 +57,7 @@ class Workers:
 class _Process:
     actor: Any
     streams: list[Any] = field(default_factory=list)
-    started: bool = False
+    node: str = ""  # until it has answered
     closed: bool = False
 
 
@@ -80,7 +84,7 @@ class GpuWorkers(Workers):
         room = [
             process for process in self._processes
             if not process.streams
-            or (process.started and not process.closed and not alone and len(process.streams) < _PACKS_OF_A_WORKER)
+            or (process.node and not process.closed and not alone and len(process.streams) < _PACKS_OF_A_WORKER)
         ]  # fmt: skip
         chosen = min(room, key=lambda process: len(process.streams), default=None)
         if (chosen is None or chosen.streams) and len(self._processes) < max(1, self._places()):
@@ -102,10 +106,14 @@ class GpuWorkers(Workers):
         """The streams of the worker's packs."""
         return [other for process in self._of(stream) for other in process.streams] or [stream]
 
-    def started(self, stream: Any) -> None:
+    def started(self, stream: Any, node: str) -> None:
         """The worker can have a second pack now."""
         for process in self._of(stream):
-            process.started = True
+            process.node = node
+
+    def node(self, stream: Any) -> str:
+        """The node of the pack's worker, if it has answered before: the worker may be lost, with it, at any time."""
+        return next((process.node for process in self._of(stream)), "")
 
     def ended(self, stream: Any, lost: bool) -> None:
         """Take the pack from its worker; a worker that is lost gets no other."""
@@ -117,8 +125,8 @@ class GpuWorkers(Workers):
 
     def stuck(self) -> Any:
         """A pack of a worker that has not started, if another that has is idle."""
-        idle = any(process.started and not process.streams for process in self._processes)
-        waiting = [stream for process in self._processes if not process.started for stream in process.streams]
+        idle = any(process.node and not process.streams for process in self._processes)
+        waiting = [stream for process in self._processes if not process.node for stream in process.streams]
         return waiting[0] if idle and waiting else None
 
     def close(self, streams: Iterable[Any]) -> None:

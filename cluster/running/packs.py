@@ -106,5 +106,7 @@ def pack_of(study: Study, settings: TrainSettings, place: Place) -> int:
     first = replace(trials[0], deadline_s=max(_LEAST_S, trials[0].deadline_s))
     (answer,) = (record for part in executor_of(where, study, settings, question).run([[first]]) for record in part)
     if not isinstance(answer, Sized):
+        if asked:
+            raise ExecutorError(f"pack = {asked} could not be tried ({answer.reason}): vcm-sweep doctor tells more")
         raise ExecutorError(f"no size of packs could be tried ({answer.reason}): give one by --pack")
     return answer.pack

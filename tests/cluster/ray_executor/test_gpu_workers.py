@@ -2,6 +2,9 @@
 
 import functools
 import json
+import logging
+import os
+import signal
 import threading
 import time
 from collections import Counter, defaultdict
@@ -13,9 +16,10 @@ import pytest
 
 from vcm_sweep.cluster import RayExecutor
 from vcm_sweep.cluster.ray_executor import executor as module
+from vcm_sweep.cluster.ray_executor import workers
 from vcm_sweep.cluster.ray_executor.resources import PackNeeds
-from vcm_sweep.cluster.ray_executor.tasks import TrainSettings, train_from
-from vcm_sweep.sweep import SobolDesign, Study, Trial, TrialRecord, train
+from vcm_sweep.cluster.ray_executor.tasks import GpuWorker, TrainSettings, train_from
+from vcm_sweep.sweep import ExecutorError, SobolDesign, Study, Trial, TrialRecord, train
 from vcm_sweep.sweep.data.sets import load
 from vcm_sweep.sweep.data.shared_data import SharedData
 
@@ -157,6 +161,39 @@ def test_a_worker_of_a_mock_gpu_that_is_killed_is_replaced_and_nothing_is_lost(g
     # The pack that was made beside it goes on in another process.
     assert sum(record.attempts for record in records.values()) <= 8 + 4
     assert len({span.pid for span in spans(tmp_path, "train")}) >= 3
+
+
+def test_a_worker_of_a_mock_gpu_that_cannot_be_loaded_is_one_line(gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unloadable:
+        def __reduce__(self) -> Any:
+            return (__import__, ("a_module_that_is_not_there",))
+
+    class Worker(GpuWorker):
+        part = Unloadable()
+
+    monkeypatch.setattr(workers, "GpuWorker", Worker)
+    with pytest.raises(ExecutorError, match=r"a_module_that_is_not_there.*install the driver's vcm-sweep") as failure:
+        list(RayExecutor(len, needs=GPU).run(packs(1)))  # type: ignore[arg-type]
+    assert "\n" not in str(failure.value)
+
+
+@pytest.mark.slow
+def test_an_idle_worker_of_a_mock_gpu_that_is_lost_with_its_node_costs_no_pack_an_attempt_of_its_own(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_IN_FLIGHT_PER_SLOT", 1)
+    there = PackNeeds(gpus=3.0)  # more than the other tests' node has
+    node = cluster.add_node(num_cpus=1, num_gpus=3)
+    running = RayExecutor(trainer(tmp_path, train_s=0.1), needs=there).run(packs(2))
+    (first,) = next(running)
+    os.kill(node.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+    other = cluster.add_node(num_cpus=1, num_gpus=3)
+    with caplog.at_level(logging.WARNING):
+        ((second,),) = running
+    cluster.remove_node(other)
+    assert (first.status, second.status) == ("ok", "ok")
+    assert second.attempts == 2
+    assert [record.cause for record in caplog.records if hasattr(record, "cause")] == ["node lost"]
 
 
 @pytest.mark.slow

@@ -84,6 +84,8 @@ def test_packs_that_cannot_be_tried_are_one_line(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(torch.cuda, "mem_get_info", gone)
     with pytest.raises(ExecutorError, match=r"no size .* \(RuntimeError: the card has fallen off the bus\): .* --pack"):
         pack_of(study(), MOCK, HERE)
+    with pytest.raises(ExecutorError, match=r"^pack = 16 could not be tried \(RuntimeError: .*\): vcm-sweep doctor"):
+        pack_of(study(16), MOCK, HERE)
 
 
 def test_a_worker_s_driver_that_is_too_old_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
