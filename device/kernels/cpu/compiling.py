@@ -16,10 +16,13 @@ _SOURCES = ("kernels", "physics")
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """A decorator: numba's njit with these options, whose code is kept on disk until any source changes."""
+    """A decorator: numba's njit with these options, whose code is kept on disk until any source changes.
+
+    The code runs without the interpreter's lock, so that one thread can make cells while another trains.
+    """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = nb.njit(cache=True, **options)(function)
+        dispatcher = nb.njit(cache=True, nogil=True, **options)(function)
         # numba has no public way to name further files that code depends on, so this adds to its private stamp. If a
         # version of numba keeps its stamp elsewhere, or there is no cache, numba's own rule remains.
         file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)

@@ -4,6 +4,8 @@ import importlib
 import os
 import re
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,24 @@ def test_code_is_kept_until_a_source_that_it_inlines_changes(run):
     assert run(10) == (11, 1)
     assert run(20) == (21, 0)
     assert run(20) == (21, 1)
+
+
+def test_other_threads_go_on_while_compiled_code_runs():
+    @compiling.compiled()
+    def worked(count):
+        x = 1.0
+        for _ in range(count):
+            x = x * 0.5 + 1.0
+        return x
+
+    worked(1)
+    thread = threading.Thread(target=worked, args=(300_000_000,))
+    thread.start()
+    turns = 0
+    while thread.is_alive():
+        time.sleep(0.001)
+        turns += 1
+    assert turns > 20
 
 
 def test_what_compiled_code_inlines_stands_in_the_folders_of_the_digest():
