@@ -20,7 +20,7 @@ class Refusal(NamedTuple):
 
 
 def refused_by_gpu(device: dict[str, Any], factors: Sequence[Factor]) -> list[Refusal]:
-    """Why a GPU cannot train a study; empty if it can.
+    """Why a GPU cannot train a study; empty if it can. The first reason for [device] itself; else those of the factors.
 
     Each factor is tried alone at both ends of its range, then those that pass all at their high ends.
 
@@ -50,7 +50,7 @@ def refused_by_gpu(device: dict[str, Any], factors: Sequence[Factor]) -> list[Re
 
 
 def check_gpu_study(device: dict[str, Any], factors: Sequence[Factor]) -> None:
-    """Raise StudyError if a GPU cannot train a study; the message names all that is in the way.
+    """Raise StudyError if a GPU cannot train a study; the message names :func:`refused_by_gpu`'s reasons.
 
     Args:
         device: canonical [device] table.
