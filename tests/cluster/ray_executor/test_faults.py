@@ -310,9 +310,11 @@ def test_a_task_that_workers_cannot_load_is_one_line(cluster: Any) -> None:
 @pytest.mark.slow
 def test_the_driver_of_a_hundred_thousand_points_keeps_its_size(cluster: Any) -> None:
     import psutil
+    import ray
 
     process, sizes, count, taken = psutil.Process(), [], 0, [0]
-    size = 250
+    # Two packs per core are under way. Ray may still count the cores of a node that a test before this one took away.
+    size, most = 250, 2 * int(ray.cluster_resources()["CPU"])
 
     def packs() -> Iterator[list[Trial]]:
         for first in range(0, 100_000, size):
@@ -321,7 +323,7 @@ def test_the_driver_of_a_hundred_thousand_points_keeps_its_size(cluster: Any) ->
 
     for part in RayExecutor(task({})).run(packs()):
         count += len(part)
-        assert taken[0] - count <= 4 * size
+        assert taken[0] - count <= most * size
         if count % 10_000 == 0:
             sizes.append(process.memory_info().rss / 2**20)
     assert count == 100_000
