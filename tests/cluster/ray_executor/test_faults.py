@@ -169,13 +169,22 @@ def test_a_process_that_answers_nobody_is_killed_by_its_number(
 def test_a_node_that_dies_mid_pack_and_one_that_joins(cluster: Any, caplog: pytest.LogCaptureFixture) -> None:
     """kill -9 of a raylet: its packs run again elsewhere; the new node is used."""
     node = cluster.add_node(num_cpus=2)
-    executor = RayExecutor(task({}, seconds=0.3))
-    packs = in_packs(trials(40), 2)
+    executor = RayExecutor(task({}, seconds=1.5))
+    packs: list[list[Trial]] = []
     records: list[TrialRecord] = []
     seen: set[str] = set()
-    killed = False
+    killed, added_node = False, None
+
+    def work() -> Iterator[list[Trial]]:
+        """Packs until the new node has been seen at work, which on a busy machine takes it a while."""
+        for pack in in_packs(trials(1000), 2):
+            if added_node is not None and len(packs) >= 20 and any(added_node.node_id[:6] in name for name in seen):
+                return
+            packs.append(pack)
+            yield pack
+
     with caplog.at_level(logging.INFO):
-        for part in executor.run(packs):
+        for part in executor.run(work()):
             records += part
             busy = executor.activity()
             seen |= set(busy)
@@ -185,6 +194,7 @@ def test_a_node_that_dies_mid_pack_and_one_that_joins(cluster: Any, caplog: pyte
                 killed = True
                 added_node = cluster.add_node(num_cpus=1)
     assert killed
+    assert added_node is not None
     assert Counter(record.key for record in records) == Counter(trial.key for pack in packs for trial in pack)
     assert {record.status for record in records} == {"ok"}
     assert max(record.attempts for record in records) >= 2
