@@ -46,7 +46,8 @@ def _usable(job: dict[str, Any]) -> bool:
     """Whether this Python can run the job; if not, the reason is printed and written to the job's state."""
     try:
         if not PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
-            raise ImportError(f"Python {platform.python_version()} is in use, and 3.11 to 3.13 were tried")
+            first, last = (".".join(map(str, version)) for version in PYTHONS)
+            raise ImportError(f"Python {platform.python_version()} is in use, and {first} to {last} were tried")
         import aihwkit
         import pyarrow
         import ray

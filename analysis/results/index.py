@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Index:
-    """A sensitivity index of one factor or pair of factors, with its bootstrap interval; never clipped to [0, 1].
+    """A sensitivity index of one factor or pair of factors, with its interval; never clipped to [0, 1].
 
     Args:
         factor: the factor or group. partner: the other one of a pair, else "".
@@ -106,7 +106,7 @@ class Index:
 
 @dataclass(frozen=True)
 class Difference:
-    """The ranking index of ``larger`` minus that of ``smaller``, with the bootstrap interval of the difference.
+    """The ranking index of ``larger`` minus that of ``smaller``, with the interval of the difference.
 
     Two indices come from the same rows, so their own intervals may overlap although the difference is certain, or be
     apart although it is not. Only the interval of the difference says whether the order is known.

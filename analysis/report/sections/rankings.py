@@ -6,7 +6,7 @@ from vcm_sweep.analysis.report.content.material import Material
 from vcm_sweep.analysis.report.content.parts import Chart, Charts, Part, Section, Table, Text
 from vcm_sweep.analysis.report.sections.costs import cost_chart, worst_costs
 from vcm_sweep.analysis.results.kinds import BESIDE, KINDS
-from vcm_sweep.analysis.results.sensitivity import listed
+from vcm_sweep.analysis.results.sensitivity import Sensitivity, listed
 
 
 def rankings(material: Material) -> Section:
@@ -49,7 +49,7 @@ def _meaning(material: Material) -> str:
     if result.kind == "total":
         said += "The total index holds a factor's own effect and all its interactions, so totals can sum above 100 %. "
     return said + (
-        f"Intervals are {100 * result.confidence:g} % bootstrap intervals over {result.unit}; nothing is clipped, so a "
+        f"Intervals are {100 * result.confidence:g} % {_intervals(result)}; nothing is clipped, so a "
         "factor without effect may come out below zero."
     )
 
@@ -139,3 +139,10 @@ def _by_change(material: Material, top: str) -> str:
         f"{agreement} The cost at the ends of the ranges against the nominal device needs trainings of its own: "
         f"vcm-sweep limits {material.folder}"
     )
+
+
+def _intervals(result: Sensitivity) -> str:
+    """How the intervals were made."""
+    if result.method == "bounded":
+        return f"ones by standard errors over {result.unit}, and hold what the model of the output does not explain"
+    return f"bootstrap intervals over {result.unit}"

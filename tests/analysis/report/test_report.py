@@ -12,11 +12,22 @@ from xml.etree import ElementTree
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import qmc
 
 from vcm_sweep.analysis import AnalysisError, analyze, write_report
 
 from ..stored import stored
-from ..synthetic import Array, SyntheticFactor, SyntheticResults, by_trajectories, device_like, synthetic_results
+from ..synthetic import (
+    Array,
+    SyntheticFactor,
+    SyntheticResults,
+    by_trajectories,
+    device_like,
+    synthetic_design,
+    synthetic_results,
+    synthetic_study,
+    with_noise,
+)
 
 
 def _equal_pair(u: Array) -> Array:
@@ -60,6 +71,16 @@ def test_answers_first_and_says_what_indices_are(device_page: Path) -> None:
     assert "vcm-sweep tolerance synthetic/study.toml --out synthetic" in body
     # Of why it hurts nothing is known, and nothing is said.
     assert "Why it hurts" not in body
+
+
+def test_points_in_space_are_reported_with_what_the_model_leaves(tmp_path: Path) -> None:
+    u = qmc.Sobol(2, rng=1).random_base2(8)[:, None, :]
+    y = with_noise(np.random.default_rng(1), _equal_pair(u), 2, 0.05)
+    study = synthetic_study((SyntheticFactor("a"), SyntheticFactor("b")), design=synthetic_design("space", n=256))
+    page = write_report(SyntheticResults(study, u, y), tmp_path).read_text(encoding="utf-8").replace("\u00a0", " ")
+    assert "Intervals are 95 % ones by standard errors over points, and hold what the model" in page
+    assert "bootstrap intervals" not in page
+    assert "of the variance unexplained, at most" in page
 
 
 def test_needs_no_network(device_page: Path) -> None:
