@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from vcm_sweep.analysis.surrogates.gaussian_process import fit_gaussian_process
 from vcm_sweep.analysis.surrogates.polynomial_chaos import fit_polynomial_chaos
-from vcm_sweep.analysis.surrogates.surrogate import Array, Fit, Groups, Parts, joined
+from vcm_sweep.analysis.surrogates.surrogate import Array, Fit, Groups, Parts, Surrogate, joined
 
 KINDS: dict[str, Fit] = {"Gaussian process": fit_gaussian_process, "polynomial chaos": fit_polynomial_chaos}
 """The kinds of surrogate that are tried."""
@@ -22,11 +22,14 @@ class CrossFitted:
     """Surrogates of all folds but one each.
 
     Args:
-        kind: of the surrogates. residual: (n,) mean output minus the surrogate that did not see the point.
+        kind: of the surrogates. fold: (n,) of each point. surrogates: by the fold that each did not see.
+        residual: (n,) mean output minus the surrogate that did not see the point.
         parts: of that surrogate, at each point. variances: mean over the surrogates.
     """
 
     kind: str
+    fold: NDArray[np.int64]
+    surrogates: tuple[Surrogate, ...]
     residual: Array
     parts: Parts
     variances: Parts
@@ -57,11 +60,12 @@ def cross_fit(
 
 
 def _cross_fit(kind: str, u: Array, y: Array, repeats: Array, fold: NDArray[np.int64], groups: Groups) -> CrossFitted:
-    parts, variances, residuals = [], [], []
+    surrogates, parts, variances, residuals = [], [], [], []
     for k in range(_FOLDS):
         out = fold == k
         seen = np.random.default_rng(k).permutation(np.flatnonzero(~out))[:_MOST]
         surrogate = KINDS[kind](u[seen], y[seen], repeats[seen])
+        surrogates.append(surrogate)
         parts.append(surrogate.parts(u[out], groups))
         residuals.append(y[out] - surrogate.mean - parts[-1].whole)
         variances.append(surrogate.variances(groups).map(lambda part: part[None]))
@@ -69,6 +73,8 @@ def _cross_fit(kind: str, u: Array, y: Array, repeats: Array, fold: NDArray[np.i
     back = np.argsort(np.argsort(fold, kind="stable"), kind="stable")
     return CrossFitted(
         kind,
+        fold,
+        tuple(surrogates),
         np.concatenate(residuals)[back],
         joined(parts).map(lambda part: part[back]),
         joined(variances).map(lambda part: np.average(part, axis=0, weights=np.bincount(fold))),

@@ -17,13 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, optimize, special
 
-from vcm_sweep.analysis.surrogates.legendre import orthonormal
+from vcm_sweep.analysis.surrogates.legendre import DEGREE, Counts, orthonormal
 from vcm_sweep.analysis.surrogates.surrogate import Groups, Parts, Surrogate, joined
 
 Array = NDArray[np.float64]
 
-# The highest degree in one factor: three periods across a range need 16, six need 24.
-_DEGREE = 24
 # Hyperparameters come from so many points at most, since a step of the search costs their number cubed. Of docs/example
 # 0.7 to 1.6 % was left unexplained with 300, by which points these were; 0.5 to 0.8 % with 450 or 600.
 _SOME = 500
@@ -52,7 +50,7 @@ class Hyperparameters:
     @property
     def shares(self) -> Array:
         """(D, Q) w_jq / theta_j, which sum to 1."""
-        return np.asarray(special.softmax(np.arange(_DEGREE) * self.rho[:, None], axis=1))
+        return np.asarray(special.softmax(np.arange(DEGREE) * self.rho[:, None], axis=1))
 
     @property
     def weights(self) -> Array:
@@ -70,12 +68,26 @@ class GaussianProcess(Surrogate):
     given: Hyperparameters
 
     def parts(self, u: Array, groups: Groups) -> Parts:
-        return self._parts(orthonormal(u, _DEGREE), self.given.weights, groups)
+        return self._parts(orthonormal(u, DEGREE), self.given.weights, groups)
 
     def variances(self, groups: Groups) -> Parts:
         return self._parts(self.features, self.given.weights**2, groups).map(
             lambda part: np.tensordot(self.alpha, part, 1)
         )
+
+    def coefficients(self, degrees: Counts) -> Array:
+        columns = self.features * self.given.weights
+        step = max(1, _PIECE // len(self.alpha))
+        pieces = []
+        for start in range(0, len(degrees), step):
+            some = degrees[start : start + step]
+            product = np.ones((len(self.alpha), len(some)))
+            for j, degree in enumerate(some.T):
+                used = degree > 0
+                product[:, used] *= columns[:, j, degree[used] - 1]
+            pieces.append(self.alpha @ product)
+        # A kernel's constant part gives the mean.
+        return np.concatenate(pieces) + np.where((degrees > 0).any(axis=1), 0.0, self.mean - self.alpha.sum())
 
     def _parts(self, left: Array, weights: Array, groups: Groups) -> Parts:
         """Sums over data of alpha times a kernel between ``left``, (n, D, Q) features, and the data."""
@@ -124,7 +136,7 @@ def _add_noise(covariance: Array, noise: Array) -> None:
 def fit_gaussian_process(u: Array, y: Array, repeats: Array) -> GaussianProcess:
     """The posterior mean given mean outputs y, (n,), of ``repeats`` trainings each, at points u, (n, D)."""
     origin, sd = float(y.mean()), float(y.std())
-    features, values = orthonormal(u, _DEGREE), (y - origin) / (sd if sd > 0.0 else 1.0)
+    features, values = orthonormal(u, DEGREE), (y - origin) / (sd if sd > 0.0 else 1.0)
     some = np.random.default_rng(0).permutation(len(y))[:_SOME]
     given = _most_likely(features[some], values[some], repeats[some])
     scale, noise = np.exp(given.scale), np.exp(given.noise) / repeats
@@ -176,7 +188,7 @@ def _likelihood(
     columns = features.transpose(1, 0, 2)
     without *= slope
     by_weight = scale * np.sum(np.matmul(without, columns) * columns, axis=1)
-    degree = np.arange(_DEGREE)
+    degree = np.arange(DEGREE)
     from_mean = degree - given.shares @ degree[:, None]
     return float(value), Hyperparameters(
         theta=np.sum(by_weight * weights, axis=1),

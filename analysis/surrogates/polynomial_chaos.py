@@ -5,21 +5,19 @@ a time. Least angle regression orders them. As many are kept, with coefficients 
 error of predicting each point from the others.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import lars_path
 
-from vcm_sweep.analysis.surrogates.legendre import orthonormal
+from vcm_sweep.analysis.surrogates.legendre import Counts, hyperbolic, orthonormal
 from vcm_sweep.analysis.surrogates.surrogate import Groups, Parts, Surrogate
 
 Array = NDArray[np.float64]
-Counts = NDArray[np.int64]
 
-# The set is as large as it may be with at most so many terms; the highest degree in one factor.
-_MOST_TERMS, _DEGREE = 600, 24
+# The set is as large as it may be with at most so many terms.
+_MOST_TERMS = 600
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,12 @@ class PolynomialChaos(Surrogate):
     def variances(self, groups: Groups) -> Parts:
         return self._by_part(self.value**2, groups)
 
+    def coefficients(self, degrees: Counts) -> Array:
+        known = dict(zip(map(tuple, self.degrees.tolist()), self.value, strict=True)) | {
+            (0,) * degrees.shape[1]: self.mean
+        }
+        return np.array([known.get(tuple(term), 0.0) for term in degrees.tolist()])
+
     def _by_part(self, terms: Array, groups: Groups) -> Parts:
         """Sums of the terms that belong to each part; terms: (..., P)."""
         holds = np.array([(self.degrees[:, list(group)] > 0).any(axis=1) for group in groups]).astype(np.float64)
@@ -48,7 +52,7 @@ class PolynomialChaos(Surrogate):
 
 def fit_polynomial_chaos(u: Array, y: Array, repeats: Array) -> PolynomialChaos:
     """The terms and coefficients for mean outputs y, (n,), of ``repeats`` trainings each, at points u, (n, D)."""
-    degrees = _hyperbolic(u.shape[1])
+    degrees = hyperbolic(u.shape[1], _MOST_TERMS)
     terms, weights = _terms(u, degrees), np.sqrt(repeats / repeats.mean())
     origin = float(np.average(y, weights=repeats))
     most = min(len(y) // 3, len(degrees))
@@ -77,26 +81,3 @@ def _terms(u: Array, degrees: Counts) -> Array:
         used = degree > 0
         product[:, used] *= one[:, j, degree[used]]
     return product
-
-
-def _hyperbolic(d: int) -> Counts:
-    """The degrees of the terms with sum_j sqrt(degree_j) <= sqrt(p), for the largest p that gives few enough."""
-    found: list[tuple[int, ...]] = []
-    for p in range(1, _DEGREE + 1):
-        more = list(_within(d, float(np.sqrt(p)) + 1e-9))
-        if found and len(more) > _MOST_TERMS:
-            break
-        found = more
-    return np.array(found, dtype=np.int64)
-
-
-def _within(d: int, budget: float) -> Iterator[tuple[int, ...]]:
-    """All degrees of d factors, not all of them 0, whose square roots sum to the budget at most."""
-    stack: list[tuple[tuple[int, ...], float]] = [((), budget)]
-    while stack:
-        head, rest = stack.pop()
-        if len(head) == d:
-            if any(head):
-                yield head
-            continue
-        stack += [((*head, p), rest - float(np.sqrt(p))) for p in range(int(rest**2) + 1)]

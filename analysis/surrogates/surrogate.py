@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from vcm_sweep.analysis.surrogates.legendre import Counts
+
 Array = NDArray[np.float64]
 Groups = Sequence[Sequence[int]]
 
@@ -55,6 +57,10 @@ class Surrogate(ABC):
     @abstractmethod
     def variances(self, groups: Groups) -> Parts:
         """The variance of every part over the cube."""
+
+    @abstractmethod
+    def coefficients(self, degrees: Counts) -> Array:
+        """E of the function times each of P products of orthonormal Legendre polynomials; degrees: (P, D) -> (P,)."""
 
     def predict(self, u: Array) -> Array:
         """The function at points; u: (n, D) in [0, 1] -> (n,)."""

@@ -6,6 +6,7 @@ from scipy import stats
 
 from vcm_sweep.analysis.surrogates.corner import largest_residuals
 from vcm_sweep.analysis.surrogates.cross_fitting import KINDS, cross_fit
+from vcm_sweep.analysis.surrogates.expansion import expand, features
 from vcm_sweep.analysis.surrogates.gaussian_process import fit_gaussian_process
 from vcm_sweep.analysis.surrogates.polynomial_chaos import fit_polynomial_chaos
 from vcm_sweep.analysis.surrogates.surrogate import Array, Groups, Surrogate
@@ -78,6 +79,30 @@ def test_a_group_is_one_factor(fitted: Surrogate) -> None:
     assert grouped.second[:, 0, 1] == pytest.approx(grouped.whole - grouped.first.sum(axis=1), abs=1e-9)
     variances = fitted.variances([[0, 2], [1]])
     assert variances.total[0] + variances.first[1] == pytest.approx(float(variances.whole))
+
+
+def test_the_coefficients_are_those_of_integration(fitted: Surrogate) -> None:
+    grid = np.stack(np.meshgrid(*[NODES] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    weights = np.einsum("i,j,k->ijk", WEIGHTS, WEIGHTS, WEIGHTS).ravel()
+    degrees = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1], [0, 3, 2]])
+    terms = features(grid)[:, np.arange(3), degrees].prod(axis=-1)
+    assert fitted.coefficients(degrees) == pytest.approx((weights * fitted.predict(grid)) @ terms, abs=1e-9)
+
+
+def test_an_expansion_is_the_surrogate_nearly(fitted: Surrogate) -> None:
+    """And its moments are those of quadrature, for a factor that is at one value, one in a corner, and one as it is."""
+    expansion, u = expand([fitted, fitted], 3), sobol_points(3, 512, seed=9)
+    rest = fitted.predict(u) - expansion.values(features(u))[1]
+    assert np.mean(rest**2) < 1e-4 * float(fitted.variances(ALONE).whole)
+    nodes = [np.array([0.3]), 0.25 * NODES, NODES]
+    weights = [np.ones(1), WEIGHTS, WEIGHTS]
+    at = [features(x) for x in nodes]
+    mean = np.array([w @ f for w, f in zip(weights, at, strict=True)])
+    moments = np.array([np.einsum("n,na,nb->ab", w, f, f) for w, f in zip(weights, at, strict=True)])
+    grid = np.stack(np.meshgrid(*nodes, indexing="ij"), axis=-1).reshape(-1, 3)
+    value, weight = expansion.values(features(grid))[0], np.einsum("i,j,k->ijk", *weights).ravel()
+    assert expansion.values(mean[None])[:, 0] == pytest.approx([weight @ value] * 2)
+    assert expansion.squares(moments) == pytest.approx([weight @ value**2] * 2)
 
 
 def test_a_function_that_is_known_is_found(fitted: Surrogate) -> None:
