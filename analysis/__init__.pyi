@@ -1,3 +1,11 @@
+from .asking.gains import Gain as Gain
+from .asking.gains import gains as gains
+from .asking.prediction import Prediction as Prediction
+from .asking.prediction import predict as predict
+from .asking.response import Response as Response
+from .asking.response import ask as ask
+from .asking.reweighting import RangeIndices as RangeIndices
+from .asking.reweighting import range_indices as range_indices
 from .errors import AnalysisError as AnalysisError
 from .errors import TooFewError as TooFewError
 from .limits.costs import limit_costs as limit_costs

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from vcm_sweep.cluster.commands.ask import add_ask_command
 from vcm_sweep.cluster.commands.device import add_device_commands
 from vcm_sweep.cluster.commands.jobs import add_job_commands
 from vcm_sweep.cluster.commands.life import add_life_commands
@@ -72,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_life_commands(command)
     add_limits_command(command)
     add_result_commands(command)
+    add_ask_command(command)
     add_tolerance_commands(command)
     add_job_commands(command)
     add_store_commands(command)

@@ -81,7 +81,7 @@ def bounded_indices(
         u, y, factors, blocks=blocks, seeds="independent", metric=metric, fits_means=True, ranks=False,
         trainings=trainings,
     )  # fmt: skip
-    _check_enough(points)
+    check_enough(points)
     count, size, _ = points.u.shape
     fitted = cross_fit(
         points.u.reshape(count * size, -1), points.rows.mean.ravel(), _repeats(points, trainings),
@@ -181,7 +181,8 @@ def _repeats(points: Points, trainings: int) -> Array:
     return np.isfinite(array_means(points.y, trainings)).sum(axis=2).ravel().astype(np.float64)
 
 
-def _check_enough(points: Points) -> None:
+def check_enough(points: Points) -> None:
+    """Refuse points that are too few, or too seldom trained twice: TooFewError says what to run."""
     if points.count < _POINTS:
         raise TooFewError(
             f"n: {points.count} points are too few for a verdict, since {_unseen(points.count)} of the box may hold "

@@ -1,0 +1,123 @@
+"""``vcm-sweep ask``: what finished records say of other ranges, of any setting and of gains, without a training."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vcm_sweep.cluster.commands.shared import AddCommand
+from vcm_sweep.cluster.terminal.printing import aligned, prose
+
+if TYPE_CHECKING:
+    from vcm_sweep.analysis import Gain, RangeIndices
+
+
+def add_ask_command(command: AddCommand) -> None:
+    """Add the subcommand that asks records."""
+    sub = command("ask", _ask, "ask finished records about other ranges, settings and gains, without a training")
+    sub.add_argument("dir", help="results folder, path or URI")
+    sub.add_argument(
+        "--range", type=_range, action="append", default=[], metavar="F=LOW:HIGH",
+        help="let factor F vary over less than was sampled, for all questions; F=LOW:HIGH:loguniform too; repeatable",
+    )  # fmt: skip
+    sub.add_argument(
+        "--at", type=_value, action="append", default=[], metavar="F=VALUE",
+        help="predict with factor F held at a value, the others over their ranges; repeatable, all hold at once",
+    )  # fmt: skip
+    sub.add_argument(
+        "--fix", type=_value, action="append", default=[], metavar="F=VALUE",
+        help="what it would buy to hold factor F at a value; repeatable, each by itself; default all at their low ends",
+    )  # fmt: skip
+    sub.add_argument("--metric", default="accuracy", help="what is predicted: accuracy, energy, p_diverged, ...")
+    sub.add_argument("--policy", default="fail", help="of failed trainings: fail, drop-block or worst-case")
+
+
+def _value(text: str) -> tuple[str, float]:
+    """FACTOR=VALUE."""
+    name, equals, value = text.partition("=")
+    try:
+        if not (name and equals):
+            raise ValueError
+        return name, float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} must be FACTOR=VALUE, as r.d2d.sigma=0.02") from None
+
+
+def _range(text: str) -> tuple[str, tuple[Any, ...]]:
+    """FACTOR=LOW:HIGH or FACTOR=LOW:HIGH:DISTRIBUTION."""
+    name, equals, span = text.partition("=")
+    ends = span.split(":")
+    try:
+        if not (name and equals and len(ends) in (2, 3)):
+            raise ValueError
+        return name, (float(ends[0]), float(ends[1]), *ends[2:])
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} must be FACTOR=LOW:HIGH, as r.d2d.sigma=0:0.04") from None
+
+
+def _ask(arguments: argparse.Namespace) -> int:
+    from vcm_sweep.analysis import ask, gains, predict, range_indices
+    from vcm_sweep.sweep.store.results import open_results
+
+    ranges, at = _once("--range", arguments.range), _once("--at", arguments.at)
+    fixes = _once("--fix", arguments.fix)
+    _once("--range and --at", [*ranges.items(), *at.items()])
+    response = ask(open_results(arguments.dir), arguments.metric, policy=arguments.policy)
+    # Names and values are looked at before anything is computed.
+    response.marginals({**ranges, **at, **fixes})
+    here = predict(response, ranges)
+    indices = range_indices(response, ranges) if ranges and not at else None
+    there = predict(response, at, base=ranges) if at else None
+    bought = gains(response, fixes or None, base={**ranges, **at}) if fixes or not at else None
+    if arguments.json:
+        found = {"here": here, "indices": indices, "at": there}
+        print(
+            json.dumps(
+                {"metric": response.metric, "confidence": response.confidence}
+                | {name: part.to_dict() for name, part in found.items() if part}
+                | ({"gains": [gain.to_dict() for gain in bought]} if bought else {})
+                | {"notes": response.notes()}
+            )
+        )
+        return 0
+    base = f"the range of {', '.join(ranges)}" if ranges else "the ranges of the study"
+    said = [prose(*here.sentences("the ranges of the study" if ranges else ""))]
+    said += [_index_table(indices)] if indices else []
+    said += [prose(*there.sentences(base))] if there else []
+    said += [_gain_table(bought, response.metric)] if bought else []
+    print("\n\n".join([*said, prose(*response.notes())]))
+    return 0
+
+
+def _once(option: str, given: "Sequence[tuple[str, Any]]") -> dict[str, Any]:
+    """The factors that an option names, each once."""
+    from vcm_sweep.sweep.errors import StudyError
+
+    names = [name for name, _ in given]
+    for name in names:
+        if names.count(name) > 1:
+            raise StudyError(f"{option}: {name} is given {names.count(name)} times; give each factor once")
+    return dict(given)
+
+
+def _index_table(found: "RangeIndices") -> str:
+    """Total and first indices over the ranges asked for, largest total first."""
+    first = {index.factor: index for index in found.first}
+    rows = [["factor", "total, interval", "first, interval"]]
+    rows += [[index.factor, index.percent(), first[index.factor].percent()] for index in found.ranking()]
+    rows.append(["unexplained", found.unexplained.percent(), ""])
+    return f"Shares of the variance there:\n\n{aligned(rows)}"
+
+
+def _gain_table(found: "Sequence[Gain]", metric: str) -> str:
+    """What changes of factors buy, a line per factor, the largest gain first."""
+    from vcm_sweep.analysis.records.metrics import as_metric
+
+    lines: dict[str, list[str]] = {}
+    for gain in found:
+        bought = gain.prediction
+        cells = [as_metric(metric).change(index) if index else "to nothing" for index in (bought.gain, bought.less)]
+        lines.setdefault(gain.factor, []).extend([gain.change, *cells])
+    heads = ["change", f"{metric} rises by", "spread falls by"] * (len(found) // len(lines))
+    rows = [["factor", *heads], *([name, *line] for name, line in lines.items())]
+    return f"What one more setting buys, each by itself:\n\n{aligned(rows)}"
