@@ -2,6 +2,8 @@ from .asking.gains import Gain as Gain
 from .asking.gains import gains as gains
 from .asking.prediction import Prediction as Prediction
 from .asking.prediction import predict as predict
+from .asking.region import Region as Region
+from .asking.region import keeps as keeps
 from .asking.response import Response as Response
 from .asking.response import ask as ask
 from .asking.reweighting import RangeIndices as RangeIndices

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from vcm_sweep.analysis.asking.prediction import Prediction, predict
 from vcm_sweep.analysis.asking.response import Response
 
@@ -55,6 +57,4 @@ def gains(
 
 def _lower_half(marginal: "Marginal") -> tuple[float, float]:
     """From the low end to the middle, of the logarithm where the factor was sampled so."""
-    logarithmic = marginal.factor.distribution == "loguniform"
-    middle = (marginal.low * marginal.high) ** 0.5 if logarithmic else (marginal.low + marginal.high) / 2.0
-    return marginal.low, middle
+    return marginal.low, float(marginal.within(np.array(0.5)))

@@ -69,6 +69,12 @@ class Marginal:
         at = np.clip(x, self.factor.low, self.factor.high)
         return np.where(inside, self.wanted.pdf(at) / (mass * sampled.pdf(at)), 0.0)
 
+    def within(self, share: Array) -> Array:
+        """Values at shares of the way from low to high, of the logarithm where the factor was sampled so."""
+        if self.factor.distribution == "loguniform":
+            return np.asarray(self.low * (self.high / self.low) ** share)
+        return np.asarray(self.low + share * (self.high - self.low))
+
     def place(self) -> str:
         """Where the factor is, as people read it: at 0.02, or 0 to 0.04."""
         if self.held:

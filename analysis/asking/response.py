@@ -78,6 +78,10 @@ class Response:
         """(B, m) mean output minus the surrogate that did not see it."""
         return self.points.rows.mean - self.unseen(self.expansion.values(self.at_points))
 
+    def predictions(self, x: Array) -> Array:
+        """(K, n) what every fold's surrogate says of values (n, D), less ``points.origin``."""
+        return self.expansion.values(features(self.scale(x)))
+
     def unseen(self, values: Array) -> Array:
         """(B, m) of (K, B m) values at the points, that of the surrogate which did not see the point."""
         flat = self.fold.ravel()

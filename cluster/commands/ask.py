@@ -9,7 +9,7 @@ from vcm_sweep.cluster.commands.shared import AddCommand
 from vcm_sweep.cluster.terminal.printing import aligned, prose
 
 if TYPE_CHECKING:
-    from vcm_sweep.analysis import Gain, RangeIndices
+    from vcm_sweep.analysis import Gain, RangeIndices, Region
 
 
 def add_ask_command(command: AddCommand) -> None:
@@ -27,6 +27,10 @@ def add_ask_command(command: AddCommand) -> None:
     sub.add_argument(
         "--fix", type=_value, action="append", default=[], metavar="F=VALUE",
         help="what it would buy to hold factor F at a value; repeatable, each by itself; default all at their low ends",
+    )  # fmt: skip
+    sub.add_argument(
+        "--keep", type=float, metavar="T",
+        help="the box of all factors, from their low ends, that keeps the mean at T or better, as 0.9",
     )  # fmt: skip
     sub.add_argument("--metric", default="accuracy", help="what is predicted: accuracy, energy, p_diverged, ...")
     sub.add_argument("--policy", default="fail", help="of failed trainings: fail, drop-block or worst-case")
@@ -56,7 +60,7 @@ def _range(text: str) -> tuple[str, tuple[Any, ...]]:
 
 
 def _ask(arguments: argparse.Namespace) -> int:
-    from vcm_sweep.analysis import ask, gains, predict, range_indices
+    from vcm_sweep.analysis import ask, gains, keeps, predict, range_indices
     from vcm_sweep.sweep.store.results import open_results
 
     ranges, at = _once("--range", arguments.range), _once("--at", arguments.at)
@@ -68,9 +72,11 @@ def _ask(arguments: argparse.Namespace) -> int:
     here = predict(response, ranges)
     indices = range_indices(response, ranges) if ranges and not at else None
     there = predict(response, at, base=ranges) if at else None
-    bought = gains(response, fixes or None, base={**ranges, **at}) if fixes or not at else None
+    kept = keeps(response, arguments.keep, base={**ranges, **at}) if arguments.keep is not None else None
+    asked = at or arguments.keep is not None
+    bought = gains(response, fixes or None, base={**ranges, **at}) if fixes or not asked else None
     if arguments.json:
-        found = {"here": here, "indices": indices, "at": there}
+        found = {"here": here, "indices": indices, "at": there, "keep": kept}
         print(
             json.dumps(
                 {"metric": response.metric, "confidence": response.confidence}
@@ -84,6 +90,7 @@ def _ask(arguments: argparse.Namespace) -> int:
     said = [prose(*here.sentences("the ranges of the study" if ranges else ""))]
     said += [_index_table(indices)] if indices else []
     said += [prose(*there.sentences(base))] if there else []
+    said += [prose(*kept.sentences()), _side_table(kept)] if kept else []
     said += [_gain_table(bought, response.metric)] if bought else []
     print("\n\n".join([*said, prose(*response.notes())]))
     return 0
@@ -107,6 +114,14 @@ def _index_table(found: "RangeIndices") -> str:
     rows += [[index.factor, index.percent(), first[index.factor].percent()] for index in found.ranking()]
     rows.append(["unexplained", found.unexplained.percent(), ""])
     return f"Shares of the variance there:\n\n{aligned(rows)}"
+
+
+def _side_table(found: "Region") -> str:
+    """How far each factor may go while the others stay within theirs."""
+    rows = [["factor", "from", "to, as predicted", "surely to", "at most to"]]
+    for side in found.sides:
+        rows.append([side.factor, *(side.text(value) for value in (side.low, side.to, side.sure, side.most))])
+    return aligned(rows)
 
 
 def _gain_table(found: "Sequence[Gain]", metric: str) -> str:

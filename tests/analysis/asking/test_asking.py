@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vcm_sweep.analysis import AnalysisError, Response, ask, bounded_indices, gains, predict, range_indices
+from vcm_sweep.analysis import AnalysisError, Response, ask, bounded_indices, gains, keeps, predict, range_indices
 from vcm_sweep.analysis.asking.prediction import apart, root_missed
 from vcm_sweep.analysis.asking.response import respond
 from vcm_sweep.analysis.results.index import Index
@@ -177,6 +177,46 @@ def test_gains(on_plane: Response) -> None:
     assert (one.factor, one.change) == ("x1", "at 1")
     assert holds(one.prediction.mean, 0.9)
     assert holds(one.prediction.gain, 0.15)
+
+
+def test_a_box_that_keeps_a_threshold() -> None:
+    """Of 0.9 - 0.3 x1 - 0.2 x2 >= 0.8, both going up together as far as they can, and what has no effect to its end."""
+    response = studied(lambda u: 1.4 - plane(u), confidence=0.95)
+    found = keeps(response, 0.8)
+    ends = {side.factor: side.to for side in found.sides}
+    assert 0.1 <= 0.3 * ends["x1"] + 0.2 * ends["x2"] <= 0.12
+    assert abs(ends["x1"] - ends["x2"]) <= 0.1
+    assert ends["x3"] == ends["dummy"] == 1.0
+    for side in found.sides[:2]:
+        assert 0.5 * side.to < side.sure < side.to < side.most < 1.5 * side.to
+    assert found.kept >= 0.9 * found.inside > 0
+    assert found.came >= 0.9 * found.foreseen > 0
+    held = keeps(response, 0.8, base={"x1": 0.1, "x2": (0.0, 0.2)})
+    assert [(side.factor, side.to) for side in held.sides] == [("x2", 0.2), ("x3", 1.0), ("dummy", 1.0)]
+    assert refused(lambda: keeps(response, 0.95)).startswith(
+        "keep: 0.95 is not kept even with every factor at its low end, where the mean of accuracy is predicted as "
+    )
+    assert refused(lambda: keeps(response, 90)) == "keep: 90 must be between 0 and 1, as 0.9 for 90 %"
+    assert refused(lambda: keeps(response, 0.8, base=dict.fromkeys(NAMES, 0.0))).startswith(
+        "keep: every factor is held"
+    )
+
+
+@pytest.mark.parametrize(("output", "level"), [(smooth, 0.7), (lambda u: 1 - twisted(u), 0.6), (cliff, 0.85)])
+def test_what_is_sure_is_true(output: Callable[[Array], Array], level: float) -> None:
+    """The cliff lies at the low ends, so nothing beyond it is kept."""
+    response = studied(output, n=512, confidence=0.95)
+    u = np.random.default_rng(1).random((4000, 4))
+    if output is cliff:
+        assert "is not kept even with every factor at its low end" in refused(lambda: keeps(response, level))
+        return
+    found = keeps(response, level)
+    boxes = {name: np.array([getattr(side, name) for side in found.sides]) for name in ("sure", "to", "most")}
+    assert np.mean(output(u * boxes["sure"]) >= level) >= 0.99
+    assert np.mean(output(u * boxes["to"]) >= level) >= 0.96
+    assert (boxes["sure"] > 0).all()
+    if (boxes["most"] < 1).all():
+        assert np.mean(output(u * boxes["most"]) >= level) < 0.99
 
 
 @pytest.mark.parametrize(("output", "seed"), [(smooth, 1), (twisted, 2), (cliff, 3)])

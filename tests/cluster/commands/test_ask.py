@@ -55,6 +55,18 @@ def test_ranges_and_settings(folder: str, capsys: pytest.CaptureFixture[str]) ->
     assert "in 95 of 100 settings drawn from the box" in text
 
 
+def test_what_keeps_an_accuracy(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, folder, "--keep", "0.8")
+    assert "The mean of accuracy stays at 80 % or more in a box from the factors' low ends" in text
+    rows = [line.split() for line in text.splitlines() if line.startswith(("r.", "l."))]
+    assert [row[0] for row in rows] == ["r.d2d.sigma", "l.d2d.sigma", "r.c2c.direct"]
+    assert 0.0 < float(rows[0][3]) <= float(rows[0][2]) <= float(rows[0][4]) <= 0.08
+    assert "What one more setting buys" not in text
+    found = json.loads(said(capsys, folder, "--keep", "0.8", "--at", "r.d2d.sigma=0.02", "--json"))["keep"]
+    assert [side["factor"] for side in found["sides"]] == ["l.d2d.sigma", "r.c2c.direct"]
+    assert "0.99 is not kept even with" in refusal(capsys, folder, "--keep", "0.99", code=5)
+
+
 def test_json(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(said(capsys, folder, "--range", "r.d2d.sigma=0:0.06:uniform", "--json"))
     assert found["here"]["effective_points"] == pytest.approx(192, abs=1)

@@ -1,0 +1,219 @@
+"""The box of factors, from their low ends, that keeps a threshold of the output: as predicted, for certain, at most."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from vcm_sweep.analysis.asking.marginals import Marginal
+from vcm_sweep.analysis.asking.prediction import apart, root_missed
+from vcm_sweep.analysis.asking.response import Response
+from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.records.metrics import as_metric
+from vcm_sweep.analysis.results.index import with_unit
+
+Array = NDArray[np.float64]
+
+# A box keeps the threshold if nearly all of it does, judged at so many Sobol points; it grows by twentieths of a range.
+_NEARLY, _POINTS, _STEPS = 0.99, 512, 20
+
+
+@dataclass(frozen=True)
+class Side:
+    """How far a factor goes while the others stay within theirs: to ``to`` as predicted, between ``sure`` and ``most``.
+
+    All are in the factor's unit, and at ``low`` where not even that end is certain.
+    """
+
+    factor: str
+    unit: str
+    low: float
+    to: float
+    sure: float
+    most: float
+
+    def text(self, value: float) -> str:
+        """A value with the unit."""
+        return with_unit(f"{value:.3g}", self.unit)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A box [low, to] of all factors that keeps a threshold in 99 % of it, and how that agrees with the records.
+
+    Args:
+        threshold: of the metric's mean. setting: how the question was narrowed, in words.
+        sides: one per factor that is not held. The boxes to ``sure`` and to ``most`` have the same proportions: in the
+            one the lower end of the prediction keeps the threshold as well, beyond the other not even its upper end.
+        inside, kept: trained points in the box to ``to``, and those of them whose mean keeps the threshold.
+        foreseen, came: trained points at which the surrogate that had not seen them keeps it with the lower end of its
+            prediction, and those of them whose mean does.
+    """
+
+    metric: str
+    threshold: float
+    setting: str
+    sides: tuple[Side, ...]
+    inside: int
+    kept: int
+    foreseen: int
+    came: int
+
+    def sentences(self) -> tuple[str, ...]:
+        """The region and its checks in words; its sides are a table."""
+        metric = as_metric(self.metric)
+        level = f"{100 * self.threshold:g} %" if metric.share else f"{self.threshold:g}"
+        reach = f"{level} or {'more' if metric.more_is_better else 'less'}"
+        where = f" (with {self.setting})" if self.setting else ""
+        sure = (
+            "Not even the low ends are certain."
+            if all(side.sure == side.low for side in self.sides)
+            else (
+                "Surely means with the lower end of the prediction, at most with its upper end, at 95 of 100 settings."
+            )
+        )
+        inside = (
+            f"{self.kept} of the {self.inside} trained points in the box have such a mean."
+            if self.inside
+            else "No trained point lies in the box."
+        )
+        return (
+            f"The mean of {metric.label} stays at {reach} in a box from the factors' low ends{where}, at 99 of 100 of "
+            "its settings, as predicted; every factor may be at any value up to its end at once.",
+            sure,
+            f"{inside} Of {self.foreseen} trained points where surrogates that had not seen them were sure of it, "
+            f"{self.came} have it.",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        plain = ("threshold", "setting", "inside", "kept", "foreseen", "came")
+        return {name: getattr(self, name) for name in plain} | {"sides": [vars(side) for side in self.sides]}
+
+
+def keeps(response: Response, threshold: float, *, base: Mapping[str, Any] | None = None) -> Region:
+    """The box in which the mean output is at least ``threshold``, or at most where less is better.
+
+    All factors go up together from their low ends, a twentieth of their ranges at a time; one whose next step would
+    break the threshold stops, and the others go on, until none can.
+
+    Args:
+        base: as for `read_marginals`: factors that are held there stay so, ranges bound the box.
+
+    Raises:
+        AnalysisError: as `read_marginals`, a threshold that no share can have, or that is not kept at the low ends.
+    """
+    metric = as_metric(response.metric)
+    if metric.share and not 0.0 <= threshold <= 1.0:
+        raise AnalysisError(f"keep: {threshold:g} must be between 0 and 1, as 0.9 for 90 %")
+    marginals = response.marginals(base)
+    free = [marginal for marginal in marginals.each if not marginal.held]
+    if not free:
+        raise AnalysisError("keep: every factor is held, so there is no box; leave one to its range")
+    boxes = _Boxes(response, marginals.each, threshold, float(stats.norm.ppf(response.confidence)))
+    if not boxes.keep(np.zeros(len(free)), 0.0):
+        raise AnalysisError(
+            f"keep: {threshold:g} is not kept even with every factor at its low end, where the mean of {metric.label} "
+            f"is predicted as {boxes.lowest:.3g}; ask for {'less' if metric.more_is_better else 'more'}"
+        )
+    share = boxes.largest()
+    sure, most = boxes.scaled(share, -1.0), boxes.scaled(share, 1.0)
+    sides = tuple(
+        Side(
+            one.factor.name, one.factor.unit, one.low, *(float(one.within(np.array(b[j]))) for b in (share, sure, most))
+        )
+        for j, one in enumerate(free)
+    )
+    mean = response.points.rows.mean + response.points.origin
+    reached = response.better * mean >= response.better * threshold
+    inside = np.ones(mean.shape, dtype=bool)
+    ends = {side.factor: side.to for side in sides}
+    for j, one in enumerate(marginals.each):
+        x = response.x[..., j]
+        inside &= (x >= one.low) & (x <= ends.get(one.factor.name, one.high))
+    foreseen = response.better * (mean - response.residual - threshold) >= boxes.quantile * root_missed(response)
+    return Region(
+        response.metric, threshold, marginals.words(), sides, int(inside.sum()), int((inside & reached).sum()),
+        int(foreseen.sum()), int((foreseen & reached).sum()),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Boxes:
+    """Boxes from the low ends, by the share of each free factor's range that they hold."""
+
+    response: Response
+    each: tuple[Marginal, ...]
+    threshold: float
+    quantile: float
+
+    @cached_property
+    def _missed(self) -> float:
+        return root_missed(self.response)
+
+    @cached_property
+    def _unit(self) -> Array:
+        free = sum(not marginal.held for marginal in self.each)
+        points = stats.qmc.Sobol(free, rng=0).random(_POINTS)
+        # The far corner is the worst of most boxes.
+        points[-1] = 1.0
+        return np.asarray(points)
+
+    @property
+    def lowest(self) -> float:
+        """The prediction with every factor at its low end."""
+        values = self._values(np.zeros(self._unit.shape[1]))
+        return float(values[:, 0].mean() + self.response.points.origin)
+
+    def _values(self, share: Array) -> Array:
+        columns, place = [], 0
+        for marginal in self.each:
+            if marginal.held:
+                columns.append(np.full(_POINTS, marginal.low))
+                continue
+            columns.append(marginal.within(share[place] * self._unit[:, place]))
+            place += 1
+        return self.response.predictions(np.column_stack(columns))
+
+    def keep(self, share: Array, side: float) -> bool:
+        """Whether nearly all of the box keeps the threshold; side: 0 as predicted, -1 or 1 with the low or high end."""
+        values = self._values(share)
+        margin = self.response.better * (values.mean(axis=0) + self.response.points.origin - self.threshold)
+        half = self.quantile * np.hypot(self._missed, apart(values)) if side else 0.0
+        return bool(np.mean(margin + side * half >= 0.0) >= _NEARLY)
+
+    def largest(self) -> Array:
+        """The shares at which no factor can go on."""
+        steps = np.zeros(self._unit.shape[1], dtype=np.int64)
+        going = list(range(len(steps)))
+        while going:
+            for j in list(going):
+                steps[j] += 1
+                if not self.keep(steps / _STEPS, 0.0):
+                    steps[j] -= 1
+                    going.remove(j)
+                elif steps[j] == _STEPS:
+                    going.remove(j)
+        return steps / _STEPS
+
+    def scaled(self, share: Array, side: float) -> Array:
+        """The box in proportion to this one, within the ranges, that keeps it with one end of the prediction."""
+
+        def box(times: float) -> Array:
+            return np.minimum(1.0, times * share)
+
+        # Up to where every factor is at the end of its range.
+        end = 1.0 if side < 0.0 else 1.0 / max(1.0 / _STEPS, float(share[share > 0.0].min(initial=1.0)))
+        start = 0.0 if side < 0.0 else 1.0
+        if self.keep(box(end), side):
+            return box(end)
+        if not self.keep(box(start), side):
+            return box(0.0)
+        for _ in range(7):
+            middle = (start + end) / 2.0
+            start, end = (middle, end) if self.keep(box(middle), side) else (start, middle)
+        return box(start)
