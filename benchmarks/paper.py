@@ -46,6 +46,7 @@ range = [0.0, 0.3]
 name = "l.d2d.sigma"
 range = [0.0, 0.3]
 [design]
+method = "sobol"
 n = 2
 """
 

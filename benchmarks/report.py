@@ -27,6 +27,7 @@ batch = 32
 lr = 0.02
 {factors}
 [design]
+method = "sobol"
 n = {n}
 replicates = 2
 """

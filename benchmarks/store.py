@@ -42,6 +42,7 @@ range = [0.0, 0.5]
 name = "read.noise.sigma"
 range = [0.0, 0.05]
 [design]
+method = "sobol"
 n = 2
 """
 _FIVE = ["point", "replicate", "status", "accuracy", "energy_j"]

@@ -16,6 +16,7 @@ range = [0.0, 0.08]
 name = "read.noise.sigma"
 range = [0.0, 0.05]
 [design]
+method = "sobol"
 n = 4
 """
 """The least that is a study: 16 points of two factors. A training takes a twentieth of a second."""
@@ -40,6 +41,7 @@ range = [0.0, 0.01]
 name = "read.noise.sigma"
 range = [0.0, 0.05]
 [design]
+method = "sobol"
 n = 4
 """
 """Trainings of three epochs of ten batches each, to be stopped in between; every pulse draws a new radius."""

@@ -20,7 +20,7 @@ def build_design(study: Study) -> Design:
         >>> from vcm_sweep.sweep import Study
         >>> design = build_design(Study.from_toml("studies/demo.toml"))
         >>> len(design), design.points.shape, design.block
-        (1024, (896, 5), 7)
+        (1024, (512, 5), 1)
     """
     return _DESIGNS[study.design.method](study)
 

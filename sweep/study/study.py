@@ -14,8 +14,9 @@ from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.errors import StudyError, one_line
 from vcm_sweep.sweep.study.contents import digests
 from vcm_sweep.sweep.study.corners import check_devices
+from vcm_sweep.sweep.study.editing import with_values
 from vcm_sweep.sweep.study.factors import Factor, apply_factors
-from vcm_sweep.sweep.study.tables.design import DesignSpec
+from vcm_sweep.sweep.study.tables.design import UNNAMED, DesignSpec
 from vcm_sweep.sweep.study.tables.device import canonical_device, is_physical
 from vcm_sweep.sweep.study.tables.fields import Fields
 from vcm_sweep.sweep.study.tables.network import NetworkSpec
@@ -91,7 +92,7 @@ class Study:
         """The study in a TOML string.
 
         Args:
-            text: the text of a study file.
+            text: the text of a study file. The study's own ``text`` names the design's method where this one does not.
             frozen: that of a results folder; None: it is made now, which reads the user's own data, model and weights.
             origin: the file that the text comes from; error messages begin with it.
         """
@@ -117,7 +118,13 @@ class Study:
         device = canonical_device(device_table)
         _check_kinds(device, factors)
         device = _written_out(device, factors)
-        design = DesignSpec.from_table(fields.table("design"))
+        design_table = fields.table("design")
+        if frozen is not None:
+            design_table.setdefault("method", UNNAMED)
+        design = DesignSpec.from_table(design_table)
+        if "method" not in design_table:
+            # The folder that this text comes to keeps its method, whatever the default becomes.
+            text = with_values(text, "design", {"method": design.method})
         design.grouped([factor.name for factor in factors])
         run = RunSpec.from_table(fields.table("run"))
         asked = fields.table("tolerance")

@@ -31,6 +31,7 @@ distribution = "loguniform"
 name = "l.d2d.sigma"
 range = [0.0, 0.1]
 [design]
+method = "sobol"
 n = 256
 replicates = 2
 """

@@ -47,6 +47,7 @@ def stored(  # noqa: PLR0913  (each differs in some test)
 ) -> Any:
     """Results of a finished study; trainings whose first factor, scaled to [0, 1], is above ``diverge`` diverged."""
     chosen = FACTORS[:factors]
+    design = design if "method" in design else f'method = "sobol"\n{design}'
     tables = "".join(f'[[factor]]\nname = "{f}"\nrange = [{low}, {high}]\n' for f, low, high in chosen)
     study = Study.from_text(
         f'[study]\nname = "{name}"\n[network]\nhidden = [8]\ndata = "digits"\nepochs = 4\nbatch = 32\nlr = 0.02\n'

@@ -29,6 +29,7 @@ range = [-0.5, 0.5]
 name = "r.d2d.sigma"
 range = [0.0, 0.08]
 [design]
+method = "sobol"
 n = 16
 replicate_rows = 16
 [run]

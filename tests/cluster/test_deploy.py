@@ -159,6 +159,7 @@ range = [-0.5, 0.5]
 name = "r.d2d.sigma"
 range = [0.0, 0.08]
 [design]
+method = "sobol"
 n = 4
 [run]
 pack = 2

@@ -11,14 +11,21 @@ from vcm_sweep.sweep.study.tables.fields import Fields, brief
 from vcm_sweep.sweep.study.tables.run import canonical
 
 SEED_POLICIES = ("independent", "common")
-METHODS = ("sobol", "space", "morris", "shapley", "limits")
-GROUPED = ("sobol", "space", "morris")
+METHODS = ("space", "sobol", "morris", "shapley", "limits")
+GROUPED = ("space", "sobol", "morris")
 """Methods that can rank groups of factors."""
 ARMS = ("cost", "mediation")
-_DEFAULTS: Mapping[str, Mapping[str, Any]] = {"limits": {"seeds": "common"}, "space": {"replicates": 2}}
+UNNAMED = "sobol"
+"""The method of results folders whose study names none: it was the default when they were made."""
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    **{method: {"replicates": 1} for method in METHODS[1:]},
+    "limits": {"replicates": 1, "seeds": "common"},
+}
 """Where a method's default is not that of the field."""
 MIN_PAIRS = 8
 """With fewer pairs, a confidence interval of a limits design would be meaningless."""
+MIN_POINTS, MIN_REPEATED = 256, 32
+"""No verdict follows from a space design of fewer points, or of fewer that are trained twice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +33,8 @@ class DesignSpec:
     """Which points are run, how often, and how seeds are shared.
 
     Attributes:
-        method: "sobol", "space", "morris", "shapley" or "limits".
-        n: number of base points (sobol), points (space), trajectories (morris, shapley) or pairs, i.e. seeds (limits).
+        method: "space", "sobol", "morris", "shapley" or "limits".
+        n: number of points (space), base points (sobol), trajectories (morris, shapley) or pairs, i.e. seeds (limits).
         levels: number of levels of Morris' grid.
         second_order: whether Sobol's design has the rows that estimate the interaction of every pair of factors.
         groups: factors by group, for factors that are to move together; a factor in no group is ranked by itself.
@@ -40,15 +47,20 @@ class DesignSpec:
 
     method: str = word(
         METHODS,
-        "sobol: Saltelli's rows, n (D + 2) of them for D factors; space: n points that fill the box evenly, for as "
-        "narrow intervals from a small part of the trainings; morris: n trajectories of D + 1 rows, for a first "
-        "look at many factors; shapley: n trajectories of D + 1 rows from one random point to another, for shares that "
-        "add up to one; limits: each factor alone at the ends of its range, in pairs with the nominal device",
+        "space: n points that fill the box evenly, each trained twice, for the narrowest intervals; sobol: Saltelli's "
+        "rows, n (D + 2) of them for D factors, for an estimate that needs no model of the output; morris: n "
+        "trajectories of D + 1 rows, for a first look at many factors; shapley: n trajectories of D + 1 rows from one "
+        "random point to another, for shares that add up to one; limits: each factor alone at the ends of its range, "
+        "in pairs with the nominal device",
     )
     n: int = whole(
-        NEEDED, 2, 1 << 20, "base points or points (a power of 2), trajectories, or pairs (seeds; 8 or more)"
+        NEEDED,
+        2,
+        1 << 20,
+        "points (a power of 2, and 256 or more for a verdict), base points (a power of 2), trajectories, or pairs "
+        "(seeds; 8 or more)",
     )
-    replicates: int = whole(1, 1, 1000, "runs of every point; 2 by default with method = 'space'")
+    replicates: int = whole(2, 1, 1000, "runs of every point; 1 by default with any method but 'space'")
     replicate_rows: int = whole(0, 0, 1 << 30, "points that are run once more: they measure the training noise")
     seeds: str = word(SEED_POLICIES, "common: within a base point or trajectory; limits always; see docs/statistics.md")
     levels: int = whole(4, 2, 100, "of the grid, even", only=("method", ("morris",)))
@@ -67,7 +79,7 @@ class DesignSpec:
     )
     groups: Mapping[str, tuple[str, ...]] = table(
         {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}, "minItems": 1}},
-        "factors that move together, ranked as one; of sobol, space and morris, see below",
+        "factors that move together, ranked as one; of space, sobol and morris, see below",
     )
 
     @classmethod
@@ -84,13 +96,14 @@ class DesignSpec:
         """Raise StudyError for values that contradict each other or do not suit the method."""
         if self.levels % 2:
             raise StudyError(f"[design] levels = {self.levels} must be even: {self.levels + 1}?")
-        if self.method in ("sobol", "space") and self.n & (self.n - 1):
+        if self.method in ("space", "sobol") and self.n & (self.n - 1):
             raise StudyError(
                 f"[design] n = {self.n} must be a power of 2, as Sobol points need: {1 << self.n.bit_length()}?"
             )
         if self.second_order and self.method != "sobol":
             raise StudyError(
-                f"[design] second_order = true is for method = 'sobol', and this is {self.method!r}: leave it out"
+                f"[design] second_order = true is for method = 'sobol', and this is {self.method!r}: give that "
+                "method, or leave it out"
             )
         if self.groups and self.method not in GROUPED:
             names = " or ".join(map(repr, GROUPED))
@@ -98,7 +111,7 @@ class DesignSpec:
         if self.method == "space" and self.seeds != "independent":
             raise StudyError(
                 f"[design] seeds = {self.seeds!r} is not for method = 'space', whose points have nothing in common: "
-                "leave it out"
+                "leave it out, or give method = 'sobol'"
             )
         if self.method == "limits":
             self._check_pairs()
@@ -129,6 +142,29 @@ class DesignSpec:
                 raise StudyError(
                     f"[design] {name} = {value} is not for method = 'limits': each of its n is a seed, raise n"
                 )
+
+    def no_verdict(self) -> str:
+        """Why no verdict can follow from this design, with what to change, in a sentence; "" where one can.
+
+        Such a study may be run all the same, to see that all works or to be extended.
+
+        >>> print(DesignSpec(n=64).no_verdict())
+        [design] n = 64 is too few points for a verdict, 256 or more are needed: give n = 256, or extend --to 256 later
+        """
+        if self.method != "space":
+            return ""
+        if self.n < MIN_POINTS:
+            return (
+                f"[design] n = {self.n} is too few points for a verdict, {MIN_POINTS} or more are needed: give n = "
+                f"{MIN_POINTS}, or extend --to {MIN_POINTS} later"
+            )
+        if self.replicates < 2 and self.replicate_rows < MIN_REPEATED:
+            return (
+                f"[design] replicates = {self.replicates}, replicate_rows = {self.replicate_rows} train too few points "
+                f"twice for a verdict, {MIN_REPEATED} or more are needed to tell luck: give replicates = 2, or extend "
+                "--replicates 2 later"
+            )
+        return ""
 
     def grouped(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """What is ranked: the groups with their factors, and each factor that is in none; in the order of ``names``.

@@ -23,12 +23,12 @@ from ..synthetic import (
 A = np.array([0.5, 1.0, 4.0, 9.0])
 
 
-def study(said: str = "") -> Study:
-    return Study.from_text(f"{TEXT}{said}\n")
+def study(said: str = "", method: str = "sobol") -> Study:
+    return Study.from_text(f"{TEXT}{said}\n".replace("sobol", method))
 
 
-def results_of(said: str, executor: InProcessExecutor, folder: Path) -> Results:
-    run(study(said), executor, folder, pack=512)
+def results_of(said: str, executor: InProcessExecutor, folder: Path, method: str = "sobol") -> Results:
+    run(study(said, method), executor, folder, pack=512)
     return open_results(folder)
 
 
@@ -85,17 +85,16 @@ def test_two_groups_of_second_order_have_their_interaction(tmp_path: Path) -> No
 
 
 def test_groups_of_morris_step_together(tmp_path: Path) -> None:
-    said = 'method = "morris"\n[design.groups]\nspread = ["l.d2d.sigma", "r.d2d.sigma"]'
+    said = '[design.groups]\nspread = ["l.d2d.sigma", "r.d2d.sigma"]'
     executor = answering(lambda u: 3 * u[:, 1] + 0.5 * u[:, 2], training_sd=0.3)
-    result = analyze(results_of(said, executor, tmp_path / "out"))
+    result = analyze(results_of(said, executor, tmp_path / "out", method="morris"))
     assert result.factors == ("spread", "mismatch.global.mean", "read.noise.sigma")
     assert_covers(result, "mu_star", np.array([0.0, 3.0, 0.5]))
     assert result.verdict("spread").startswith("not distinguishable")
 
 
 def test_shapley_effects_of_a_study_add_up_to_one(tmp_path: Path) -> None:
-    said = 'method = "shapley"'
-    text = f"{TEXT}{said}\n".replace("n = 256", "n = 700")
+    text = TEXT.replace("sobol", "shapley").replace("n = 256", "n = 700")
     run(Study.from_text(text), answering(ishigami), tmp_path / "out", pack=512)
     result = analyze(open_results(tmp_path / "out"))
     assert result.method == "shapley"

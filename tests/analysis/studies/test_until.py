@@ -63,7 +63,7 @@ def test_base_points_double_until_every_total_index_is_narrow(tmp_path: Path) ->
 
 
 def test_trajectories_grow_by_what_is_needed(tmp_path: Path) -> None:
-    text = SMALL.replace("n = 32", 'n = 40\nmethod = "morris"')
+    text = SMALL.replace("sobol", "morris").replace("n = 32", "n = 40")
     runs = Runs(tmp_path / "out", answering(lambda u: 3 * u[:, 0] + u[:, 1], training_sd=0.1))
     ended, heard = until(runs, text, 0.02)
     assert ended.met
@@ -75,7 +75,7 @@ def test_trajectories_grow_by_what_is_needed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["sobol", "shapley"])
 def test_a_budget_of_trainings_is_kept_and_used(method: str, tmp_path: Path) -> None:
-    text = SMALL.replace("n = 32", f'n = 32\nmethod = "{method}"')
+    text = SMALL.replace("sobol", method)
     runs = Runs(tmp_path / "out")
     ended, _ = until(runs, text, 0.01, budget=Budget(trials=1000))
     assert not ended.met

@@ -20,6 +20,7 @@ lr = 0.02
 """
 TAIL = """
 [design]
+method = "sobol"
 n = {n}
 [tolerance]
 {asked}

@@ -38,6 +38,7 @@ range = [283.0, 323.0]
 name = "read.noise.sigma"
 range = [0.0, 0.05]
 [design]
+method = "sobol"
 n = 512
 replicates = 2
 [run]

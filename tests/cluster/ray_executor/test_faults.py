@@ -423,6 +423,7 @@ range = [0.0, 0.01]
 name = "read.noise.sigma"
 range = [0.0, 0.05]
 [design]
+method = "sobol"
 n = 4
 """
 

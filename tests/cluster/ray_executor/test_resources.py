@@ -72,6 +72,7 @@ range = [283.0, 323.0]
 name = "read.noise.sigma"
 range = [0.0, 0.05]
 [design]
+method = "sobol"
 n = 2
 """
     other = Study.from_text(

@@ -8,7 +8,8 @@ import pytest
 from vcm_sweep.sweep import Study, build_design
 from vcm_sweep.sweep.packs.order import Order, corner_points
 
-TEXT = (Path(__file__).parents[3] / "studies" / "demo.toml").read_text(encoding="utf-8")
+DEMO = (Path(__file__).parents[3] / "studies" / "demo.toml").read_text(encoding="utf-8")
+TEXT = DEMO[: DEMO.index("[design]")] + '[design]\nmethod = "sobol"\nn = 128\nreplicate_rows = 128\n'
 
 
 def an_order(n: int = 32, pack: int = 8) -> Order:
@@ -38,9 +39,9 @@ def test_a_small_design_is_its_own_pilot() -> None:
     assert sorted(t.point for pack in order.packs() for t in pack if t.replicate == 0) == list(range(14))
 
 
-@pytest.mark.parametrize("method", ["sobol", "morris"])
+@pytest.mark.parametrize("method", ["sobol", "space", "morris"])
 def test_once_costs_are_known_packs_are_of_like_trials_and_the_longest_come_first(method: str) -> None:
-    text = TEXT.replace('method = "sobol"', f'method = "{method}"')
+    text = TEXT.replace("sobol", method)
     design = build_design(Study.from_text(text))
     order = Order(design, np.arange(len(design)), 16)
 

@@ -9,6 +9,7 @@ import pytest
 from vcm_sweep.sweep import (
     InProcessExecutor,
     Store,
+    StoreError,
     Study,
     StudyError,
     Trial,
@@ -36,12 +37,13 @@ range = [0.0, 0.08]
 name = "read.noise.sigma"
 range = [0.0, 0.05]   # n = 3 is not what is edited
 [design]  # ours
+method = "sobol"
 n = 16    # base points
 replicate_rows = 5
 [run]
 pack = 4
 """
-MORRIS = TEXT.replace("[design]  # ours\n", '[design]  # ours\nmethod = "morris"\n')
+MORRIS = TEXT.replace("sobol", "morris")
 SHAPLEY = MORRIS.replace("morris", "shapley")
 SECOND = TEXT.replace("[design]  # ours\n", "[design]  # ours\nsecond_order = true\n")
 NESTED = TEXT.replace("replicate_rows = 5\n", "replicates = 4\ntrainings = 2\n")
@@ -111,9 +113,9 @@ def test_only_the_designs_lines_change() -> None:
     assert longer.text == TEXT.replace("n = 16    #", "n = 64    #").replace("[run]", "replicates = 2\n[run]")
 
 
-@pytest.mark.parametrize("table", ["", "[design]\nn = 16\n"])
+@pytest.mark.parametrize("table", ['[design]\nmethod = "sobol"\nn=1_6\n', "[design]\nn = 16\n"])
 def test_replicates_are_added_where_nothing_was_said(table: str) -> None:
-    study = Study.from_text(TEXT[: TEXT.index("[design]")] + (table or "[design]\nn=1_6\n"))
+    study = Study.from_text(TEXT[: TEXT.index("[design]")] + table)
     assert extended(study, replicates=3).design.replicates == 3
     assert extended(study, to=32).design.n == 32
 
@@ -154,13 +156,22 @@ def test_second_runs_that_are_finished_stay_part_of_the_design() -> None:
 @pytest.mark.parametrize(
     ("design", "longer"),
     [
-        ("design = {n = 16} # ours\n{}", "design = {n = 32,replicates = 2} # ours\n{}"),
-        ("design.n = 16 # ours\n{}", "design.n = 32 # ours\ndesign.replicates = 2\n{}"),
         (
-            "[design.groups]\nsize = ['r.d2d.sigma']\n{}[design]\nn = 16",
-            "[design.groups]\nsize = ['r.d2d.sigma']\n{}[design]\nn = 32\nreplicates = 2\n",
+            "design = {method = 'sobol', n = 16} # ours\n{}",
+            "design = {method = 'sobol', n = 32, replicates = 2} # ours\n{}",
         ),
-        ('{}[design]\n"n" = 0x10\n\n# next\n', '{}[design]\n"n" = 32\nreplicates = 2\n\n# next\n'),
+        (
+            "design.n = 16 # ours\ndesign.method = 'sobol'\n{}",
+            "design.n = 32 # ours\ndesign.replicates = 2\ndesign.method = 'sobol'\n{}",
+        ),
+        (
+            "[design.groups]\nsize = ['r.d2d.sigma']\n{}[design]\nmethod = 'sobol'\nn = 16",
+            "[design.groups]\nsize = ['r.d2d.sigma']\n{}[design]\nmethod = 'sobol'\nn = 32\nreplicates = 2\n",
+        ),
+        (
+            "{}[design]\n'method' = 'sobol'\n'n' = 0x10\n\n# next\n",
+            "{}[design]\n'method' = 'sobol'\n'n' = 32\nreplicates = 2\n\n# next\n",
+        ),
     ],
 )
 def test_a_design_may_be_written_in_any_way(design: str, longer: str) -> None:
@@ -168,3 +179,18 @@ def test_a_design_may_be_written_in_any_way(design: str, longer: str) -> None:
     made = extended(Study.from_text(design.replace("{}", rest)), to=32, replicates=2)
     assert made.text == longer.replace("{}", rest)
     assert (made.design.n, made.design.replicates) == (32, 2)
+
+
+@pytest.mark.parametrize("design", ["design = {n = 16}\n{}", "design.n = 16\n{}", "{}[design]\nn = 16\n[run]\n"])
+def test_a_folder_states_its_method_and_one_that_states_none_is_sobol(design: str, tmp_path: Path) -> None:
+    """Folders of studies that name no method were made when it was sobol by default; now the text says what it is."""
+    text = design.replace("{}", TEXT[: TEXT.index("[design]")])
+    made = Study.from_text(text)
+    assert (made.design.method, made.design.replicates) == ("space", 2)
+    assert Study.from_text(made.text, made.frozen) == made
+    older = Study.from_text(text, made.frozen)
+    assert (older.design.method, older.design.replicates, older.text) == ("sobol", 1, text)
+    Store.create(older, tmp_path / "out")
+    assert Store.open(tmp_path / "out").study == older
+    with pytest.raises(StoreError, match=r'design\.method is "sobol" there and "space" here'):
+        Store.create(made, tmp_path / "out")

@@ -36,6 +36,7 @@ range = [0.0, 0.08]
 name = "read.noise.sigma"
 range = [0.0, 0.05]
 [design]
+method = "sobol"
 n = 16
 [run]
 pack = 4
