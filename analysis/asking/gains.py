@@ -1,6 +1,6 @@
 """What one more setting of a factor would buy: how much the mean output rises, and how much less it varies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +26,21 @@ class Gain:
         return {"factor": self.factor, "change": self.change, **self.prediction.to_dict()}
 
 
+KINDS = ("lower half", "low end")
+"""Of changes that can be asked of every factor."""
+
+
 def gains(
-    response: Response, fixes: Mapping[str, Any] | None = None, *, base: Mapping[str, Any] | None = None
+    response: Response,
+    fixes: Mapping[str, Any] | None = None,
+    *,
+    base: Mapping[str, Any] | None = None,
+    kinds: Sequence[str] = KINDS,
 ) -> tuple[Gain, ...]:
     """What each change of a factor by itself buys; those of one kind together, the largest gain first.
 
     Args:
-        fixes: by factor, as for `read_marginals`; by default every factor over its lower half, and at its low end.
+        fixes: by factor, as for `read_marginals`; by default the ``kinds`` of every factor.
         base: from where they are counted; by default the study as it was sampled.
 
     Raises:
@@ -41,8 +49,7 @@ def gains(
     changes: list[tuple[str, str, Any]]
     if fixes is None:
         free = [marginal for marginal in response.marginals(base).each if not marginal.held]
-        changes = [(one.factor.name, "lower half", _lower_half(one)) for one in free]
-        changes += [(one.factor.name, "low end", one.low) for one in free]
+        changes = [(one.factor.name, kind, _changed(one, kind)) for kind in kinds for one in free]
     else:
         changes = [(name, "", wanted) for name, wanted in fixes.items()]
     found = []
@@ -51,10 +58,10 @@ def gains(
         place = [factor.name for factor in response.factors].index(name)
         found.append(Gain(name, words or prediction.marginals.each[place].place(), prediction))
     return tuple(
-        sorted(found, key=lambda gain: (gain.change == "low end", -response.better * gain.prediction.gain.value))
+        sorted(found, key=lambda gain: (gain.change == KINDS[1], -response.better * gain.prediction.gain.value))
     )
 
 
-def _lower_half(marginal: "Marginal") -> tuple[float, float]:
-    """From the low end to the middle, of the logarithm where the factor was sampled so."""
-    return marginal.low, float(marginal.within(np.array(0.5)))
+def _changed(marginal: "Marginal", kind: str) -> Any:
+    """The low end, or from it to the middle of the range, of the logarithm where the factor was sampled so."""
+    return marginal.low if kind == "low end" else (marginal.low, float(marginal.within(np.array(0.5))))

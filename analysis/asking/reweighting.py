@@ -23,7 +23,7 @@ from vcm_sweep.analysis.statistics.replicates import noise_sentence
 Array = NDArray[np.float64]
 
 # A surrogate of the whole box is measured by the points of a part of it; fewer than these do not tell how wrong it is.
-_POINTS, _BLOCKS, _REPLICATED = 128, 32, 32
+POINTS, BLOCKS, REPLICATED = 128, 32, 32
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ def reweighted(response: Response, marginals: Marginals) -> Reweighted:
     weights = marginals.weights(response.x)
     points, blocks = _kish(weights.ravel()), _kish(weights.sum(axis=1))
     count, units = weights.size, len(weights)
-    if points < _POINTS or blocks < _BLOCKS:
-        what, has, least = ("points", points, _POINTS) if points < _POINTS else ("base blocks", blocks, _BLOCKS)
+    if points < POINTS or blocks < BLOCKS:
+        what, has, least = ("points", points, POINTS) if points < POINTS else ("base blocks", blocks, BLOCKS)
         of = count if what == "points" else units
         more = of * 2 ** max(1, int(np.ceil(np.log2(least / max(has, 1e-9) / 0.9))))
         raise TooFewError(
@@ -123,9 +123,9 @@ def reweighted(response: Response, marginals: Marginals) -> Reweighted:
             f"study of these ranges (256 points), or vcm-sweep extend --to {more}, or ask for wider ranges"
         )
     replicated = int((np.isfinite(response.s2) & (weights > 0.0)).sum())
-    if replicated < _REPLICATED:
+    if replicated < REPLICATED:
         raise TooFewError(
-            f"{marginals.words()}: {replicated} points were trained twice there, and {_REPLICATED} or more are needed; "
+            f"{marginals.words()}: {replicated} points were trained twice there, and {REPLICATED} or more are needed; "
             "vcm-sweep extend --replicates 2 runs every row once more (what is finished is kept)"
         )
     return Reweighted(response, marginals, weights, points, blocks)

@@ -61,7 +61,7 @@ def render(page: Page, stem: str, drawn: Mapping[str, str]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"breakable": _breakable, "tied": _tied}
-    charts = page.charts()
+    charts, asking = page.charts(), page.asking()
     return environment.get_template("report.html.j2").render(
         page=page,
         stem=stem,
@@ -69,6 +69,8 @@ def render(page: Page, stem: str, drawn: Mapping[str, str]) -> str:
         script=Markup(read_template("report.js")),
         viewer=Markup(viewer_script()),
         svgs={name: Markup(inline(picture)) for name, picture in drawn.items()},
+        response=_script_json(asking.response) if asking else "",
+        ask=Markup(read_template("ask.js")),
         specs=_script_json({chart.name: chart.spec for chart in charts}),
         numbers=_data_link(json.dumps(page.numbers, indent=1, allow_nan=False)),
         tables=_data_link(_all_tables(page.tables()), "text/csv"),

@@ -17,9 +17,11 @@ from vcm_sweep.analysis.report.content.parts import Page, Section
 from vcm_sweep.analysis.report.content.snapshot import Snapshot
 from vcm_sweep.analysis.report.frame import refuse_unwritable, write_page
 from vcm_sweep.analysis.report.limits_page import write_limits_page
+from vcm_sweep.analysis.report.sections.asked import asked
 from vcm_sweep.analysis.report.sections.device import device
 from vcm_sweep.analysis.report.sections.effects import effects
 from vcm_sweep.analysis.report.sections.failures import failures
+from vcm_sweep.analysis.report.sections.halves import halves
 from vcm_sweep.analysis.report.sections.humps import humps
 from vcm_sweep.analysis.report.sections.interactions import interactions
 from vcm_sweep.analysis.report.sections.luck import luck
@@ -35,8 +37,8 @@ from vcm_sweep.analysis.studies.analysis import analyze
 from vcm_sweep.sweep.store.results import Results
 
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
-    rankings, order, effects, interactions, why, tolerances, settled, luck, humps, failures, trainings, device,
-    provenance,
+    asked, rankings, order, effects, halves, interactions, why, tolerances, settled, luck, humps, failures, trainings,
+    device, provenance,
 )  # fmt: skip
 _FILES = (
     ("report.md", "summary in Markdown"),

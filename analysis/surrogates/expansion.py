@@ -11,9 +11,9 @@ from vcm_sweep.analysis.surrogates.surrogate import Surrogate
 
 Array = NDArray[np.float64]
 
-# Terms that are looked at, and that a surrogate keeps of them. Of docs/example 300 of 15,000 leave out 0.001 % of the
-# variance, of a study of 256 points 0.2 %, where the surrogates leave 7 % unexplained.
-_LOOKED_AT, _KEPT = 16_000, 400
+# Terms that are looked at, and that a surrogate keeps of them. Of docs/example 300 of 8,000 leave out 0.002 % of the
+# variance, of a study of 256 points 0.4 %, where the surrogates leave 7 % unexplained.
+_LOOKED_AT, _KEPT = 8000, 400
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vcm_sweep.analysis.asking.response import Response, ask
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.methods.effects import EffectCurve, effect_curves
 from vcm_sweep.analysis.records.metrics import Output, read_output
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from vcm_sweep.sweep.study.factors import Factor
 
 Array = NDArray[np.float64]
+
+# Their numbers are 150 kB of a page.
+_MOST_POINTS = 2048
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,21 @@ class Material:
             blocks=unit[there],
             confidence=self.result.confidence,
         )
+
+    @property
+    def too_many(self) -> bool:
+        """Whether the points are more than a page should hold, or a report wait for."""
+        return bool(self.y.shape[0] * self.y.shape[1] > _MOST_POINTS)
+
+    @cached_property
+    def response(self) -> Response | None:
+        """The records as a function that can be asked, where they carry it and a page can hold it."""
+        if self.too_many:
+            return None
+        try:
+            return ask(self.results, self.metric, policy=self.policy, confidence=self.result.confidence)
+        except AnalysisError:
+            return None
 
     def again(self, metric: str, method: str = "") -> Sensitivity | str:
         """Another analysis of the same records, or the sentence that says why there is none."""

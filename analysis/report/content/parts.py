@@ -73,7 +73,20 @@ class Code:
     kind: ClassVar[str] = "code"
 
 
-Part: TypeAlias = Text | Items | Table | Charts | Code
+@dataclass(frozen=True)
+class Asking:
+    """Sliders of the factors, and the mean that is predicted where they stand.
+
+    Args:
+        response: the numbers of `portable`. label: what is predicted.
+    """
+
+    response: dict[str, Any]
+    label: str
+    kind: ClassVar[str] = "asking"
+
+
+Part: TypeAlias = Text | Items | Table | Charts | Code | Asking
 
 
 @dataclass(frozen=True)
@@ -117,6 +130,10 @@ class Page:
     def charts(self) -> list[Chart]:
         """All pictures, in the order of the page."""
         return [c for s in self.sections for part in s.parts if isinstance(part, Charts) for c in part.charts]
+
+    def asking(self) -> Asking | None:
+        """The sliders, where the page has them."""
+        return next((part for section in self.sections for part in section.parts if isinstance(part, Asking)), None)
 
     def tables(self) -> list[Table]:
         """All tables, in the order of the page."""

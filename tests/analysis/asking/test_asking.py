@@ -202,14 +202,10 @@ def test_a_box_that_keeps_a_threshold() -> None:
     )
 
 
-@pytest.mark.parametrize(("output", "level"), [(smooth, 0.7), (lambda u: 1 - twisted(u), 0.6), (cliff, 0.85)])
+@pytest.mark.parametrize(("output", "level"), [(smooth, 0.7), (lambda u: 1 - twisted(u), 0.6)])
 def test_what_is_sure_is_true(output: Callable[[Array], Array], level: float) -> None:
-    """The cliff lies at the low ends, so nothing beyond it is kept."""
-    response = studied(output, n=512, confidence=0.95)
+    response = studied(output, confidence=0.95)
     u = np.random.default_rng(1).random((4000, 4))
-    if output is cliff:
-        assert "is not kept even with every factor at its low end" in refused(lambda: keeps(response, level))
-        return
     found = keeps(response, level)
     boxes = {name: np.array([getattr(side, name) for side in found.sides]) for name in ("sure", "to", "most")}
     assert np.mean(output(u * boxes["sure"]) >= level) >= 0.99

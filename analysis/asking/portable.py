@@ -1,0 +1,51 @@
+"""A response as plain numbers, for a page that answers by itself: templates/ask.js of the report evaluates them."""
+
+import base64
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from vcm_sweep.analysis.asking.prediction import root_missed
+from vcm_sweep.analysis.asking.response import Response
+from vcm_sweep.analysis.asking.reweighting import BLOCKS, POINTS, REPLICATED
+from vcm_sweep.analysis.records.metrics import as_metric
+from vcm_sweep.analysis.surrogates.legendre import DEGREE
+
+# Enough for 1e-8 of a share, and 200 kB for a thousand terms of eight folds.
+_DIGITS = 9
+
+
+def portable(response: Response) -> dict[str, Any]:
+    """What `predict` needs for the mean at any setting, and over ranges of the factors as they were sampled.
+
+    Coordinates of points are whole numbers up to 65,535 within the ranges, in base64; all else is as in `Response`.
+    """
+    expansion, metric = response.expansion, as_metric(response.metric)
+    nodes, weights = np.polynomial.legendre.leggauss((DEGREE + 2) // 2)
+    size = float(np.abs(expansion.coefficients).max())
+    digits = _DIGITS - int(np.floor(np.log10(size))) if size > 0.0 else _DIGITS
+    coordinates = np.round(65535.0 * response.points.u.reshape(-1, len(response.factors))).astype("<u2")
+    return {
+        "label": metric.label,
+        "share": metric.share,
+        "factors": [
+            {"name": factor.name, "unit": factor.unit, "low": factor.low, "high": factor.high,
+             "log": factor.distribution == "loguniform"}
+            for factor in response.factors
+        ],
+        "terms": [[int(v) for j in np.flatnonzero(term) for v in (j, term[j])] for term in expansion.degrees],
+        "coefficients": [[round(float(v), digits) for v in fold] for fold in expansion.coefficients],
+        "origin": response.points.origin,
+        "quantile": float(stats.norm.ppf(0.5 + response.confidence / 2.0)),
+        "missed": root_missed(response),
+        "nodes": ((nodes + 1.0) / 2.0).tolist(),
+        "weights": (weights / 2.0).tolist(),
+        "degree": DEGREE,
+        "block": response.fold.shape[1],
+        "fold": "".join(map(str, response.fold.ravel())),
+        "twice": "".join("1" if known else "0" for known in np.isfinite(response.s2).ravel()),
+        "u": base64.b64encode(coordinates.tobytes()).decode(),
+        "residual": [round(float(v), digits - 2) for v in response.residual.ravel()],
+        "least": {"points": POINTS, "blocks": BLOCKS, "twice": REPLICATED},
+    }  # fmt: skip
