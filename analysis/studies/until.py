@@ -15,14 +15,14 @@ from vcm_sweep.analysis.records.policies import check_policy
 from vcm_sweep.analysis.results.enough import Enough
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.studies.analysis import DESIGNED, analyze
+from vcm_sweep.analysis.studies.forecast import Width, assumed
 from vcm_sweep.sweep import Results, Study, StudyError, build_design, extend
 from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.study.tables.design import DesignSpec
 
 # The half-width of the widest total index, times the root of n: with Saltelli's rows it was 1.6 to 3.2 on Ishigami's
-# function and 2.8 to 4.8 in studies on digits; with points in space that were trained twice it was 1.3 where luck is a
-# fifth of the variance, and 4 to 8 where trainings end at chance or fall off a cliff. It is used only for a first
-# guess, before there is a result.
-_RULE_OF_THUMB = {"sobol": 3.0, "space": 1.3}
+# function and 2.8 to 4.8 in studies on digits. It is used only for a first guess, before there is a result.
+_RULE_OF_THUMB = 3.0
 # After this many stages in a row that allow no index at all, more points of the same design will not help.
 _MOST_WITHOUT = 3
 
@@ -50,18 +50,22 @@ class Stage:
     """A study's state after it was run to a certain length.
 
     Args:
-        number: 1 for the first stage. n: number of base points or trajectories. trials: of the design. unit: of n.
+        number: 1 for the first stage. n: number of points, base points or trajectories. unit: of n.
+        replicates: of each point. trials: of the design.
         widest: the ranking index with the widest interval; None where there is no index yet, as ``reason`` says.
-        expected_n, expected_trials: what it is likely to take in all to reach the goal; None where that is not known.
+        expected: the design that is likely to reach the goal; None where that is not known. expected_trials: of it.
+        expected_s: wall seconds until then, by the pace so far; None where no pace is known.
     """
 
     number: int
     n: int
+    replicates: int
     trials: int
     unit: str
-    widest: Enough | None
-    expected_n: int | None
-    expected_trials: int | None
+    widest: Enough | None = None
+    expected: DesignSpec | None = None
+    expected_trials: int | None = None
+    expected_s: float | None = None
     reason: str = ""
 
     @property
@@ -71,18 +75,26 @@ class Stage:
 
     def words(self) -> str:
         """The stage in one line."""
-        said = f"stage {self.number}: n = {self.n}, {self.trials} trainings: "
+        said = f"stage {self.number}: n = {self.n}, replicates = {self.replicates}, {self.trials} trainings: "
         if self.widest is None:
             return f"{said}no index yet ({self.reason})"
         said += f"widest half-width {self.widest.half_width:.2g}, of {self.widest.factor}"
         if self.met:
             return f"{said}: at most {self.widest.goal:.2g}, as wanted"
-        return f"{said}; {self.widest.goal:.2g} needs about n = {self.expected_n}, {self.expected_trials} trainings"
+        goal = f"{said}; {self.widest.goal:.2g} needs"
+        if self.expected is None or self.expected_trials is None:
+            return f"{goal} more than can be foreseen"
+        design = f"n = {self.expected.n}, replicates = {self.expected.replicates}"
+        minutes = "" if self.expected_s is None else f", {max(1, math.ceil(self.expected_s / 60))} min"
+        return f"{goal} about {self.expected_trials - self.trials} more trainings{minutes} ({design})"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        widest = self.widest.to_dict() if self.widest else None
-        return {**vars(self), "widest": widest, "met": self.met}
+        values = {name: value for name, value in vars(self).items() if name != "expected"}
+        values["widest"] = self.widest.to_dict() if self.widest else None
+        for name in ("n", "replicates"):
+            values[f"expected_{name}"] = getattr(self.expected, name) if self.expected else None
+        return {**values, "met": self.met}
 
 
 @dataclass(frozen=True)
@@ -98,12 +110,14 @@ class Ended:
         return {"met": self.met, "stopped": self.why, "stages": [stage.to_dict() for stage in self.stages]}
 
 
-def first_guess(study: Study, half_width: float) -> tuple[int, int] | None:
-    """(n, trainings) that a study on Sobol points is likely to need, by rule of thumb; None for other designs."""
-    if not _doubles(study):
-        return None
-    n = max(study.design.n, 2 ** math.ceil(2 * math.log2(_RULE_OF_THUMB[study.design.method] / half_width)))
-    return n, _trials(study, n)
+def first_guess(study: Study, half_width: float) -> str:
+    """What a study on Sobol points is likely to need, before it has shown anything, in words; "" for other designs."""
+    if study.design.method == "space":
+        return f"it takes {assumed(half_width)}"
+    if study.design.method != "sobol":
+        return ""
+    n = max(study.design.n, 2 ** math.ceil(2 * math.log2(_RULE_OF_THUMB / half_width)))
+    return f"by rule of thumb it takes n = {n}, {_trials(study, dataclasses.replace(study.design, n=n))} trainings"
 
 
 def run_until(
@@ -119,10 +133,11 @@ def run_until(
 ) -> Ended:
     """Run a study, then make it longer and run the new trainings while a ranking index has too wide an interval.
 
-    The points of a Sobol or space design double; trajectories grow by what `enough` asks for, and at most double. The
-    number of replicates stays. A stage that would exceed the budget is not begun; trajectories grow by as many as still
-    fit. If it is interrupted, all that was run is kept, and the same call with the study that the folder then holds
-    goes on.
+    The points of a Sobol design double; trajectories grow by what `enough` asks for, and at most double; the number
+    of replicates stays. Of a space design the points double, or it gets up to twice as many replicates, whichever is
+    part of the cheapest way to the goal (forecast.py). A stage that would exceed the budget is not begun;
+    trajectories and replicates grow by as many as still fit. If it is interrupted, all that was run is kept, and the
+    same call with the study that the folder then holds goes on.
 
     Args:
         study: the study to begin with. directory: its results folder, which ``run`` makes. run: runs a study there.
@@ -139,9 +154,9 @@ def run_until(
     check_policy(policy)
     budget = budget or Budget()
     began = budget.clock()
-    if budget.trials < _trials(study, study.design.n):
+    if budget.trials < _trials(study, study.design):
         raise StudyError(
-            f"--budget-trials {budget.trials:g} is less than the {_trials(study, study.design.n)} trainings that the "
+            f"--budget-trials {budget.trials:g} is less than the {_trials(study, study.design)} trainings that the "
             "study has: give more, or a smaller n"
         )
     stages: list[Stage] = []
@@ -150,23 +165,24 @@ def run_until(
         started = budget.clock()
         results = run(study)
         pace = _pace(results, stages, budget.clock() - started, budget.workers, pace)
-        stage = _look(results, len(stages) + 1, half_width, metric, policy, stages)
+        stage = _look(results, half_width, metric, policy, stages, pace)
         stages.append(stage)
         if tell:
             tell(stage)
         if stage.met:
             return Ended(True, f"every half-width is at most {half_width:g}", tuple(stages))
-        wanted = _next(study, stage)
-        n = _within(study, wanted, budget.trials)
-        if n is None:
-            why = f"n = {wanted} would be {_trials(study, wanted)} trainings, and the budget is {budget.trials:g}"
+        wanted = _next(study.design, stage)
+        longer = _within(study, wanted, budget.trials)
+        if longer is None:
+            trials = _trials(study, wanted)
+            why = f"{_grown(study.design, wanted)} would be {trials} trainings, and the budget is {budget.trials:g}"
             return Ended(False, why, tuple(stages))
-        seconds = budget.clock() - began + (pace or 0.0) * (_trials(study, n) - stage.trials)
+        seconds = budget.clock() - began + (pace or 0.0) * (_trials(study, longer) - stage.trials)
         if seconds > budget.seconds:
             spent, allowed = (f"{value / 3600:.3g} h" for value in (seconds, budget.seconds))
-            why = f"n = {n} would have taken until {spent}, and the budget is {allowed}"
+            why = f"{_grown(study.design, longer)} would have taken until {spent}, and the budget is {allowed}"
             return Ended(False, why, tuple(stages))
-        _, study = extend(directory, to=n)
+        _, study = extend(directory, longer.n, longer.replicates, longer.replicate_rows)
 
 
 def check_goal(study: Study, half_width: float) -> None:
@@ -185,56 +201,77 @@ def check_goal(study: Study, half_width: float) -> None:
         )
 
 
-def _doubles(study: Study) -> bool:
-    """Whether a longer design must have twice the points: Sobol points are even at powers of 2."""
-    return study.design.method in _RULE_OF_THUMB
-
-
-def _look(results: Results, number: int, half_width: float, metric: str, policy: str, before: list[Stage]) -> Stage:
-    study = results.study
-    stage = Stage(number, study.design.n, len(results.design), results.design.unit, None, None, None)
+def _look(
+    results: Results, half_width: float, metric: str, policy: str, before: list[Stage], pace: float | None
+) -> Stage:
+    study, design = results.study, results.study.design
+    stage = Stage(len(before) + 1, design.n, design.replicates, len(results.design), results.design.unit)
     try:
         result = analyze(results, metric, policy=policy)
     except TooFewError as error:
         if len(before) >= _MOST_WITHOUT and all(earlier.widest is None for earlier in before[-_MOST_WITHOUT:]):
             raise
         return dataclasses.replace(stage, reason=str(error))
-    widest = _widest(result, half_width)
-    expected = study.design.n + widest.needs
-    return dataclasses.replace(stage, widest=widest, expected_n=expected, expected_trials=_trials(study, expected))
+    widest = max(result.enough(half_width), key=lambda verdict: verdict.half_width)
+    expected = _expected(result, design, widest)
+    trials = None if expected is None else _trials(study, expected)
+    seconds = None if trials is None or pace is None else pace * (trials - stage.trials)
+    return dataclasses.replace(stage, widest=widest, expected=expected, expected_trials=trials, expected_s=seconds)
 
 
-def _widest(result: Sensitivity, half_width: float) -> Enough:
-    return max(result.enough(half_width), key=lambda verdict: verdict.half_width)
+def _expected(result: Sensitivity, design: DesignSpec, widest: Enough) -> DesignSpec | None:
+    """The design that is likely to reach the goal."""
+    if design.method != "space" or widest.settled:
+        return dataclasses.replace(design, n=design.n + widest.needs)
+    way = Width.widest(result, design).cheapest(widest.goal)
+    return None if way is None else _with(design, way.points, way.replicates)
 
 
-def _next(study: Study, stage: Stage) -> int:
-    n = int(study.design.n)
-    if _doubles(study) or stage.widest is None:
-        return 2 * n
-    return n + min(n, stage.widest.needs)
+def _with(design: DesignSpec, n: int, replicates: int) -> DesignSpec:
+    """The design with so many points and replicates; single second runs of points are part of more replicates."""
+    rows = design.replicate_rows if replicates == design.replicates else 0
+    return dataclasses.replace(design, n=n, replicates=replicates, replicate_rows=rows)
 
 
-def _within(study: Study, n: int, most: float) -> int | None:
-    """As many base points as the budget allows, up to n; None where these are not more than the study has."""
-    if _trials(study, n) <= most:
-        return n
-    if _doubles(study):
-        return None
-    rows = _trials(study, n) / n
-    fits = int(most / rows)
-    while fits > study.design.n and _trials(study, fits) > most:
-        fits -= 1
-    return fits if fits > study.design.n else None
+def _next(design: DesignSpec, stage: Stage) -> DesignSpec:
+    """The next stage's design: at most twice as long."""
+    expected = stage.expected
+    if expected is not None and expected.n == design.n:
+        return _with(design, design.n, min(expected.replicates, 2 * design.replicates))
+    if expected is None or stage.widest is None or design.method in ("sobol", "space"):
+        return dataclasses.replace(design, n=2 * design.n)  # Sobol points are even at powers of 2
+    return dataclasses.replace(design, n=design.n + min(design.n, stage.widest.needs))
 
 
-def _trials(study: Study, n: int) -> int:
-    """The number of trainings of the study with n base points, computed without building a design of that size."""
+def _within(study: Study, wanted: DesignSpec, most: float) -> DesignSpec | None:
+    """As much of a longer design as the budget allows; None where that is not more than the study has."""
     design = study.design
-    if n <= design.n:
+    if _trials(study, wanted) <= most:
+        return wanted
+    name, step = ("n", 1) if wanted.n > design.n else ("replicates", design.trainings)
+    if name == "n" and design.method in ("sobol", "space"):
+        return None
+    has, size = getattr(design, name), int(getattr(wanted, name) * most / _trials(study, wanted))
+    size -= (size - has) % step
+    while size > has:
+        fitting = dataclasses.replace(wanted, **{name: size})
+        if _trials(study, fitting) <= most:
+            return fitting
+        size -= step
+    return None
+
+
+def _grown(design: DesignSpec, longer: DesignSpec) -> str:
+    """What of a design grows, in words."""
+    return f"n = {longer.n}" if longer.n > design.n else f"replicates = {longer.replicates}"
+
+
+def _trials(study: Study, design: DesignSpec) -> int:
+    """The number of trainings of the study with another design, computed without building one of that size."""
+    if design == study.design:
         return len(build_design(study))
-    block = build_design(dataclasses.replace(study, design=dataclasses.replace(design, n=2))).block
-    return int(n * block * design.replicates + min(design.replicate_rows, n * block))
+    block = build_design(dataclasses.replace(study, design=dataclasses.replace(study.design, n=2))).block
+    return int(design.n * block * design.replicates + min(design.replicate_rows, design.n * block))
 
 
 def _pace(results: Results, stages: list[Stage], seconds: float, workers: int, before: float | None) -> float | None:

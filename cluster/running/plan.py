@@ -1,6 +1,7 @@
 """``vcm-sweep plan``: how large a study is and what it will cost, as values and in words."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 from vcm_sweep.cluster.options import Place, RunOptions
@@ -77,34 +78,51 @@ def planned(
         "blocks_lost": f"{100 * lost:.1f} % of the {design.unit}, if {100 * rate:g} % of the trainings fail",
     }
     del words["method"]
-    if advice := _advice(study, directory, size.points):
-        values["replicates_advice"] = words["advice"] = advice
+    outlook = _outlook(study, directory, size.points)
+    values |= outlook
+    words |= outlook
     if pilot_s is not None and size.order.left:
         costs = _learned(size) or _measured(study, options.place, settings, size, pilot_s)
         _add_costs(values, words, size, costs, options.place)
     return values, words
 
 
-def _advice(study: Study, directory: Any, rows: int) -> str:
-    """Advice on replicates, from the luck of finished trainings in the folder, or of earlier versions of the study."""
-    from vcm_sweep.analysis import analyze
+def _outlook(study: Study, directory: Any, rows: int) -> dict[str, str]:
+    """What is to be said of the study's size, by the trainings of its folder or of earlier versions of it."""
     from vcm_sweep.analysis.studies.allocation import replicates_advice
+    from vcm_sweep.analysis.studies.forecast import Width, assumed
+
+    if why := study.design.no_verdict():
+        return {"verdict": f"none: {why}"}
+    if study.design.method not in ("space", "sobol"):
+        return {}
+    earlier = next(_earlier(study, directory), None)
+    if study.design.method == "space":
+        if earlier is None:
+            return {"for_5_points": assumed(0.05)}
+        folder, result, design = earlier
+        return {"for_5_points": f"{Width.widest(result, design).words(0.05)}; from the records of {folder}"}
+    advice = replicates_advice(earlier[1], rows) if earlier else ""
+    return {"replicates_advice": advice} if advice else {}
+
+
+def _earlier(study: Study, directory: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """(folder, its indices, its design) of those whose trainings tell of this study, its own folder first."""
+    from vcm_sweep.analysis import analyze
     from vcm_sweep.sweep.folder import Folder
     from vcm_sweep.sweep.running.reuse import siblings
     from vcm_sweep.sweep.store import holds_study
     from vcm_sweep.sweep.store.results import open_results
 
     folder = Folder(directory)
-    if study.design.method != "sobol":
-        return ""
     for earlier in [*([folder] if holds_study(folder) else []), *siblings(folder, study.name)]:
         try:
             results = open_results(earlier)
-            if results.study.factors == study.factors and results.study.design.method == study.design.method:
-                return replicates_advice(analyze(results, policy="drop-block", resamples=200), rows)
+            held = results.study
+            if (held.factors, held.design.method) == (study.factors, study.design.method):
+                yield earlier, analyze(results, policy="drop-block", resamples=200), held.design
         except VcmSweepError:
             continue
-    return ""
 
 
 def _learned(size: Plan) -> _Costs | None:

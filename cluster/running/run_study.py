@@ -33,6 +33,8 @@ def run_study(study: Any, options: RunOptions, conclude: Callable[[Any], dict[st
     from vcm_sweep.sweep.store import holds_study
 
     checked_design(study)  # before sizes of packs are tried
+    if why := study.design.no_verdict():
+        print(f"vcm-sweep: {why}", file=sys.stderr)
     folder = Folder(options.out or default_directory(study))
     try:
         done = run_once(study, options, conclude)

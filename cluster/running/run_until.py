@@ -89,9 +89,5 @@ def _say_beforehand(study: Any, goal: UntilOptions, quiet: bool) -> None:
     guess = first_guess(study, goal.until)
     if quiet:
         return
-    begins = f"begins with n = {study.design.n}"
-    if guess is None:
-        print(f"until {goal.until:g}: {begins}; what it takes is known after that", flush=True)
-    else:
-        takes = f"n = {guess[0]}, {guess[1]} trainings"
-        print(f"until {goal.until:g}: {begins}; by rule of thumb it takes {takes}", flush=True)
+    takes = guess or "what it takes is known after that"
+    print(f"until {goal.until:g}: begins with n = {study.design.n}; {takes}", flush=True)

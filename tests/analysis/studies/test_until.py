@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from vcm_sweep.analysis import AnalysisError, Budget, Ended, Stage, analyze, run_until
 from vcm_sweep.sweep import (
@@ -19,7 +20,7 @@ from vcm_sweep.sweep import (
 )
 
 from ..answering import TEXT, answering
-from ..synthetic import Array, ishigami
+from ..synthetic import ISHIGAMI_TOTAL, ISHIGAMI_VARIANCE, Array, ishigami
 
 SMALL = TEXT.replace("n = 256", "n = 32")
 
@@ -55,11 +56,15 @@ def test_base_points_double_until_every_total_index_is_narrow(tmp_path: Path) ->
     # Replicates are what they were, and nothing was done twice.
     design = open_results(runs.folder).study.design
     assert (design.replicates, design.n) == (2, runs.sizes[-1])
-    assert heard[0].words().startswith("stage 1: n = 32, 384 trainings: widest half-width 0.")
-    assert f"needs about n = {heard[0].expected_n}, {12 * heard[0].expected_n} trainings" in heard[0].words()  # type: ignore[operator]
+    assert heard[0].words().startswith("stage 1: n = 32, replicates = 2, 384 trainings: widest half-width 0.")
+    expected = heard[0].expected
+    assert expected is not None
+    said = heard[0].words()
+    assert f"needs about {12 * expected.n - 384} more trainings" in said
+    assert f"(n = {expected.n}, replicates = 2)" in said
     assert heard[-1].words().endswith("at most 0.25, as wanted")
     # What was said of the last doubling but one was of the right size.
-    assert heard[-2].expected_n in (runs.sizes[-1], 2 * runs.sizes[-1])
+    assert heard[-2].to_dict()["expected_n"] in (runs.sizes[-1], 2 * runs.sizes[-1])
 
 
 def test_trajectories_grow_by_what_is_needed(tmp_path: Path) -> None:
@@ -86,6 +91,85 @@ def test_a_budget_of_trainings_is_kept_and_used(method: str, tmp_path: Path) -> 
     else:
         assert held == 768, "the next doubling would be too much"
         assert ended.why == "n = 128 would be 1536 trainings, and the budget is 1000"
+
+
+SPACE = TEXT.replace("sobol", "space")
+
+
+def flat(u: Array) -> Array:
+    """What a surrogate finds at once: only noise makes intervals wide."""
+    return np.asarray(3.0 * u[:, 0] + 2.0 * u[:, 1] + u[:, 2])
+
+
+def edge(u: Array) -> Array:
+    """An edge that no smooth surrogate follows."""
+    return np.where(u[:, 0] + u[:, 1] * u[:, 2] > 1.1, 0.1, 0.9 - 0.1 * u[:, 1])
+
+
+def test_replicates_are_added_where_noise_makes_intervals_wide(tmp_path: Path) -> None:
+    runs = Runs(tmp_path / "out", answering(flat))
+    ended, heard = until(runs, SPACE, 0.075, budget=Budget(trials=2000))
+    assert ended.met
+    assert [stage.n for stage in heard] == [256] * len(heard)
+    assert 2 == heard[0].replicates < heard[1].replicates <= 4
+    assert heard[0].expected is not None
+    assert heard[0].expected.replicates >= heard[1].replicates
+    more = 256 * (heard[0].expected.replicates - 2)
+    assert f"about {more} more trainings (n = 256, replicates = {heard[0].expected.replicates})" in heard[0].words()
+    assert all(" more trainings, 1 min (n = 256" in stage.words() for stage in heard[1:-1]), "by the pace so far"
+    # What it was said to cost is about what it cost.
+    assert 0.5 < heard[0].expected_trials / heard[-1].trials < 2.0  # type: ignore[operator]
+    assert open_results(runs.folder).study.design.replicates == heard[-1].replicates
+
+
+@pytest.mark.slow
+def test_points_double_where_the_surrogate_misses(tmp_path: Path) -> None:
+    runs = Runs(tmp_path / "out", answering(edge, training_sd=0.05))
+    ended, heard = until(runs, SPACE, 0.01, budget=Budget(trials=1024))
+    assert not ended.met
+    assert [(stage.n, stage.replicates) for stage in heard] == [(256, 2), (512, 2)]
+    assert ended.why == "n = 1024 would be 2048 trainings, and the budget is 1024"
+
+
+def test_a_budget_leaves_as_many_replicates_as_fit(tmp_path: Path) -> None:
+    runs = Runs(tmp_path / "out", answering(flat))
+    ended, heard = until(runs, SPACE, 0.05, budget=Budget(trials=800))
+    assert [stage.replicates for stage in heard] == [2, 3]
+    wanted = heard[-1].expected
+    assert wanted is not None
+    replicates = min(wanted.replicates, 6)
+    assert ended.why == f"replicates = {replicates} would be {256 * replicates} trainings, and the budget is 800"
+
+
+def coverage_at_the_stop(studies: int, folder: Path) -> None:
+    """Stopping when an interval happens to be narrow could stop too early: the truth must be in them all the same."""
+    twelfth = np.array([9.0, 4.0, 1.0, 0.0])
+    cases = (
+        (ishigami, ISHIGAMI_TOTAL, np.sqrt(ISHIGAMI_VARIANCE / 4), 0.06),
+        (flat, twelfth / twelfth.sum(), 1.0, 0.1),
+    )
+    for output, truth, sd, goal in cases:
+        missed = np.zeros(4)
+        longer = 0
+        for seed in range(studies):
+            text = SPACE.replace('name = "known"', f'name = "known"\nseed = {seed}')
+            runs = Runs(folder / f"{output.__name__}-{seed}", answering(output, training_sd=float(sd)))
+            ended, heard = until(runs, text, goal)
+            assert ended.met
+            longer += len(heard) > 1
+            total = analyze(open_results(runs.folder)).total
+            missed += [not index.low <= value <= index.high for index, value in zip(total, truth, strict=True)]
+        assert missed.max() <= stats.binom.ppf(0.999, studies, 0.05), (output.__name__, missed)
+        assert longer > 0, "the goal was met at once, so that nothing was stopped"
+
+
+def test_intervals_hold_the_truth_where_a_study_stopped(tmp_path: Path) -> None:
+    coverage_at_the_stop(2, tmp_path)
+
+
+@pytest.mark.slow
+def test_intervals_of_many_studies_that_stopped_hold_the_truth(tmp_path: Path) -> None:
+    coverage_at_the_stop(24, tmp_path)
 
 
 def test_a_budget_of_hours_is_not_begun_with_what_would_go_over_it(tmp_path: Path) -> None:
