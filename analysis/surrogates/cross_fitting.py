@@ -1,22 +1,33 @@
-"""Cross-fitting: what a surrogate that never saw a point says of it, for all points, and the better of two kinds."""
+"""Cross-fitting: what surrogates that never saw a point say of it, for all points, mixed by how well they do."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import optimize
 
-from vcm_sweep.analysis.surrogates.gaussian_process import fit_gaussian_process
+from vcm_sweep.analysis.surrogates.gaussian_process import fit_anova_process, fit_matern_process
 from vcm_sweep.analysis.surrogates.polynomial_chaos import fit_polynomial_chaos
-from vcm_sweep.analysis.surrogates.surrogate import Array, Fit, Groups, Parts, Surrogate, joined
+from vcm_sweep.analysis.surrogates.surrogate import Array, Fit, Groups, Parts, Surrogate, joined, mixture
+from vcm_sweep.analysis.surrogates.trees import fit_boosted_trees
 
-KINDS: dict[str, Fit] = {"Gaussian process": fit_gaussian_process, "polynomial chaos": fit_polynomial_chaos}
-"""The kinds of surrogate that are tried."""
+KINDS: dict[str, Fit] = {
+    "Gaussian process of polynomials": fit_anova_process,
+    "Gaussian process with a Matérn kernel": fit_matern_process,
+    "polynomial chaos": fit_polynomial_chaos,
+    "boosted trees": fit_boosted_trees,
+}
+"""The kinds of surrogate that are mixed."""
 
 _FOLDS = 8
 # A surrogate is fitted to so many points at most, drawn at random: a Gaussian process costs their number cubed.
 _MOST = 4096
 # A report analyses its records and then asks them: the last fit, by all that it depends on.
 _LAST: "dict[tuple[object, ...], CrossFitted]" = {}
+# A kind with a smaller share than this costs more time than it explains.
+_LEAST = 0.05
 
 
 @dataclass(frozen=True)
@@ -24,17 +35,25 @@ class CrossFitted:
     """Surrogates of all folds but one each.
 
     Args:
-        kind: of the surrogates. fold: (n,) of each point. surrogates: by the fold that each did not see.
+        shares: of each kind, mean over the surrogates. fold: (n,) of each point.
+        surrogates: by the fold that each did not see.
         residual: (n,) mean output minus the surrogate that did not see the point.
         parts: of that surrogate, at each point. variances: mean over the surrogates.
     """
 
-    kind: str
+    shares: dict[str, float]
     fold: NDArray[np.int64]
     surrogates: tuple[Surrogate, ...]
     residual: Array
     parts: Parts
     variances: Parts
+
+    @property
+    def kind(self) -> str:
+        """What predicts, in a sentence's part."""
+        largest = sorted(self.shares.items(), key=lambda kind: -kind[1])
+        words = [f"{100 * share:.0f} % {kind}" for kind, share in largest if share >= 0.005]
+        return f"mixture of {', '.join(words)}" if len(words) > 1 else largest[0][0]
 
     @property
     def error(self) -> float:
@@ -45,10 +64,11 @@ class CrossFitted:
 def cross_fit(
     u: Array, y: Array, repeats: Array, blocks: NDArray[np.int64], groups: Groups, *, seed: int
 ) -> CrossFitted:
-    """The kind of surrogate that predicts points which it did not see best, from eight folds of whole blocks.
+    """Mixtures of all kinds of surrogate, from eight folds of whole blocks, that predict points they did not see.
 
-    The choice of kind sees every point, but is one of two only. Nothing else may pass from fold to fold: a search for
-    hyperparameters that began where that of another fold had ended made the squared residuals up to a third too small.
+    Shares of the kinds are those with the smallest squared error at the points of the other folds, so that the output
+    at a point has no part in what is said of it. Nothing else may pass from fold to fold: a search for hyperparameters
+    that began where that of another fold had ended made the squared residuals up to a third too small.
 
     Args:
         u: (n, D) in [0, 1]. y: (n,) mean outputs. repeats: (n,) trainings of each mean.
@@ -58,34 +78,56 @@ def cross_fit(
     asked = (*(array.tobytes() for array in (u, y, repeats, blocks)), repr(groups), seed, *KINDS.values())
     if asked not in _LAST:
         _LAST.clear()
-        _LAST[asked] = _best(u, y, repeats, blocks, groups, seed)
+        _LAST[asked] = _fitted(u, y, repeats, blocks, groups, seed)
     return _LAST[asked]
 
 
-def _best(u: Array, y: Array, repeats: Array, blocks: NDArray[np.int64], groups: Groups, seed: int) -> CrossFitted:
+def _fitted(u: Array, y: Array, repeats: Array, blocks: NDArray[np.int64], groups: Groups, seed: int) -> CrossFitted:
     # At random: the numbers of Sobol points modulo 8 are parts of the cube.
     fold = np.random.default_rng(seed).permutation(int(blocks.max()) + 1)[blocks] % _FOLDS
-    tried = [_cross_fit(kind, u, y, repeats, fold, groups) for kind in KINDS]
-    return min(tried, key=lambda fitted: fitted.error)
-
-
-def _cross_fit(kind: str, u: Array, y: Array, repeats: Array, fold: NDArray[np.int64], groups: Groups) -> CrossFitted:
-    surrogates, parts, variances, residuals = [], [], [], []
+    fitted: list[list[Surrogate]] = []
+    predicted = np.empty((len(KINDS), len(y)))
     for k in range(_FOLDS):
         out = fold == k
         seen = np.random.default_rng(k).permutation(np.flatnonzero(~out))[:_MOST]
-        surrogate = KINDS[kind](u[seen], y[seen], repeats[seen])
-        surrogates.append(surrogate)
-        parts.append(surrogate.parts(u[out], groups))
-        residuals.append(y[out] - surrogate.mean - parts[-1].whole)
-        variances.append(surrogate.variances(groups).map(lambda part: part[None]))
+        fitted.append([fit(u[seen], y[seen], repeats[seen]) for fit in KINDS.values()])
+        predicted[:, out] = [surrogate.predict(u[out]) for surrogate in fitted[-1]]
+    shares = np.array([_shares(predicted[:, fold != k], y[fold != k]) for k in range(_FOLDS)])
+    mixed = [_mixed(kinds, share) for kinds, share in zip(fitted, shares, strict=True)]
     # From the order of the folds back to that of the points.
     back = np.argsort(np.argsort(fold, kind="stable"), kind="stable")
-    return CrossFitted(
-        kind,
-        fold,
-        tuple(surrogates),
-        np.concatenate(residuals)[back],
-        joined(parts).map(lambda part: part[back]),
-        joined(variances).map(lambda part: np.average(part, axis=0, weights=np.bincount(fold))),
+    parts = joined([surrogate.parts(u[fold == k], groups) for k, surrogate in enumerate(mixed)]).map(
+        lambda part: part[back]
     )
+    variances = joined([surrogate.variances(groups).map(lambda part: part[None]) for surrogate in mixed])
+    whole = float(variances.whole.mean())
+    sizes = np.bincount(fold)
+    return CrossFitted(
+        dict(zip(KINDS, np.average(shares, axis=0, weights=sizes).tolist(), strict=True)),
+        fold,
+        tuple(mixed),
+        y - np.array([surrogate.mean for surrogate in mixed])[fold] - parts.whole,
+        parts.map(partial(_without_rounding, least=1e-12 * whole)),
+        variances.map(lambda part: np.average(_without_rounding(part, 1e-24 * whole**2), axis=0, weights=sizes)),
+    )
+
+
+def _without_rounding(part: Array, least: float) -> Array:
+    """0 where no value has a square above ``least``, as for a factor that has no part: rounding errors have a sign."""
+    return np.where(np.square(part).max(axis=0) > least, part, 0.0)
+
+
+def _shares(predicted: Array, y: Array) -> Array:
+    """The shares, none negative and their sum 1, with the smallest squared error; predicted: (K, n)."""
+    # The sum is one more equation, of a weight beside which the others' do not count.
+    much = 1e4 * np.sqrt(len(y)) * (float(np.std(y)) or 1.0)
+    center = y.mean()
+    matrix = np.concatenate([(predicted - center).T, np.full((1, len(predicted)), much)])
+    share, _ = optimize.nnls(matrix, np.append(y - center, much))
+    share[share < min(_LEAST, share.max())] = 0.0
+    return np.asarray(share / share.sum())
+
+
+def _mixed(kinds: Sequence[Surrogate], shares: Array) -> Surrogate:
+    used = np.flatnonzero(shares).tolist()
+    return mixture([kinds[i] for i in used], shares[used].tolist())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis.surrogates.legendre import DEGREE, Counts, hyperbolic, orthonormal
+from vcm_sweep.analysis.surrogates.legendre import DEGREE, Counts, hyperbolic, with_constant
 from vcm_sweep.analysis.surrogates.surrogate import Surrogate
 
 Array = NDArray[np.float64]
@@ -56,7 +56,7 @@ class Expansion:
 
 def features(u: Array) -> Array:
     """1 and the polynomials at numbers in [0, 1]: (...) -> (..., Q + 1)."""
-    return np.concatenate([np.ones((*u.shape, 1)), orthonormal(u, DEGREE)], axis=-1)
+    return with_constant(u, DEGREE)
 
 
 def expand(surrogates: Sequence[Surrogate], d: int) -> Expansion:

@@ -1,4 +1,4 @@
-"""Legendre polynomials that are orthonormal on [0, 1], which all surrogates are made of."""
+"""Legendre polynomials that are orthonormal on [0, 1]."""
 
 from collections.abc import Iterator
 
@@ -22,6 +22,11 @@ def orthonormal(u: Array, degree: int) -> Array:
     return np.asarray(
         legendre.legvander(2.0 * u - 1.0, degree)[..., 1:] * np.sqrt(2.0 * np.arange(1, degree + 1) + 1.0)
     )
+
+
+def with_constant(u: Array, degree: int) -> Array:
+    """1 and the polynomials up to ``degree`` at numbers in [0, 1]: (...) -> (..., degree + 1)."""
+    return np.concatenate([np.ones((*u.shape, 1)), orthonormal(u, degree)], axis=-1)
 
 
 def hyperbolic(d: int, most: int) -> Counts:

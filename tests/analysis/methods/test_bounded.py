@@ -15,7 +15,8 @@ from scipy import stats
 from vcm_sweep.analysis import AnalysisError, Sensitivity, bounded_indices
 from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.surrogates import cross_fitting
-from vcm_sweep.analysis.surrogates.polynomial_chaos import PolynomialChaos
+from vcm_sweep.analysis.surrogates.polynomial_chaos import Polynomials
+from vcm_sweep.analysis.surrogates.surrogate import Surrogate
 
 from ..synthetic import (
     ISHIGAMI_FIRST,
@@ -143,9 +144,9 @@ def test_points_are_trained_once_twice_or_three_times() -> None:
 def test_a_wrong_surrogate_only_widens(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     """x2 alone, while the truth is mostly of x1 and x3: the interval must hold what it never saw."""
 
-    def fit(u: Array, y: Array, repeats: Array) -> PolynomialChaos:
+    def fit(u: Array, y: Array, repeats: Array) -> Surrogate:
         value = 0.0 if wrong == "nothing" else 2.0
-        return PolynomialChaos(3.5, np.array([[0, 2, 0, 0]]), np.array([value]))
+        return Surrogate(3.5, np.array([value]), Polynomials(np.array([[0, 2, 0, 0]])))
 
     monkeypatch.setattr(cross_fitting, "KINDS", {"wrong": fit})
     u = space(4)
