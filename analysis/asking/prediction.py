@@ -191,5 +191,6 @@ def apart(values: Array) -> Array:
 
 
 def _root(variance: Estimated) -> Estimated:
-    value = np.sqrt(np.maximum(variance.value, 1e-300))
-    return Estimated(value, variance.influence / (2.0 * value))
+    """The standard deviation. Near 0 its error is that of the root of the variance's upper end."""
+    value = np.sqrt(np.maximum(variance.value, 0.0))
+    return Estimated(value, variance.influence / (2.0 * np.maximum(value, np.sqrt(variance.error / 2.0))))

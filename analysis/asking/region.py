@@ -105,7 +105,7 @@ def keeps(response: Response, threshold: float, *, base: Mapping[str, Any] | Non
         base: as for `read_marginals`: factors that are held there stay so, ranges bound the box.
 
     Raises:
-        AnalysisError: as `read_marginals`, a threshold that no share can have, or that is not kept at the low ends.
+        AnalysisError: as `read_marginals`, a threshold that no share can have, or that no box keeps.
     """
     metric = as_metric(response.metric)
     if metric.share and not 0.0 <= threshold <= 1.0:
@@ -115,12 +115,12 @@ def keeps(response: Response, threshold: float, *, base: Mapping[str, Any] | Non
     if not free:
         raise AnalysisError("keep: every factor is held, so there is no box; leave one to its range")
     boxes = _Boxes(response, marginals.each, threshold, float(stats.norm.ppf(response.confidence)))
-    if not boxes.keep(np.zeros(len(free)), 0.0):
+    share = boxes.largest() if boxes.keep(np.zeros(len(free)), 0.0) else np.zeros(len(free))
+    if not share.any():
         raise AnalysisError(
-            f"keep: {threshold:g} is not kept even with every factor at its low end, where the mean of {metric.label} "
-            f"is predicted as {boxes.lowest:.3g}; ask for {'less' if metric.more_is_better else 'more'}"
+            f"keep: {threshold:g} is kept by no box from the factors' low ends, where the mean of {metric.label} is "
+            f"predicted as {boxes.lowest:.3g}; ask for {'less' if metric.more_is_better else 'more'}"
         )
-    share = boxes.largest()
     sure, most = boxes.scaled(share, -1.0), boxes.scaled(share, 1.0)
     sides = tuple(
         Side(

@@ -194,7 +194,7 @@ def test_a_box_that_keeps_a_threshold() -> None:
     held = keeps(response, 0.8, base={"x1": 0.1, "x2": (0.0, 0.2)})
     assert [(side.factor, side.to) for side in held.sides] == [("x2", 0.2), ("x3", 1.0), ("dummy", 1.0)]
     assert refused(lambda: keeps(response, 0.95)).startswith(
-        "keep: 0.95 is not kept even with every factor at its low end, where the mean of accuracy is predicted as "
+        "keep: 0.95 is kept by no box from the factors' low ends, where the mean of accuracy is predicted as 0."
     )
     assert refused(lambda: keeps(response, 90)) == "keep: 90 must be between 0 and 1, as 0.9 for 90 %"
     assert refused(lambda: keeps(response, 0.8, base=dict.fromkeys(NAMES, 0.0))).startswith(
@@ -294,8 +294,25 @@ def test_refusals_say_what_is_possible(on_plane: Response) -> None:
     assert "varies no more than training noise" in refused(lambda: range_indices(nothing))
 
 
+def test_groups_are_what_the_study_ranks() -> None:
+    groups = {"outer": ("x1", "dummy"), "inner": ("x2", "x3")}
+    response = studied(plane, groups=groups)
+    found = range_indices(response, {"x1": (0.0, 0.5)})
+    assert [index.factor for index in found.total] == ["outer", "inner"]
+    assert holds(found.total[0], 0.0225 / 0.0625)
+    assert (
+        refused(lambda: predict(response, {"outer": 0.5}))
+        == "outer: is a group of factors; name one of them: x1, dummy"
+    )
+
+
 def test_records_of_a_folder(tmp_path: Path) -> None:
-    response = ask(stored(tmp_path / "space", 256, design='method = "space"\n'))
+    """And what docs/asking.md shows."""
+    results = stored(tmp_path / "space", 256, design='method = "space"\n')
+    page = Path(__file__).parents[3] / "docs" / "asking.md"
+    code = page.read_text(encoding="utf-8").split("```python")[1].split("```")[0]
+    exec(code, {"results": results})
+    response = ask(results)
     found = predict(response, {"r.d2d.sigma": (0.0, 0.04)})
     u = np.random.default_rng(1).random((1 << 14, 4)) * [0.5, 1, 1, 1]
     assert holds(found.mean, float(smooth(u).mean()))

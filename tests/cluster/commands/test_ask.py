@@ -64,7 +64,7 @@ def test_what_keeps_an_accuracy(folder: str, capsys: pytest.CaptureFixture[str])
     assert "What one more setting buys" not in text
     found = json.loads(said(capsys, folder, "--keep", "0.8", "--at", "r.d2d.sigma=0.02", "--json"))["keep"]
     assert [side["factor"] for side in found["sides"]] == ["l.d2d.sigma", "r.c2c.direct"]
-    assert "0.99 is not kept even with" in refusal(capsys, folder, "--keep", "0.99", code=5)
+    assert "0.99 is kept by no box" in refusal(capsys, folder, "--keep", "0.99", code=5)
 
 
 def test_json(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
