@@ -42,6 +42,7 @@ from .studies.analysis import analyze as analyze
 from .studies.comparison import Comparison as Comparison
 from .studies.comparison import compare_studies as compare_studies
 from .studies.convergence import converge_results as converge_results
+from .studies.second_opinion import second_opinions as second_opinions
 from .studies.until import Budget as Budget
 from .studies.until import Ended as Ended
 from .studies.until import Stage as Stage

@@ -11,3 +11,7 @@ class AnalysisError(VcmSweepError):
 
 class TooFewError(AnalysisError):
     """The records do not support the conclusion yet, but more points of the same design may do so."""
+
+
+class NoiseError(TooFewError):
+    """The output varies no more over the ranges than training noise does, as far as the records tell."""

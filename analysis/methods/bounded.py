@@ -17,13 +17,13 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis.errors import TooFewError
+from vcm_sweep.analysis.errors import NoiseError, TooFewError
 from vcm_sweep.analysis.results.index import Difference, Index
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.statistics.bootstrap import Resampling, grouped
 from vcm_sweep.analysis.statistics.linear import Bounds, Estimated
 from vcm_sweep.analysis.statistics.points import Points, read_points
-from vcm_sweep.analysis.statistics.replicates import array_means, noise_remark, noise_sentence
+from vcm_sweep.analysis.statistics.replicates import Replicated, array_means, noise_remark, noise_sentence
 from vcm_sweep.analysis.surrogates.corner import largest_residuals
 from vcm_sweep.analysis.surrogates.cross_fitting import cross_fit
 
@@ -34,6 +34,10 @@ Array = NDArray[np.float64]
 _POINTS, _BLOCKS, _REPLICATED = 256, 32, 32
 # A surrogate that leaves more than this share unexplained misses something that can be looked for.
 _MISSED = 0.1
+_COMMON = (
+    "Seeds are common to the rows of a base block: these indices are those of the mean over seeds all the same, where "
+    "pick-freeze ones are per seed, averaged."
+)
 
 
 def bounded_indices(
@@ -52,8 +56,9 @@ def bounded_indices(
 ) -> Sensitivity:
     """First, total and second-order indices of the mean output, with intervals that hold what the surrogate misses.
 
-    The value of an index is the middle of its two bounds; ``unexplained`` is V(r) / V(f), the share that the surrogate
-    leaves. Indices are those of the mean over training seeds, also where seeds are common to the rows of a block.
+    The value of an index is the lower of its two bounds, what the surrogate explains of it; ``unexplained`` is
+    V(r) / V(f), the share that the surrogate leaves, of which an index may have all or nothing. Indices are those of
+    the mean over training seeds, also where seeds are common to the rows of a block.
 
     Args:
         u: (n, D) float64, factors scaled to [0, 1] by their distribution; n is 256 or more.
@@ -98,48 +103,87 @@ def bounded_indices(
     missed = _missed(points, fitted.residual.reshape(count, size))
     variance = explained(of.whole[None], part.whole[:, None]) + missed
     if not variance.value[0] > 0.0:
-        raise TooFewError(noise_sentence(metric, float(variance.value[0]), corrected=True))
+        raise NoiseError(noise_sentence(metric, float(variance.value[0]), corrected=True))
     weights = resampling.weights(count)
     drawn = variance.draws(weights)[:, 0]
     keep = resampling.usable(drawn, metric)
 
-    def bounds(explained: Estimated) -> Bounds:
-        return Bounds(explained / variance, (explained + missed) / variance)
+    def bounds(explained: Estimated, of: Estimated = variance) -> Bounds:
+        return Bounds(explained / of, (explained + missed) / of)
 
     names = tuple(members)
     pairs = np.array(list(combinations(range(len(names)), 2)), dtype=np.int64).reshape(-1, 2)
     i, j = pairs.T
-    totals = explained(of.total, part.total)
-    total, share = bounds(totals), missed / variance
+    firsts, totals = explained(of.first, part.first), explained(of.total, part.total)
+    share, one = missed / variance, variance + _noise(points.rows)
     indices = {
-        "first": _indices(bounds(explained(of.first, part.first)), confidence, names),
-        "total": _indices(total, confidence, names),
+        "first": _indices(bounds(firsts), confidence, names),
+        "total": _indices(bounds(totals), confidence, names),
+        "single_first": _indices(bounds(firsts, one), confidence, names),
+        "single_total": _indices(bounds(totals, one), confidence, names),
         "second": _indices(bounds(explained(of.second[i, j], part.second[:, i, j])), confidence, names, pairs),
         "unexplained": _indices(Bounds(share, share), confidence, ("unexplained",)),
     }
     if not len(pairs):
         del indices["second"]
+    unexplained = indices["unexplained"][0]
     apart = totals[i] - totals[j]
     differences = Bounds((apart - missed) / variance, (apart + missed) / variance)
     result = replace(points, factors=names, seeds=seeds).sensitivity(
         "bounded",
         "total",
         indices,
-        total.middle.draws(weights[keep]),
+        (totals / variance).draws(weights[keep]),
         resampling,
         variance=float(variance.value[0]),
         luck=points.luck(float(variance.value[0]), drawn, weights, resampling),
         kept=keep,
         remarks=(
-            _unexplained_words(fitted.kind, indices["unexplained"][0]),
-            *_corner_words(points, fitted.residual.reshape(count, size), factors, float(share.value[0])),
+            f"The model is a {fitted.kind}, and what it says of a point was fitted without that point.",
             _unseen_words(count),
+            *((_COMMON,) if seeds == "common" else ()),
             noise_remark(points.rows, corrected=True),
         ),
         groups=groups,
     )
-    half = float(share.value[0]) / 2.0
-    return replace(result, differences=_differences(differences, confidence, names, pairs), spare=(half, half))
+    return replace(
+        result,
+        differences=_differences(differences, confidence, names, pairs),
+        spare=(0.0, max(0.0, unexplained.high)),
+        misses=_misses_words(points, fitted.residual.reshape(count, size), factors, unexplained),
+    )
+
+
+def too_few(points: int, blocks: int, replicated: int) -> tuple[str, str] | None:
+    """What points in so many blocks, so many of them trained twice, lack for an interval: the field, and in words."""
+    if points < _POINTS:
+        return "n", (
+            f"{points} points are too few for a verdict, since {_unseen(points)} of the box may hold none of them "
+            f"(with a probability of 5 %); {_POINTS} or more are needed (vcm-sweep extend)"
+        )
+    if blocks < _BLOCKS:
+        return "n", f"{blocks} base blocks are too few for an interval; {_BLOCKS} or more are needed (vcm-sweep extend)"
+    if replicated < _REPLICATED:
+        return "replicates", (
+            f"{replicated} points were trained twice, and {_REPLICATED} or more are needed to tell what the surrogate "
+            "leaves unexplained from training noise; vcm-sweep extend --replicates 2 runs every row once more (what is "
+            "finished is kept)"
+        )
+    return None
+
+
+def check_enough(points: Points) -> None:
+    """Refuse points that are too few, or too seldom trained twice: TooFewError says what to run."""
+    if lacking := too_few(points.count, len(points.u), points.rows.replicated_rows):
+        raise TooFewError(": ".join(lacking))
+
+
+def _noise(rows: Replicated) -> Estimated:
+    """The variance of one training at fixed factors."""
+    noise = Estimated.mean(rows.s2_sum[:, None]) / Estimated.mean(rows.s2_count[:, None])
+    if not rows.inner_count.any():
+        return noise
+    return noise + Estimated.mean(rows.inner_sum[:, None]) / Estimated.mean(rows.inner_count[:, None])
 
 
 def _missed(points: Points, residual: Array) -> Estimated:
@@ -154,13 +198,15 @@ def _missed(points: Points, residual: Array) -> Estimated:
 def _indices(
     bounds: Bounds, confidence: float, names: Sequence[str], pairs: NDArray[np.int64] | None = None
 ) -> tuple[Index, ...]:
-    """The middle of the bounds of each factor or pair, with its interval."""
+    """The lower bound of each factor or pair, with the interval of both."""
     named = [(name, "") for name in names] if pairs is None else [(names[i], names[j]) for i, j in pairs]
+    value, (low, high) = bounds.low.value, bounds.interval(confidence)
+    # Without anything unexplained the interval would be even about the value.
+    missed = np.maximum(0.0, high - (2.0 * value - low)) * (bounds.high.value > value)
+    numbers = np.column_stack([value, low, high, missed]).tolist()
     return tuple(
-        Index(name, float(value), float(low), float(high), partner)
-        for (name, partner), value, low, high in zip(
-            named, bounds.middle.value, *bounds.interval(confidence), strict=True
-        )
+        Index(name, own, below, above, partner, missed=more)
+        for (name, partner), (own, below, above, more) in zip(named, numbers, strict=True)
     )
 
 
@@ -172,7 +218,9 @@ def _differences(
         Difference(names[i], names[j], float(value), float(low), float(high))
         if value >= 0.0
         else Difference(names[j], names[i], float(-value), float(-high), float(-low))
-        for (i, j), value, low, high in zip(pairs, bounds.middle.value, *bounds.interval(confidence), strict=True)
+        for (i, j), value, low, high in zip(
+            pairs, (bounds.low.value + bounds.high.value) / 2.0, *bounds.interval(confidence), strict=True
+        )
     )
 
 
@@ -181,47 +229,27 @@ def _repeats(points: Points, trainings: int) -> Array:
     return np.isfinite(array_means(points.y, trainings)).sum(axis=2).ravel().astype(np.float64)
 
 
-def check_enough(points: Points) -> None:
-    """Refuse points that are too few, or too seldom trained twice: TooFewError says what to run."""
-    if points.count < _POINTS:
-        raise TooFewError(
-            f"n: {points.count} points are too few for a verdict, since {_unseen(points.count)} of the box may hold "
-            f"none of them (with a probability of 5 %); {_POINTS} or more are needed (vcm-sweep extend)"
-        )
-    if len(points.u) < _BLOCKS:
-        raise TooFewError(
-            f"n: {len(points.u)} base blocks are too few for an interval; {_BLOCKS} or more are needed "
-            "(vcm-sweep extend)"
-        )
-    if points.rows.replicated_rows < _REPLICATED:
-        raise TooFewError(
-            f"replicates: {points.rows.replicated_rows} points were trained twice, and {_REPLICATED} or more are "
-            "needed to tell what the surrogate leaves unexplained from training noise; vcm-sweep extend --replicates 2 "
-            "runs every row once more (what is finished is kept)"
-        )
-
-
 def _unseen(points: int) -> str:
     # (1 - p)^n = 0.05 for p = 3 / n.
     return f"{300.0 / points:.2g} %"
 
 
-def _unexplained_words(kind: str, unexplained: Index) -> str:
-    return (
-        f"A surrogate ({kind}) leaves {100 * unexplained.value:.2g} % of the variance unexplained, at most "
-        f"{100 * max(0.0, unexplained.high):.2g} %; the intervals hold it, whichever factor it is of."
-    )
-
-
-def _corner_words(points: Points, residual: Array, factors: Sequence[str], unexplained: float) -> tuple[str, ...]:
-    """Where the surrogate is wrong, if it misses much."""
-    if unexplained <= _MISSED:
-        return ()
+def _misses_words(points: Points, residual: Array, factors: Sequence[str], unexplained: Index) -> str:
+    """What the surrogate leaves unexplained and, if that is much, where."""
+    share = f"{100 * unexplained.value:.2g} % of the variance"
+    most = f"at most {100 * max(0.0, unexplained.high):.2g} %"
+    if unexplained.value <= _MISSED:
+        return (
+            f"The model leaves {share} unexplained, {most}: it may be any factor's, and every interval holds all of it."
+        )
     blocks, size, d = points.u.shape
     square = (residual**2 - points.row_noise()).ravel()
     corner = largest_residuals(points.u.reshape(-1, d), square, np.repeat(np.arange(blocks), size), factors)
     where = f"it is largest with {corner.words()}" if corner else "it is spread over the whole box"
-    return (f"The model misses something: {where}.",)
+    return (
+        f"The model misses something, {share}, {most}: {where}. It may be any factor's, and every interval holds all "
+        "of it."
+    )
 
 
 def _unseen_words(units: int) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis.errors import TooFewError
+from vcm_sweep.analysis.errors import NoiseError
 from vcm_sweep.analysis.methods.rbd_fast import given_remark
 from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
@@ -74,7 +74,7 @@ def hdmr_indices(
     # The variance is taken as the sum of its parts, so that the shares add up to one.
     variance, drawn = float(squares.sum()) + rest, resampled.sum(axis=1) + rest_draws
     if not variance > 0.0:
-        raise TooFewError(noise_sentence(metric, variance, corrected=points.corrected))
+        raise NoiseError(noise_sentence(metric, variance, corrected=points.corrected))
     keep = resampling.usable(drawn, metric)
 
     pairs = list(combinations(range(len(names)), 2)) if pair_degree else []
@@ -106,18 +106,22 @@ def hdmr_indices(
         kept=keep,
         remarks=(
             given_remark(points.corrected),
-            _terms_words(degree, pair_degree, indices["unexplained"][0].percent()),
+            _terms_words(degree, pair_degree),
         ),
     )
     more = max(0.0, unexplained[0].high)
     apart = tuple(replace(pair, low=pair.low - more, high=pair.high + more) for pair in result.differences)
-    return replace(result, differences=apart, spare=(0.0, more))
+    misses = (
+        f"The polynomials leave {unexplained[0].percent()} of the variance unexplained: it may be any factor's, and "
+        "the upper end of every interval holds all of it."
+    )
+    return replace(result, differences=apart, spare=(0.0, more), misses=misses)
 
 
 def _with_unexplained(indices: tuple[Index, ...], unexplained: Index) -> tuple[Index, ...]:
     """Indices whose upper ends hold that all of the variance that no term explains may be theirs."""
     more = max(0.0, unexplained.high)
-    return tuple(replace(index, high=index.high + more) for index in indices)
+    return tuple(replace(index, high=index.high + more, missed=more) for index in indices)
 
 
 def _rest(points: Points, series: Series, weights: Array) -> tuple[float, Array]:
@@ -169,13 +173,10 @@ def _legendre(u: Array, owners: list[tuple[int, int]], powers: NDArray[np.int64]
     return np.asarray(one[:, i, powers[:, 0]] * one[:, j, powers[:, 1]])
 
 
-def _terms_words(degree: int, joint: int, unexplained: str) -> str:
+def _terms_words(degree: int, joint: int) -> str:
     pairs = (
         f"of pairs up to joint degree {joint}"
         if joint
         else "of no pairs, for which the points are too few: total indices are first-order ones here"
     )
-    return (
-        f"Polynomials of each factor up to degree {degree} and {pairs}; {unexplained} of the variance is in none of "
-        "them, and the upper end of every interval includes it."
-    )
+    return f"Polynomials of each factor up to degree {degree} and {pairs}."

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis.errors import TooFewError
+from vcm_sweep.analysis.errors import NoiseError
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.statistics.bootstrap import Resampling
 from vcm_sweep.analysis.statistics.points import read_points
@@ -60,7 +60,7 @@ def rbd_fast_indices(
     weights = resampling.weights(len(points.y))
     variance, drawn = points.variance(weights)
     if not variance > 0.0:
-        raise TooFewError(noise_sentence(metric, variance, corrected=points.corrected))
+        raise NoiseError(noise_sentence(metric, variance, corrected=points.corrected))
     keep = resampling.usable(drawn, metric)
     order = np.pi * np.arange(1, harmonics + 1)
     value, draws = np.empty(len(points.factors)), np.empty((int(keep.sum()), len(points.factors)))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis.errors import AnalysisError, TooFewError
+from vcm_sweep.analysis.errors import AnalysisError, NoiseError
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.statistics.bootstrap import Resampling, check_factors
 from vcm_sweep.analysis.statistics.outputs import read_outputs
@@ -75,7 +75,7 @@ def shapley_effects(
 
     effects, variance, s2 = estimate(given.everyone)
     if not variance[0] > 0.0:
-        raise TooFewError(noise_sentence(metric, float(variance[0]), corrected=corrected))
+        raise NoiseError(noise_sentence(metric, float(variance[0]), corrected=corrected))
     drawn, drawn_variance, drawn_s2 = estimate(resampling.weights(len(y)))
     keep = resampling.usable(drawn_variance, metric)
     draws = drawn[keep] / drawn_variance[keep, None]

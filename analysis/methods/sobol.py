@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis.errors import AnalysisError, TooFewError
+from vcm_sweep.analysis.errors import AnalysisError, NoiseError
 from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.statistics.bootstrap import Resampling, check_factors
@@ -80,7 +80,7 @@ def sobol_indices(
 
     point = moments.estimate(given.everyone)
     if not point.variance[0] > 0.0:
-        raise TooFewError(noise_sentence(metric, float(point.variance[0]), corrected=given.corrected))
+        raise NoiseError(noise_sentence(metric, float(point.variance[0]), corrected=given.corrected))
     drawn = moments.estimate(resampling.weights(len(blocks)))
     kept = resampling.usable(drawn.variance, metric)
     draws = drawn.where(kept)

@@ -9,11 +9,11 @@ from vcm_sweep.analysis.plots.theme import BLUE, GREY, WIDE, Spec, data, finishe
 from vcm_sweep.analysis.results.index import Index
 
 
-def bubbles(pairs: Sequence[Index], order: Sequence[str]) -> Spec:
+def bubbles(pairs: Sequence[Index], order: Sequence[str], told: Sequence[Index]) -> Spec:
     """The map of all pairs. Factors are numbered by rank, so columns need no names; negative estimates have no disc.
 
     Args:
-        pairs: second-order indices. order: factors by rank.
+        pairs: second-order indices. order: factors by rank. told: the pairs that are distinguishable from none.
     """
     place = {factor: i for i, factor in enumerate(order, 1)}
     rows: list[dict[str, Any]] = []
@@ -27,7 +27,7 @@ def bubbles(pairs: Sequence[Index], order: Sequence[str]) -> Spec:
                 "value": max(0.0, pair.value),
                 "high": max(0.0, pair.high),
                 "words": pair.percent(),
-                "told": "interval above 0" if pair.low > 0 else "interval holds 0",
+                "told": "distinguishable from none" if pair in told else "open",
             }
         )
     most = max([row["high"] for row in rows] or [1.0]) or 1.0
@@ -45,8 +45,8 @@ def bubbles(pairs: Sequence[Index], order: Sequence[str]) -> Spec:
     ring = base.mark_point(shape="circle", filled=False, strokeWidth=1, opacity=0.8, color=GREY).encode(
         size=alt.Size("high:Q", scale=scale, legend=None)
     )
-    told = alt.condition("datum.told === 'interval above 0'", alt.value(BLUE), alt.value(GREY))
+    colour = alt.condition("datum.told !== 'open'", alt.value(BLUE), alt.value(GREY))
     disc = base.mark_point(shape="circle", filled=True, opacity=0.95).encode(
-        size=alt.Size("value:Q", scale=scale, legend=None), color=told
+        size=alt.Size("value:Q", scale=scale, legend=None), color=colour
     )
     return finished([ring, disc], WIDE, side * max(1, len(names)))

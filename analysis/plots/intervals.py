@@ -12,7 +12,11 @@ from vcm_sweep.analysis.results.index import Index
 
 @dataclass(frozen=True)
 class Interval:
-    """A dot with its interval, and the words that hovering shows."""
+    """A dot with its interval, and the words that hovering shows.
+
+    Args:
+        missed: by how much the interval reaches higher because a model leaves as much unexplained; drawn thin.
+    """
 
     factor: str
     series: str
@@ -20,6 +24,7 @@ class Interval:
     low: float
     high: float
     words: str
+    missed: float = 0.0
 
 
 def interval_rows(indices: Sequence[Index], series: str, *, share: bool, scale: float = 1.0) -> list[Interval]:
@@ -27,7 +32,7 @@ def interval_rows(indices: Sequence[Index], series: str, *, share: bool, scale: 
     return [
         Interval(
             index.name, series, scale * index.value, scale * index.low, scale * index.high,
-            index.percent() if share else index.scaled(scale).number(),
+            index.percent() if share else index.scaled(scale).number(), scale * index.missed,
         )
         for index in indices
     ]  # fmt: skip
@@ -36,14 +41,18 @@ def interval_rows(indices: Sequence[Index], series: str, *, share: bool, scale: 
 def intervals(rows: Sequence[Interval], axis: str, *, share: bool, tooltip: str = "estimate") -> Spec:
     """Factors from top to bottom in the order of ``rows``, series side by side in a factor's lane.
 
+    Where a model leaves something unexplained, the line is thick up to where the interval would end without it.
+
     Args:
         axis: title of the axis. share: whether it is read in per cent.
         tooltip: what the value is called when hovering.
     """
     order = list(dict.fromkeys(row.factor for row in rows))
     series = list(dict.fromkeys(row.series for row in rows))
+    missed = any(row.missed for row in rows)
     values: list[dict[str, Any]] = [
         {"factor": r.factor, "series": r.series, "value": r.value, "low": r.low, "high": r.high, "words": r.words}
+        | ({"own": r.high - r.missed} if missed else {})
         for r in rows
         if r.value == r.value  # NaN: a number that was not measured has no dot
     ]
@@ -64,10 +73,10 @@ def intervals(rows: Sequence[Interval], axis: str, *, share: bool, tooltip: str 
         base = base.encode(yOffset=alt.YOffset("series:N", sort=series, scale=alt.Scale(paddingOuter=0.6)))
     x = alt.X("value:Q", title=axis, axis=alt.Axis(format=number_format(share=share), tickCount=5))
     zero = alt.Chart(data([{"zero": 0}])).mark_rule(color=INK, opacity=0.6).encode(x="zero:Q")
-    lines = base.mark_rule(strokeWidth=2.6, opacity=0.55).encode(
-        x=alt.X("low:Q", title=axis, axis=alt.Axis(format=number_format(share=share), tickCount=5)), x2="high:Q"
-    )
+    low = alt.X("low:Q", title=axis, axis=alt.Axis(format=number_format(share=share), tickCount=5))
+    whole = base.mark_rule(strokeWidth=1.2 if missed else 2.6, opacity=0.55).encode(x=low, x2="high:Q")
+    own = [base.mark_rule(strokeWidth=5, opacity=0.55).encode(x=low, x2="own:Q")] if missed else []
     dots = base.mark_point(filled=True, size=75, opacity=1).encode(
         x=x, shape=alt.Shape("series:N", scale=alt.Scale(domain=series, range=shapes), legend=legend)
     )
-    return finished([zero, lines, dots], WIDE, lane * max(1, len(order)))
+    return finished([zero, whole, *own, dots], WIDE, lane * max(1, len(order)))

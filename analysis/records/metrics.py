@@ -130,6 +130,9 @@ METRICS: dict[str, Metric] = {
 FEW = 0.02
 """If fewer trainings than this share lie in a hump, it does not count as one: its indices would be noise."""
 
+# Of normal noise, none of a million points is so many times as far from the median as nine tenths are from one tenth.
+_FAR = 2.0
+
 
 @dataclass(frozen=True)
 class Output:
@@ -166,6 +169,22 @@ def find_metric(name: str) -> Metric:
 def as_metric(name: str) -> Metric:
     """The metric of this name; for any other name, for example of a tolerance, one that is read as a bare number."""
     return METRICS.get(name) or Metric(name, (), "", name)
+
+
+def beyond_a_cliff(output: Output) -> str:
+    """A sentence if a few points lie far from all others, so that an output that hardly varies may fall off a cliff."""
+    if output.metric.binary:
+        return ""
+    rows = output.y.reshape(-1, output.y.shape[2])
+    means = np.nanmean(rows[np.isfinite(rows).any(axis=1)], axis=1)
+    middle, spread = float(np.median(means)), float(np.subtract(*np.quantile(means, [0.9, 0.1])))
+    far = int((np.abs(means - middle) > _FAR * spread).sum())
+    if not far:
+        return ""
+    return (
+        f"{far} of {means.size} points lie far from all others, as beyond a cliff, and so few do not tell how much of "
+        "the ranges it takes; vcm-sweep extend meets it more often; --metric p_chance asks what makes trainings fail"
+    )
 
 
 def two_humps(output: Output) -> tuple[str, ...]:

@@ -15,14 +15,17 @@ from vcm_sweep.analysis.results.kinds import KINDS
 
 
 def answer(material: Material) -> tuple[str, ...]:
-    """The conclusion. Where costs were measured, its first sentence also says what the first-ranked factor costs."""
+    """The conclusion, and which other estimator disagrees.
+
+    Where costs were measured, its first sentence also says what the first-ranked factor costs.
+    """
     result, quantity = material.result, material.quantity
     sentences = list(result.answer(quantity.label))
     top = result.ranking()[0]
     cost = worst_costs(material.limits).get(top.factor)
     if cost is not None and not top.includes_zero:
         sentences[0] = f"{sentences[0].rstrip('.')}, and {_costs(material, cost)}."
-    return tuple(sentences)
+    return (*sentences, *(opinion.words() for opinion in material.opinions if not opinion.agrees))
 
 
 def _costs(material: Material, cost: Any) -> str:

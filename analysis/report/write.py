@@ -28,6 +28,7 @@ from vcm_sweep.analysis.report.sections.luck import luck
 from vcm_sweep.analysis.report.sections.order import order
 from vcm_sweep.analysis.report.sections.provenance import provenance
 from vcm_sweep.analysis.report.sections.rankings import rankings
+from vcm_sweep.analysis.report.sections.second_opinion import second_opinion
 from vcm_sweep.analysis.report.sections.settled import settled
 from vcm_sweep.analysis.report.sections.tolerances import tolerances
 from vcm_sweep.analysis.report.sections.trainings import trainings
@@ -37,8 +38,8 @@ from vcm_sweep.analysis.studies.analysis import analyze
 from vcm_sweep.sweep.store.results import Results
 
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
-    asked, rankings, order, effects, halves, interactions, why, tolerances, settled, luck, humps, failures, trainings,
-    device, provenance,
+    asked, rankings, order, second_opinion, effects, halves, interactions, why, tolerances, settled, luck, humps,
+    failures, trainings, device, provenance,
 )  # fmt: skip
 _FILES = (
     ("report.md", "summary in Markdown"),
@@ -118,6 +119,7 @@ def _numbers(material: Material) -> dict[str, Any]:
         f.name: {"low": f.low, "high": f.high, "distribution": f.distribution, "unit": f.unit} for f in material.factors
     }
     numbers = {"study": material.results.study.name, "ranges": ranges, **material.result.to_dict()}
+    numbers |= {"second_opinions": [opinion.to_dict() for opinion in material.opinions]}
     numbers |= {"limits": material.limits.to_dict()} if material.limits else {}
     if material.tolerances:
         numbers["tolerances"] = [found.to_dict() for found in material.tolerances]

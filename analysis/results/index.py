@@ -14,6 +14,9 @@ class Index:
         value, low, high: the estimate and its interval.
         floor: training noise or few rows make some estimates positive even where there is no effect. In 97.5 % of
             studies like this one, the index of a factor without effect stays below the floor. 0 for all other indices.
+        missed: by how much the interval reaches higher because the method's model of the output leaves a share of the
+            variance unexplained, all of which may be this index's; ``value`` is then what the model explains. 0 where
+            there is no model.
     """
 
     factor: str
@@ -22,6 +25,7 @@ class Index:
     high: float
     partner: str = ""
     floor: float = 0.0
+    missed: float = 0.0
 
     @property
     def name(self) -> str:
@@ -92,7 +96,8 @@ class Index:
         >>> Index("r.d2d.sigma", 0.041, 0.036, 0.046).scaled(100).number()
         '4.10 [3.60, 4.60]'
         """
-        return replace(self, value=by * self.value, low=by * self.low, high=by * self.high, floor=by * self.floor)
+        fields = ("value", "low", "high", "floor", "missed")
+        return replace(self, **{name: by * getattr(self, name) for name in fields})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; what was not measured is None."""
@@ -101,7 +106,7 @@ class Index:
         if self.partner:
             plain["partner"] = self.partner
         plain |= {k: None if math.isnan(v) else v for k, v in values.items()}
-        return plain | ({"floor": self.floor} if self.floor else {})
+        return plain | {name: value for name in ("floor", "missed") if (value := getattr(self, name))}
 
 
 @dataclass(frozen=True)

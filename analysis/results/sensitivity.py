@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,7 @@ class Sensitivity:
         confidence: of every interval. resamples: of the bootstrap behind every interval.
         spare: by how much a ranking index may lie (below, above) its estimate because the method's model of the output
             leaves as much of the variance unexplained; intervals and differences hold it.
+        misses: a sentence about what that model leaves unexplained; "" for a method without a model.
         draws: (K, D) the ranking indices in each resample, NaN where it has none; they tell how stable the order is.
         luck_split: how much of the luck comes from the array and how much from the training, where trainings were
             nested; else None.
@@ -78,6 +80,7 @@ class Sensitivity:
     resamples: int
     draws: Array = field(repr=False, compare=False)
     spare: tuple[float, float] = (0.0, 0.0)
+    misses: str = ""
     luck_split: LuckSplit | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     failures: Failures | None = None
@@ -126,6 +129,24 @@ class Sensitivity:
         """The second-order indices, largest first; empty where the method or design has none."""
         return tuple(sorted(self.indices.get("second", ()), key=lambda index: -index.value))
 
+    def told_interactions(self) -> tuple[Index, ...]:
+        """The second-order indices that are distinguishable from none, all at once (Bonferroni), largest first."""
+        pairs, tail = self.interactions(), (1.0 - self.confidence) / 2.0
+        wider = NormalDist().inv_cdf(1.0 - tail / max(1, len(pairs))) / NormalDist().inv_cdf(1.0 - tail)
+        return tuple(pair for pair in pairs if pair.value - wider * (pair.value - pair.low) > 0.0)
+
+    def other_interactions(self) -> str:
+        """One sentence about all second-order indices that are not; "" where there are none of these."""
+        told = self.told_interactions()
+        others = [pair for pair in self.interactions() if pair not in told]
+        if not others:
+            return ""
+        most = f"{max(1, math.ceil(100 * max(pair.high for pair in others)))} % of the variance"
+        if len(others) == 1:
+            return f"The interaction {others[0].name} is not distinguishable from none: it is at most {most}."
+        which = f"{'No other' if told else 'None'} of {len(self.interactions())} interactions"
+        return f"{which} is distinguishable from none: each of them is at most {most}."
+
     def not_separated(self) -> tuple[Difference, ...]:
         """Pairs whose order the data do not tell, those of the highest-ranked factors first."""
         place = {index.factor: i for i, index in enumerate(self.ranking())}
@@ -171,7 +192,9 @@ class Sensitivity:
 
     def answer(self, metric: str = "") -> tuple[str, ...]:
         """The conclusion in one to three sentences, certainty included, the most important one first."""
-        metric = metric or self.metric
+        return self._conclusion(metric or self.metric) + ((self.misses,) if self.misses else ())
+
+    def _conclusion(self, metric: str) -> tuple[str, ...]:
         top = self.ranking()[0]
         kind = KINDS[self.kind]
         if top.includes_zero:

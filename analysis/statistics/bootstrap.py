@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from vcm_sweep.analysis.errors import AnalysisError, TooFewError
+from vcm_sweep.analysis.errors import AnalysisError, NoiseError
 from vcm_sweep.analysis.results.index import Difference, Index
 
 Array = NDArray[np.float64]
@@ -91,7 +91,7 @@ class Resampling:
         """
         keep = np.asarray(variance > 0.0)
         if np.mean(~keep) > (1.0 - self.confidence) / 2.0:
-            raise TooFewError(
+            raise NoiseError(
                 f"{metric}: in {np.sum(~keep)} of {keep.size} bootstrap resamples the output varies no more "
                 f"than training noise, so the indices have no {100 * self.confidence:g} % interval; add base rows "
                 "(vcm-sweep extend) or replicates, or widen the ranges"

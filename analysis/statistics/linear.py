@@ -68,11 +68,6 @@ class Bounds:
     low: Estimated
     high: Estimated
 
-    @property
-    def middle(self) -> Estimated:
-        """Half-way between the bounds."""
-        return Estimated((self.low.value + self.high.value) / 2.0, (self.low.influence + self.high.influence) / 2.0)
-
     def interval(self, confidence: float) -> tuple[Array, Array]:
         """The ends, (N,) each, between which each number lies with this confidence.
 

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.errors import AnalysisError, NoiseError
 from vcm_sweep.analysis.methods.luck import split_luck
-from vcm_sweep.analysis.records.metrics import Output, read_output, two_humps
+from vcm_sweep.analysis.records.metrics import Output, beyond_a_cliff, read_output, two_humps
 from vcm_sweep.analysis.records.policies import check_policy, drop_blocks, fill_worst, refusal
 from vcm_sweep.analysis.results.failures import Failures, count_kinds
 from vcm_sweep.analysis.results.luck_split import LuckSplit
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.statistics.points import check_varied
-from vcm_sweep.analysis.statistics.replicates import ended_first
+from vcm_sweep.analysis.statistics.replicates import ended_first, replicated
 
 if TYPE_CHECKING:
     from vcm_sweep.sweep.store.results import Results
 
 Array = NDArray[np.float64]
 
-# The [design] methods whose points rank factors, each with the analysis that is its own.
-DESIGNED = {"sobol": "sobol", "space": "bounded", "morris": "morris", "shapley": "shapley"}
+# The [design] methods whose points rank factors, each with the analyses that are its own, that which is offered first.
+DESIGNED = {"sobol": ("bounded", "sobol"), "space": ("bounded",), "morris": ("morris",), "shapley": ("shapley",)}
 # Methods that work with the points of any design.
 GIVEN = ("bounded", "hdmr", "pawn", "delta", "rbd-fast")
 METHODS = ("sobol", "morris", "shapley", *GIVEN)
@@ -49,8 +49,9 @@ def analyze(
 
     Args:
         metric: one of `metrics.METRICS`.
-        method: one of `METHODS`; "" for the design's own. Where rows of a design share coordinates, methods for
-            given points resample and shuffle them by block.
+        method: one of `METHODS`; "" for the design's own: bounded indices of Saltelli's rows too, or pick-freeze ones
+            (``sobol``) where there are too few points, blocks or replicates. Where rows of a design share coordinates,
+            methods for given points resample and shuffle them by block.
         policy: ``fail`` refuses records with failures; ``drop-block`` leaves out the blocks in which a point has no
             result; ``worst-case`` gives failed trainings the worst value that any other training had.
         resamples: of the bootstrap; None for the method's own number.
@@ -68,12 +69,14 @@ def concluded(prepared: "Prepared", **options: Any) -> Sensitivity:
     """The sensitivity that prepared outputs show, with what is known of luck and failures; as `analyze`."""
     result = prepared.indices(**options)
     split, why = _split(prepared, options)
-    result = replace(result, luck_split=split, remarks=(*result.remarks, *why, *two_humps(prepared.output)))
+    remarks = (*prepared.why, *result.remarks, *why, *two_humps(prepared.output))
+    result = replace(result, luck_split=split, remarks=remarks)
     output, failures, failing = prepared.output, prepared.failures, None
     if failures.failed and not output.metric.binary:
         try:
             failed = np.where(output.status == "", np.nan, output.status != "ok").astype(np.float64)
-            of = replace(prepared, metric="p_failed", y=failed, method=DESIGNED[prepared.layout], x=prepared.everywhere)
+            own = DESIGNED[prepared.layout][-1]
+            of = replace(prepared, metric="p_failed", y=failed, x=prepared.everywhere, method=own)
             failing = of.indices(**options)
         except AnalysisError as error:
             failures = replace(failures, why=str(error))
@@ -88,6 +91,7 @@ class Prepared:
         method: that will analyse them. layout: the [design] method that made the points.
         x: (units, rows, D) points of the units that the failure policy keeps. everywhere: points of all units.
         y: (units, rows, R) outputs of the units that are kept. keep: (all units,) which these are.
+        why: a sentence on why the method is not the one that the layout is offered first, if so.
     """
 
     results: "Results"
@@ -100,6 +104,18 @@ class Prepared:
     keep: NDArray[np.bool_]
     output: Output
     failures: Failures
+    why: tuple[str, ...] = ()
+
+    def offered(self) -> "Prepared":
+        """The same for the first of the layout's own methods that its outputs allow."""
+        from vcm_sweep.analysis.methods.bounded import too_few
+
+        first, *others = DESIGNED[self.layout]
+        units, rows, _ = self.y.shape
+        if others and (lacking := too_few(units * rows, units, replicated(self.y, self.trainings).replicated_rows)):
+            why = "Pick-freeze indices, since bounded ones, which are several times narrower, lack something: "
+            return replace(self, method=others[0], why=(f"{why}{lacking[1]}.",))
+        return replace(self, method=first)
 
     @property
     def units(self) -> int:
@@ -121,7 +137,11 @@ class Prepared:
     def indices(self, first: int | None = None, **options: Any) -> Sensitivity:
         """The indices from the first ``first`` units, or from all of them."""
         given = {"metric": self.metric, "trainings": self.trainings, **options}
-        return _METHODS[self.method](self.results, self.x[:first], self.y[:first], given)
+        try:
+            return _METHODS[self.method](self.results, self.x[:first], self.y[:first], given)
+        except NoiseError as error:
+            cliff = beyond_a_cliff(self.output)
+            raise NoiseError(f"{error}. {cliff}") if cliff else error from None
 
 
 def prepare(results: "Results", metric: str, *, method: str = "", policy: str = "fail") -> Prepared:
@@ -132,21 +152,27 @@ def prepare(results: "Results", metric: str, *, method: str = "", policy: str = 
             f"{results.study.name}: a limits design gives costs, not sensitivity indices: vcm-sweep analyze prints the "
             "costs, vcm_sweep.analysis.limit_costs computes them"
         )
-    method = method or DESIGNED[layout]
-    if method not in METHODS:
+    own = DESIGNED[layout]
+    if method and method not in METHODS:
         raise AnalysisError(f"method: {method!r} is not one of {', '.join(METHODS)}")
-    if method not in (*GIVEN, DESIGNED[layout]):
+    if method and method not in (*GIVEN, *own):
         raise AnalysisError(
             f"method: {method} needs a study with [design] method = {method!r}, and this one has {layout!r}; methods "
-            f"for its points are {', '.join(dict.fromkeys((DESIGNED[layout], *GIVEN)))}"
+            f"for its points are {', '.join(dict.fromkeys((*own, *GIVEN)))}"
         )
     check_policy(policy)
     output = read_output(results, metric)
+    if output.metric.name in ("accuracy", "loss") and output.chance == 1.0:
+        raise AnalysisError(
+            f"{metric}: all {int((output.status != '').sum())} trainings diverged or ended at chance level, so nothing "
+            "tells the factors apart; narrow their ranges, or see whether the nominal device trains at all (epochs, lr)"
+        )
     points = np.asarray(results.points(), dtype=np.float64)
     check_varied(points, [factor.name for factor in results.study.factors])
     blocks = points.reshape(*output.y.shape[:2], -1)
     y, keep, failures = _by_policy(results, output, policy, _UNITS[layout])
-    return Prepared(results, metric, method, layout, blocks[keep], blocks, y, keep, output, failures)
+    prepared = Prepared(results, metric, method, layout, blocks[keep], blocks, y, keep, output, failures)
+    return prepared if method else prepared.offered()
 
 
 def _split(prepared: Prepared, options: dict[str, Any]) -> tuple[LuckSplit | None, tuple[str, ...]]:

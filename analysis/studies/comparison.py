@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.results.kinds import KINDS
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.statistics.bootstrap import joint_interval
-from vcm_sweep.analysis.studies.analysis import GIVEN, concluded, prepare
+from vcm_sweep.analysis.studies.analysis import DESIGNED, GIVEN, Prepared, concluded, prepare
 
 if TYPE_CHECKING:
     from vcm_sweep.sweep.store.results import Results
@@ -192,18 +192,12 @@ def compare_studies(
     them opposite ways. Otherwise each study is resampled independently.
 
     Args:
-        metric, method, policy, resamples, confidence: as for `analyze`; one method for both, by default that of
-            their designs.
+        metric, method, policy, resamples, confidence: as for `analyze`; one method for both, by default the first of
+            their designs' own that the outputs of both allow.
 
     Raises:
         AnalysisError: a study cannot be analysed, the designs have no common method, or there is no common factor.
     """
-    layouts = [results.study.design.method for results in (one, other)]
-    if not method and layouts[0] != layouts[1]:
-        raise AnalysisError(
-            f"compare: {one.study.name} is a {layouts[0]} design and {other.study.name} a {layouts[1]} design, whose "
-            f"indices are of different kinds; name a method for any points: --method {', '.join(GIVEN)}"
-        )
     options: dict[str, Any] = {} if resamples is None else {"resamples": resamples}
     outputs = [prepare(results, metric, method=method, policy=policy) for results in (one, other)]
     paired = same_points(one, other)
@@ -214,6 +208,8 @@ def compare_studies(
             raise AnalysisError(
                 "compare: in no block has every point a result in both studies; use --policy worst-case"
             )
+    if not method:
+        outputs = _alike(outputs)
     seeds = (seed, seed if paired else seed + 1)
     first, second = (
         concluded(output, confidence=confidence, seed=drawn, **options)
@@ -241,6 +237,22 @@ def compare_studies(
             *_remarks((one, other), names, results, ranges),
         ),
     )
+
+
+def _alike(outputs: Sequence[Prepared]) -> list[Prepared]:
+    """Both with one method of their designs' own."""
+    offered = [output.offered() for output in outputs]
+    if offered[0].method == offered[1].method:
+        return offered
+    one, other = (output.layout for output in offered)
+    if one != other:
+        names = [f"{output.results.study.name} is a {output.layout} design" for output in offered]
+        raise AnalysisError(
+            f"compare: {' and '.join(names)}, whose indices are of different kinds; name a method for any points: "
+            f"--method {', '.join(GIVEN)}"
+        )
+    last = DESIGNED[one][-1]
+    return [replace(output, method=last) for output in offered]
 
 
 def _shifts(

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # Each part is a prefix of the design: a prefix of a Sobol or a random design is such a design itself.
 PARTS = (0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
+# Of a method that takes seconds to minutes, the parts at which Sobol points are even.
+_HALVES = (0.25, 0.5, 1.0)
 
 
 def converge_results(
@@ -37,7 +39,7 @@ def converge_results(
     """
     prepared = prepare(results, metric, method=method, policy=policy)
     found: dict[int, Sensitivity] = {prepared.units: whole} if whole else {}
-    for part in PARTS:
+    for part in _HALVES if prepared.method == "bounded" else PARTS:
         size = round(part * prepared.units)
         if size in found or (size < MIN_UNITS and size < prepared.units):
             continue

@@ -132,7 +132,7 @@ class Surrogate:
         return np.asarray(self._table @ WEIGHTS)
 
     def _rows(self, d: int) -> int:
-        return max(1, _PIECE // (d * len(self.weights)))
+        return max(1, _PIECE // max(1, d * len(self.weights)))
 
 
 @dataclass(frozen=True)

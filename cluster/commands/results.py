@@ -33,7 +33,7 @@ def add_result_commands(command: AddCommand) -> None:
 def _add_analysis(sub: argparse.ArgumentParser) -> None:
     """Add the options that say what is analysed, and how."""
     sub.add_argument("--metric", default="accuracy", help="what varies: accuracy, energy, pulses, p_diverged, ...")
-    sub.add_argument("--method", default="", help="default: the design's; or bounded, hdmr, pawn, delta, rbd-fast")
+    sub.add_argument("--method", default="", help="default: the design's own, bounded first; or sobol, hdmr, pawn, ...")
     sub.add_argument("--policy", default="fail", help="of failed trainings: fail, drop-block or worst-case")
 
 
@@ -57,6 +57,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _analyze(arguments: argparse.Namespace) -> int:
     from vcm_sweep.analysis import analyze
+    from vcm_sweep.analysis.studies.second_opinion import second_opinions
     from vcm_sweep.cluster.terminal.tables import index_table
     from vcm_sweep.sweep.store.results import open_results
 
@@ -66,10 +67,14 @@ def _analyze(arguments: argparse.Namespace) -> int:
 
         return analyze_limits(arguments, results)
     result = analyze(results, arguments.metric, method=arguments.method, policy=arguments.policy)
+    opinions = second_opinions(results, result, arguments.policy)
     if arguments.json:
-        print(json.dumps(result.to_dict()))
-    else:
-        print(prose(" ".join(result.answer(arguments.metric))), index_table(result), sep="\n\n")
+        print(json.dumps(result.to_dict() | {"second_opinions": [opinion.to_dict() for opinion in opinions]}))
+        return 0
+    said = [prose(" ".join(result.answer(arguments.metric))), index_table(result)]
+    if opinions:
+        said.append(prose("Second opinion:", *(opinion.words() for opinion in opinions)))
+    print(*said, sep="\n\n")
     return 0
 
 

@@ -30,14 +30,18 @@ def index_table(result: Sensitivity) -> str:
         verdict = result.verdict(index.factor).replace(_NOT_TOLD, "open")
         rows.append([index.factor, *own, verdict, "settled" if known.settled else f"needs {known.needs} more"])
     empty = [""] * (len(rows[0]) - 5)
+    if missed := result.indices.get("unexplained"):
+        rows.append(["unexplained", *_cells(missed[0]), *empty, "may be any factor's", ""])
     rows.append(["luck", *_cells(result.luck), *empty, "of one training's variance", ""])
     if split := result.luck_split:
         rows.append(["  which array", *_cells(split.array), *empty, "of the luck", ""])
         rows.append(["  which training", *_cells(split.training), *empty, "of the luck", ""])
     tables = [aligned(rows)]
-    if pairs := result.interactions()[:_PAIRS]:
+    if pairs := result.told_interactions()[:_PAIRS]:
         lines = [["interaction", "second", interval], *([pair.name, *_cells(pair)] for pair in pairs)]
         tables.append(aligned(lines))
+    if others := result.other_interactions():
+        tables.append(prose(others))
     unit = result.enough()[0].unit
     narrow = (
         f"Open: {_NOT_TOLD}.\nEnough: known to +-{_narrow(result)}, half of the interval; "

@@ -16,7 +16,8 @@ from vcm_sweep.analysis.records.source import ranges_of
 from vcm_sweep.analysis.report.content.quantity import Quantity
 from vcm_sweep.analysis.report.content.snapshot import Snapshot
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
-from vcm_sweep.analysis.studies.analysis import analyze
+from vcm_sweep.analysis.studies.analysis import DESIGNED, analyze
+from vcm_sweep.analysis.studies.second_opinion import Opinion, second_opinions
 
 if TYPE_CHECKING:
     from vcm_sweep.sweep.study.factors import Factor
@@ -111,8 +112,15 @@ class Material:
         except AnalysisError:
             return None
 
+    @cached_property
+    def opinions(self) -> tuple[Opinion, ...]:
+        """What other estimators make of the same records."""
+        return second_opinions(self.results, self.result, self.policy)
+
     def again(self, metric: str, method: str = "") -> Sensitivity | str:
-        """Another analysis of the same records, or the sentence that says why there is none."""
+        """Another analysis of the same records, by the page's method, or the sentence that says why not."""
+        if not method and self.result.method in DESIGNED[self.method]:
+            method = self.result.method
         try:
             return analyze(self.results, metric, method=method, policy=self.policy, confidence=self.result.confidence)
         except AnalysisError as error:

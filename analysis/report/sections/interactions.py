@@ -4,7 +4,6 @@ from vcm_sweep.analysis.plots.bubbles import bubbles
 from vcm_sweep.analysis.plots.intervals import interval_rows, intervals
 from vcm_sweep.analysis.report.content.material import Material
 from vcm_sweep.analysis.report.content.parts import Chart, Charts, Part, Section, Text
-from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 
 _STRONGEST = 8
@@ -29,42 +28,38 @@ def interactions(material: Material) -> Section | None:
         why = f"{source.units} {source.unit} are too few for a model with pairs of factors"
         return Section("Interactions", "interactions", [Text(note, soft=True), Text(f"Not known: {why}.")])
     parts: list[Part] = [Text(note, soft=True), Text(_found(source))]
-    unexplained = source.indices.get("unexplained", ())
-    if unexplained:
-        parts.append(
-            Text(f"No term of the fitted model explains {unexplained[0].percent()} of the variance.", soft=True)
-        )
+    if source is not material.result and source.misses:
+        parts.append(Text(source.misses, soft=True))
+    told = source.told_interactions()
+    if not told:
+        return Section("Interactions", "interactions", parts)
     order = [index.factor for index in material.result.ranking() if index.factor in source.factors]
     order += [name for name in source.factors if name not in order]
-    top = pairs[:_STRONGEST]
+    top = told[:_STRONGEST]
     label = "; ".join(f"{pair.name} {pair.percent()}" for pair in top)
     charts = [
         Chart(
             "interaction-map",
-            bubbles(pairs, order),
+            bubbles(pairs, order, told),
             f"Map of interactions, a disc per pair of factors. The strongest: {label}",
-            "A disc's area is the share of variance, its ring the upper end of the interval; blue where the interval "
-            "excludes 0. Columns are the factors by their numbers.",
+            "A disc's area is the share of variance, its ring the upper end of the interval; blue where it is "
+            "distinguishable from none. Columns are the factors by their numbers.",
         ),
         Chart(
             "interactions",
             intervals(interval_rows(top, "second order", share=True), "share of variance", share=True),
             f"The strongest interactions with intervals: {label}",
-            f"The strongest of {len(pairs)} pairs.",
+            f"The strongest of {len(pairs)} pairs, those that are distinguishable from none.",
         ),
     ]
     return Section("Interactions", "interactions", [*parts, Charts(charts)])
 
 
 def _found(source: Sensitivity) -> str:
-    pairs = source.interactions()
-    told: list[Index] = [pair for pair in pairs if pair.low > 0.0]
+    count, told = len(source.interactions()), source.told_interactions()
     if not told:
-        return (
-            f"No pair's interaction is distinguishable from none; the largest is {pairs[0].name}, {pairs[0].percent()}."
-        )
+        return source.other_interactions()
     return (
-        f"{len(told)} of {len(pairs)} interactions are distinguishable from none; the strongest is {told[0].name}, "
-        f"{told[0].percent()} of the variance. Of {len(pairs)} intervals about {max(1, round(0.025 * len(pairs)))} may "
-        "exclude 0 by chance."
+        f"{len(told)} of {count} interactions are distinguishable from none; the strongest is {told[0].name}, "
+        f"{told[0].percent()} of the variance. {source.other_interactions()}".rstrip()
     )

@@ -20,21 +20,26 @@ def rankings(material: Material) -> Section:
         first = {index.factor: index for index in result[beside]}
         other = interval_rows([first[i.factor] for i in ranked], KINDS[beside].label, share=kind.share)
         rows = [row for pair in zip(rows, other, strict=True) for row in pair]
+    missed = result.indices.get("unexplained", ())
+    rows += interval_rows(missed, "unexplained", share=True)
     axis = "share of variance" if kind.share else kind.label
     label = f"{kind.label} with {100 * result.confidence:g} % intervals. " + "; ".join(
-        f"{index.factor} {result.text(index)}" for index in ranked
+        f"{index.factor} {result.text(index)}" for index in (*ranked, *missed)
     )
-    charts = [
-        Chart(
-            "indices",
-            intervals(rows, axis, share=kind.share),
-            label,
-            f"Dots are estimates, lines are {100 * result.confidence:g} % intervals.",
-        )
-    ]
+    charts = [Chart("indices", intervals(rows, axis, share=kind.share), label, _caption(result))]
     if material.limits:
         charts.append(cost_chart(tuple(worst_costs(material.limits).values()), material.limits.pairs, quantity))
     return Section("Which factor matters", "ranking", [*parts, Charts(charts)])
+
+
+def _caption(result: Sensitivity) -> str:
+    confidence = f"{100 * result.confidence:g} %"
+    if "unexplained" not in result.indices:
+        return f"Dots are estimates, lines are {confidence} intervals."
+    return (
+        f"Dots are what the model explains, thick lines their {confidence} intervals; thin lines go on to where each "
+        "index would be if all that is unexplained were its own."
+    )
 
 
 def _meaning(material: Material) -> str:
@@ -78,6 +83,9 @@ def _table(material: Material) -> Table:
         else:
             row.append(curves[index.factor].shape() if index.factor in curves else "")
         rows.append([*row, result.verdict(index.factor)])
+    for index in result.indices.get("unexplained", ()):
+        row = [index.factor, "", result.text(index, "unexplained"), *[""] * (len(columns) - 3)]
+        rows.append([*row, "may be any factor's, and is in every interval"])
     short = all(len(row[1]) < 28 for row in rows)
     numbers = {label, cost, change, *(["range"] if short else []), *([KINDS[beside].label] if beside else [])}
     title = f"Factors by their {label}"

@@ -76,12 +76,35 @@ def test_verdicts_and_differences(on_ishigami: Sensitivity) -> None:
 
 
 def test_what_is_said_beside_the_indices(on_ishigami: Sensitivity) -> None:
-    unexplained, unseen = on_ishigami.remarks[:2]
-    assert unexplained.startswith("A surrogate (")
-    assert "% of the variance unexplained, at most" in unexplained
+    model, unseen = on_ishigami.remarks[:2]
+    assert model.startswith("The model is a ")
+    assert on_ishigami.answer()[-1] == on_ishigami.misses
+    assert on_ishigami.misses.startswith("The model leaves ")
+    assert "% of the variance unexplained, at most" in on_ishigami.misses
     # (1 - 0.012)^256 = 0.05.
     assert unseen.startswith("A part of the box smaller than 1.2 % of it may have met no point")
     assert on_ishigami["unexplained"][0].high < 0.2
+
+
+def test_an_index_is_what_is_explained_and_at_most_all_that_is_not(on_ishigami: Sensitivity) -> None:
+    """Ishigami's function has no interaction of three: first orders and pairs add up to what is explained."""
+    unexplained = on_ishigami["unexplained"][0]
+    explained = sum(i.value for i in on_ishigami.first) + sum(i.value for i in on_ishigami.second)
+    assert explained == pytest.approx(1.0 - unexplained.value, abs=0.03)
+    for index in on_ishigami.total:
+        # Without the unexplained share the interval is even about the value; the share is in its upper end.
+        assert index.high - index.missed - index.value == pytest.approx(index.value - index.low)
+        assert 0.0 <= index.missed < unexplained.high + (index.value - index.low)
+    assert unexplained.missed == 0.0
+
+
+def test_indices_of_a_single_training_hold_luck(on_ishigami: Sensitivity) -> None:
+    single = 1.0 - on_ishigami.luck.value
+    for kind in ("first", "total"):
+        for one, mean in zip(on_ishigami[f"single_{kind}"], on_ishigami[kind], strict=True):
+            assert one.value == pytest.approx(single * mean.value, rel=1e-6, abs=1e-9)
+    truth = ISHIGAMI_TOTAL * ISHIGAMI_VARIANCE / (ISHIGAMI_VARIANCE + NOISE_SD**2)
+    assert all(holds(on_ishigami.single_total, truth))
 
 
 def test_g_function_as_salib_knows_it() -> None:
@@ -163,8 +186,10 @@ def test_a_cliff_is_named_where_it_is() -> None:
     y = noisy(lambda u: 0.9 - 0.1 * u[:, 0] - 0.8 * ((u[:, 0] > 0.8) & (u[:, 1] > 0.8)), u, 0.02)
     result = surely(u, y, ["x1", "x2", "x3"])
     assert result["unexplained"][0].value > 0.1
-    assert result.remarks[1].startswith("The model misses something: it is largest with x1 between ")
-    assert " and x2 between " in result.remarks[1]
+    assert result.misses.startswith("The model misses something, ")
+    assert "% of the variance, at most " in result.misses
+    assert ": it is largest with x1 between " in result.misses
+    assert " and x2 between " in result.misses
 
 
 def refused(u: Array, y: Array, **options: Any) -> str:
@@ -223,8 +248,17 @@ def cliff(u: Array) -> Array:
     return np.asarray(((u[:, 0] < SIDE) & (u[:, 1] < SIDE)).astype(np.float64))
 
 
+def common_noise(rng: np.random.Generator, u: Array, sd: float) -> Array:
+    """(B, m, 2) a seed that all rows of a block share: it shifts them alike, and makes them lean on x3."""
+    shift, lean = rng.normal(size=(2, len(u), 1, 2)) * sd / np.sqrt(2)
+    return np.asarray(shift + lean * np.sqrt(3) * (2 * u[..., 2:3] - 1))
+
+
+CASES = ["equal noise", "noise grows with the output", "rows of a Saltelli design", "common seeds", "a cliff"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["equal noise", "noise grows with the output", "rows of a Saltelli design", "a cliff"])
+@pytest.mark.parametrize("case", CASES)
 def test_the_intervals_cover(case: str) -> None:
     """24 studies of 256 points, or 44 blocks of 6 rows: 96 intervals; benchmarks/interval_coverage.py has more."""
     output, truth, sd = (cliff, CLIFF_TOTAL, 0.15) if case == "a cliff" else (ishigami, ISHIGAMI_TOTAL, NOISE_SD)
@@ -232,10 +266,13 @@ def test_the_intervals_cover(case: str) -> None:
     for seed in range(24):
         rng = np.random.default_rng(7000 + seed)
         u, blocks = space(4, 256, seed=seed), None
-        if case == "rows of a Saltelli design":
+        if case in ("rows of a Saltelli design", "common seeds"):
             u, blocks = saltelli_random(rng, 44, 4).reshape(-1, 4), np.repeat(np.arange(44), 6)
         noise = growing_noise(output(u), sd) if case.startswith("noise grows") else sd
-        result = bounded_indices(u, with_noise(rng, output(u), 2, noise), NAMES, blocks=blocks, seed=seed + 1)
+        y = with_noise(rng, output(u), 2, noise)
+        if case == "common seeds":
+            y = output(u)[:, None] + common_noise(rng, u.reshape(44, 6, 4), sd).reshape(-1, 2)
+        result = bounded_indices(u, y, NAMES, blocks=blocks, seed=seed + 1)
         hits.append(holds(result.total, truth))
         alarms.append(not result.total[3].includes_zero)
     # 0.95 less one and a half standard errors of 96 independent intervals.

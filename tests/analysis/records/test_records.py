@@ -42,7 +42,7 @@ def assert_covers(result: Sensitivity, kind: str, truth: Array) -> None:
 def test_second_order_tells_which_pair_interacts(tmp_path: Path) -> None:
     results = results_of("second_order = true", answering(ishigami), tmp_path / "out")
     assert results.blocks().shape == (256, 10, 2)
-    result = analyze(results)
+    result = analyze(results, method="sobol")
     assert_covers(result, "first", ISHIGAMI_FIRST)
     assert_covers(result, "total", ISHIGAMI_TOTAL)
     assert_covers(result, "second", np.array([0, ISHIGAMI_13, 0, 0, 0, 0]))
@@ -61,7 +61,7 @@ def test_groups_are_ranked_as_wholes(tmp_path: Path) -> None:
     run(longer, executor, tmp_path / "out", pack=512)
     results = open_results(tmp_path / "out")
     assert results.blocks().shape == (512, 5, 2)
-    result = analyze(results)
+    result = analyze(results, method="sobol")
     assert result.factors == ("spread", "mismatch.global.mean", "read.noise.sigma")
     assert dict(result.groups)["spread"] == ("r.d2d.sigma", "l.d2d.sigma")
     first, total, _ = g_indices(A, [[0, 3], [1], [2]])
@@ -77,7 +77,7 @@ def test_two_groups_of_second_order_have_their_interaction(tmp_path: Path) -> No
     said = 'second_order = true\n[design.groups]\na = ["r.d2d.sigma", "l.d2d.sigma"]\n'
     said += 'b = ["mismatch.global.mean", "read.noise.sigma"]'
     executor = answering(lambda u: g_function(u, A), training_sd=0.2)
-    result = analyze(results_of(said, executor, tmp_path / "out"))
+    result = analyze(results_of(said, executor, tmp_path / "out"), method="sobol")
     first, total, second = g_indices(A, [[0, 3], [1, 2]])
     assert_covers(result, "first", first)
     assert_covers(result, "total", total)
@@ -107,7 +107,7 @@ def test_luck_is_split_by_the_seeds_that_trials_were_given(tmp_path: Path) -> No
     """Variance 4 from the array's seed, 1 from the training's; an extra run of some rows does no harm."""
     text = TEXT.replace("replicates = 2", "replicates = 4\ntrainings = 2\nreplicate_rows = 40")
     run(Study.from_text(text), answering(ishigami, 2.0, 1.0), tmp_path / "out", pack=512)
-    result = analyze(open_results(tmp_path / "out"))
+    result = analyze(open_results(tmp_path / "out"), method="sobol")
     split = result.luck_split
     assert split is not None
     assert split.array.low <= 0.8 <= split.array.high
@@ -118,7 +118,7 @@ def test_luck_is_split_by_the_seeds_that_trials_were_given(tmp_path: Path) -> No
     # Arrays are added; what is there counts on.
     _, longer = extend(tmp_path / "out", replicates=6)
     run(longer, answering(ishigami, 2.0, 1.0), tmp_path / "out", pack=512)
-    more = analyze(open_results(tmp_path / "out")).luck_split
+    more = analyze(open_results(tmp_path / "out"), method="sobol").luck_split
     assert more is not None
     assert more.array.high - more.array.low < split.array.high - split.array.low
     assert more.array.low <= 0.8 <= more.array.high

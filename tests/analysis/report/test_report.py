@@ -53,7 +53,7 @@ class _Links(HTMLParser):
 
 @pytest.fixture(scope="module")
 def device_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(device_like(base=64), tmp_path_factory.mktemp("report") / "new" / "folder")
+    return write_report(device_like(base=16), tmp_path_factory.mktemp("report") / "new" / "folder")
 
 
 def test_answers_first_and_says_what_indices_are(device_page: Path) -> None:
@@ -65,7 +65,7 @@ def test_answers_first_and_says_what_indices_are(device_page: Path) -> None:
     assert "not of accuracy lost" in body
     for words in (
         "Luck", "Settled", "Failures", "at chance level", "By status", "Seeds: independent", "torch 2.13.0",
-        "T_0.array.mean (K)", "vcm-sweep limits synthetic", "needs about", "in the median (48 min in all)",
+        "T_0.array.mean (K)", "vcm-sweep limits synthetic", "needs about", "in the median (12 min in all)",
     ):  # fmt: skip
         assert words in body, words
     assert "vcm-sweep tolerance synthetic/study.toml --out synthetic" in body
@@ -100,7 +100,7 @@ def test_needs_no_network(device_page: Path) -> None:
 def test_every_picture_is_a_file_with_its_numbers(device_page: Path) -> None:
     folder = device_page.parent / "report"
     names = {path.stem for path in folder.glob("*.svg")}
-    assert {"indices", "effect-1", "effect-7", "interaction-map", "interactions", "convergence", "luck", "histogram",
+    assert {"indices", "effect-1", "effect-7", "convergence", "luck", "histogram",
             "training-curves", "p-chance", "accuracy-trained"} <= names  # fmt: skip
     for name in names:
         svg = ElementTree.parse(folder / f"{name}.svg").getroot()
@@ -108,12 +108,12 @@ def test_every_picture_is_a_file_with_its_numbers(device_page: Path) -> None:
         assert len(str(svg.get("aria-label"))) > 20
         assert (folder / f"{name}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     rows = list(csv.DictReader((folder / "indices.csv").open()))
-    result = analyze(device_like(base=64))
+    result = analyze(device_like(base=16))
     for index in result.total:
         (row,) = (r for r in rows if (r["factor"], r["series"]) == (index.factor, "total index"))
         assert [float(row[key]) for key in ("value", "low", "high")] == [index.value, index.low, index.high]
     # Bins of the histogram hold every training.
-    assert sum(int(row["count"]) for row in csv.DictReader((folder / "histogram.csv").open())) == 64 * 9 * 2
+    assert sum(int(row["count"]) for row in csv.DictReader((folder / "histogram.csv").open())) == 16 * 9 * 2
 
 
 def test_training_curves_are_numpys_quantiles(device_page: Path) -> None:
@@ -126,10 +126,10 @@ def test_training_curves_are_numpys_quantiles(device_page: Path) -> None:
 
 def test_a_summary_in_markdown_gives_the_same_answer_and_links_the_pictures(device_page: Path) -> None:
     summary = device_page.with_suffix(".md").read_text(encoding="utf-8")
-    answer = analyze(device_like(base=64)).answer()[0]
+    answer = analyze(device_like(base=16)).answer()[0]
     assert summary.splitlines()[2] == f"**{answer.replace('_', chr(92) + '_')}**"
     pictures = re.findall(r"\]\((report/[^)]+)\)", summary)
-    assert len(pictures) >= 16
+    assert len(pictures) >= 14
     assert all((device_page.parent / target).is_file() for target in pictures)
     assert "| 1. mismatch.global |" in summary
 
@@ -141,7 +141,7 @@ def test_the_page_carries_its_numbers_wherever_it_travels(device_page: Path) -> 
 
 
 def test_numbers_beside_the_page_agree_with_the_analysis(device_page: Path) -> None:
-    result = analyze(device_like(base=64))
+    result = analyze(device_like(base=16))
     stored = json.loads((device_page.parent / "indices.json").read_text())
     assert stored["ranking"] == [index.factor for index in result.ranking()]
     assert stored["ranges"]["r.d2d.sigma"]["high"] == 0.08
@@ -150,7 +150,7 @@ def test_numbers_beside_the_page_agree_with_the_analysis(device_page: Path) -> N
     assert totals == {index.factor: index.value for index in result.total}
     assert [row["value"] for row in rows if row["kind"] == "luck"] == [result.luck.value]
     trainings = pq.read_table(device_page.parent / "trainings.parquet")
-    assert trainings.num_rows == 64 * 9 * 2
+    assert trainings.num_rows == 16 * 9 * 2
     assert "x_r.d2d.sigma" in trainings.column_names
     assert sorted(p.name for p in device_page.parent.iterdir()) == [
         "histories.parquet", "indices.json", "indices.parquet", "report", "report.html", "report.md",
@@ -229,13 +229,13 @@ def test_every_method_has_a_report(tmp_path: Path, method: str) -> None:
 
 
 def test_failures_have_a_section_with_their_own_sensitivity(tmp_path: Path) -> None:
-    results = stored(tmp_path / "runs", 128, diverge=0.9)
+    results = stored(tmp_path / "runs", 32, diverge=0.9)
     with pytest.raises(AnalysisError, match="name a policy: drop-block or worst-case"):
         write_report(results, tmp_path / "out")
     for policy in ("drop-block", "worst-case"):
-        page = write_report(results, tmp_path / policy, policy=policy).read_text()
+        page = write_report(results, tmp_path / policy, method="sobol", policy=policy).read_text()
         failed = results.counts()["diverged"]
-        assert f"<dd>{failed} of {128 * 6 * 2}" in page
+        assert f"<dd>{failed} of {32 * 6 * 2}" in page
         assert "What failing depends on" in page
         assert (tmp_path / policy / "report" / "failures.svg").exists()
         # The first factor alone decides: whoever looks at P(diverged) sees it first.
@@ -245,11 +245,19 @@ def test_failures_have_a_section_with_their_own_sensitivity(tmp_path: Path) -> N
 
 
 def test_second_order_of_the_design_is_its_own_map(tmp_path: Path) -> None:
-    results = stored(tmp_path / "runs", 256, factors=3, design="second_order = true")
-    page = write_report(results, tmp_path / "out").read_text()
+    def output(u: Array) -> Array:
+        return np.asarray(0.1 + 0.8 * (u[:, 0] - 0.5) * (u[:, 1] - 0.5) + 0.4 * u[:, 2])
+
+    results = stored(tmp_path / "runs", 256, factors=3, design="second_order = true", output=output)
+    page = write_report(results, tmp_path / "out", method="sobol").read_text()
     assert "Second-order Sobol indices" in page
-    rows = list(csv.DictReader((tmp_path / "out" / "report" / "interactions.csv").open()))
-    assert len(rows) == 3
+    pairs, told = (
+        list(csv.DictReader((tmp_path / "out" / "report" / f"{name}.csv").open()))
+        for name in ("interaction-map", "interactions")
+    )
+    assert len(pairs) == 3
+    assert [row["factor"] for row in told] == ["r.d2d.sigma × l.d2d.sigma"]
+    assert "No other of 3 interactions is distinguishable from none: each of them is at most " in page
 
 
 def test_groups_are_ranked_and_their_factors_are_drawn(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def _output(u: Array) -> Array:
 @pytest.fixture(scope="module")
 def with_limits(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("runs") / "study"
-    results = stored(folder, 256, factors=3, output=_output)
+    results = stored(folder, 32, factors=3, output=_output)
     stored(folder / "limits", 24, factors=3, output=_output, replicates=1, design='method = "limits"\n')
     write_report(results, folder)
     return folder
@@ -80,7 +80,7 @@ def test_mediation_and_tolerances_have_sections(tmp_path: Path, monkeypatch: pyt
     from vcm_sweep.analysis.tolerance.answer import write_answer
 
     folder = tmp_path / "study"
-    results = stored(folder, 64, factors=2)
+    results = stored(folder, 32, factors=2)
     stored(folder / "limits", 16, factors=2, replicates=1, design='method = "limits"\n')
     limits = companions.read_limits(results.folder, "accuracy", "fail")[0]
     share = Index("r.d2d.sigma", 0.62, 0.51, 0.73)

@@ -92,7 +92,7 @@ def test_trajectories_are_added_one_by_one_and_effects_are_measured_by_the_large
 def test_what_failures_leave_out_is_asked_for_as_well() -> None:
     results = synthetic_results(FACTORS, lambda u: 0.9 - 0.5 * u[..., 0] - 0.2 * u[..., 1], base=64, sd=0.2)
     dropped = replace(results, statuses=dict.fromkeys(range(0, 60), "oom"))
-    result = analyze(dropped, policy="drop-block")
+    result = analyze(dropped, method="sobol", policy="drop-block")
     assert result.units < 64
     for verdict in result.enough(0.02):
         assert verdict.needs % 64 == 0
@@ -103,7 +103,7 @@ def test_an_order_is_stable_as_far_as_the_data_carry_it() -> None:
     results = synthetic_results(
         FACTORS, lambda u: u[..., 0] + 0.4 * u[..., 1] + 0.4 * u[..., 2], base=256, sd=0.1, scrambled=False
     )
-    result = analyze(results)
+    result = analyze(results, method="sobol")
     stable = result.rank_stability()
     assert stable.first == 1.0
     assert stable.places[0] == ("strong", 1.0)

@@ -103,6 +103,34 @@ def test_points_in_space_are_analysed_by_bounds() -> None:
         analyze(SyntheticResults(study, low + u * (high - low), y), method="sobol")
 
 
+def test_saltellis_rows_are_offered_bounds_first() -> None:
+    """The same records: half the width, the same truth; and where they are too few, pick-freeze and what is lacking."""
+    records = _results(64)
+    bounded, sobol = analyze(records), analyze(records, method="sobol")
+    assert (bounded.method, bounded.unit, bounded.units, sobol.method) == ("bounded", "base blocks", 64, "sobol")
+    for one, other, share in zip(bounded.total, sobol.total, (25 / 29, 4 / 29, 0.0), strict=True):
+        assert one.low <= share <= one.high
+        assert other.low <= share <= other.high
+    assert bounded.total[0].high - bounded.total[0].low < 0.5 * (sobol.total[0].high - sobol.total[0].low)
+    assert bounded.indices.keys() - sobol.indices.keys() == {"second", "unexplained"}
+    why = "Pick-freeze indices, since bounded ones, which are several times narrower, lack something: "
+    few = analyze(_results(32))
+    assert few.method == "sobol"
+    assert few.remarks[0].startswith(f"{why}160 points are too few for a verdict, since 1.9 % of the box may hold none")
+    assert few.remarks[0].endswith("256 or more are needed (vcm-sweep extend).")
+    once = records.y.copy()
+    once[4:, :, 1] = np.nan
+    assert analyze(replace(records, y=once)).remarks[0].startswith(f"{why}20 points were trained twice, and 32 or more")
+    assert not [remark for remark in sobol.remarks if remark.startswith(why)], "asked for by name"
+
+
+def test_common_seeds_are_no_obstacle_to_bounds() -> None:
+    result = analyze(_results(64, seeds="common"))
+    assert result.method == "bounded"
+    assert [note for note in result.notes() if note.startswith("Seeds are common to the rows of a base block")]
+    assert analyze(_results(64, seeds="common", replicates=1)).method == "sobol", "their noise is not known"
+
+
 def test_a_loguniform_factor_is_scaled_by_its_distribution() -> None:
     """Linear in the logarithm: an effect of the whole range is the coefficient, whatever the step's place."""
     factors = (SyntheticFactor("wide", 1e-3, 10.0, "loguniform"), SyntheticFactor("flat"))
@@ -121,7 +149,7 @@ def test_groups_of_a_design_are_ranked_and_named() -> None:
     design = synthetic_design(groups={"one": ("strong",), "other": ("weak", "inert")})
     x = np.concatenate([results.x, results.x[..., 1:] + 1], axis=2)
     grouped = replace(results, study=synthetic_study(FACTORS, design=design), x=x)
-    result = analyze(grouped)
+    result = analyze(grouped, method="sobol")
     assert result.factors == ("one", "other")
     assert result.to_dict()["groups"] == {"one": ["strong"], "other": ["weak", "inert"]}
 
@@ -160,7 +188,7 @@ def test_dropped_blocks_are_counted_and_failing_has_its_own_sensitivity(method: 
 
 def test_a_row_with_one_failed_replicate_keeps_the_other() -> None:
     results = replace(_results(64), statuses={0: "oom", 7: "error"})
-    result = analyze(results, policy="drop-block")
+    result = analyze(results, policy="drop-block", method="sobol")
     assert result.units == 64
     assert result.pooled
     assert result.replicated_rows == 64 * 5 - 2
@@ -168,29 +196,29 @@ def test_a_row_with_one_failed_replicate_keeps_the_other() -> None:
 
 def test_worst_case_stands_in_for_what_failed() -> None:
     results = _failing(_results(256))
-    result = analyze(results, policy="worst-case")
+    result = analyze(results, policy="worst-case", method="sobol")
     seen = results.y.reshape(-1)[[k for k in range(results.y.size) if k not in results.statuses]]
     assert result.failures is not None
     assert result.failures.worst == pytest.approx(seen.min())
     assert result.units == 256
-    losses = analyze(results, "loss", policy="worst-case", resamples=100)
+    losses = analyze(results, "loss", policy="worst-case", resamples=100, method="sobol")
     assert losses.failures is not None
     assert losses.failures.worst == pytest.approx(results.y.max())  # the synthetic loss column is not the block's
 
 
 def test_probabilities_and_accuracy_given_ok_are_metrics() -> None:
     results = _failing(_results(256), share=0.7)
-    diverged = analyze(results, "p_diverged")
+    diverged = analyze(results, "p_diverged", method="sobol")
     share = sum(s == "diverged" for s in results.statuses.values()) / results.y.size
     assert diverged.mean == pytest.approx(share, abs=0.02)
     assert diverged.ranking()[0].factor == "strong"
     assert diverged.luck.value > 0.1, "whether a training at the edge diverges is partly luck"
-    given = analyze(results, "accuracy_ok")
+    given = analyze(results, "accuracy_ok", method="sobol")
     assert given.failures is not None
     assert given.failures.policy == "drop-block"
-    assert given.mean > analyze(results, policy="worst-case").mean
+    assert given.mean > analyze(results, policy="worst-case", method="sobol").mean
     low = synthetic_results(FACTORS, lambda u: np.where(u[..., 0] > 0.8, 0.1, 0.9 - 0.3 * u[..., 1]), base=256, sd=0.01)
-    chance, trained = analyze(low, "p_chance"), analyze(low, "accuracy_trained")
+    chance, trained = analyze(low, "p_chance", method="sobol"), analyze(low, "accuracy_trained", method="sobol")
     assert chance.ranking()[0].factor == "strong"
     assert trained.ranking()[0].factor == "weak"
     assert set(METRICS) >= {"energy", "pulses", "p_diverged", "accuracy_ok"}
@@ -201,11 +229,11 @@ def test_refuses_a_factor_that_never_varied_and_a_policy_that_leaves_nothing() -
     x = results.x.copy()
     x[..., 2] = 1.5
     with pytest.raises(AnalysisError, match=r"inert: never varied \(always 1.5\)"):
-        analyze(replace(results, x=x))
+        analyze(replace(results, x=x), method="sobol")
     everything = replace(results, statuses=dict.fromkeys(range(results.y.size), "error"))
     with pytest.raises(AnalysisError, match="drop-block leaves nothing"):
-        analyze(everything, policy="drop-block")
+        analyze(everything, policy="drop-block", method="sobol")
     with pytest.raises(AnalysisError, match="no training ended"):
-        analyze(everything, policy="worst-case")
+        analyze(everything, policy="worst-case", method="sobol")
     with pytest.raises(AnalysisError, match="p_failed: all trainings gave 1"):
-        analyze(everything, "p_failed")
+        analyze(everything, "p_failed", method="sobol")

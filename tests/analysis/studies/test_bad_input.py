@@ -2,12 +2,13 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vcm_sweep.analysis import AnalysisError, analyze
+from vcm_sweep.analysis import AnalysisError, analyze, bounded_indices
 from vcm_sweep.device.errors import VcmSweepError
 from vcm_sweep.sweep import (
     InProcessExecutor,
@@ -21,6 +22,7 @@ from vcm_sweep.sweep import (
     open_results,
     run,
 )
+from vcm_sweep.sweep.store.merging import merge
 
 from ..answering import TEXT, answering
 from ..synthetic import Array, ishigami
@@ -45,6 +47,61 @@ def test_too_few_points(tmp_path: Path) -> None:
     assert refused(few).startswith("n: 4 base rows are too few for an interval; 8 or more are needed")
     assert "vcm-sweep extend" in refused(few)
     assert refused(few, method="pawn").startswith("n: 24 points are too few for this method; 64 or more are needed")
+
+
+def space(n: int, replicates: int = 2) -> str:
+    return TEXT.replace('"sobol"', '"space"').replace("n = 256\nreplicates = 2", f"n = {n}\nreplicates = {replicates}")
+
+
+def test_points_in_space_that_allow_no_verdict(tmp_path: Path) -> None:
+    said = refused(finished(tmp_path / "few", space(128)))
+    assert said.startswith("n: 128 points are too few for a verdict, since 2.3 % of the box may hold none of them")
+    once = refused(finished(tmp_path / "once", space(256, replicates=1)))
+    assert "no row was trained twice, so training noise cannot be told from the factors; vcm-sweep extend" in once
+    constant = finished(tmp_path / "constant", space(256), lambda u: 0.0 * u[:, 0] + 0.7, sd=0.0)
+    assert refused(constant).startswith("accuracy: all trainings gave 0.7, so there is no variance to share out")
+
+
+def test_nothing_trains_anywhere(tmp_path: Path) -> None:
+    """Accuracies at chance differ a little, which is no sensitivity."""
+
+    def hopeless(pack: Sequence[Trial]) -> list[TrialRecord]:
+        return [replace(record, at_chance=True) for record in answering(ishigami).task(pack)]
+
+    run(Study.from_text(space(256)), InProcessExecutor(hopeless), tmp_path / "out", pack=512)
+    results = open_results(tmp_path / "out")
+    assert refused(results).startswith(
+        "accuracy: all 512 trainings diverged or ended at chance level, so nothing tells"
+    )
+    assert refused(results, metric="p_chance").startswith("p_chance: all trainings gave 1")
+
+
+def test_a_cliff_that_few_points_met_is_called_one(tmp_path: Path) -> None:
+    """Few points of 256 fall from 0.9 to 0.1: more than noise, but of what part of the box nobody can tell."""
+    said = refused(
+        finished(tmp_path / "out", space(256), lambda u: np.where(u[:, :2].min(axis=1) > 0.93, 0.1, 0.9), sd=0.02)
+    )
+    assert "varies no more than training noise" in said
+    assert "points lie far from all others, as beyond a cliff" in said
+    assert "--metric p_chance asks what makes trainings fail" in said
+
+
+def test_points_of_several_designs_are_not_mixed(tmp_path: Path) -> None:
+    """Records go by key, so Saltelli's rows never become points in space, by reuse or by merging."""
+    finished(tmp_path / "rows")
+    asked = []
+
+    def noting(pack: Sequence[Trial]) -> list[TrialRecord]:
+        asked.extend(pack)
+        return answering(ishigami).task(pack)
+
+    run(Study.from_text(space(16)), InProcessExecutor(noting), tmp_path / "points", pack=512, reuse=[tmp_path / "rows"])
+    assert len(asked) == 32
+    with pytest.raises(VcmSweepError, match=r"design.method is .space. there and .sobol. here\): merge folders of one"):
+        merge([tmp_path / "rows"], tmp_path / "points")
+    u = np.random.default_rng(1).random((300, 2))
+    with pytest.raises(AnalysisError, match="blocks: 1 to 2 rows each; all must have one size"):
+        bounded_indices(u, u, ["x1", "x2"], blocks=np.minimum(np.arange(300), 298))
 
 
 @pytest.mark.parametrize("method", ["sobol", "morris", "shapley", "pawn", "delta", "rbd-fast", "hdmr"])

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,14 @@ from ..synthetic import (
     SyntheticResults,
     by_trajectories,
     saltelli_random,
+    synthetic_design,
     synthetic_results,
     synthetic_study,
     with_noise,
 )
 
+# What is asked here does not depend on the method, and this one is quick.
+compare = partial(compare_studies, method="sobol")
 FACTORS = (SyntheticFactor("r.d2d.sigma", 0.0, 0.08), SyntheticFactor("l.d2d.sigma", 0.0, 0.1), SyntheticFactor("T_0"))
 
 
@@ -39,7 +43,7 @@ def _study(name: str, *slopes: float, seed: int = 1, base: int = 128, **options:
 
 
 def test_a_real_swap_is_told_with_the_size_of_the_difference() -> None:
-    found = compare_studies(_study("explicit", 0.5, 0.2, 0.0), _study("full", 0.2, 0.5, 0.0, seed=3))
+    found = compare(_study("explicit", 0.5, 0.2, 0.0), _study("full", 0.2, 0.5, 0.0, seed=3))
     # Shares of a sum of independent uniforms are squares of slopes: 25/29 and 4/29, and the other way round.
     shift = {s.factor: s for s in found.shifts}
     for factor, difference in (("r.d2d.sigma", -21 / 29), ("l.d2d.sigma", 21 / 29), ("T_0", 0.0)):
@@ -54,7 +58,7 @@ def test_a_real_swap_is_told_with_the_size_of_the_difference() -> None:
 def test_a_swap_within_noise_is_called_open() -> None:
     one = _study("a", 0.30, 0.29, base=16, sd=0.1, factors=FACTORS[:2])
     for seed in range(2, 40):
-        found = compare_studies(one, _study("b", 0.29, 0.30, base=16, sd=0.1, seed=seed, factors=FACTORS[:2]))
+        found = compare(one, _study("b", 0.29, 0.30, base=16, sd=0.1, seed=seed, factors=FACTORS[:2]))
         if found.swaps:
             break
     assert found.swaps[0].told < 2
@@ -70,7 +74,7 @@ def test_about_one_pair_in_twenty_of_equal_studies_is_said_to_differ_anywhere() 
     for seed in range(200):
         one, other = (_study(n, *slopes, seed=2 * seed + k, base=64, scrambled=False, sd=0.2, factors=factors)
                       for k, n in enumerate("ab"))  # fmt: skip
-        found = compare_studies(one, other, resamples=300, seed=seed)
+        found = compare(one, other, resamples=300, seed=seed)
         together.append(any(shift.real for shift in found.shifts))
         a, b = (result.draws for result in found.results)
         low, high = np.nanquantile(b - a, [0.025, 0.975], axis=0)
@@ -97,12 +101,12 @@ def test_studies_of_the_same_points_are_compared_point_by_point(edge: float) -> 
     for seed in range(200):
         rng = np.random.default_rng(seed)
         u = saltelli_random(rng, 64, 2)
-        found = compare_studies(study("a", 0.3, u), study("b", edge, u), resamples=300, seed=seed).shifts
+        found = compare(study("a", 0.3, u), study("b", edge, u), resamples=300, seed=seed).shifts
         held.append([shift.difference.low <= 0.0 <= shift.difference.high for shift in found])
         half.append([(shift.difference.high - shift.difference.low) / 2 for shift in found])
     both = np.mean(np.all(held, axis=1))
     assert 0.9 <= both <= 0.99, both
-    assert "point by point" in compare_studies(study("a", 0.3, u), study("b", edge, u)).remarks[0]
+    assert "point by point" in compare(study("a", 0.3, u), study("b", edge, u)).remarks[0]
     if edge == 0.3:
         # Each study's own interval is some 0.15 to either side: nearly all of that is the points'.
         assert np.mean(half) < 0.08
@@ -116,7 +120,7 @@ def test_a_resample_that_one_study_lacks_is_left_out_of_both() -> None:
         y = with_noise(np.random.default_rng(seed), np.where(u[..., 0] < 0.2, 1.0, 0.0) + 0.3 * u[..., 1], 2, 0.3)
         return SyntheticResults(synthetic_study(FACTORS[:2], name=name), u * [0.08, 0.1], y)
 
-    found = compare_studies(study("a", 2), study("b", 3), resamples=2000)
+    found = compare(study("a", 2), study("b", 3), resamples=2000)
     a, b = (result.draws for result in found.results)
     known = np.isfinite(a).all(axis=1) & np.isfinite(b).all(axis=1)
     assert len(a) == len(b) == 2000
@@ -131,7 +135,7 @@ def test_a_resample_that_one_study_lacks_is_left_out_of_both() -> None:
 def test_blocks_that_only_one_study_keeps_are_left_out_of_both() -> None:
     one, other = _study("a", 0.5, 0.2, 0.0, seed=1), _study("b", 0.5, 0.2, 0.0, seed=1)
     failed = [replace(one, statuses={0: "oom", 1: "oom"}), replace(other, statuses={50: "oom", 51: "oom"})]
-    found = compare_studies(*failed, policy="drop-block")
+    found = compare(*failed, policy="drop-block")
     assert [result.units for result in found.results] == [126, 126]
 
 
@@ -155,7 +159,7 @@ def test_what_a_model_leaves_unexplained_tells_no_two_studies_apart(method: str)
 def test_what_makes_studies_hard_to_compare_is_said() -> None:
     wide = (SyntheticFactor("r.d2d.sigma", 0.0, 0.16), *FACTORS[1:])
     other = _study("wide", 0.5, 0.2, 0.1, factors=(*wide, SyntheticFactor("N_max")))
-    found = compare_studies(_study("narrow", 0.5, 0.2, 0.0), other)
+    found = compare(_study("narrow", 0.5, 0.2, 0.0), other)
     said = " ".join(found.remarks)
     assert "of 20 pairs of studies that do not differ, about one is said to differ in any factor" in said
     assert "Ranges differ for r.d2d.sigma" in said
@@ -169,7 +173,7 @@ def test_what_cannot_be_compared_is_one_sentence() -> None:
         compare_studies(_study("a", 0.5, 0.2, 0.0), by_trajectories("morris"))
     apart = tuple(SyntheticFactor(name) for name in ("x", "y", "z"))
     with pytest.raises(AnalysisError, match="have no factor in common"):
-        compare_studies(_study("a", 0.5, 0.2, 0.0), _study("b", 0.5, 0.2, 0.0, factors=apart))
+        compare(_study("a", 0.5, 0.2, 0.0), _study("b", 0.5, 0.2, 0.0, factors=apart))
 
 
 def test_designs_of_two_kinds_meet_in_a_method_for_any_points() -> None:
@@ -180,7 +184,7 @@ def test_designs_of_two_kinds_meet_in_a_method_for_any_points() -> None:
 
 
 def test_the_page_and_the_files_hold_the_same_numbers(tmp_path: Path) -> None:
-    found = compare_studies(_study("same", 0.5, 0.2, 0.0), _study("same", 0.2, 0.5, 0.0, seed=2))
+    found = compare(_study("same", 0.5, 0.2, 0.0), _study("same", 0.2, 0.5, 0.0, seed=2))
     page = write_comparison(found, tmp_path / "out")
     text = page.read_text(encoding="utf-8")
     assert "same (first)" in text
@@ -192,3 +196,21 @@ def test_the_page_and_the_files_hold_the_same_numbers(tmp_path: Path) -> None:
     assert differences == {shift.factor: shift.difference.value for shift in found.shifts}
     assert {path.name for path in (tmp_path / "out" / "compare").glob("*.svg")} == {"indices.svg", "differences.svg"}
     assert "really differ" in page.with_suffix(".md").read_text()
+
+
+def test_saltellis_rows_and_points_in_space_are_compared_by_bounds() -> None:
+    rows = _study("rows", 0.5, 0.2, 0.0, base=64)
+    u = stats.qmc.Sobol(3, rng=1).random_base2(8)[:, None, :]
+    y = with_noise(np.random.default_rng(1), np.asarray(0.9 - 0.2 * u[..., 0] - 0.5 * u[..., 1]), 2, 0.02)
+    low, high = (np.array([getattr(f, end) for f in FACTORS]) for end in ("low", "high"))
+    space = SyntheticResults(
+        synthetic_study(FACTORS, "space", synthetic_design("space", n=256)), low + u * (high - low), y
+    )
+    found = compare_studies(rows, space)
+    assert {result.method for result in found.results} == {"bounded"}
+    shift = {s.factor: s for s in found.shifts}
+    for factor, difference in (("r.d2d.sigma", -21 / 29), ("l.d2d.sigma", 21 / 29), ("T_0", 0.0)):
+        assert shift[factor].difference.low < difference < shift[factor].difference.high
+    # With too few rows there is pick-freeze for the one and bounds for the other: two kinds of design.
+    with pytest.raises(AnalysisError, match="rows is a sobol design and space is a space design"):
+        compare_studies(_study("rows", 0.5, 0.2, 0.0, base=16), space)
