@@ -28,7 +28,6 @@ from vcm_sweep.analysis.report.sections.luck import luck
 from vcm_sweep.analysis.report.sections.order import order
 from vcm_sweep.analysis.report.sections.provenance import provenance
 from vcm_sweep.analysis.report.sections.rankings import rankings
-from vcm_sweep.analysis.report.sections.second_opinion import second_opinion
 from vcm_sweep.analysis.report.sections.settled import settled
 from vcm_sweep.analysis.report.sections.tolerances import tolerances
 from vcm_sweep.analysis.report.sections.trainings import trainings
@@ -38,7 +37,7 @@ from vcm_sweep.analysis.studies.analysis import analyze
 from vcm_sweep.sweep.store.results import Results
 
 SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
-    asked, rankings, order, second_opinion, effects, halves, interactions, why, tolerances, settled, luck, humps,
+    asked, rankings, order, effects, halves, interactions, why, tolerances, settled, luck, humps,
     failures, trainings, device, provenance,
 )  # fmt: skip
 _FILES = (

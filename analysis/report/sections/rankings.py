@@ -7,6 +7,7 @@ from vcm_sweep.analysis.report.content.parts import Chart, Charts, Part, Section
 from vcm_sweep.analysis.report.sections.costs import cost_chart, worst_costs
 from vcm_sweep.analysis.results.kinds import BESIDE, KINDS
 from vcm_sweep.analysis.results.sensitivity import Sensitivity, listed
+from vcm_sweep.analysis.studies.second_opinion import NAMES
 
 
 def rankings(material: Material) -> Section:
@@ -29,7 +30,26 @@ def rankings(material: Material) -> Section:
     charts = [Chart("indices", intervals(rows, axis, share=kind.share), label, _caption(result))]
     if material.limits:
         charts.append(cost_chart(tuple(worst_costs(material.limits).values()), material.limits.pairs, quantity))
-    return Section("Which factor matters", "ranking", [*parts, Charts(charts)])
+    return Section("Which factor matters", "ranking", [*parts, Charts(charts), *_second_opinion(material)])
+
+
+def _second_opinion(material: Material) -> list[Part]:
+    """Whether other estimators agree, and their total indices side by side."""
+    opinions = material.opinions
+    if not opinions:
+        return []
+    columns = ["factor", NAMES[material.result.method], *(opinion.name for opinion in opinions)]
+    others = [{index.factor: index for index in opinion.other.total} for opinion in opinions]
+    rows = [
+        [index.factor, index.percent(), *(other[index.factor].percent() for other in others)]
+        for index in material.result.ranking()
+    ]
+    words = " ".join(opinion.words() for opinion in opinions)
+    title = "Total indices by several estimators"
+    return [
+        Text(f"Second opinion. {words}"),
+        Table("second-opinion", title, columns, rows, frozenset(columns[1:])),
+    ]
 
 
 def _caption(result: Sensitivity) -> str:
