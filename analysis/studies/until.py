@@ -18,7 +18,7 @@ from vcm_sweep.analysis.studies.analysis import DESIGNED, analyze
 from vcm_sweep.analysis.studies.forecast import Width, assumed
 from vcm_sweep.sweep import Results, Study, StudyError, build_design, extend
 from vcm_sweep.sweep.folder import Folder
-from vcm_sweep.sweep.study.tables.design import DesignSpec
+from vcm_sweep.sweep.study.tables.design import MIN_POINTS, DesignSpec
 
 # The half-width of the widest total index, times the root of n: with Saltelli's rows it was 1.6 to 3.2 on Ishigami's
 # function and 2.8 to 4.8 in studies on digits. It is used only for a first guess, before there is a result.
@@ -194,6 +194,8 @@ def check_goal(study: Study, half_width: float) -> None:
     design = study.design
     if design.method not in DESIGNED:
         raise StudyError(f"--until is for designs that rank factors, {', '.join(DESIGNED)}: this is {design.method!r}")
+    if why := dataclasses.replace(design, n=max(design.n, MIN_POINTS)).no_verdict():
+        raise StudyError(why)
     if design.seeds == "independent" and design.replicates == 1 and not design.replicate_rows:
         raise StudyError(
             "--until needs the training noise to be known: give [design] replicates = 2, or replicate_rows (an eighth "
@@ -234,12 +236,13 @@ def _with(design: DesignSpec, n: int, replicates: int) -> DesignSpec:
 
 
 def _next(design: DesignSpec, stage: Stage) -> DesignSpec:
-    """The next stage's design: at most twice as long."""
+    """The next stage's design: at most twice as long, but of points in space no fewer than a verdict takes."""
     expected = stage.expected
     if expected is not None and expected.n == design.n:
         return _with(design, design.n, min(expected.replicates, 2 * design.replicates))
     if expected is None or stage.widest is None or design.method in ("sobol", "space"):
-        return dataclasses.replace(design, n=2 * design.n)  # Sobol points are even at powers of 2
+        least = MIN_POINTS if design.method == "space" else 0
+        return dataclasses.replace(design, n=max(least, 2 * design.n))  # Sobol points are even at powers of 2
     return dataclasses.replace(design, n=design.n + min(design.n, stage.widest.needs))
 
 

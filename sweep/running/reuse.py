@@ -12,6 +12,7 @@ from vcm_sweep.device.errors import VcmSweepError
 from vcm_sweep.sweep.designs.design import Design, Indices
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.store import LeftBehind, Store, holds_study
+from vcm_sweep.sweep.store.difference import difference
 from vcm_sweep.sweep.trial import Trial
 
 RESULTS = ("ok", "diverged")
@@ -51,7 +52,8 @@ def take_over_equal(
         store: the store, open for writing.
         design: the design of its study.
         sources: results folders, or files with records that a run could not write into its folder.
-        lenient: skip sources that cannot be read, with a warning.
+        lenient: nobody asked for these sources: skip those that cannot be read, with a warning, and say nothing of
+            those that hold nothing of use.
     """
     taken: dict[str, int] = {}
     trials = None
@@ -71,6 +73,9 @@ def take_over_equal(
                 "%d finished trials taken over from %s", count, where,
                 extra={"event": "reused", "source": where, "count": count},
             )  # fmt: skip
+        elif not lenient:
+            why = f" ({difference(source.study, store.study)})" if isinstance(source, Store) else ""
+            _log.warning("nothing was taken over from %s: it holds no training that is missing here%s", where, why)
     return taken
 
 

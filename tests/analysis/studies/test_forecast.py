@@ -1,11 +1,15 @@
 """What an interval of a space study is made of tells what makes it narrower, and about how much that costs."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from vcm_sweep.analysis import Sensitivity, bounded_indices
 from vcm_sweep.analysis.studies.forecast import Way, Width, assumed
+from vcm_sweep.analysis.surrogates import cross_fitting
+from vcm_sweep.analysis.surrogates.gaussian_process import fit_anova_process
 from vcm_sweep.sweep.study.tables.design import MIN_POINTS, DesignSpec
 
 from ..synthetic import NAMES, Array, with_noise
@@ -35,6 +39,14 @@ def widest(result: Sensitivity) -> float:
 
 
 PILOT = Way(MIN_POINTS, 2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick() -> Iterator[None]:
+    """A single kind of surrogate, which is quicker than four."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cross_fitting, "KINDS", {"Gaussian process": fit_anova_process})
+        yield
 
 
 @pytest.fixture(scope="module")

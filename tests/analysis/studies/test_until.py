@@ -7,6 +7,9 @@ import pytest
 from scipy import stats
 
 from vcm_sweep.analysis import AnalysisError, Budget, Ended, Stage, analyze, run_until
+from vcm_sweep.analysis.surrogates import cross_fitting
+from vcm_sweep.analysis.surrogates.gaussian_process import fit_anova_process
+from vcm_sweep.analysis.surrogates.polynomial_chaos import fit_polynomial_chaos
 from vcm_sweep.sweep import (
     InProcessExecutor,
     Results,
@@ -106,6 +109,18 @@ def edge(u: Array) -> Array:
     return np.where(u[:, 0] + u[:, 1] * u[:, 2] > 1.1, 0.1, 0.9 - 0.1 * u[:, 1])
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A single kind of surrogate: bounds hold with any, and stages need not be narrow."""
+    monkeypatch.setattr(cross_fitting, "KINDS", {"Gaussian process": fit_anova_process})
+
+
+@pytest.fixture
+def quickest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cross_fitting, "KINDS", {"polynomial chaos": fit_polynomial_chaos})
+
+
+@pytest.mark.usefixtures("quick")
 def test_replicates_are_added_where_noise_makes_intervals_wide(tmp_path: Path) -> None:
     runs = Runs(tmp_path / "out", answering(flat))
     ended, heard = until(runs, SPACE, 0.075, budget=Budget(trials=2000))
@@ -131,6 +146,16 @@ def test_points_double_where_the_surrogate_misses(tmp_path: Path) -> None:
     assert ended.why == "n = 1024 would be 2048 trainings, and the budget is 1024"
 
 
+@pytest.mark.usefixtures("quickest")
+def test_a_space_study_begins_with_as_many_points_as_a_verdict_takes(tmp_path: Path) -> None:
+    runs = Runs(tmp_path / "out", answering(flat, training_sd=0.1))
+    ended, heard = until(runs, SPACE.replace("n = 256", "n = 8"), 0.3)
+    assert ended.met
+    assert runs.sizes == [8, 256]
+    assert "no index yet (n: 8 points are too few" in heard[0].words()
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_budget_leaves_as_many_replicates_as_fit(tmp_path: Path) -> None:
     runs = Runs(tmp_path / "out", answering(flat))
     ended, heard = until(runs, SPACE, 0.05, budget=Budget(trials=800))
@@ -163,11 +188,13 @@ def coverage_at_the_stop(studies: int, folder: Path) -> None:
         assert longer > 0, "the goal was met at once, so that nothing was stopped"
 
 
+@pytest.mark.usefixtures("quickest")
 def test_intervals_hold_the_truth_where_a_study_stopped(tmp_path: Path) -> None:
     coverage_at_the_stop(2, tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quickest")
 def test_intervals_of_many_studies_that_stopped_hold_the_truth(tmp_path: Path) -> None:
     coverage_at_the_stop(24, tmp_path)
 
@@ -256,6 +283,12 @@ def test_failures_need_a_policy_which_is_passed_on(tmp_path: Path) -> None:
         (0.0, SMALL, None, r"--until 0 must be above 0 and at most 0.5"),
         (float("nan"), SMALL, None, "--until nan must be above 0"),
         (0.05, SMALL.replace("replicates = 2", "replicates = 1"), None, "noise to be known: give .* replicates = 2"),
+        (
+            0.05,
+            SPACE.replace("replicates = 2", "replicates = 1\nreplicate_rows = 8"),
+            None,
+            r"replicates = 1, replicate_rows = 8 train too few points twice .*: give replicates = 2, or extend",
+        ),
         (0.05, SMALL, Budget(trials=100), "--budget-trials 100 is less than the 384 trainings that the study has"),
     ],
 )

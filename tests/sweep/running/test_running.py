@@ -19,6 +19,7 @@ from vcm_sweep.sweep import (
     run,
 )
 from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.store.merging import merge
 
 TEXT = """
 [study]
@@ -88,6 +89,25 @@ def test_a_folder_of_ones_own_takes_over_what_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no results folder"):
         run(renamed, InProcessExecutor(task), tmp_path / "c", reuse=[tmp_path / "nothing"])
     assert not (tmp_path / "c").exists()
+
+
+def test_points_of_two_designs_do_not_mix(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The one's trainings are none of the other's; that is said, with the field in which they differ."""
+    sobol, space = Study.from_text(TEXT), Study.from_text(TEXT.replace("sobol", "space"))
+    run(sobol, InProcessExecutor(Noting()), tmp_path / "sobol")
+    task = Noting()
+    with caplog.at_level(logging.WARNING):
+        run(space, InProcessExecutor(task), tmp_path / "space", reuse=[tmp_path / "sobol"])
+    assert len(task.keys) == 32
+    (line,) = [r.getMessage() for r in caplog.records]
+    differ = '(design.method is "sobol" there and "space" here)'
+    assert line.startswith("nothing was taken over from ")
+    assert line.endswith(f"sobol: it holds no training that is missing here {differ}")
+    with pytest.raises(StoreError) as refusal:
+        merge([tmp_path / "space", tmp_path / "sobol"], tmp_path / "merged")
+    assert 'design.method is "s' in str(refusal.value)
+    assert "merge folders of one study" in str(refusal.value)
+    assert not (tmp_path / "merged").exists()
 
 
 def test_a_sibling_that_cannot_be_read_is_one_warning(
