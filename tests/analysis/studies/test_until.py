@@ -28,6 +28,18 @@ from ..synthetic import ISHIGAMI_TOTAL, ISHIGAMI_VARIANCE, Array, ishigami
 SMALL = TEXT.replace("n = 256", "n = 32")
 
 
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quickest kind of surrogate alone: bounds hold with any, and need not be narrow."""
+    monkeypatch.setattr(cross_fitting, "KINDS", {"polynomial chaos": fit_polynomial_chaos})
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that follows smooth functions better."""
+    monkeypatch.setattr(cross_fitting, "KINDS", {"Gaussian process": fit_anova_process})
+
+
 class Runs:
     """Runs stages in a folder, and notes them."""
 
@@ -109,18 +121,7 @@ def edge(u: Array) -> Array:
     return np.where(u[:, 0] + u[:, 1] * u[:, 2] > 1.1, 0.1, 0.9 - 0.1 * u[:, 1])
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A single kind of surrogate: bounds hold with any, and stages need not be narrow."""
-    monkeypatch.setattr(cross_fitting, "KINDS", {"Gaussian process": fit_anova_process})
-
-
-@pytest.fixture
-def quickest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cross_fitting, "KINDS", {"polynomial chaos": fit_polynomial_chaos})
-
-
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("narrow")
 def test_replicates_are_added_where_noise_makes_intervals_wide(tmp_path: Path) -> None:
     runs = Runs(tmp_path / "out", answering(flat))
     ended, heard = until(runs, SPACE, 0.075, budget=Budget(trials=2000))
@@ -146,7 +147,6 @@ def test_points_double_where_the_surrogate_misses(tmp_path: Path) -> None:
     assert ended.why == "n = 1024 would be 2048 trainings, and the budget is 1024"
 
 
-@pytest.mark.usefixtures("quickest")
 def test_a_space_study_begins_with_as_many_points_as_a_verdict_takes(tmp_path: Path) -> None:
     runs = Runs(tmp_path / "out", answering(flat, training_sd=0.1))
     ended, heard = until(runs, SPACE.replace("n = 256", "n = 8"), 0.3)
@@ -155,7 +155,7 @@ def test_a_space_study_begins_with_as_many_points_as_a_verdict_takes(tmp_path: P
     assert "no index yet (n: 8 points are too few" in heard[0].words()
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("narrow")
 def test_a_budget_leaves_as_many_replicates_as_fit(tmp_path: Path) -> None:
     runs = Runs(tmp_path / "out", answering(flat))
     ended, heard = until(runs, SPACE, 0.05, budget=Budget(trials=800))
@@ -188,13 +188,11 @@ def coverage_at_the_stop(studies: int, folder: Path) -> None:
         assert longer > 0, "the goal was met at once, so that nothing was stopped"
 
 
-@pytest.mark.usefixtures("quickest")
 def test_intervals_hold_the_truth_where_a_study_stopped(tmp_path: Path) -> None:
     coverage_at_the_stop(2, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("quickest")
 def test_intervals_of_many_studies_that_stopped_hold_the_truth(tmp_path: Path) -> None:
     coverage_at_the_stop(24, tmp_path)
 
