@@ -59,7 +59,7 @@ def _facts(comparison: Comparison, quantity: Quantity) -> list[Fact]:
 def _indices(comparison: Comparison) -> Section:
     label = KINDS[comparison.results[0].kind].label
     marks = [
-        Interval(shift.factor, name, index.value, index.low, index.high, comparison.text(index))
+        Interval(shift.factor, name, index.value, index.low, index.high, comparison.text(index), index.missed)
         for shift in comparison.shifts
         for name, index in zip(comparison.names, (shift.one, shift.other), strict=True)
     ]
