@@ -95,6 +95,12 @@ class Region:
         return {name: getattr(self, name) for name in plain} | {"sides": [vars(side) for side in self.sides]}
 
 
+def check_threshold(metric: str, threshold: float) -> None:
+    """Raise AnalysisError for a threshold that the metric cannot have."""
+    if as_metric(metric).share and not 0.0 <= threshold <= 1.0:
+        raise AnalysisError(f"keep: {threshold:g} must be between 0 and 1, as 0.9 for 90 %")
+
+
 def keeps(response: Response, threshold: float, *, base: Mapping[str, Any] | None = None) -> Region:
     """The box in which the mean output is at least ``threshold``, or at most where less is better.
 
@@ -107,9 +113,8 @@ def keeps(response: Response, threshold: float, *, base: Mapping[str, Any] | Non
     Raises:
         AnalysisError: as `read_marginals`, a threshold that no share can have, or that no box keeps.
     """
+    check_threshold(response.metric, threshold)
     metric = as_metric(response.metric)
-    if metric.share and not 0.0 <= threshold <= 1.0:
-        raise AnalysisError(f"keep: {threshold:g} must be between 0 and 1, as 0.9 for 90 %")
     marginals = response.marginals(base)
     free = [marginal for marginal in marginals.each if not marginal.held]
     if not free:

@@ -61,14 +61,22 @@ def _range(text: str) -> tuple[str, tuple[Any, ...]]:
 
 def _ask(arguments: argparse.Namespace) -> int:
     from vcm_sweep.analysis import ask, gains, keeps, predict, range_indices
+    from vcm_sweep.analysis.asking.marginals import read_marginals
+    from vcm_sweep.analysis.asking.region import check_threshold
     from vcm_sweep.sweep.store.results import open_results
 
     ranges, at = _once("--range", arguments.range), _once("--at", arguments.at)
     fixes = _once("--fix", arguments.fix)
     _once("--range and --at", [*ranges.items(), *at.items()])
-    response = ask(open_results(arguments.dir), arguments.metric, policy=arguments.policy)
-    # Names and values are looked at before anything is computed.
-    response.marginals({**ranges, **at, **fixes})
+    results = open_results(arguments.dir)
+    # Names and values are looked at before anything is fitted.
+    factors = results.study.factors
+    groups = results.study.design.grouped([factor.name for factor in factors])
+    for given in ({**ranges, **at}, fixes):
+        read_marginals(factors, given, groups)
+    if arguments.keep is not None:
+        check_threshold(arguments.metric, arguments.keep)
+    response = ask(results, arguments.metric, policy=arguments.policy)
     here = predict(response, ranges)
     indices = range_indices(response, ranges) if ranges and not at else None
     there = predict(response, at, base=ranges) if at else None
