@@ -16,6 +16,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from vcm_sweep.analysis.errors import NoiseError, TooFewError
 from vcm_sweep.analysis.results.index import Difference, Index
@@ -101,8 +102,12 @@ def bounded_indices(
         return Estimated.mean(own + 2.0 * (residual * at).reshape(count, size, -1).mean(axis=1))
 
     missed = _missed(points, fitted.residual.reshape(count, size))
-    variance = explained(of.whole[None], part.whole[:, None]) + missed
-    if not variance.value[0] > 0.0:
+    mean = Estimated.mean(residual.reshape(count, size).mean(axis=1, keepdims=True))
+    variance = explained(of.whole[None], part.whole[:, None]) + missed - mean * mean
+    # One point that fell off a cliff may be all that varies; and the squares of a single failure and of its noise are
+    # equal, so that the variance is nearly 0, and its error, too. Less than a hundredth of the noise is never measured.
+    noise, two_sided = _noise(points.rows), float(stats.norm.ppf(0.5 + confidence / 2.0))
+    if not variance.value[0] > max(two_sided * variance.error[0], 1e-2 * noise.value[0]):
         raise NoiseError(noise_sentence(metric, float(variance.value[0]), corrected=True))
     weights = resampling.weights(count)
     drawn = variance.draws(weights)[:, 0]
@@ -115,7 +120,7 @@ def bounded_indices(
     pairs = np.array(list(combinations(range(len(names)), 2)), dtype=np.int64).reshape(-1, 2)
     i, j = pairs.T
     firsts, totals = explained(of.first, part.first), explained(of.total, part.total)
-    share, one = missed / variance, variance + _noise(points.rows)
+    share, one = missed / variance, variance + noise
     indices = {
         "first": _indices(bounds(firsts), confidence, names),
         "total": _indices(bounds(totals), confidence, names),
@@ -229,15 +234,24 @@ def _repeats(points: Points, trainings: int) -> Array:
     return np.isfinite(array_means(points.y, trainings)).sum(axis=2).ravel().astype(np.float64)
 
 
+def _percent(share: float) -> str:
+    """Two digits, and whole numbers from 10 % on.
+
+    >>> _percent(0.0123), _percent(0.998)
+    ('1.2 %', '100 %')
+    """
+    return f"{100.0 * share:.0f} %" if share >= 0.0995 else f"{100.0 * share:.2g} %"
+
+
 def _unseen(points: int) -> str:
     # (1 - p)^n = 0.05 for p = 3 / n.
-    return f"{300.0 / points:.2g} %"
+    return _percent(3.0 / points)
 
 
 def _misses_words(points: Points, residual: Array, factors: Sequence[str], unexplained: Index) -> str:
     """What the surrogate leaves unexplained and, if that is much, where."""
-    share = f"{100 * unexplained.value:.2g} % of the variance"
-    most = f"at most {100 * max(0.0, unexplained.high):.2g} %"
+    share = f"{_percent(unexplained.value)} of the variance"
+    most = f"at most {_percent(max(0.0, unexplained.high))}"
     if unexplained.value <= _MISSED:
         return (
             f"The model leaves {share} unexplained, {most}: it may be any factor's, and every interval holds all of it."

@@ -131,7 +131,8 @@ class Sensitivity:
 
     def told_interactions(self) -> tuple[Index, ...]:
         """The second-order indices that are distinguishable from none, all at once (Bonferroni), largest first."""
-        pairs, tail = self.interactions(), (1.0 - self.confidence) / 2.0
+        # Intervals that hold what a model misses are moved out by a one-sided quantile, see `Bounds.interval`.
+        pairs, tail = self.interactions(), (1.0 - self.confidence) / (1.0 if "unexplained" in self.indices else 2.0)
         wider = NormalDist().inv_cdf(1.0 - tail / max(1, len(pairs))) / NormalDist().inv_cdf(1.0 - tail)
         return tuple(pair for pair in pairs if pair.value - wider * (pair.value - pair.low) > 0.0)
 

@@ -34,7 +34,9 @@ def _fit(kernel: Kernel, u: Array, y: Array, repeats: Array) -> Surrogate:
     points, values = kernel.prepared(u), (y - origin) / (sd if sd > 0.0 else 1.0)
     some = np.random.default_rng(0).permutation(len(y))[:_SOME]
     given, scale, noise = _most_likely(kernel, points[:, some], values[some], repeats[some])
-    covariance = scale * np.prod(kernel.factors(points, points, given), axis=0)
+    covariance = np.full((len(y), len(y)), scale)
+    for kappa in kernel.each(points, points, given):
+        covariance *= kappa
     _add_noise(covariance, noise / repeats)
     factor = linalg.cho_factor(covariance, lower=True, overwrite_a=True, check_finite=False)
     weights = sd * scale * linalg.cho_solve(factor, values, check_finite=False)

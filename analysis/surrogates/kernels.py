@@ -29,8 +29,15 @@ class Kernel(ABC):
         """What is needed of points (n, D), whatever the hyperparameters are: (D, n, ...)."""
 
     @abstractmethod
+    def each(self, left: Array, right: Array, given: Array) -> Iterator[Array]:
+        """kappa_j between prepared points, one factor after the other: (n, m) each."""
+
     def factors(self, left: Array, right: Array, given: Array) -> Array:
-        """kappa_j between prepared points: (D, n, m)."""
+        """All of them: (D, n, m)."""
+        kappas = np.empty((len(left), left.shape[1], right.shape[1]))
+        for out, kappa in zip(kappas, self.each(left, right, given), strict=True):
+            out[...] = kappa
+        return kappas
 
     @abstractmethod
     def slopes(self, points: Array, given: Array, by_factor: Array) -> Array:
@@ -52,10 +59,11 @@ class Anova(Kernel):
     def prepared(self, u: Array) -> Array:
         return orthonormal(u.T, DEGREE)
 
-    def factors(self, left: Array, right: Array, given: Array) -> Array:
-        kappa = np.matmul(left * self._weights(given)[:, None], right.transpose(0, 2, 1))
-        kappa += 1.0
-        return np.asarray(kappa)
+    def each(self, left: Array, right: Array, given: Array) -> Iterator[Array]:
+        for one, other, weights in zip(left, right, self._weights(given), strict=True):
+            kappa = (one * weights) @ other.T
+            kappa += 1.0
+            yield kappa
 
     def slopes(self, points: Array, given: Array, by_factor: Array) -> Array:
         by_weight = np.sum(np.matmul(by_factor, points) * points, axis=1)
@@ -83,12 +91,9 @@ class Matern(Kernel):
     def prepared(self, u: Array) -> Array:
         return np.asarray(np.sqrt(5.0) * u.T)
 
-    def factors(self, left: Array, right: Array, given: Array) -> Array:
-        kappa = np.empty((len(left), left.shape[1], right.shape[1]))
-        # One factor at a time stays in a cache.
-        for out, a in zip(kappa, self._distances(left, right, given), strict=True):
-            np.multiply(1.0 + a * (1.0 + a / 3.0), np.exp(-a), out=out)
-        return kappa
+    def each(self, left: Array, right: Array, given: Array) -> Iterator[Array]:
+        for a in self._distances(left, right, given):
+            yield (1.0 + a * (1.0 + a / 3.0)) * np.exp(-a)
 
     def slopes(self, points: Array, given: Array, by_factor: Array) -> Array:
         each = zip(by_factor, self._distances(points, points, given), strict=True)

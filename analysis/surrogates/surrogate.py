@@ -97,10 +97,11 @@ class Surrogate:
 
     def variances(self, groups: Groups) -> Parts:
         """The variance of every part over the cube."""
-        table, means, weights = self._table, self._means, self.weights
+        table, means, weights = self._table(), self._means, self.weights
         step = self._rows(len(table))
         pieces = []
-        for i in range(0, len(weights), step):
+        # A constant has no term, and one empty piece.
+        for i in range(0, max(1, len(weights)), step):
             # The products of terms i and l are those of l and i: pairs with a later piece count twice.
             twice = weights[i:] * np.where(np.arange(len(weights) - i) < step, 1.0, 2.0)
             moments = np.matmul(table[:, i : i + step] * WEIGHTS, table[:, i:].transpose(0, 2, 1))
@@ -110,7 +111,7 @@ class Surrogate:
     def coefficients(self, degrees: Counts) -> Array:
         """E of the function times each of P products of orthonormal Legendre polynomials; degrees: (P, D) -> (P,)."""
         basis = with_constant(NODES, DEGREE) * WEIGHTS[:, None]
-        moments = self._table @ basis
+        moments = self._table() @ basis
         step = self._rows(1)
         pieces = []
         for start in range(0, len(degrees), step):
@@ -120,16 +121,15 @@ class Surrogate:
             pieces.append(self.weights @ product)
         return np.concatenate(pieces) + np.where(degrees.any(axis=1), 0.0, self.constant)
 
-    @cached_property
     def _table(self) -> Array:
-        """The functions at the nodes of the quadrature: (D, I, Q)."""
+        """The functions at the nodes of the quadrature: (D, I, Q). It is large, so nobody keeps it."""
         values = self.functions.at(np.repeat(NODES[:, None], self.functions.dimension, axis=1))
         return np.ascontiguousarray(values.transpose(0, 2, 1))
 
     @cached_property
     def _means(self) -> Array:
         """(D, I)."""
-        return np.asarray(self._table @ WEIGHTS)
+        return np.asarray(self._table() @ WEIGHTS)
 
     def _rows(self, d: int) -> int:
         return max(1, _PIECE // max(1, d * len(self.weights)))

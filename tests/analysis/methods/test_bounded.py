@@ -163,6 +163,15 @@ def test_points_are_trained_once_twice_or_three_times() -> None:
     assert result.replicated_rows == (runs > 1).sum()
 
 
+@pytest.mark.parametrize("events", [1, 2, 12])
+def test_rare_events_that_no_factor_explains_are_refused(events: int) -> None:
+    """As failed trainings: in some folds every kind of surrogate is a constant, which has no term."""
+    y = np.zeros((256, 2))
+    y.ravel()[np.random.default_rng(events).choice(512, events, replace=False)] = 1.0
+    with pytest.raises(AnalysisError, match="noise"):
+        bounded_indices(space(4), y, NAMES)
+
+
 @pytest.mark.parametrize("wrong", ["nothing", "another function"])
 def test_a_wrong_surrogate_only_widens(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     """x2 alone, while the truth is mostly of x1 and x3: the interval must hold what it never saw."""
