@@ -1,7 +1,7 @@
 """What one more setting of a factor would buy: how much the mean output rises, and how much less it varies."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,5 +63,7 @@ def gains(
 
 
 def _changed(marginal: "Marginal", kind: str) -> Any:
-    """The low end, or from it to the middle of the range, of the logarithm where the factor was sampled so."""
-    return marginal.low if kind == "low end" else (marginal.low, float(marginal.within(np.array(0.5))))
+    """The low end, or the factor's own distribution from it to the median, the middle of a uniform range."""
+    if kind == "low end":
+        return marginal.low
+    return replace(marginal, high=float(marginal.quantiles(np.array(0.5))), given=True)

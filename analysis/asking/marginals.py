@@ -12,6 +12,7 @@ from scipy import stats
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.results.index import with_unit
+from vcm_sweep.sweep.study.tables.fields import brief
 
 if TYPE_CHECKING:
     from vcm_sweep.sweep.study.factors import Factor
@@ -52,10 +53,13 @@ class Marginal:
     @property
     def values(self) -> Array:
         """(256,) values in the factor's unit; means over the distribution are sums of them with `WEIGHTS`."""
-        if self.wanted is None:
-            return np.full(len(NODES), self.low)
+        return np.full(len(NODES), self.low) if self.held else self.quantiles(NODES)
+
+    def quantiles(self, probability: Array) -> Array:
+        """Values below which the factor is with these probabilities."""
+        assert self.wanted is not None, "a factor that is held has no quantiles"
         start, end = self.wanted.cdf(self.low), self.wanted.cdf(self.high)
-        return np.asarray(np.clip(self.wanted.ppf(start + NODES * (end - start)), self.low, self.high))
+        return np.asarray(np.clip(self.wanted.ppf(start + probability * (end - start)), self.low, self.high))
 
     def ratio(self, x: Array) -> Array:
         """Density of what is wanted over that of what was sampled, at values of the factor."""
@@ -119,12 +123,12 @@ def read_marginals(
 
     Args:
         given: by factor a number at which it is held; (low, high), over which it is distributed as it was sampled;
-            (low, high, "uniform" or "loguniform"); or a frozen distribution of scipy.stats.
+            (low, high, "uniform" or "loguniform"); a frozen continuous distribution of scipy.stats; or a `Marginal`.
         groups: of the study, so that who names one is told its factors.
 
     Raises:
         AnalysisError: a factor that the study does not vary, values outside of what was sampled, a distribution that
-            does not exist.
+            does not exist, or what is none of these.
     """
     known = {factor.name: factor for factor in factors}
     for name in given:
@@ -139,17 +143,32 @@ def read_marginals(
 
 
 def _marginal(factor: "Factor", given: Any) -> Marginal:
-    if given is None:
-        sampled = _frozen(factor.low, factor.high, factor.distribution)
-        return Marginal(factor, factor.low, factor.high, False, sampled)
-    if hasattr(given, "ppf"):
+    match given:
+        case None:
+            sampled = _frozen(factor.low, factor.high, factor.distribution)
+            return Marginal(factor, factor.low, factor.high, False, sampled)
+        case Marginal():
+            return given
+        case [low, high]:
+            return _between(factor, _number(factor, given, low), _number(factor, given, high), factor.distribution)
+        case [low, high, distribution]:
+            return _between(factor, _number(factor, given, low), _number(factor, given, high), distribution)
+    # A discrete distribution has no density.
+    if hasattr(given, "ppf") and hasattr(given, "pdf"):
         return _cut(factor, given)
-    if isinstance(given, tuple | list):
-        low, high, *shape = given
-        return _between(factor, float(low), float(high), *(shape or [factor.distribution]))
-    value = float(given)
+    value = _number(factor, given, given)
     _check_inside(factor, value)
     return Marginal(factor, value, value, True, None)
+
+
+def _number(factor: "Factor", given: Any, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise AnalysisError(
+            f"{factor.name}: {brief(given)} must be a number, (low, high), (low, high, distribution), or a frozen "
+            "continuous distribution of scipy.stats"
+        ) from None
 
 
 def _between(factor: "Factor", low: float, high: float, distribution: str) -> Marginal:

@@ -3,7 +3,7 @@
 Where every factor keeps a range, both are those of the weighted points (see reweighting.py), with what the surrogates
 miss measured there. At a value of a factor lies no point. There f = f' + r with an r that is not known, but of which
 E[r^2] = V(r) is measured over the box: the error of a mean over what still varies is at most the mean of the errors,
-and a standard deviation differs by at most that of r (Minkowski).
+and a standard deviation differs by at most that of r there (Minkowski): on average over settings, V(r) or less.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Uncertain:
 
     Args:
         estimate: (1,) with its influence by block. scatter: standard deviation of a further, independent error.
-        most: of an error of unknown sign that is no larger.
+        most: of an error of unknown sign that is no larger, in mean square over settings.
     """
 
     estimate: Estimated

@@ -47,8 +47,8 @@ class Region:
 
     Args:
         threshold: of the metric's mean. setting: how the question was narrowed, in words.
-        sides: one per factor that is not held. The boxes to ``sure`` and to ``most`` have the same proportions: in the
-            one the lower end of the prediction keeps the threshold as well, beyond the other not even its upper end.
+        sides: one per factor that is not held. In the box to ``sure``, of the same proportions, the lower end of the
+            prediction keeps the threshold as well; a step beyond the box to ``most`` not even its upper end does.
         inside, kept: trained points in the box to ``to``, and those of them whose mean keeps the threshold.
         foreseen, came: trained points at which the surrogate that had not seen them keeps it with the lower end of its
             prediction, and those of them whose mean does.
@@ -120,13 +120,17 @@ def keeps(response: Response, threshold: float, *, base: Mapping[str, Any] | Non
     if not free:
         raise AnalysisError("keep: every factor is held, so there is no box; leave one to its range")
     boxes = _Boxes(response, marginals.each, threshold, float(stats.norm.ppf(response.confidence)))
-    share = boxes.largest() if boxes.keep(np.zeros(len(free)), 0.0) else np.zeros(len(free))
+    nothing = np.zeros(len(free))
+    kept = boxes.keep(nothing, 0.0)
+    share = boxes.largest(nothing, 0.0) if kept else nothing
     if not share.any():
+        further = f", but no factor can go on from there by 1/{_STEPS} of its range" if kept else ""
         raise AnalysisError(
-            f"keep: {threshold:g} is kept by no box from the factors' low ends, where the mean of {metric.label} is "
-            f"predicted as {boxes.lowest:.3g}; ask for {'less' if metric.more_is_better else 'more'}"
+            f"keep: {threshold:g} is {'' if kept else 'not even '}kept at the factors' low ends, where the mean of "
+            f"{metric.label} is predicted as {boxes.lowest:.3g}{further}; ask for "
+            f"{'less' if metric.more_is_better else 'more'}"
         )
-    sure, most = boxes.scaled(share, -1.0), boxes.scaled(share, 1.0)
+    sure, most = boxes.surely(share), boxes.largest(share, 1.0)
     sides = tuple(
         Side(
             one.factor.name, one.factor.unit, one.low, *(float(one.within(np.array(b[j]))) for b in (share, sure, most))
@@ -163,10 +167,7 @@ class _Boxes:
     @cached_property
     def _unit(self) -> Array:
         free = sum(not marginal.held for marginal in self.each)
-        points = stats.qmc.Sobol(free, rng=0).random(_POINTS)
-        # The far corner is the worst of most boxes.
-        points[-1] = 1.0
-        return np.asarray(points)
+        return np.asarray(stats.qmc.Sobol(free, rng=0).random(_POINTS))
 
     @property
     def lowest(self) -> float:
@@ -191,34 +192,26 @@ class _Boxes:
         half = self.quantile * np.hypot(self._missed, apart(values)) if side else 0.0
         return bool(np.mean(margin + side * half >= 0.0) >= _NEARLY)
 
-    def largest(self) -> Array:
-        """The shares at which no factor can go on."""
-        steps = np.zeros(self._unit.shape[1], dtype=np.int64)
-        going = list(range(len(steps)))
+    def largest(self, start: Array, side: float) -> Array:
+        """The shares, from those of a box that keeps it, at which no factor can go on; side: as for `keep`."""
+        steps = np.rint(start * _STEPS).astype(np.int64)
+        going = [j for j, step in enumerate(steps) if step < _STEPS]
         while going:
             for j in list(going):
                 steps[j] += 1
-                if not self.keep(steps / _STEPS, 0.0):
+                if not self.keep(steps / _STEPS, side):
                     steps[j] -= 1
                     going.remove(j)
                 elif steps[j] == _STEPS:
                     going.remove(j)
         return steps / _STEPS
 
-    def scaled(self, share: Array, side: float) -> Array:
-        """The box in proportion to this one, within the ranges, that keeps it with one end of the prediction."""
-
-        def box(times: float) -> Array:
-            return np.minimum(1.0, times * share)
-
-        # Up to where every factor is at the end of its range.
-        end = 1.0 if side < 0.0 else 1.0 / max(1.0 / _STEPS, float(share[share > 0.0].min(initial=1.0)))
-        start = 0.0 if side < 0.0 else 1.0
-        if self.keep(box(end), side):
-            return box(end)
-        if not self.keep(box(start), side):
-            return box(0.0)
+    def surely(self, share: Array) -> Array:
+        """The box in proportion to this one that keeps it with the low end of the prediction, or none."""
+        if self.keep(share, -1.0):
+            return share
+        start, end = 0.0, 1.0
         for _ in range(7):
             middle = (start + end) / 2.0
-            start, end = (middle, end) if self.keep(box(middle), side) else (start, middle)
-        return box(start)
+            start, end = (middle, end) if self.keep(middle * share, -1.0) else (start, middle)
+        return start * share

@@ -1,7 +1,7 @@
 """`ask`: finished records as a function of the factors that can be asked, with how wrong it may be, and no training."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ class Response:
             ``points.origin``. kind: of the surrogates.
         s2: (B, m) variance of one training at each point, NaN where it was trained once. runs: (B, m) how often it was.
         confidence: of every interval. scale: from values of the factors to [0, 1].
+        n: of the design; B are those of its blocks that the policy keeps.
     """
 
     metric: str
@@ -52,6 +53,7 @@ class Response:
     runs: Array
     confidence: float
     scale: Callable[[Array], Array]
+    n: int
 
     @property
     def better(self) -> float:
@@ -156,7 +158,7 @@ def respond(
         metric=metric, factors=tuple(factors), groups=dict(groups or {}), points=points, x=x,
         fold=fitted.fold.reshape(blocks, size), expansion=expand(fitted.surrogates, d), kind=fitted.kind,
         s2=within_variance(array_means(points.y, trainings)), runs=runs, confidence=confidence,
-        scale=scale,
+        scale=scale, n=blocks,
     )  # fmt: skip
 
 
@@ -177,7 +179,8 @@ def ask(results: "Results", metric: str = "accuracy", *, policy: str = "fail", c
     prepared = prepare(results, metric, method="bounded", policy=policy)
     factors = results.study.factors
     groups = results.study.design.grouped([factor.name for factor in factors]) if results.study.design.groups else None
-    return respond(
+    response = respond(
         prepared.x, prepared.y, factors, results.design.scaled, metric=metric, groups=groups,
         trainings=prepared.trainings, confidence=confidence,
     )  # fmt: skip
+    return replace(response, n=results.study.design.n)

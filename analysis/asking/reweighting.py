@@ -61,7 +61,8 @@ class Reweighted:
         means, moments = self.response.averages(self.marginals)
         own, mean = self.response.expansion.squares(moments), self.response.expansion.values(means[None])[:, 0]
         at = self.response.unseen(self.response.expansion.values(self.response.at_points) - mean[:, None])
-        return self._explained(own - mean**2, at) + self.response.missed(self.weights)
+        mean_r = self.mean(self.response.residual[..., None])
+        return self._explained(own - mean**2, at) + self.response.missed(self.weights) - mean_r * mean_r
 
     def parts(self) -> tuple[Estimated, Estimated]:
         """What of the first and the total parts of G groups is explained: (G,) each, short of at most `missed`."""
@@ -113,20 +114,22 @@ def reweighted(response: Response, marginals: Marginals) -> Reweighted:
         raise AnalysisError(f"{name}: is held at one value, where no point lies; give it a range for indices")
     weights = marginals.weights(response.x)
     points, blocks = _kish(weights.ravel()), _kish(weights.sum(axis=1))
-    count, units = weights.size, len(weights)
-    if points < POINTS or blocks < BLOCKS:
-        what, has, least = ("points", points, POINTS) if points < POINTS else ("base blocks", blocks, BLOCKS)
-        of = count if what == "points" else units
-        more = of * 2 ** max(1, int(np.ceil(np.log2(least / max(has, 1e-9) / 0.9))))
+    counted = ((points, POINTS, weights.size, "points"), (blocks, BLOCKS, len(weights), "base blocks"))
+    has, least, of, what = min(counted, key=lambda one: one[0] / one[1])
+    if has < least:
+        # A power of 2, as designs want it, with a tenth to spare.
+        more = 2 ** int(np.ceil(np.log2(response.n * least / max(has, 1.0) / 0.9)))
         raise TooFewError(
             f"{marginals.words()}: the {of} {what} count as {has:.0f} there, and {least} or more are needed; run a new "
             f"study of these ranges (256 points), or vcm-sweep extend --to {more}, or ask for wider ranges"
         )
-    replicated = int((np.isfinite(response.s2) & (weights > 0.0)).sum())
+    known = np.isfinite(response.s2)
+    replicated = _kish((weights * known).ravel())
     if replicated < REPLICATED:
         raise TooFewError(
-            f"{marginals.words()}: {replicated} points were trained twice there, and {REPLICATED} or more are needed; "
-            "vcm-sweep extend --replicates 2 runs every row once more (what is finished is kept)"
+            f"{marginals.words()}: the {int(known.sum())} points that were trained twice count as {replicated:.0f} "
+            f"there, and {REPLICATED} or more are needed; vcm-sweep extend --replicates 2 runs every row once more "
+            "(what is finished is kept)"
         )
     return Reweighted(response, marginals, weights, points, blocks)
 

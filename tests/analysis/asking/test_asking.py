@@ -4,6 +4,7 @@ What one study shows is asked of intervals at 99.9 %, since of many at 95 % some
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,20 @@ def test_a_narrower_range(on_plane: Response) -> None:
     assert predicted.measured
 
 
+def test_a_surrogate_that_is_off_by_a_constant_changes_nothing(on_plane: Response) -> None:
+    """What it leaves on average is in the mean, and no variance."""
+    expansion = on_plane.expansion
+    constant = (expansion.degrees == 0).all(axis=1)
+    assert constant.sum() == 1
+    off = replace(on_plane, expansion=replace(expansion, coefficients=expansion.coefficients + 0.1 * constant))
+    for given in ({}, {"x1": (0.0, 0.6)}):
+        one, other = predict(on_plane, given), predict(off, given)
+        assert other.mean.value == pytest.approx(one.mean.value, abs=1e-9)
+        assert other.spread is not None
+        assert one.spread is not None
+        assert other.spread.value == pytest.approx(one.spread.value, rel=0.02)
+
+
 def test_another_distribution(on_plane: Response) -> None:
     """The mean and variance of x1 are those that scipy knows."""
     for wanted, given in (
@@ -179,6 +194,17 @@ def test_gains(on_plane: Response) -> None:
     assert holds(one.prediction.gain, 0.15)
 
 
+def test_half_of_what_a_factor_does_already(on_plane: Response) -> None:
+    """The distribution of the base is cut, not given up for the one that was sampled."""
+    base = stats.truncnorm(-2, 2, loc=0.5, scale=0.25)
+    half = next(gain for gain in gains(on_plane, base={"x1": base}) if gain.factor == "x1")
+    below = base.expect(lambda x: x, ub=base.median(), conditional=True)
+    assert half.change == "lower half"
+    assert half.prediction.marginals.each[0].place() == "0 to 0.5, truncnorm"
+    assert half.prediction.mean.value == pytest.approx(0.6 + 0.3 * below, abs=0.01)
+    assert half.prediction.gain.value == pytest.approx(0.3 * (below - 0.5), abs=0.01)
+
+
 def test_a_box_that_keeps_a_threshold() -> None:
     """Of 0.9 - 0.3 x1 - 0.2 x2 >= 0.8, both going up together as far as they can, and what has no effect to its end."""
     response = studied(lambda u: 1.4 - plane(u), confidence=0.95)
@@ -188,18 +214,41 @@ def test_a_box_that_keeps_a_threshold() -> None:
     assert abs(ends["x1"] - ends["x2"]) <= 0.1
     assert ends["x3"] == ends["dummy"] == 1.0
     for side in found.sides[:2]:
-        assert 0.5 * side.to < side.sure < side.to < side.most < 1.5 * side.to
+        assert 0.5 * side.to < side.sure < side.to <= side.most < 1.5 * side.to
+    x1, x2, *_ = found.sides
+    assert 0.3 * x1.to + 0.2 * x2.to < 0.3 * x1.most + 0.2 * x2.most <= 0.15
     assert found.kept >= 0.9 * found.inside > 0
     assert found.came >= 0.9 * found.foreseen > 0
     held = keeps(response, 0.8, base={"x1": 0.1, "x2": (0.0, 0.2)})
     assert [(side.factor, side.to) for side in held.sides] == [("x2", 0.2), ("x3", 1.0), ("dummy", 1.0)]
-    assert refused(lambda: keeps(response, 0.95)).startswith(
-        "keep: 0.95 is kept by no box from the factors' low ends, where the mean of accuracy is predicted as 0."
+    message = refused(lambda: keeps(response, 0.95))
+    assert message.startswith(
+        "keep: 0.95 is not even kept at the factors' low ends, where the mean of accuracy is predicted as 0."
     )
+    assert message.endswith("; ask for less")
     assert refused(lambda: keeps(response, 90)) == "keep: 90 must be between 0 and 1, as 0.9 for 90 %"
     assert refused(lambda: keeps(response, 0.8, base=dict.fromkeys(NAMES, 0.0))).startswith(
         "keep: every factor is held"
     )
+
+
+def test_a_factor_that_stops_at_once_may_go_on_at_most() -> None:
+    """Much luck leaves the upper end above the threshold where the prediction is below it from the first step on."""
+    response = studied(lambda u: 0.9 - 0.3 * u[..., 0] - 0.2 * u[..., 1], sd=0.15, confidence=0.95)
+    lowest = predict(response, dict.fromkeys(NAMES, 0.0)).mean.value
+    for base, stopped in (({}, 2), ({"x2": 0.0}, 1)):
+        for side in keeps(response, lowest - 0.004, base=base).sides[:stopped]:
+            assert (side.sure, side.to) == (0.0, 0.0)
+            assert side.most >= 0.1
+
+
+def test_low_ends_without_a_box() -> None:
+    """Every factor costs 0.2 within a twentieth of its range."""
+    response = studied(lambda u: 0.9 - 4 * u[..., :4].sum(axis=-1), sd=0.001)
+    lowest = predict(response, dict.fromkeys(NAMES, 0.0)).mean.value
+    message = refused(lambda: keeps(response, min(1.0, lowest - 0.01)))
+    assert "is kept at the factors' low ends, where the mean of accuracy is predicted as 0." in message
+    assert message.endswith(", but no factor can go on from there by 1/20 of its range; ask for less")
 
 
 @pytest.mark.parametrize(("output", "level"), [(smooth, 0.7), (lambda u: 1 - twisted(u), 0.6)])
@@ -211,8 +260,10 @@ def test_what_is_sure_is_true(output: Callable[[Array], Array], level: float) ->
     assert np.mean(output(u * boxes["sure"]) >= level) >= 0.99
     assert np.mean(output(u * boxes["to"]) >= level) >= 0.96
     assert (boxes["sure"] > 0).all()
-    if (boxes["most"] < 1).all():
-        assert np.mean(output(u * boxes["most"]) >= level) < 0.99
+    short = np.flatnonzero(boxes["most"] < 1)
+    assert len(short) >= 2
+    for j in short:
+        assert np.mean(output(u * (boxes["most"] + np.eye(4)[j] / 20)) >= level) < 0.99
 
 
 @pytest.mark.parametrize(("output", "seed"), [(smooth, 1), (twisted, 2), (cliff, 3)])
@@ -283,6 +334,12 @@ def test_refusals_say_what_is_possible(on_plane: Response) -> None:
     assert said({"x1": stats.norm(0.5, 0.5)}) == (
         "x1: 32 % of the distribution lie outside of what was sampled, 0 to 1; at most 1 % may, which are cut off"
     )
+    for given in ((0.1,), "abc", (0.0, 0.1, "uniform", 2), object, (0.0, "high"), stats.poisson(3)):
+        assert said({"x1": given}).endswith(
+            " must be a number, (low, high), (low, high, distribution), or a frozen continuous distribution of "
+            "scipy.stats"
+        )
+    assert said({"x1": (0.1,)}).startswith("x1: (0.1,) must be ")
     assert said({"x1": 0.5}) == "x1: is held at one value, where no point lies; give it a range for indices"
     message = said({"x1": (0.0, 0.1), "x2": (0.0, 0.5)})
     assert message.startswith("x1 0 to 0.1, x2 0 to 0.5: the 256 points count as ")
@@ -292,6 +349,29 @@ def test_refusals_say_what_is_possible(on_plane: Response) -> None:
     )
     nothing = studied(lambda u: 0 * u[..., 0])
     assert "varies no more than training noise" in refused(lambda: range_indices(nothing))
+
+
+def test_what_was_trained_twice_counts_by_its_weights() -> None:
+    """A weighting that is positive everywhere leaves little of 40 points."""
+    u = stats.qmc.Sobol(4, seed=1).random(1024)[:, None]
+    y = with_noise(np.random.default_rng(1), plane(u), 2, 0.05)
+    y[40:, :, 1] = np.nan
+    response = respond(u, y, FACTORS, lambda x: x)
+    message = refused(lambda: range_indices(response, {"x1": stats.norm(0.5, 0.1), "x2": stats.norm(0.5, 0.15)}))
+    assert ": the 40 points that were trained twice count as " in message
+    assert message.endswith(
+        "there, and 32 or more are needed; vcm-sweep extend --replicates 2 runs every row once more (what is finished "
+        "is kept)"
+    )
+
+
+def test_the_advice_of_more_points_counts_as_the_design_does(tmp_path: Path) -> None:
+    """n of a Saltelli design, whatever failures cost of it (64 base points), and a power of 2."""
+    results = stored(tmp_path / "rows", 64, diverge=0.95)
+    response = ask(results, policy="drop-block")
+    assert 32 < len(response.x) < 64
+    message = refused(lambda: range_indices(response, {"r.d2d.sigma": (0.0, 0.01)}))
+    assert "or vcm-sweep extend --to 256, or" in message
 
 
 def test_groups_are_what_the_study_ranks() -> None:
