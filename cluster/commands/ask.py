@@ -60,7 +60,7 @@ def _range(text: str) -> tuple[str, tuple[Any, ...]]:
 
 
 def _ask(arguments: argparse.Namespace) -> int:
-    from vcm_sweep.analysis import ask, gains, keeps, predict, range_indices
+    from vcm_sweep.analysis import TooFewError, ask, gains, keeps, predict, range_indices
     from vcm_sweep.analysis.asking.marginals import read_marginals
     from vcm_sweep.analysis.asking.region import check_threshold
     from vcm_sweep.sweep.store.results import open_results
@@ -78,7 +78,12 @@ def _ask(arguments: argparse.Namespace) -> int:
         check_threshold(arguments.metric, arguments.keep)
     response = ask(results, arguments.metric, policy=arguments.policy)
     here = predict(response, ranges)
-    indices = range_indices(response, ranges) if ranges and not at else None
+    indices, no_indices = None, ""
+    if ranges and not at:
+        try:
+            indices = range_indices(response, ranges)
+        except TooFewError as error:
+            no_indices = str(error)
     there = predict(response, at, base=ranges) if at else None
     kept = keeps(response, arguments.keep, base={**ranges, **at}) if arguments.keep is not None else None
     asked = at or arguments.keep is not None
@@ -89,6 +94,7 @@ def _ask(arguments: argparse.Namespace) -> int:
             json.dumps(
                 {"metric": response.metric, "confidence": response.confidence}
                 | {name: part.to_dict() for name, part in found.items() if part}
+                | ({"no_indices": no_indices} if no_indices else {})
                 | ({"gains": [gain.to_dict() for gain in bought]} if bought else {})
                 | {"notes": response.notes()}
             )
@@ -97,6 +103,7 @@ def _ask(arguments: argparse.Namespace) -> int:
     base = f"the range of {', '.join(ranges)}" if ranges else "the ranges of the study"
     said = [prose(*here.sentences("the ranges of the study" if ranges else ""))]
     said += [_index_table(indices)] if indices else []
+    said += [prose(f"No shares of the variance there: {no_indices}.")] if no_indices else []
     said += [prose(*there.sentences(base))] if there else []
     said += [prose(*kept.sentences()), _side_table(kept)] if kept else []
     said += [_gain_table(bought, response.metric)] if bought else []

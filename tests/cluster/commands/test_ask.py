@@ -64,7 +64,20 @@ def test_what_keeps_an_accuracy(folder: str, capsys: pytest.CaptureFixture[str])
     assert "What one more setting buys" not in text
     found = json.loads(said(capsys, folder, "--keep", "0.8", "--at", "r.d2d.sigma=0.02", "--json"))["keep"]
     assert [side["factor"] for side in found["sides"]] == ["l.d2d.sigma", "r.c2c.direct"]
-    assert "0.99 is kept by no box" in refusal(capsys, folder, "--keep", "0.99", code=5)
+    assert "1 is not even kept at the factors' low ends" in refusal(capsys, folder, "--keep", "1", code=5)
+
+
+def test_too_few_points_for_indices_leave_all_else(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    narrow = ("--range", "r.d2d.sigma=0:0.01", "--fix", "l.d2d.sigma=0", "--keep", "0.8")
+    text = said(capsys, folder, *narrow)
+    assert "With r.d2d.sigma 0 to 0.01, the mean of accuracy is " in text
+    assert "No shares of the variance there: r.d2d.sigma 0 to 0.01: the 256 points count as 32 there, and 128" in text
+    assert "The mean of accuracy stays at 80 % or more" in text
+    assert "What one more setting buys" in text
+    found = json.loads(said(capsys, folder, *narrow, "--json"))
+    assert found["no_indices"].startswith("r.d2d.sigma 0 to 0.01: the 256 points count as 32 there")
+    assert "indices" not in found
+    assert {"here", "keep", "gains"} <= set(found)
 
 
 def test_json(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,6 +102,5 @@ def test_bad_input_is_one_line(folder: str, tmp_path: Path, capsys: pytest.Captu
         "r.sigma: is no factor of the study; did you mean r.d2d.sigma?"
     )
     assert "lies outside of what was sampled, 0 to 0.08" in refusal(capsys, folder, "--at", "r.d2d.sigma=0.1", code=5)
-    assert "points count as" in refusal(capsys, folder, "--range", "r.d2d.sigma=0:0.01", code=5)
     stored(tmp_path / "few", 64, design='method = "space"\n')
     assert "64 points are too few for a verdict" in refusal(capsys, str(tmp_path / "few"), code=5)
