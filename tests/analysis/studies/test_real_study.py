@@ -1,4 +1,4 @@
-"""The study of docs/space: 1,024 trainings on points in space, and what docs/example's 4,608 say of the same factors."""
+"""The study of docs/space: 1,024 trainings on points in space, and what docs/example's 4,608 say of its factors."""
 
 from pathlib import Path
 
