@@ -56,7 +56,7 @@ def task(faults: dict[int, str], once: Path | None = None, seconds: float = 0.0)
                 os.kill(os.getpid(), signal.SIGSTOP)
             elif fault == "allocate":
                 held = []
-                for _ in range(50):
+                for _ in range(200):
                     held.append(bytearray(os.urandom(1) * 100_000_000))
                     time.sleep(0.05)
                 raise AssertionError("nobody stopped it")
@@ -342,7 +342,7 @@ def test_the_driver_of_a_hundred_thousand_points_keeps_its_size(cluster: Any) ->
 
 @pytest.mark.slow
 def test_a_trial_that_allocates_until_it_is_killed_is_recorded_as_oom() -> None:
-    """Ray's memory monitor, with a threshold little above what the machine uses now, in a cluster of its own."""
+    """Ray's memory monitor, with a threshold of two fifths of what is free now, in a cluster of its own."""
     import subprocess
     import sys
 
@@ -367,7 +367,8 @@ import cloudpickle
 import test_faults
 cloudpickle.register_pickle_by_value(test_faults)
 total = get_system_memory()
-threshold = (get_used_memory() + 2.5e9) / total
+# Far enough above what is used now that other tests beside this one do not reach it.
+threshold = (get_used_memory() + 0.4 * (total - get_used_memory())) / total
 ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR,
          _system_config={"memory_usage_threshold": threshold, "memory_monitor_refresh_ms": 100})
 records = collect(RayExecutor(task({2: "allocate"})), [trials(4)])
