@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vcm_sweep.analysis.asking.marginals import WEIGHTS, Marginals, read_marginals
 from vcm_sweep.analysis.methods.bounded import check_enough
 from vcm_sweep.analysis.records.metrics import as_metric
+from vcm_sweep.analysis.results.index import two_digits
 from vcm_sweep.analysis.statistics.linear import Estimated
 from vcm_sweep.analysis.statistics.points import Points, read_points
 from vcm_sweep.analysis.statistics.replicates import array_means, within_variance
@@ -96,8 +97,8 @@ class Response:
         scale, unit = (100.0, " points") if as_metric(self.metric).share else (1.0, "")
         return (
             f"Answers are those of a {self.kind} that was fitted to {self.points.count} points, and of what it left at "
-            f"points that it had not seen: {scale * sd:.2g}{unit} at a "
-            f"typical setting, at most {scale * most:.2g}{unit}.",
+            f"points that it had not seen: {two_digits(scale * sd)}{unit} at a "
+            f"typical setting, at most {two_digits(scale * most)}{unit}.",
             f"A part of the box smaller than {300.0 / len(self.x):.2g} % of it may have met no point (with a "
             "probability of 5 %); no method knows what happens there.",
         )
@@ -111,14 +112,17 @@ class Response:
     def missed(self, weights: Array) -> Estimated:
         """V(r) = E[(m - f')^2 - s2 / R] under weights (B, m), cut at 0."""
         square = self.mean(self.residual[..., None] ** 2, weights)
-        known = np.isfinite(self.s2)
-        if known.all():
+        if np.isfinite(self.s2).all():
             noise = self.mean((self.s2 / self.runs)[..., None], weights)
         else:
-            seen, s2 = known.astype(np.float64)[..., None], np.where(known, self.s2, 0.0)[..., None]
-            one = self.mean(s2, weights) / self.mean(seen, weights)
-            noise = one * self.mean(1.0 / self.runs[..., None], weights)
+            noise = self.noise(weights) * self.mean(1.0 / self.runs[..., None], weights)
         return (square - noise).at_least(0.0)
+
+    def noise(self, weights: Array) -> Estimated:
+        """The variance of what a point's mean is of, under weights (B, m), by the points that were trained twice."""
+        known = np.isfinite(self.s2)
+        s2 = self.mean(np.where(known, self.s2, 0.0)[..., None], weights)
+        return s2 / self.mean(known.astype(np.float64)[..., None], weights)
 
 
 def respond(

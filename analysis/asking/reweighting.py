@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from vcm_sweep.analysis.asking.marginals import Marginals
 from vcm_sweep.analysis.asking.response import Response
 from vcm_sweep.analysis.errors import AnalysisError, TooFewError
+from vcm_sweep.analysis.methods.bounded import check_varies
 from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.statistics.linear import Bounds, Estimated
-from vcm_sweep.analysis.statistics.replicates import noise_sentence
 
 Array = NDArray[np.float64]
 
@@ -179,9 +178,7 @@ def range_indices(response: Response, given: Mapping[str, Any] | None = None) ->
     """
     there = reweighted(response, response.marginals(given))
     variance, missed = there.variance(), response.missed(there.weights)
-    one_sided = float(stats.norm.ppf(0.5 + response.confidence / 2.0))
-    if not variance.value[0] > one_sided * variance.error[0]:
-        raise TooFewError(noise_sentence(response.metric, float(variance.value[0]), corrected=True))
+    check_varies(variance, response.noise(there.weights), response.confidence, response.metric)
     names = tuple(response.groups or (factor.name for factor in response.factors))
     first, total = (
         _named(Bounds(part / variance, (part + missed) / variance), response.confidence, names)

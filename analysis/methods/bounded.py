@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from vcm_sweep.analysis.errors import NoiseError, TooFewError
-from vcm_sweep.analysis.results.index import Difference, Index
+from vcm_sweep.analysis.results.index import Difference, Index, two_digits
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.statistics.bootstrap import Resampling, grouped
 from vcm_sweep.analysis.statistics.linear import Bounds, Estimated
@@ -104,11 +104,8 @@ def bounded_indices(
     missed = _missed(points, fitted.residual.reshape(count, size))
     mean = Estimated.mean(residual.reshape(count, size).mean(axis=1, keepdims=True))
     variance = explained(of.whole[None], part.whole[:, None]) + missed - mean * mean
-    # One point that fell off a cliff may be all that varies; and the squares of a single failure and of its noise are
-    # equal, so that the variance is nearly 0, and its error, too. Less than a hundredth of the noise is never measured.
-    noise, two_sided = _noise(points.rows), float(stats.norm.ppf(0.5 + confidence / 2.0))
-    if not variance.value[0] > max(two_sided * variance.error[0], 1e-2 * noise.value[0]):
-        raise NoiseError(noise_sentence(metric, float(variance.value[0]), corrected=True))
+    noise = _noise(points.rows)
+    check_varies(variance, noise, confidence, metric)
     weights = resampling.weights(count)
     drawn = variance.draws(weights)[:, 0]
     keep = resampling.usable(drawn, metric)
@@ -183,6 +180,15 @@ def check_enough(points: Points) -> None:
         raise TooFewError(": ".join(lacking))
 
 
+def check_varies(variance: Estimated, noise: Estimated, confidence: float, metric: str) -> None:
+    """Refuse a variance of the mean output that may be 0, (1,), beside that of one training: NoiseError."""
+    # One point that fell off a cliff may be all that varies; and the squares of a single failure and of its noise are
+    # equal, so that the variance is nearly 0, and its error, too. Less than a hundredth of the noise is never measured.
+    two_sided = float(stats.norm.ppf(0.5 + confidence / 2.0))
+    if not variance.value[0] > max(two_sided * variance.error[0], 1e-2 * noise.value[0]):
+        raise NoiseError(noise_sentence(metric, float(variance.value[0]), corrected=True))
+
+
 def _noise(rows: Replicated) -> Estimated:
     """The variance of one training at fixed factors."""
     noise = Estimated.mean(rows.s2_sum[:, None]) / Estimated.mean(rows.s2_count[:, None])
@@ -234,24 +240,15 @@ def _repeats(points: Points, trainings: int) -> Array:
     return np.isfinite(array_means(points.y, trainings)).sum(axis=2).ravel().astype(np.float64)
 
 
-def _percent(share: float) -> str:
-    """Two digits, and whole numbers from 10 % on.
-
-    >>> _percent(0.0123), _percent(0.998)
-    ('1.2 %', '100 %')
-    """
-    return f"{100.0 * share:.0f} %" if share >= 0.0995 else f"{100.0 * share:.2g} %"
-
-
 def _unseen(points: int) -> str:
     # (1 - p)^n = 0.05 for p = 3 / n.
-    return _percent(3.0 / points)
+    return f"{two_digits(300.0 / points)} %"
 
 
 def _misses_words(points: Points, residual: Array, factors: Sequence[str], unexplained: Index) -> str:
     """What the surrogate leaves unexplained and, if that is much, where."""
-    share = f"{_percent(unexplained.value)} of the variance"
-    most = f"at most {_percent(max(0.0, unexplained.high))}"
+    share = f"{two_digits(100.0 * unexplained.value)} % of the variance"
+    most = f"at most {two_digits(100.0 * max(0.0, unexplained.high))} %"
     if unexplained.value <= _MISSED:
         return (
             f"The model leaves {share} unexplained, {most}: it may be any factor's, and every interval holds all of it."

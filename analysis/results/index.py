@@ -5,6 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 
+def two_digits(value: float) -> str:
+    """A number of which two digits are known, whole from 10 on.
+
+    >>> two_digits(1.234), two_digits(34.56), two_digits(119.6)
+    ('1.2', '35', '120')
+    """
+    return f"{value:.2g}" if abs(value) < 9.95 else f"{value:.0f}"
+
+
 @dataclass(frozen=True)
 class Index:
     """A sensitivity index of one factor or pair of factors, with its interval; never clipped to [0, 1].

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
+from vcm_sweep.analysis.results.index import two_digits
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.sweep.study.tables.design import DesignSpec
 
@@ -109,7 +110,7 @@ class Width:
 
     def words(self, half_width: float) -> str:
         """What it takes to know every total index so well, in words."""
-        known = f"{100 * self.after(self.now):.2g} points"
+        known = f"{two_digits(100 * self.after(self.now))} points"
         if self.after(self.now) <= half_width:
             return f"none more: every total index is known to {known}"
         way = self.cheapest(half_width)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vcm_sweep.analysis.errors import AnalysisError
-from vcm_sweep.analysis.results.index import Index
+from vcm_sweep.analysis.results.index import Index, two_digits
 from vcm_sweep.analysis.results.sensitivity import Sensitivity, listed
 from vcm_sweep.analysis.studies.analysis import DESIGNED, analyze
 
@@ -54,7 +54,7 @@ class Opinion:
     def words(self) -> str:
         """Whether it agrees, in one sentence: what it finds, and what it leaves open."""
         widest = max((two.high - two.low) / 2.0 for _, two in self.pairs)
-        name = f"{self.name[:1].upper()}{self.name[1:]} (known to ±{100 * widest:.2g} points or better)"
+        name = f"{self.name[:1].upper()}{self.name[1:]} (known to ±{two_digits(100 * widest)} points or better)"
         finds, leaves = self._only(1), self._only(0)
         if self.apart:
             given = "; ".join(

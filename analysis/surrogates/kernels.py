@@ -113,7 +113,7 @@ class Centred(Functions):
     given: Array
 
     @property
-    def dimension(self) -> int:  # type: ignore[override]
+    def dimension(self) -> int:
         return len(self.centres)
 
     def at(self, u: Array) -> Array:

@@ -27,7 +27,7 @@ class Polynomials(Functions):
     degrees: Counts
 
     @property
-    def dimension(self) -> int:  # type: ignore[override]
+    def dimension(self) -> int:
         return int(self.degrees.shape[1])
 
     def at(self, u: Array) -> Array:

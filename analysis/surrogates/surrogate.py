@@ -53,13 +53,12 @@ def joined(pieces: Sequence[Parts]) -> Parts:
 
 
 class Functions(ABC):
-    """I functions of each of D factors.
+    """I functions of each of D factors."""
 
-    Attributes:
-        dimension: D.
-    """
-
-    dimension: int
+    @property
+    @abstractmethod
+    def dimension(self) -> int:
+        """D."""
 
     @abstractmethod
     def at(self, u: Array) -> Array:
@@ -142,7 +141,7 @@ class _Together(Functions):
     each: tuple[Functions, ...]
 
     @property
-    def dimension(self) -> int:  # type: ignore[override]
+    def dimension(self) -> int:
         return self.each[0].dimension
 
     def at(self, u: Array) -> Array:

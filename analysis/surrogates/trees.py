@@ -23,7 +23,7 @@ class Boxes(Functions):
     high: Cells
 
     @property
-    def dimension(self) -> int:  # type: ignore[override]
+    def dimension(self) -> int:
         return len(self.low)
 
     def at(self, u: Array) -> Array:

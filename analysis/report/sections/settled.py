@@ -5,6 +5,7 @@ from vcm_sweep.analysis.plots.growth import growth
 from vcm_sweep.analysis.report.content.material import Material
 from vcm_sweep.analysis.report.content.parts import Chart, Charts, Fact, Part, Section, Table, Text
 from vcm_sweep.analysis.results.enough import HALF_WIDTH, Enough
+from vcm_sweep.analysis.results.index import two_digits
 from vcm_sweep.analysis.results.kinds import KINDS
 from vcm_sweep.analysis.studies.convergence import converge_results
 
@@ -78,4 +79,4 @@ def _needed(material: Material, verdicts: tuple[Enough, ...]) -> str:
 
 
 def _width(material: Material, half: float) -> str:
-    return f"{100 * half:.2g} points" if KINDS[material.result.kind].share else f"{half:.2g}"
+    return f"{two_digits(100 * half)} points" if KINDS[material.result.kind].share else f"{half:.2g}"
