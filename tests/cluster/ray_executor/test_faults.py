@@ -230,6 +230,15 @@ def interrupt_once_there_is(file: Path) -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
+def interrupt_once_all_work(executor: RayExecutor) -> None:
+    """Ctrl-C, when the driver has heard from a pack on every core: it cancels those it has not heard from."""
+    import ray
+
+    while not ray.is_initialized() or sum(executor.activity().values()) < ray.cluster_resources().get("CPU", 1e9):
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_what_ends_within_the_grace_is_kept_after_an_interrupt(cluster: Any, tmp_path: Path) -> None:
     begun, may_end = tmp_path / "begun", tmp_path / "may end"
 
@@ -253,9 +262,10 @@ def test_what_ends_within_the_grace_is_kept_after_an_interrupt(cluster: Any, tmp
             taken.append(trial)
             yield [trial]
 
-    threading.Thread(target=interrupt_once_there_is, args=(begun,)).start()
+    threading.Thread(target=interrupt_once_all_work, args=(executor,)).start()
     with pytest.raises(KeyboardInterrupt):
         list(executor.run(packs()))
+    assert begun.exists()
     before = len(taken)
     may_end.touch()
     records = [record for part in executor.finish(5.0) for record in part]
