@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vcm_sweep.analysis.records.metrics import METRICS
 from vcm_sweep.device.declared import NEEDED, Declared
-from vcm_sweep.sweep.study.factors import CATALOGUE
+from vcm_sweep.sweep.study.catalogue import CATALOGUE
 from vcm_sweep.sweep.study.gpu_support import refused_by_gpu
 from vcm_sweep.sweep.study.sections import BY_NAME, CELL, DEVICE, INTERVENTION, LAYER, MECHANISMS, PERIPHERY, PLAIN
 from vcm_sweep.sweep.study.study import Study

@@ -34,7 +34,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from vcm_sweep.sweep.errors import StudyError
 
     if arguments.factors:
-        from vcm_sweep.sweep.study.factors import CATALOGUE
+        from vcm_sweep.sweep.study.catalogue import CATALOGUE
 
         if arguments.json:
             show({name: f"{e.low:g} .. {e.high:g} {e.unit}: {e.meaning}" for name, e in CATALOGUE.items()}, True)

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.sweep.errors import StudyError
-from vcm_sweep.sweep.study.factors import Factor, apply_factors
+from vcm_sweep.sweep.study.catalogue import apply_factors
+from vcm_sweep.sweep.study.factors import Factor
 from vcm_sweep.sweep.study.tables.build_device import build_device
 from vcm_sweep.sweep.study.tables.device import is_physical
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from vcm_sweep.device.declared import NEEDED, Declared
-from vcm_sweep.sweep.study.factors import CATALOGUE
+from vcm_sweep.sweep.study.catalogue import CATALOGUE
 from vcm_sweep.sweep.study.sections import BY_NAME, DEVICE, INTERVENTION, LAYER, MECHANISMS, PERIPHERY, PLAIN
 from vcm_sweep.sweep.study.tables.aihwkit_device import DEVICES
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.errors import StudyError, one_line
+from vcm_sweep.sweep.study.catalogue import apply_factors
 from vcm_sweep.sweep.study.contents import digests
 from vcm_sweep.sweep.study.corners import check_devices
 from vcm_sweep.sweep.study.editing import with_values
-from vcm_sweep.sweep.study.factors import Factor, apply_factors
+from vcm_sweep.sweep.study.factors import Factor
 from vcm_sweep.sweep.study.tables.design import UNNAMED, DesignSpec
 from vcm_sweep.sweep.study.tables.device import canonical_device, is_physical
 from vcm_sweep.sweep.study.tables.fields import Fields

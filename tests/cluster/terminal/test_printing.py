@@ -75,7 +75,7 @@ def test_values_are_whole_wherever_they_are_shown(monkeypatch: pytest.MonkeyPatc
 
 
 def test_factors_are_listed_by_the_names_that_a_study_takes(capsys: pytest.CaptureFixture[str]) -> None:
-    from vcm_sweep.sweep.study.factors import CATALOGUE
+    from vcm_sweep.sweep.study.catalogue import CATALOGUE
 
     assert main(["plan", "--factors"]) == 0
     said = capsys.readouterr().out

@@ -6,7 +6,7 @@ import pytest
 
 from vcm_sweep.device import CellParameters
 from vcm_sweep.sweep import Study
-from vcm_sweep.sweep.study.factors import CATALOGUE, apply_factors
+from vcm_sweep.sweep.study.catalogue import CATALOGUE, apply_factors
 from vcm_sweep.sweep.study.tables.build_device import build_device
 
 STUDY = """
