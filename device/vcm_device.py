@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -83,6 +83,15 @@ class Intervention:
         if self.nominal is not None:
             return self.nominal
         return dataclasses.replace(device, variability=Variability(), intervention=None)
+
+
+@lru_cache(maxsize=1024)
+def _solved_window(periphery: Periphery, model: str, nominal: tuple[float, ...]) -> tuple[float, float]:
+    """ln N at which a nominal cell reads the window's ends: 0.1 s for all devices with its parameters."""
+    parameters = CellParameters(**dict(zip(CellParameters.names(), nominal, strict=True)))
+    ends = torch.tensor([periphery.w_min, periphery.w_max], dtype=torch.float64)
+    low, high = torch.log(ReadMap(periphery, model, parameters).concentration(ends)).tolist()
+    return low, high
 
 
 def roles(device: "VCMDevice") -> "tuple[VCMDevice, VCMDevice | None]":
@@ -178,9 +187,9 @@ class VCMDevice:
             return math.log(N_LOW), math.log(N_HIGH)
         # The map is calibrated at the default ambient temperature. This cell has another one and reads a different
         # current at N_LOW and N_HIGH, so the N that give w_min and w_max are solved for.
-        ends = torch.tensor([self.periphery.w_min, self.periphery.w_max], dtype=torch.float64)
-        low, high = torch.log(self.map.concentration(ends)).tolist()
-        return low, high
+        return _solved_window(
+            self.periphery, self.model, tuple(float(getattr(self.parameters, name)) for name in CellParameters.names())
+        )
 
     @property
     def log_n_range(self) -> tuple[float, float]:

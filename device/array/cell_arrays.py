@@ -277,12 +277,13 @@ class CellArrays(torch.nn.Module):
         x: torch.Tensor,
         d: torch.Tensor,
         learning_rates: Sequence[float],
-        update: "UpdateParameters",
+        updates: "Sequence[UpdateParameters]",
         streams: Sequence[int],
         call: int,
     ) -> None:
         """Fire the pulses of a batch. x: (K, batch, in), d: (K, batch, out) float32.
 
+        ``updates``: the settings of each trial's pulse trains, which differ in desired_bl alone.
         ``streams``: the key of each trial's random stream, of which ``call`` names the part for this batch: a trial
         draws the same numbers in every stack. A trial whose learning rate is 0 is not touched; a sample with a value
         that is not finite fires nothing. The host does not wait for a GPU.
@@ -291,7 +292,7 @@ class CellArrays(torch.nn.Module):
             DeviceError: a rate outside the model (|gamma| >= 1) in a trial whose device says on_invalid = "error", or
                 a trial whose pulses a GPU cannot compute, see :func:`check_gpu`.
         """
-        batch = Batch(x, d, learning_rates, update, streams, call)
+        batch = Batch(x, d, learning_rates, updates, streams, call)
         if self.log_n.is_cuda:
             self.on_device().fire(batch)
         else:

@@ -38,7 +38,7 @@ class Batch(NamedTuple):
     Attributes:
         x, d: (K, batch, in) inputs and (K, batch, out) gradients, float32.
         learning_rates: one per trial.
-        update: settings of the pulse trains.
+        updates: settings of the pulse trains, one per trial; they differ in desired_bl alone.
         streams: keys of the random streams, one per trial.
         call: number of this call, by which it draws other numbers than every other call.
     """
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
     x: torch.Tensor
     d: torch.Tensor
     learning_rates: Sequence[float]
-    update: "UpdateParameters"
+    updates: "Sequence[UpdateParameters]"
     streams: Sequence[int]
     call: int
 
@@ -74,7 +74,7 @@ def pulse_on_host(
             continue
         update_array(
             x_host[k], d_host[k], np.uint64(key_of_more(batch.streams[k], batch.call)), cells[k], physics[k],
-            pulse_train(device, batch.learning_rates[k], batch.update), pulses[k], counters[k], partners[k],
+            pulse_train(device, batch.learning_rates[k], batch.updates[k]), pulses[k], counters[k], partners[k],
         )  # fmt: skip
         if counters[k][-1] and device.on_invalid == "error":
             raise DeviceError(
@@ -86,8 +86,8 @@ def pulse_on_host(
 class GpuArrays:
     """Stacked arrays as the kernels of a GPU see them.
 
-    Making them sends the tables, for which the host waits. After that it sends only learning rates, when they change,
-    and waits for nothing.
+    Making them sends the tables, for which the host waits. After that it sends only learning rates and the lengths of
+    trains, when they change, and waits for nothing.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class GpuArrays:
         granularities = [device.dw_min for device in devices]
         self._tables = StackTables.build(physics, pulses, granularities, self._counters.device)
         self._device = devices[0]
-        self._rates, self._streams = SentNumbers(torch.float64), SentNumbers(torch.uint64)
+        self._rates, self._streams, self._lengths = map(SentNumbers, (torch.float64, torch.uint64, torch.int64))
 
     def fire(self, batch: Batch) -> None:
         """Fire a batch's pulses, which the host does not wait for; x and d are there already."""
@@ -124,8 +124,10 @@ class GpuArrays:
         device = self._counters.device
         keys = Keys(self._streams.on(device, batch.streams), batch.call)
         rates = self._rates.on(device, batch.learning_rates)
-        train = pulse_train(self._device, 0.0, batch.update)
-        update_stack(batch.x, batch.d, keys, rates, train, self._cells, self._tables, self._counters)
+        lengths = [update.desired_bl for update in batch.updates]
+        longest = batch.updates[lengths.index(max(lengths))]
+        train, sent = pulse_train(self._device, 0.0, longest), self._lengths.on(device, lengths)
+        update_stack(batch.x, batch.d, keys, rates, sent, train, self._cells, self._tables, self._counters)
 
 
 def four(buffer: Callable[[str], T], kind: str) -> tuple[T, T, T, T]:

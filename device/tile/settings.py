@@ -1,7 +1,7 @@
 """The fields of VCMRPUConfig, and the checks that aihwkit's settings are among those that the tiles support."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isinf
 
 from aihwkit.exceptions import ConfigError
@@ -26,7 +26,7 @@ class VCMSettings(CustomRPUConfig):
     """The fields of :class:`vcm_sweep.device.VCMRPUConfig`, which adds the classes of the tiles and describes them."""
 
     mapping: MappingParameter = field(default_factory=lambda: MappingParameter(max_input_size=0, max_output_size=0))
-    update: UpdateParameters = field(default_factory=UpdateParameters)
+    update: UpdateParameters | Sequence[UpdateParameters] = field(default_factory=UpdateParameters)
     device: VCMDevice | Sequence[VCMDevice] = field(default_factory=VCMDevice)
     trials: int | None = None
     seeds: NetworkSeeds | None = None
@@ -55,13 +55,25 @@ class VCMSettings(CustomRPUConfig):
                 "pre_post.input_range.enable = True is not supported with stacked trials, which would share one range: "
                 "leave False"
             )
-        _check_update(self.update)
+        updates = self.updates()
+        if len(updates) != (self.trials or 1):
+            raise ConfigError(
+                f"update has {len(updates)} entries for {self.trials or 1} trials: give one, or one per trial"
+            )
+        for update in updates:
+            _check_update(update)
+            if replace(update, desired_bl=updates[0].desired_bl) != updates[0]:
+                raise ConfigError("updates of stacked trials may differ in desired_bl alone: stack the others apart")
 
     def devices(self) -> tuple[VCMDevice, ...]:
         """One device per trial."""
         if isinstance(self.device, VCMDevice):
             return (self.device,) * (self.trials or 1)
         return tuple(self.device)
+
+    def updates(self) -> tuple[UpdateParameters, ...]:
+        """Settings of the pulse trains, one per trial."""
+        return tuple(self.update) if isinstance(self.update, Sequence) else (self.update,) * (self.trials or 1)
 
 
 _ALLOWED = {

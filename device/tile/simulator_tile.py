@@ -76,7 +76,8 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
 
     def set_config(self, rpu_config: VCMSettings) -> None:
         """Take the forward, backward and update settings for the next passes."""
-        self._forward_io, self._backward_io, self._update = rpu_config.forward, rpu_config.backward, rpu_config.update
+        self._forward_io, self._backward_io = rpu_config.forward, rpu_config.backward
+        self._updates = rpu_config.updates()
 
     def _vectors(self, values: Tensor, what: str) -> Tensor:
         """An input as (trials, vectors, features) float32; ``what`` names it in errors."""
@@ -168,10 +169,10 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         call = self._next_call(_PULSES)
         x, d = self._vectors(x_input, "input"), self._vectors(d_input, "gradient")
         rates = [self.learning_rate * factor for factor in self.rate_factors]
-        if self._update.pulse_type in (PulseType.NONE, PulseType.NONE_WITH_DEVICE):
+        if self._updates[0].pulse_type in (PulseType.NONE, PulseType.NONE_WITH_DEVICE):
             self.cells.shift(torch.bmm(d.transpose(1, 2), x) * -x.new_tensor(rates)[:, None, None])
         else:
-            self.cells.pulse(x, d, rates, self._update, self._pulses, call)
+            self.cells.pulse(x, d, rates, self._updates, self._pulses, call)
 
     def set_weights(self, weight: Tensor) -> None:
         """Program the cells; each gets the weight nearest to the wanted one that it can reach."""

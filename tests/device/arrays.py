@@ -20,7 +20,7 @@ def fire(cells: Any, direction: int, pulses: int = 1, key: int = 5) -> None:
     x = torch.ones(cells.trials, 1, cells.in_size)
     d = torch.full((cells.trials, 1, cells.out_size), -float(direction))
     keys = [key] * cells.trials
-    cells.pulse(x, d, [1e3] * cells.trials, UpdateParameters(desired_bl=pulses), keys, 0)
+    cells.pulse(x, d, [1e3] * cells.trials, [UpdateParameters(desired_bl=pulses)] * cells.trials, keys, 0)
 
 
 def own(cells: Any, *names: str, kind: str = "walked") -> dict[str, Any]:

@@ -77,8 +77,8 @@ def _fire(
 # The number of a call differs at every launch, and must not make a kernel of its own where it is 1, or even.
 @triton.jit(do_not_specialize=["call"])
 def draw_lines(
-    x, d, streams, call, learning_rates, granularities, rows, columns, slots_of, batch, inputs, outputs,
-    desired_bl, D_RESOLUTION: tl.constexpr, X_RESOLUTION: tl.constexpr,
+    x, d, streams, call, learning_rates, lengths, granularities, rows, columns, slots_of, batch, inputs, outputs,
+    D_RESOLUTION: tl.constexpr, X_RESOLUTION: tl.constexpr,
     BOUNDED: tl.constexpr, BL_MANAGEMENT: tl.constexpr, MANAGEMENT: tl.constexpr,
     KIND: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
@@ -89,7 +89,7 @@ def draw_lines(
     d += program * outputs
     slots, row_factor, column_factor = _pulse_budget(
         _largest(x, inputs, LANES), _largest(d, outputs, LANES), tl.load(learning_rates + trial),
-        tl.load(granularities + trial), desired_bl, BOUNDED, BL_MANAGEMENT, MANAGEMENT,
+        tl.load(granularities + trial), tl.load(lengths + trial), BOUNDED, BL_MANAGEMENT, MANAGEMENT,
     )  # fmt: skip
     tl.store(slots_of + program, slots)
     key = key_of_call(tl.load(streams + trial), call)

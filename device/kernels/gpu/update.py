@@ -150,7 +150,7 @@ _EXACT = {"enable_fp_fusion": False}
 
 
 def update_stack(
-    x: Tensor, d: Tensor, keys: Keys, learning_rates: Tensor, train: Train,
+    x: Tensor, d: Tensor, keys: Keys, learning_rates: Tensor, lengths: Tensor, train: Train,
     cells: StackCells, tables: StackTables, counters: Tensor,
 ) -> None:  # fmt: skip
     """Pulse K stacked arrays for a batch. The work is only put into the device's queue; the host does not wait.
@@ -159,7 +159,9 @@ def update_stack(
         x, d: (K, batch, in) inputs and (K, batch, out) gradients, float32.
         keys: of this call.
         learning_rates: (K,) float64; a trial at 0 or below gets no pulses.
-        train: the settings of any trial; only those that all trials share are used, from ``desired_bl`` on.
+        lengths: (K,) int64, desired_bl of each trial.
+        train: the settings of the trial with the longest; only those that all trials share are used, from
+            ``fixed_bl`` on.
         cells: changed in place; its tensors must be contiguous.
         tables: the tables of the stack.
         counters: (K, 5) float64, which are added to: SET pulses, RESET pulses, energy in J, skipped pulses. The fifth,
@@ -178,7 +180,7 @@ def update_stack(
     if 0 in (*x.shape, *d.shape):
         return
     x, d = x.contiguous(), d.contiguous()
-    lines = draw(x, d, keys, learning_rates, train, tables)
+    lines = draw(x, d, keys, learning_rates, lengths, train, tables)
     pulse(x, d, keys, lines, find(lines, train), train, cells, tables, counters)
 
 
@@ -186,7 +188,9 @@ def _bounded(train: Train) -> bool:
     return train.fixed_bl or train.update_bl_management
 
 
-def draw(x: Tensor, d: Tensor, keys: Keys, learning_rates: Tensor, train: Train, tables: StackTables) -> Lines:
+def draw(
+    x: Tensor, d: Tensor, keys: Keys, learning_rates: Tensor, lengths: Tensor, train: Train, tables: StackTables
+) -> Lines:
     """Draw the pulses of each line; arguments as of :func:`update_stack`, x and d contiguous."""
     trials, batch, inputs = x.shape
     outputs = d.shape[2]
@@ -198,7 +202,7 @@ def draw(x: Tensor, d: Tensor, keys: Keys, learning_rates: Tensor, train: Train,
     )
     management = bool(train.update_management or train.update_bl_management)
     draw_lines[(trials * batch,)](
-        x, d, *keys, learning_rates, tables.granularities, *lines, batch, inputs, outputs, train.desired_bl,
+        x, d, *keys, learning_rates, lengths, tables.granularities, *lines, batch, inputs, outputs,
         train.d_resolution, train.x_resolution, bool(_bounded(train)), bool(train.update_bl_management), management,
         train.kind, LINES_AT_ONCE, num_warps=4, **_EXACT,
     )  # fmt: skip

@@ -191,7 +191,7 @@ def test_a_neighbour_outside_the_model_changes_nothing():
     both = CellArrays(devices, 4, 5, SEEDS[:2], 0)
     alone = CellArrays(devices[1:], 4, 5, SEEDS[1:2], 0)
     x, d = torch.ones(1, 1, 5), -torch.ones(1, 1, 4)
-    both.pulse(x.expand(2, -1, -1), d.expand(2, -1, -1), [1e3] * 2, UpdateParameters(), [5, 6], 0)
-    alone.pulse(x, d, [1e3], UpdateParameters(), [6], 0)
+    both.pulse(x.expand(2, -1, -1), d.expand(2, -1, -1), [1e3] * 2, [UpdateParameters()] * 2, [5, 6], 0)
+    alone.pulse(x, d, [1e3], [UpdateParameters()], [6], 0)
     assert torch.equal(both.log_n[1], alone.log_n[0])
     assert both.counters[1, 0] == 31 * 20

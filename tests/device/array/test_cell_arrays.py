@@ -27,7 +27,7 @@ def fire(cells, direction, pulses=1, key=5):
     x = torch.ones(1, 1, cells.in_size)
     d = torch.full((1, 1, cells.out_size), -float(direction))
     update = UpdateParameters(desired_bl=pulses)
-    cells.pulse(x, d, [1e3], update, [key], 0)
+    cells.pulse(x, d, [1e3], [update], [key], 0)
 
 
 @pytest.mark.parametrize("direction", [1, -1])

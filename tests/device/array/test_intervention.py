@@ -150,7 +150,12 @@ def train(cells, steps=6, size=4):
         x, d = torch.rand(1, 4, size, generator=random) - 0.3, 0.2 * torch.randn(1, 4, size, generator=random)
         trials = cells.trials
         cells.pulse(
-            x.expand(trials, -1, -1), d.expand(trials, -1, -1), [0.05] * trials, UpdateParameters(), [1] * trials, k
+            x.expand(trials, -1, -1),
+            d.expand(trials, -1, -1),
+            [0.05] * trials,
+            [UpdateParameters()] * trials,
+            [1] * trials,
+            k,
         )
     assert cells.counters[0, :2].min() > 20
     return log_n(cells)

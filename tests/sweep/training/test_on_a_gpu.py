@@ -60,8 +60,8 @@ def test_what_the_host_copies_and_waits_for():
                 # The tables, and what the read noise is relative to.
                 "device.kernels.gpu.update.build copies to cuda and waits": 5 * LAYERS,
                 "device.tile.simulator_tile._read_noise_sd copies to cuda and waits": 2 * LAYERS,
-                # Rates and keys of the cells, rates of the biases.
-                "device.array.sent_numbers.on copies to cuda": 3 * LAYERS,
+                # Rates, keys and lengths of trains of the cells, rates of the biases.
+                "device.array.sent_numbers.on copies to cuda": 4 * LAYERS,
             }
         )
         assert gpu.asked == every + once

@@ -81,7 +81,7 @@ def stack(devices: Sequence[VCMDevice], out: int, inn: int, start: float | None 
 def pulse_cuda(cells, x, d, rates, update, keys, device):
     """``CellArrays.pulse`` by the kernels under test; the arrays come back to the CPU."""
     there = copy.deepcopy(cells).to(device)
-    arrays, batch = there.on_device(), Batch(x.to(device), d.to(device), rates, update, keys, CALL)
+    arrays, batch = there.on_device(), Batch(x.to(device), d.to(device), rates, [update] * len(rates), keys, CALL)
     with never_waiting() if device == "cuda" else nullcontext():
         arrays.fire(batch)
     for name, buffer in cells.named_buffers():
@@ -103,7 +103,7 @@ def both(devices, x, d, rates, update, device, start=0.0, keys=None):
     out, inn = d.shape[-1], x.shape[-1]
     keys = keys or [7000 + k for k in range(len(devices))]
     before, numba, under_test = (stack(devices, out, inn, start) for _ in range(3))
-    numba.pulse(x, d, rates, update, keys, CALL)
+    numba.pulse(x, d, rates, [update] * len(rates), keys, CALL)
     pulse_cuda(under_test, x, d, rates, update, keys, device)
     return before, numba, under_test
 
@@ -236,7 +236,7 @@ def check_one_direction_to_the_window_and_back(device: str) -> None:
     for direction in (1, -1):
         d = torch.zeros(3, 66, 5)
         d[:, [0, 63, 64, 65]] = -float(direction)
-        cells[0].pulse(x, d, [1e3] * 3, update, [1, 2, 3], CALL)
+        cells[0].pulse(x, d, [1e3] * 3, [update] * 3, [1, 2, 3], CALL)
         pulse_cuda(cells[1], x, d, [1e3] * 3, update, [1, 2, 3], device)
         assert_same(*cells)
     assert (cells[0].counters[:, :4] > 0).all()
@@ -451,9 +451,9 @@ def test_kernels_compile_for_an_h100(monkeypatch, tmp_path, kind, walking, axes,
         "D_RESOLUTION": 0.0, "X_RESOLUTION": 0.01, "BOUNDED": kind == 0, "BL_MANAGEMENT": True, "MANAGEMENT": True,
         "KIND": kind, "WALKING": walking, "AXES": axes, "LISTED": cuda.CELLS_SEARCHED,
     }  # fmt: skip
-    integers = {"batch", "inputs", "outputs", "blocks", "desired_bl", "varied_rows"}
+    integers = {"batch", "inputs", "outputs", "blocks", "varied_rows"}
     kinds = dict.fromkeys(("x", "d", "weight", "boosts", "rates", "varied"), "*fp32")
-    kinds |= {"streams": "*u64", "call": "i32", "layout": "*i64", "listed": "*i32", "counts": "*i32"}
+    kinds |= {"streams": "*u64", "call": "i32", "layout": "*i64", "lengths": "*i64", "listed": "*i32", "counts": "*i32"}
     kinds |= dict.fromkeys(("rows", "columns"), "*i64" if kind == 0 else "*fp64")
     for kernel, lanes, warps in (
         (cuda.draw_lines, cuda.LINES_AT_ONCE, 4),
@@ -485,7 +485,7 @@ def test_without_triton_the_module_imports_and_refuses():
         "import torch\n"
         "from vcm_sweep.device import DeviceError\nfrom vcm_sweep.device.kernels.gpu import update as cuda\n"
         "try:\n"
-        "    cuda.update_stack(*[torch.zeros(1, 1, 1)] * 4, None, None, None, None)\n"
+        "    cuda.update_stack(*[torch.zeros(1, 1, 1)] * 5, None, None, None, None)\n"
         "except DeviceError as error:\n"
         "    assert 'needs Triton' in str(error)\n"
         "else:\n"
@@ -501,7 +501,7 @@ def test_without_triton_the_module_imports_and_refuses():
 def test_trains_longer_than_a_word_are_refused(options):
     train = pulse_train(VCMDevice(), 0.1, UpdateParameters(**options))
     with pytest.raises(DeviceError, match="desired_bl"):
-        cuda.update_stack(*[torch.zeros(1, 1, 1)] * 4, train, None, None, None)
+        cuda.update_stack(*[torch.zeros(1, 1, 1)] * 5, train, None, None, None)
 
 
 @pytest.mark.parametrize(
