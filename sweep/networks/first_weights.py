@@ -51,7 +51,7 @@ def set_start(network: nn.Module, path: str) -> str:
 
 
 def first_weights(
-    digital: nn.Module, spec: Mapping[str, Any], generators: Sequence[torch.Generator]
+    digital: nn.Module, specs: Sequence[Mapping[str, Any]], generators: Sequence[torch.Generator]
 ) -> dict[str, torch.Tensor]:
     """First weights of every layer by name, (trials, out, in): those of ``digital`` if a start is given, else drawn.
 
@@ -59,7 +59,7 @@ def first_weights(
 
     Args:
         digital: network of Linear and Conv2d layers.
-        spec: canonical [network] table.
+        specs: canonical [network] tables, one per trial, which differ in numbers of the schedule and in init alone.
         generators: one per trial.
     """
     weights = {}
@@ -67,12 +67,12 @@ def first_weights(
         if not isinstance(layer, nn.Linear | nn.Conv2d):
             continue
         own = layer.weight.detach().flatten(1)
-        if "start_digest" in spec:
+        if "start_digest" in specs[0]:
             weights[name] = own.expand(len(generators), -1, -1)
             continue
-        bound = own.shape[1] ** -0.5 if spec["init"] == "fan_in" else float(spec["init"])
-        uniform = torch.stack([torch.rand(own.shape, generator=generator) for generator in generators])
-        weights[name] = bound * (2 * uniform - 1)
+        bounds = [own.shape[1] ** -0.5 if spec["init"] == "fan_in" else float(spec["init"]) for spec in specs]
+        drawn = [torch.rand(own.shape, generator=generator) for generator in generators]
+        weights[name] = torch.stack([bound * (2 * u - 1) for bound, u in zip(bounds, drawn, strict=True)])
     return weights
 
 

@@ -1,11 +1,13 @@
 """The order in which trials are packed: corners of the ranges first, then the longest, similar costs together."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from vcm_sweep.sweep.designs.design import Design, Indices
 from vcm_sweep.sweep.packs.costs import Array, CostModel
+from vcm_sweep.sweep.training.stackable import splits_packs
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 MIN_PILOT = 8
@@ -30,12 +32,26 @@ def corner_points(design: Design, count: int = MIN_PILOT) -> Indices:
     return np.array(unique + rest[: max(0, count - len(unique))], np.int64)
 
 
+def kinds(design: Design) -> Indices:
+    """(rows,) the kind of each point: trials of one kind can be stacked."""
+    columns = [
+        [factor.field_value(value) for value in design.points[:, j].tolist()]
+        for j, factor in enumerate(design.study.factors)
+        if splits_packs(factor)
+    ]
+    found: dict[tuple[Any, ...], int] = {}
+    return np.array(
+        [found.setdefault(held, len(found)) for held in zip(*columns, strict=True)] or design.rows_in_all * [0]
+    )
+
+
 class Order:
     """The trials still to run, cut into packs one by one.
 
     As long as nothing is known about costs, the first packs are the corners of the ranges, from which costs are
     learned. The order is computed again each time the number of records has doubled. Trials of similar predicted cost
     share a pack, and the longest come first, so that no pack waits for one slow member and no worker for a late pack.
+    A pack holds trials of one kind, which can be stacked.
 
     Only the numbers of trials are held, some bytes each; the trials themselves are made with their pack.
 
@@ -53,6 +69,8 @@ class Order:
         self._learn_at = MIN_PILOT
         self.costs = CostModel(np.empty((0, design.dimension)), np.empty(0))
         self._left = np.asarray(missing, np.int64)
+        self._kinds = kinds(design)
+        self._alike = not self._kinds.any()
 
     def learn(self, points: Iterable[int], seconds: Iterable[float]) -> None:
         """Learn from the costs (s) of trials of these points."""
@@ -91,8 +109,18 @@ class Order:
     def sizes(self) -> Iterator[Indices]:
         """The packs that are left, each as the numbers of its trials."""
         while len(self._left):
-            pack, self._left = self._left[: self.size], self._left[self.size :]
+            place = np.arange(min(self.size, self.left)) if self._alike else self.cut(first=True)[0]
+            pack, self._left = self._left[place], np.delete(self._left, place)
             yield pack
+
+    def cut(self, first: bool = False) -> list[Indices]:
+        """The packs that would be made now, each as places among the trials that are left; or the first alone."""
+        own = self._kinds[self.design.places(self._left)[0]]
+        found = []
+        for kind in own[:1] if first else np.unique(own):
+            places = np.flatnonzero(own == kind)
+            found += [places[at : at + self.size] for at in range(0, 1 if first else len(places), self.size)]
+        return sorted(found, key=lambda pack: int(pack[0]))
 
     def packs(self) -> Iterator[list[Trial]]:
         """The packs, lazily: each is taken from the order as it is at that moment."""

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from vcm_sweep.sweep.data.sets import DataSet
 from vcm_sweep.sweep.designs.design import Design
 from vcm_sweep.sweep.errors import StudyError
-from vcm_sweep.sweep.packs.order import corner_points
+from vcm_sweep.sweep.packs.order import corner_points, kinds
 from vcm_sweep.sweep.training.stacked_training import StackedTraining
 from vcm_sweep.sweep.training.turns import give_memory_back
 from vcm_sweep.sweep.trial import Trial
@@ -61,10 +62,15 @@ class Measured(NamedTuple):
 
 
 def sample(design: Design, device: str) -> list[Trial]:
-    """Trials from all over a design, enough for the largest pack that is tried; the costliest first."""
-    count = min(len(design), (_SIZES if device == "cpu" else _GPU_SIZES)[-1])
-    costliest = design.trial(int(corner_points(design)[0]), 0)
-    return [costliest, *design.trials(range(0, len(design), len(design) // count)[: count - 1])]
+    """Trials from all over a design, enough for the largest pack that is tried; the costliest first.
+
+    They are of its kind, so that they can be stacked.
+    """
+    costliest, of_point = int(corner_points(design)[0]), kinds(design)
+    numbers = np.arange(len(design))
+    alike = numbers[of_point[design.places(numbers)[0]] == of_point[costliest]]
+    count = min(len(alike), (_SIZES if device == "cpu" else _GPU_SIZES)[-1])
+    return [design.trial(costliest, 0), *design.trials(alike[:: len(alike) // count][: count - 1])]
 
 
 def choose_pack(

@@ -47,7 +47,7 @@ class Plan:
         costs = self.order.predicted()
         if not len(costs):
             return 0.0
-        return makespan(np.add.reduceat(costs, np.arange(0, len(costs), self.order.size)), workers)
+        return makespan(np.array([costs[places].sum() for places in self.order.cut()]), workers)
 
 
 def plan(study: Study, directory: str | Path | Folder | None = None, pack: int | None = None) -> Plan:
@@ -64,8 +64,7 @@ def plan(study: Study, directory: str | Path | Folder | None = None, pack: int |
     order = Order(design, left, pack or study.run.pack or PACK)
     if costs:
         order.learn(*costs)
-    packs = -(-order.left // order.size)
-    return Plan(len(design.points), len(design), len(design) - order.left, packs, order)
+    return Plan(len(design.points), len(design), len(design) - order.left, len(order.cut()), order)
 
 
 def check_failure_rate(rate: float) -> float:

@@ -53,6 +53,14 @@ class Factor:
         """Where the value goes in a trial's inputs."""
         return self._entry.path
 
+    def field_value(self, value: float) -> Any:
+        """What a value of the factor puts into its field."""
+        return self._entry.field_value(value)
+
+    def value_of(self, field_value: Any) -> float:
+        """The factor's value that puts ``field_value`` into its field."""
+        return self._entry.value_of(field_value)
+
     @property
     def _entry(self) -> CatalogueEntry:
         found = entry(self.name)

@@ -45,7 +45,7 @@ class CellStack(ResumableStack):
         self._made = [array_figures(arrays, k) for k in range(self.trials)]
         layers = dict(self.network.named_analog_layers())
         generators = [torch.Generator().manual_seed(seed.init) for seed in seeds]
-        for name, weights in first_weights(digital, spec, generators).items():
+        for name, weights in first_weights(digital, [trial.inputs["network"] for trial in trials], generators).items():
             layers[name].analog_module.set_weights(weights, digital.get_submodule(name).bias)
         self._fold: tuple[int, ...] = (self.trials, -1, classes)
         self.optimizer = TrialSGD(self.network, 1.0, [0.0] * self.trials)

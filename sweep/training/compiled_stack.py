@@ -43,7 +43,7 @@ class CompiledStack(Stack):
             network: Any = convert_to_analog(digital, seed_per_tile(aihwkit_config(table), trial.seeds.device))
             layers = dict(network.named_analog_layers())
             generators = [torch.Generator().manual_seed(trial.seeds.init)]
-            for name, weights in first_weights(digital, spec, generators).items():
+            for name, weights in first_weights(digital, [trial.inputs["network"]], generators).items():
                 layers[name].set_weights(weights[0])
             optimizer = AnalogSGD(network.parameters(), lr=1.0)
             optimizer.regroup_param_groups(network)

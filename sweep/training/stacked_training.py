@@ -166,10 +166,8 @@ class StackedTraining:
 
     def rates(self) -> list[float]:
         """The learning rate of every trial in this epoch; 0 for those that have stopped."""
-        step = self.spec.get("lr_step_epochs", 0)
-        decay = self.spec.get("lr_gamma", 1.0) ** (self.epoch // step) if step else 1.0
         return [
-            0.0 if progress.stopped else trial.inputs["network"]["lr"] * decay
+            0.0 if progress.stopped else _rate(trial.inputs["network"], self.epoch)
             for trial, progress in zip(self.trials, self.progress, strict=True)
         ]
 
@@ -331,3 +329,10 @@ class StackedTraining:
             cpu_s=progress.cpu_s + cpu_s,
             charged_s=progress.charged_s + wall_s,
         )
+
+
+def _rate(schedule: Mapping[str, Any], epoch: int) -> float:
+    """The learning rate in an epoch, of a canonical [network] table."""
+    step = schedule.get("lr_step_epochs", 0)
+    decay = schedule.get("lr_gamma", 1.0) ** (epoch // step) if step else 1.0
+    return float(schedule["lr"] * decay)

@@ -1,4 +1,4 @@
-"""``train``: trains trials of one network and schedule together in one process."""
+"""``train``: trains trials of one network together in one process."""
 
 from collections.abc import Sequence
 from traceback import clear_frames
@@ -8,6 +8,7 @@ from vcm_sweep.sweep.data.sets import DataSet, load
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.study.contents import check_digests
 from vcm_sweep.sweep.training.checkpoint import load_checkpoint, new_start
+from vcm_sweep.sweep.training.stackable import stack_key
 from vcm_sweep.sweep.training.stacked_training import StackedTraining, State
 from vcm_sweep.sweep.training.trial_progress import TrialProgress
 from vcm_sweep.sweep.training.turns import give_memory_back, turns
@@ -25,9 +26,10 @@ def train(
 ) -> list[TrialRecord]:
     """The records of the given trials, in their order, trained together.
 
-    All trials must have the same network, schedule and aihwkit settings (io, update, mapping); cells, seeds, data
-    orders and learning rates may differ. On a CPU with one thread a trial gives the same bits whatever is trained
-    beside it. A trial whose numbers are no longer finite is frozen and recorded as diverged.
+    All trials must have the same data and network; those that cannot be stacked, since they differ in more than cells,
+    seeds, data orders and learning rates (:mod:`vcm_sweep.sweep.training.stackable`), are trained one stack after the
+    other. On a CPU with one thread a trial gives the same bits whatever is trained beside it. A trial whose numbers
+    are no longer finite is frozen and recorded as diverged.
 
     Args:
         trials: at least one.
@@ -46,15 +48,16 @@ def train(
     Raises:
         StudyError: trials that cannot be stacked, or a data set or network that cannot be used.
     """
-    spec = _common_network(trials)
-    everything = load(spec["data"], data_dir) if data is None else data
-    check_digests(spec, everything, trials[0].start)
-    chosen = everything.first(spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0))
-    _check_filled(trials[0], len(chosen.train_y), spec["batch"])
+    name = _common_data(trials)
+    everything = load(name, data_dir) if data is None else data
+    check_digests(trials[0].inputs["network"], everything, trials[0].start)
     records: dict[str, TrialRecord] = {}
     waiting = _groups(trials, checkpoints)
     while waiting:
         group, states = waiting.pop()
+        spec = group[0].inputs["network"]
+        chosen = everything.first(spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0))
+        _check_filled(group[0], len(chosen.train_y), spec["batch"])
         with turns.get().making:
             run = StackedTraining(group, spec, chosen, "cpu")
             unfit = run.unfit(states)
@@ -81,18 +84,16 @@ def train(
     return [records[trial.key] for trial in trials]
 
 
-def _common_network(trials: Sequence[Trial]) -> dict[str, Any]:
-    """The [network] table that all trials share; only their learning rates may differ, and that here is the first's."""
+def _common_data(trials: Sequence[Trial]) -> str:
+    """The data set of the trials; StudyError if they have not one data set, own model and start in common."""
     if not trials:
         raise StudyError("train() needs at least one trial")
-    first = trials[0].inputs
+    first = trials[0].inputs["network"]
     for trial in trials[1:]:
-        for part in ("io", "update", "mapping", "aihwkit"):
-            if trial.inputs["device"].get(part) != first["device"].get(part):
-                raise StudyError(f"stacked trials must agree on [device.{part}]: run them in separate packs")
-        if {**trial.inputs["network"], "lr": 0} != {**first["network"], "lr": 0}:
-            raise StudyError("stacked trials must agree on [network]: run them in separate packs")
-    return dict(first["network"])
+        for field in ("data", "data_digest", "model_digest", "start_digest"):
+            if trial.inputs["network"].get(field) != first.get(field):
+                raise StudyError(f"trials of a pack must agree on [network] {field}: run them in separate packs")
+    return str(first["data"])
 
 
 def _check_filled(trial: Trial, samples: int, batch: int) -> None:
@@ -115,13 +116,13 @@ _Group: TypeAlias = tuple[list[Trial], list[State]]
 
 
 def _groups(trials: Sequence[Trial], checkpoints: str | None) -> list[_Group]:
-    """The trials by the step at which they continue; those that have stopped are a group too."""
+    """The trials that can be stacked, by the step at which they continue; those that have stopped are a group too."""
     groups: dict[Any, _Group] = {}
     for trial in trials:
         state = load_checkpoint(checkpoints, trial.key) if checkpoints else None
         progress = state[1] if state else TrialProgress()
         place = "stopped" if progress.stopped else (progress.epoch, progress.batch)
-        members = groups.setdefault(place, ([], []))
+        members = groups.setdefault((place, stack_key(trial.inputs)), ([], []))
         members[0].append(trial)
         members[1].append(state)
     return list(groups.values())

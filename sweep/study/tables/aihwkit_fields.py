@@ -4,10 +4,12 @@ A setting that is not given keeps aihwkit's own default, so no defaults are decl
 [device.update].
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from vcm_sweep.device.declared import Declared
+from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.study.tables.fields import Fields
 
 
@@ -23,14 +25,21 @@ def _flag(meaning: str) -> Declared:
     return Declared("flag", meaning)
 
 
+def _bits(converter: str, instead_of: str) -> Declared:
+    meaning = f"bits b of the {converter} converter, which has 2^b - 2 steps; in place of {instead_of}"
+    return Declared("whole", meaning, low=2, high=24, unit="bit")
+
+
 IO: Mapping[str, Declared] = {
     "inp_bound": _number("inputs are cut at +- this"),
     "inp_noise": _number("standard deviation of the noise of each input"),
     "inp_res": _number("step of the digital-to-analog converter as a share of its range, or the number of steps"),
+    "inp_bits": _bits("digital-to-analog", "inp_res"),
     "inp_asymmetry": _number("scale of negative inputs is smaller by this share, in two-pass reads"),
     "out_bound": _number("outputs are cut at +- this"),
     "out_noise": _number("standard deviation of the noise of each output"),
     "out_res": _number("step of the analog-to-digital converter as a share of its range, or the number of steps"),
+    "out_bits": _bits("analog-to-digital", "out_res"),
     "out_scale": _number("factor on the outputs"),
     "out_asymmetry": _number("scale of negative outputs is smaller by this share"),
     "w_noise": _number("standard deviation of the noise of weights at each read"),
@@ -55,6 +64,9 @@ IO: Mapping[str, Declared] = {
     "out_sto_round": _flag("outputs are rounded by chance"),
 }
 """[device.io], in both directions."""
+
+BITS = {"inp_bits": "inp_res", "out_bits": "out_res"}
+"""Fields of [device.io] that give a converter's bits, and the field with its step in the canonical table."""
 
 UPDATE: Mapping[str, Declared] = {
     "res": _number("step of the probabilities of pulses, 0 is none", 1),
@@ -83,11 +95,54 @@ MAPPING: Mapping[str, Declared] = {
 """[device.mapping]: how a layer is cut into tiles."""
 
 
+def converter_step(bits: float) -> float:
+    """The step of a converter, as a share of its range: one level is 0, and as many lie on either side.
+
+    >>> 1 / converter_step(7)  # aihwkit's default of inp_res
+    126.0
+    """
+    return float(1 / (2.0**bits - 2))
+
+
+def converter_bits(step: float) -> float:
+    """The bits that give a converter's step, which may be written as a number of steps; infinite for a step of 0.
+
+    >>> converter_bits(converter_step(7)), converter_bits(126), converter_bits(0.0)
+    (7.0, 7.0, inf)
+    """
+    if step <= 0:
+        return math.inf
+    return math.log2((step if step > 1 else 1 / step) + 2)
+
+
+def aihwkit_default(table: str, field: str) -> Any:
+    """What aihwkit has for a field of [device.io] or [device.update] that a study does not give; a word as its name.
+
+    >>> aihwkit_default("io", "out_noise"), aihwkit_default("update", "pulse_type")
+    (0.06, 'STOCHASTIC_COMPRESSED')
+    """
+    from aihwkit.simulator.parameters.io import IOParameters
+    from aihwkit.simulator.parameters.training import UpdateParameters
+
+    value = getattr(IOParameters() if table == "io" else UpdateParameters(), field)
+    return getattr(value, "name", value)
+
+
 def canonical_layer(fields: Fields) -> dict[str, Any]:
     """The given fields of io, update and mapping, read from [device]; without mapping if that table is not given."""
-    plain = {name: _given(fields.table(name), name, fits) for name, fits in (("io", IO), ("update", UPDATE))}
+    plain = {"io": _io(fields.table("io")), "update": _given(fields.table("update"), "update", UPDATE)}
     mapping = fields.table("mapping")
     return plain | ({"mapping": _given(mapping, "mapping", MAPPING)} if mapping else {})
+
+
+def _io(table: dict[str, Any]) -> dict[str, Any]:
+    plain = _given(table, "io", IO)
+    for bits, step in BITS.items():
+        if bits in plain:
+            if step in plain:
+                raise StudyError(f"[device.io] {bits} and {step} both give a converter's step: keep one")
+            plain[step] = converter_step(plain.pop(bits))
+    return plain
 
 
 def _given(table: dict[str, Any], name: str, declarations: Mapping[str, Declared]) -> dict[str, Any]:

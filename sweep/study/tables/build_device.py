@@ -39,24 +39,20 @@ def build_device(plain: dict[str, Any]) -> VCMDevice:
 def rpu_config(tables: list[dict[str, Any]], seeds: Sequence[ArraySeeds]) -> "VCMRPUConfig":
     """The aihwkit configuration of one network that stacks one trial per canonical [device] table and seed.
 
-    ``io``, ``update`` and ``mapping`` hold for the whole stack and must be the same in all tables.
+    ``io`` and ``mapping`` hold for the whole stack and must be the same in all tables, as must ``update`` but for
+    desired_bl.
 
     Raises:
         StudyError: settings of aihwkit's that VCM tiles do not support.
     """
-    from aihwkit.exceptions import ConfigError
-
     from vcm_sweep.device.tile.config import VCMRPUConfig
 
     config = VCMRPUConfig(
         trials=len(tables), device=[build_device(table) for table in tables], seeds=NetworkSeeds(tuple(seeds))
     )
     _set_common(config, tables[0])
-    try:
-        config.check()
-    except ConfigError as error:
-        raise StudyError(f"[device] {error}") from None
-    return config
+    config.update = [_update(table) for table in tables]
+    return _checked(config)
 
 
 def aihwkit_config(table: dict[str, Any]) -> Any:
@@ -77,11 +73,44 @@ def aihwkit_config(table: dict[str, Any]) -> Any:
     return config
 
 
+def check_layer(table: dict[str, Any]) -> None:
+    """Raise StudyError if VCM tiles do not support the ``io``, ``update`` and ``mapping`` of a canonical table."""
+    from vcm_sweep.device.tile.config import VCMRPUConfig
+
+    config = VCMRPUConfig()
+    _set_common(config, table)
+    _checked(config)
+
+
+def _checked(config: "VCMRPUConfig") -> "VCMRPUConfig":
+    from aihwkit.exceptions import ConfigError
+
+    try:
+        config.check()
+    except ConfigError as error:
+        raise StudyError(f"[device] {error}") from None
+    return config
+
+
 def _set_common(config: Any, table: dict[str, Any]) -> None:
-    from aihwkit.simulator.parameters import enums
     from aihwkit.simulator.parameters.io import IOParameters
     from aihwkit.simulator.parameters.mapping import MappingParameter
+
+    config.forward, config.backward = (IOParameters(**_typed(table["io"])) for _ in range(2))
+    config.update = _update(table)
+    config.mapping = MappingParameter(**table.get("mapping", {"max_input_size": 0, "max_output_size": 0}))
+
+
+def _update(table: dict[str, Any]) -> Any:
+    """aihwkit's settings of the pulse trains."""
     from aihwkit.simulator.parameters.training import UpdateParameters
+
+    return dataclasses.replace(UpdateParameters(), **_typed(table["update"]))
+
+
+def _typed(values: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a table in aihwkit's types."""
+    from aihwkit.simulator.parameters import enums
 
     names = {
         "mv_type": enums.AnalogMVType,
@@ -90,14 +119,7 @@ def _set_common(config: Any, table: dict[str, Any]) -> None:
         "w_noise_type": enums.WeightNoiseType,
         "pulse_type": enums.PulseType,
     }
-
-    def typed(values: dict[str, Any]) -> dict[str, Any]:
-        whole = {"max_bm_factor": int}  # aihwkit's bindings accept only an integer there
-        return {
-            key: names[key][value] if key in names else whole.get(key, type(value))(value)
-            for key, value in values.items()
-        }
-
-    config.forward, config.backward = IOParameters(**typed(table["io"])), IOParameters(**typed(table["io"]))
-    config.update = dataclasses.replace(UpdateParameters(), **typed(table["update"]))
-    config.mapping = MappingParameter(**table.get("mapping", {"max_input_size": 0, "max_output_size": 0}))
+    whole = {"max_bm_factor": int}  # aihwkit's bindings accept only an integer there
+    return {
+        key: names[key][value] if key in names else whole.get(key, type(value))(value) for key, value in values.items()
+    }

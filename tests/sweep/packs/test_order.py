@@ -7,6 +7,8 @@ import pytest
 
 from vcm_sweep.sweep import Study, build_design
 from vcm_sweep.sweep.packs.order import Order, corner_points
+from vcm_sweep.sweep.packs.size import sample
+from vcm_sweep.sweep.training.stackable import stack_key
 
 DEMO = (Path(__file__).parents[3] / "studies" / "demo.toml").read_text(encoding="utf-8")
 TEXT = DEMO[: DEMO.index("[design]")] + '[design]\nmethod = "sobol"\nn = 128\nreplicate_rows = 128\n'
@@ -70,3 +72,28 @@ def test_a_hundred_thousand_points_cost_the_driver_little() -> None:
     assert len(next(order.packs())) == 250
     held = order._left.nbytes + order._scaled.nbytes + order.design.points.nbytes
     assert held < 200 * order.left
+
+
+SPLIT = TEXT.replace(
+    "[design]",
+    '[[factor]]\nname = "network.batch"\nrange = [30, 32]\n'
+    '[[factor]]\nname = "device.pulse_s"\nrange = [5e-7, 1e-6]\n[design]',
+)
+
+
+def test_a_pack_holds_trials_that_can_be_stacked_and_every_trial_once() -> None:
+    design = build_design(Study.from_text(SPLIT))
+    order = Order(design, np.arange(len(design)), 16)
+    expected = len(order.cut())
+    packs = list(order.packs())
+    assert len(packs) == expected < len(design) / 16 + 3
+    assert {len({trial.inputs["network"]["batch"] for trial in pack}) for pack in packs} == {1}
+    assert max(len({trial.inputs["device"]["pulse_s"] for trial in pack}) for pack in packs) > 8
+    done = [(trial.point, trial.replicate) for pack in packs for trial in pack]
+    assert sorted(done) == sorted((trial.point, trial.replicate) for trial in design.trials())
+
+
+def test_sizes_of_packs_are_tried_with_trials_that_can_be_stacked() -> None:
+    chosen = sample(build_design(Study.from_text(SPLIT)), "cpu")
+    assert len(chosen) > 16
+    assert len({stack_key(trial.inputs) for trial in chosen}) == 1

@@ -7,6 +7,7 @@ import torch
 
 from vcm_sweep.sweep import SobolDesign, Study, StudyError, Trial, TrialRecord, train
 from vcm_sweep.sweep.data.sets import load
+from vcm_sweep.sweep.training.stackable import stack_key
 
 TEXT = """
 [study]
@@ -136,10 +137,64 @@ def test_a_learning_rate_that_explodes_is_a_record_not_an_exception() -> None:
     assert record.status == "ok" or record.reason
 
 
-def test_trials_of_two_networks_do_not_stack() -> None:
-    other = trials(TEXT.replace("hidden = [16]", "hidden = [8]"))
+CHOSEN = """
+[[factor]]
+name = "device.set_voltage_v"
+range = [-0.36, -0.34]
+[[factor]]
+name = "device.reset_voltage_v"
+range = [0.69, 0.72]
+[[factor]]
+name = "device.pulse_s"
+range = [0.5e-6, 1.5e-6]
+[[factor]]
+name = "device.dw_min"
+range = [2e-4, 1e-3]
+distribution = "loguniform"
+[[factor]]
+name = "update.desired_bl"
+range = [3, 40]
+[[factor]]
+name = "network.init"
+range = [0.2, 0.6]
+[[factor]]
+name = "network.lr_gamma"
+range = [0.3, 0.9]
+[design]"""
+
+
+def test_trials_with_their_own_pulses_trains_and_schedules_are_stacked_bit_for_bit() -> None:
+    text = TEXT.replace("[design]", CHOSEN).replace("lr = 0.02", "lr = 0.02\nlr_step_epochs = 1\nlr_gamma = 0.5")
+    chosen = trials(text)[:36:7]
+    assert len({stack_key(trial.inputs) for trial in chosen}) == 1
+    assert len({trial.inputs["device"]["update"]["desired_bl"] for trial in chosen}) > 2
+    stacked = [comparable(r) for r in train(chosen)]
+    assert stacked == [comparable(train([trial])[0]) for trial in chosen]
+    assert len({r.pulses_set for r in stacked}) == len(chosen)
+
+
+def test_trials_that_cannot_be_stacked_are_trained_apart_bit_for_bit() -> None:
+    text = TEXT.replace(
+        "[design]",
+        '[[factor]]\nname = "network.batch"\nrange = [16, 17]\n'
+        '[[factor]]\nname = "network.epochs"\nrange = [1, 2]\n[design]',
+    ).replace("lr = 0.02", "lr = 0.02\ntrain_samples = 200\ntest_samples = 100")
+    study = Study.from_text(text)
+    points = [{"network.batch": batch, "network.epochs": epochs} for batch in (16, 17) for epochs in (1, 2)] * 2
+    chosen = [
+        dataclasses.replace(trial, inputs=study.inputs(trial.factors | point))
+        for trial, point in zip(trials(text), points, strict=False)
+    ]
+    records = train(chosen)
+    assert [len(record.history) for record in records] == [1, 2] * 4
+    assert [comparable(r) for r in records] == [comparable(train([trial])[0]) for trial in chosen]
+
+
+def test_trials_of_two_data_sets_do_not_make_a_pack() -> None:
+    one, other = trials()[:2]
+    other.inputs["network"] = {**other.inputs["network"], "data": "mnist"}
     with pytest.raises(StudyError, match="agree on"):
-        train([trials()[0], other[0]])
+        train([one, other])
 
 
 def test_missing_mnist_names_the_ways_out(tmp_path: object) -> None:
