@@ -43,6 +43,8 @@ def planned(
         failure_rate: share of the trainings that are expected to fail.
     """
     from vcm_sweep.sweep.study.corners import rates_in_words
+    from vcm_sweep.sweep.study.operating_point import fastest_corners
+    from vcm_sweep.sweep.training.stackable import splitting
 
     rate = check_failure_rate(failure_rate)
     if pilot_s is not None and not pilot_s > 0:
@@ -78,6 +80,13 @@ def planned(
         "blocks_lost": f"{100 * lost:.1f} % of the {design.unit}, if {100 * rate:g} % of the trainings fail",
     }
     del words["method"]
+    if by := splitting(study.factors):
+        values["packs_split_by"] = by
+        words["packs_split_by"] = f"{', '.join(by)}: the trials of a pack are stacked, and have one value of each"
+    if fastest := fastest_corners(study.device, study.factors):
+        values["pulses_per_window"] = {way.direction: [way.pulses, way.most] for way in fastest}
+        spans = ", ".join(f"{way.direction} {way.pulses:.3g} to {way.most:.3g}" for way in fastest)
+        words["pulses_per_window"] = f"{spans}, through 90 % of the nominal cell's, at the corners of the ranges"
     outlook = _outlook(study, directory, size.points)
     values |= outlook
     words |= outlook

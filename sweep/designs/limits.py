@@ -13,6 +13,7 @@ from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.vcm_device import INTERVENTIONS
 from vcm_sweep.sweep.designs.design import Design
 from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.study.catalogue import left_out
 from vcm_sweep.sweep.study.factors import Factor
 from vcm_sweep.sweep.study.tables.aihwkit_device import build_compiled_device
 from vcm_sweep.sweep.study.tables.build_device import build_device
@@ -105,16 +106,23 @@ class LimitsDesign(Design):
 
 
 def nominal_value(study: "Study", factor: Factor) -> float:
-    """What the study gives a factor without varying it, in its unit; 0 where its mechanism is off."""
+    """What the study gives a factor without varying it, in its unit; 0 where its mechanism is off.
+
+    Raises:
+        StudyError: the study gives a word there.
+    """
     root, *path = factor.path
-    if root == "device" and not is_physical(study.device):
+    if path[0] == "settings":
         device = build_compiled_device(study.device["aihwkit"], study.device["settings"])
         return float(getattr(device, path[-1]))
     value: Any = study.inputs({})[root]
     for key in path:
         value = value.get(key, {})
-    # What a canonical table leaves out is off.
-    return float(value or 0.0)
+    if value == {}:
+        value = left_out(factor.path)
+    if isinstance(value, str):
+        raise StudyError(f"[{root}] {path[-1]} = {value!r} is no nominal value of {factor.name}: give a number")
+    return factor.value_of(value)
 
 
 def is_mediated(study: "Study", factor: Factor) -> bool:

@@ -1,7 +1,7 @@
 """Checks that a study's device can be trained, and that the ends of its factors' ranges make valid devices."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import combinations, product
 from typing import Any, TypeAlias
@@ -10,10 +10,12 @@ from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.study.catalogue import apply_factors
 from vcm_sweep.sweep.study.factors import Factor
-from vcm_sweep.sweep.study.tables.build_device import build_device
+from vcm_sweep.sweep.study.operating_point import check_operating_point, in_words
+from vcm_sweep.sweep.study.tables.build_device import build_device, check_layer
 from vcm_sweep.sweep.study.tables.device import canonical_device, is_physical
 from vcm_sweep.sweep.study.tables.window_check import check_device
 
+_LAYER = ("io", "update")
 _ALL_TOGETHER = 8  # with at most this many factors, all combinations of ends are checked too: 256 devices
 
 
@@ -52,6 +54,7 @@ def check_devices(device: dict[str, Any], factors: Sequence[Factor]) -> None:
 def _checked(device: str, factors: tuple[Factor, ...]) -> None:
     check_device(json.loads(device))
     check_corners(json.loads(device), factors)
+    check_operating_point(json.loads(device), factors)
 
 
 def check_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
@@ -64,28 +67,26 @@ def check_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
         device: canonical [device] table.
         factors: the study's factors.
     """
-    corners = _corners([factor for factor in factors if factor.path[0] == "device"])
-    _check_each(
-        device, corners, lambda made: build_device(made) if is_physical(made) else check_device(canonical_device(made)),
-        fix=": narrow one of the ranges",
-    )  # fmt: skip
+    own = [factor for factor in factors if factor.path[0] == "device"]
+    if not is_physical(device):
+        _check_each(device, own, lambda made: check_device(canonical_device(made)))
+        return
+    of_layer = [factor for factor in own if factor.path[1] in _LAYER]
+    _check_each(device, of_layer, check_layer)
+    _check_each(device, [factor for factor in own if factor not in of_layer], build_device)
 
 
 _Corner: TypeAlias = tuple[tuple[Factor, float], ...]
 
 
-def _check_each(
-    device: dict[str, Any], corners: Iterable[_Corner], check: Callable[[dict[str, Any]], object], fix: str = ""
-) -> None:
-    for ends in corners:
+def _check_each(device: dict[str, Any], factors: Sequence[Factor], check: Callable[[dict[str, Any]], object]) -> None:
+    for ends in _corners(factors):
         values = {factor.name: value for factor, value in ends}
-        made = apply_factors({"device": device, "network": {}}, values)["device"]
         try:
-            check(made)
+            check(apply_factors({"device": device}, values)["device"])
         except (DeviceError, StudyError) as error:
-            where = " and ".join(f"{name} at {value:g}" for name, value in values.items())
-            several = len(values) > 1
-            raise StudyError(f"factor{'s' if several else ''} {where}: {error}{fix if several else ''}") from None
+            fix = ": narrow one of the ranges" if len(values) > 1 else ""
+            raise StudyError(f"{in_words(values)}: {error}{fix}") from None
 
 
 def _corners(factors: Sequence[Factor]) -> Iterator[_Corner]:

@@ -16,9 +16,10 @@ from vcm_sweep.sweep.study.catalogue import apply_factors
 from vcm_sweep.sweep.study.contents import digests
 from vcm_sweep.sweep.study.corners import check_devices
 from vcm_sweep.sweep.study.editing import with_values
+from vcm_sweep.sweep.study.effects import check_effects
 from vcm_sweep.sweep.study.factors import Factor
 from vcm_sweep.sweep.study.tables.design import UNNAMED, DesignSpec
-from vcm_sweep.sweep.study.tables.device import canonical_device, is_physical
+from vcm_sweep.sweep.study.tables.device import canonical_device
 from vcm_sweep.sweep.study.tables.fields import Fields
 from vcm_sweep.sweep.study.tables.network import NetworkSpec
 from vcm_sweep.sweep.study.tables.run import RunSpec
@@ -117,7 +118,7 @@ class Study:
         if frozen is not None and frozen["model_version"] < 3 and "aihwkit" not in device_table:
             device_table.setdefault("model", "explicit")  # the default, and the only model, before version 3
         device = canonical_device(device_table)
-        _check_kinds(device, factors)
+        check_effects(network, device, factors)
         device = _written_out(device, factors)
         design_table = fields.table("design")
         if frozen is not None:
@@ -200,17 +201,6 @@ def _written_out(device: dict[str, Any], factors: tuple[Factor, ...]) -> dict[st
         if root == "device" and len(path) == 3 and path[1] not in table.get(path[0], {}):
             table[path[0]] = {**table.get(path[0], {}), path[1]: {}}
     return canonical_device(table)
-
-
-def _check_kinds(device: dict[str, Any], factors: tuple[Factor, ...]) -> None:
-    """Raise StudyError for a factor of VCM cells if the device is one of aihwkit's, and the other way round."""
-    for factor in factors:
-        if factor.path[0] == "device" and (factor.path[1] == "settings") == is_physical(device):
-            which = "VCM cells" if is_physical(device) else device["aihwkit"]
-            raise StudyError(
-                f"factor {factor.name} has no effect on the study's device ({which}): "
-                "aihwkit.<field> is for aihwkit's own devices, all others but network.lr are for VCM cells"
-            )
 
 
 def _factors(tables: Any) -> tuple[Factor, ...]:

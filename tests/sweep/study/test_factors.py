@@ -6,6 +6,7 @@ import pytest
 
 from vcm_sweep.device import CellParameters
 from vcm_sweep.sweep import Study
+from vcm_sweep.sweep.designs.limits import nominal_value
 from vcm_sweep.sweep.study.catalogue import CATALOGUE, apply_factors
 from vcm_sweep.sweep.study.tables.build_device import build_device
 
@@ -114,11 +115,65 @@ def test_a_factor_of_a_mechanism_that_the_table_leaves_out_has_its_defaults():
     assert (varied["telegraph.amplitude"], varied["telegraph.switching"]) == (0.1, 0.01)
 
 
+CHOSEN = {
+    "device": ("set_voltage_v", "reset_voltage_v", "pulse_s", "dw_min"),
+    "periphery": ("w_min", "w_max"),
+    "io": (
+        "inp_bound", "inp_noise", "inp_res", "inp_bits", "inp_asymmetry", "out_bound", "out_noise", "out_res",
+        "out_bits", "out_scale", "out_asymmetry", "w_noise", "max_bm_factor", "max_bm_res", "nm_thres",
+    ),
+    "update": ("res", "x_res_implicit", "d_res_implicit", "desired_bl"),
+    "network": ("epochs", "batch", "lr", "lr_step_epochs", "lr_gamma", "init", "train_samples"),
+}  # fmt: skip
+
+
 def test_the_catalogue_has_all_of_these_and_every_parameter_of_the_whole_array():
-    assert set(EXPECTED) | {"stuck.total.fraction", "network.lr"} == {n for n in CATALOGUE if ".global." not in n} | {
-        "mismatch.global.mean"
-    }
-    assert {f"{name}.global.mean" for name in CellParameters.names()} < set(CATALOGUE)
+    chosen = {f"{table}.{field}" for table, fields in CHOSEN.items() for field in fields}
+    of_array = {f"{name}.global.mean" for name in CellParameters.names()}
+    assert set(EXPECTED) | {"stuck.total.fraction"} | chosen | of_array == set(CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "path", "there"),
+    [
+        ("device.set_voltage_v", -0.35, ("device", "set_voltage_v"), -0.35),
+        ("periphery.w_max", 2.0, ("device", "periphery", "w_max"), 2.0),
+        ("io.out_noise", 0.1, ("device", "io", "out_noise"), 0.1),
+        ("io.inp_bits", 7.0, ("device", "io", "inp_res"), 1 / 126),
+        ("io.out_bits", 2.0, ("device", "io", "out_res"), 0.5),
+        ("update.desired_bl", 7.0, ("device", "update", "desired_bl"), 7),
+        ("network.batch", 10.0, ("network", "batch"), 10),
+        ("network.init", 0.25, ("network", "init"), 0.25),
+    ],
+)
+def test_a_chosen_number_goes_into_its_field_in_its_type(name, value, path, there):
+    found = apply_factors({"device": {}, "network": {}}, {name: value})
+    for key in path:
+        found = found[key]
+    assert (found, type(found)) == (there, type(there))
+
+
+def test_bits_in_a_table_are_the_step_of_the_converter():
+    text = STUDY.replace("FIRST", "r.d2d.sigma").replace(
+        "[device.read_noise]", "[device.io]\nout_bits = 9\n[device.read_noise]"
+    )
+    assert Study.from_text(text).device["io"] == {"out_res": 1 / 510}  # aihwkit's own default
+
+
+@pytest.mark.parametrize(
+    ("name", "span", "nominal"),
+    [
+        ("io.out_noise", "[0.0, 0.1]", 0.06),  # aihwkit's own defaults
+        ("io.inp_bits", "[4, 9]", 7.0),
+        ("update.desired_bl", "[3, 60]", 31.0),
+        ("device.pulse_s", "[1e-7, 1e-6]", 1e-6),
+        ("network.batch", "[8, 64]", 32.0),
+        ("network.init", "[0.1, 0.9]", 0.5),
+    ],
+)
+def test_the_nominal_value_of_what_no_table_gives_is_its_default(name, span, nominal):
+    study = Study.from_text(STUDY.replace("FIRST", name).replace("[0.0, 0.01]", span))
+    assert nominal_value(study, study.factors[0]) == pytest.approx(nominal, rel=1e-12)
 
 
 def test_inputs_of_the_study_are_not_changed():

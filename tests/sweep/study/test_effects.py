@@ -1,0 +1,104 @@
+"""A factor that would do nothing in a study, or whose range has no one meaning, is refused in one line."""
+
+import pytest
+
+from vcm_sweep.sweep import Study, StudyError
+
+TEXT = """
+[study]
+name = "tiny"
+[network]
+hidden = [8]
+data = "digits"
+epochs = 1
+batch = 32
+lr = 0.02
+MORE
+[device]
+DEVICE
+[[factor]]
+name = "network.lr"
+range = [0.01, 0.1]
+[[factor]]
+name = "NAME"
+range = RANGE
+[design]
+n = 4
+"""
+NEAREST = '[device.io]\nnoise_management = "NONE"'
+CASES = [
+    (
+        "io.w_noise",
+        "[0, 0.1]",
+        "",
+        "",
+        r"no effect: \[device\.io\] w_noise_type is 'NONE': give 'ADDITIVE_CONSTANT' or",
+    ),
+    ("io.out_noise", "[0, 0.1]", "", "[device.io]\nis_perfect = true", r"no effect: \[device\.io\] is_perfect = true"),
+    (
+        "update.x_res_implicit",
+        "[0, 0.1]",
+        "",
+        "",
+        r"no effect: \[device\.update\] pulse_type is 'STOCHASTIC_COMPRESSED'",
+    ),
+    ("update.desired_bl", "[3, 9]", "", '[device.update]\npulse_type = "NONE"', r"no effect: .*pulse_type is 'NONE'"),
+    ("network.lr_gamma", "[0.1, 0.9]", "", "", r"no effect: \[network\] lr_step_epochs is 0: give it"),
+    ("network.lr_step_epochs", "[1, 3]", "", "", r"no effect: \[network\] lr_gamma is 1: give it"),
+    ("network.batch", "[8, 64]", "", NEAREST, r"last batches that are not full, which noise_management = 'NONE' reads"),
+    ("io.out_res", "[0.01, 64]", "", "", r"range = \[0\.01, 64\] spans 1, up to which a value is a step and above it"),
+    ("update.desired_bl", "[2.5, 9]", "", "", r"range = \[2\.5, 9\] must have whole numbers as its ends"),
+    ("network.batch", "[0, 64]", "", "", r"= 0 must be a finite number from 1 to 100000"),
+    (
+        "device.pulse_s",
+        "[1e-7, 1e-6]",
+        "",
+        'aihwkit = "ConstantStepDevice"',
+        r"no effect on the study's device \(Constant",
+    ),
+    (
+        "aihwkit.dw_min",
+        "[1e-4, 1e-3]",
+        "",
+        "",
+        r"no effect on the study's device \(VCM cells\): aihwkit\.<field> is for",
+    ),
+    ("device.model", "[0, 1]", "", "", r"unknown factor 'device\.model'"),
+]
+
+
+@pytest.mark.parametrize(("name", "span", "more", "device", "message"), CASES)
+def test_a_factor_that_does_nothing_is_refused(name: str, span: str, more: str, device: str, message: str) -> None:
+    text = TEXT.replace("MORE", more).replace("DEVICE", device).replace("NAME", name).replace("RANGE", span)
+    with pytest.raises(StudyError, match=message):
+        Study.from_text(text)
+
+
+def test_two_factors_of_one_field_are_refused() -> None:
+    text = TEXT.replace("MORE", "").replace("DEVICE", "").replace("NAME", "io.inp_bits").replace("RANGE", "[4, 8]")
+    both = text.replace("[design]", '[[factor]]\nname = "io.inp_res"\nrange = [0.01, 0.1]\n[design]')
+    with pytest.raises(StudyError, match=r"factors io\.inp_bits and io\.inp_res set the same field: keep one"):
+        Study.from_text(both)
+
+
+def test_a_field_that_another_factor_switches_on_has_an_effect() -> None:
+    text = (
+        TEXT.replace("MORE", "").replace("DEVICE", "").replace("NAME", "network.lr_gamma").replace("RANGE", "[0.1, 1]")
+    )
+    Study.from_text(text.replace("[design]", '[[factor]]\nname = "network.lr_step_epochs"\nrange = [1, 3]\n[design]'))
+
+
+def test_io_and_update_are_factors_of_aihwkits_own_devices_too() -> None:
+    device = 'aihwkit = "ConstantStepDevice"'
+    text = (
+        TEXT.replace("MORE", "").replace("DEVICE", device).replace("NAME", "io.out_noise").replace("RANGE", "[0, 0.1]")
+    )
+    assert Study.from_text(text).inputs({"io.out_noise": 0.05})["device"]["io"] == {"out_noise": 0.05}
+
+
+def test_bits_and_steps_of_a_converter_are_one_field() -> None:
+    with pytest.raises(StudyError, match=r"\[device\.io\] inp_bits and inp_res both give a converter's step: keep one"):
+        Study.from_text(
+            TEXT.replace("MORE", "").replace("DEVICE", "[device.io]\ninp_bits = 7\ninp_res = 0.01")
+            .replace("NAME", "io.out_noise").replace("RANGE", "[0, 0.1]")
+        )  # fmt: skip
