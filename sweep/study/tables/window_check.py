@@ -80,8 +80,8 @@ def window_pulses(devices: Sequence[VCMDevice]) -> torch.Tensor:
     Returns:
         (n, 2) float64, of SET and RESET; infinite where a cell cannot go all the way.
 
-    >>> [round(pulses, 1) for pulses in window_pulses([VCMDevice(pulse_s=1e-6)])[0].tolist()]
-    [0.0, 0.0]
+    >>> [round(pulses) for pulses in window_pulses([VCMDevice(pulse_s=1e-5)])[0].tolist()]
+    [790, 474]
     """
     low, high = torch.tensor([_nominal_window(device) for device in devices]).double().unbind(1)
     far = _SATURATED * (high - low)

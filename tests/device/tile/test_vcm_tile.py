@@ -339,6 +339,8 @@ def test_learning_rate_per_trial():
         ({"update": UpdateParameters(um_grad_scale=0.5)}, "um_grad_scale"),
         ({"update": UpdateParameters(desired_bl=100)}, "desired_bl"),
         ({"update": UpdateParameters(desired_bl=0)}, "desired_bl"),
+        ({"update": [UpdateParameters()] * 2}, "update has 2 entries for 1 trials"),
+        ({"update": [UpdateParameters(), UpdateParameters(res=0.1)], "trials": 2}, "differ in desired_bl alone"),
         ({"update": UpdateParameters(sto_round=True)}, "sto_round"),
         ({"update": UpdateParameters(res=100)}, "res"),
         ({"update": UpdateParameters(fixed_bl=False, update_bl_management=False)}, "fixed_bl"),
