@@ -8,7 +8,7 @@ from typing import Any
 
 from vcm_sweep.sweep.seeds import TrialSeeds, children
 
-MODEL_VERSION = 3
+MODEL_VERSION = 4
 """Raise it by hand with every change of the numbers that a trial gives. It is part of every key."""
 
 STATUSES = ("ok", "diverged", "timeout", "oom", "preempted", "error", "cancelled")

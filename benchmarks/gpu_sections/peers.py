@@ -16,12 +16,12 @@ from aihwkit.nn import AnalogLinear
 from aihwkit.optim import AnalogSGD
 from aihwkit.simulator.configs import SingleRPUConfig, TorchInferenceRPUConfig
 from aihwkit.simulator.configs.devices import ConstantStepDevice
-from aihwkit.simulator.parameters.io import IOParameters
 
 from gpu_sections.places import Gpu
 from gpu_sections.stacks import Sizes, data, inputs
 from vcm_sweep.device import VCMRPUConfig
 from vcm_sweep.device.tile.analog_product import analog_product
+from vcm_sweep.device.tile.io_numbers import IoNumbers
 from vcm_sweep.sweep.seeds import children
 from vcm_sweep.sweep.study.tables.build_device import rpu_config
 
@@ -30,7 +30,7 @@ class _Read(torch.autograd.Function):
     """The analog product forward and backward, with plain gradients of the weights."""
 
     @staticmethod
-    def forward(context: Any, x: torch.Tensor, weight: torch.Tensor, io: IOParameters, back: IOParameters) -> Any:
+    def forward(context: Any, x: torch.Tensor, weight: torch.Tensor, io: IoNumbers, back: IoNumbers) -> Any:
         context.save_for_backward(x, weight)
         context.back = back
         return analog_product(weight, x, io, _normal(x.device))
@@ -41,8 +41,7 @@ class _Read(torch.autograd.Function):
         (d,) = errors
         there = None
         if context.needs_input_grad[0]:
-            normal = _normal(d.device)
-            there = analog_product(weight.transpose(1, 2), d, context.back, normal, bound_management=False)
+            there = analog_product(weight.transpose(1, 2), d, context.back, _normal(d.device))
         return there, torch.bmm(d.transpose(1, 2), x), None, None
 
 
@@ -57,7 +56,7 @@ class PlainLinear(torch.nn.Module):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.rand(trials, features_out, features_in) - 0.5)
         self.bias = torch.nn.Parameter(torch.zeros(trials, 1, features_out))
-        self.forward_io, self.backward_io = config.forward, config.backward
+        self.forward_io, self.backward_io = IoNumbers([config.forward]), IoNumbers([config.backward], forward=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The noisy product and the bias."""

@@ -1,1 +1,1 @@
-"""Compiled pulse loops: what they are given, for processors and for GPUs."""
+"""Compiled loops: what they are given, for processors and for GPUs."""

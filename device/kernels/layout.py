@@ -143,3 +143,51 @@ class Train(NamedTuple):
     kind: int  # STOCHASTIC, DETERMINISTIC_IMPLICIT or MEAN_COUNT
     x_resolution: float  # step of the firing probability of a column; 0: continuous
     d_resolution: float  # and of a row
+
+
+# aihwkit's kinds of noise management, which scale a vector before it is applied.
+NO_SCALE, CONSTANT_SCALE, LARGEST_MAGNITUDE, LARGEST_VALUE, LARGEST_SUM = 0, 1, 2, 3, 4
+
+CONVERTERS = np.dtype(
+    [
+        ("management", "i4"),  # of the first round, one of the five above
+        ("repeated", "i4"),  # of the second round; -1: the scale doubles
+        ("constant", "f4"),  # the scale of CONSTANT_SCALE
+        ("threshold", "f4"),  # no other is larger
+        ("of_sums", "f4"),  # LARGEST_SUM: the scale over the sum of the inputs of one sign
+        ("of_largest", "f4"),  # and the largest scale over that of LARGEST_MAGNITUDE
+        ("bounded", "?"),  # a vector with an output beyond its bound is repeated at another scale
+        ("both_bounds", "?"),  # beyond either bound; if False, by the engine's order, see ``analog_product``
+        ("most", "f4"),  # no vector is repeated after its scale has grown by more
+        ("zeros", "?"),  # a vector without a scale gives zeros
+        ("separate", "?"),  # negative and positive inputs are read one after the other, and added digitally
+        ("inp_step", "f4"),  # 0: no converter
+        ("inp_bound", "f4"),
+        ("inp_by_chance", "?"),  # rounds up or down by chance
+        ("inp_noise", "f4"),
+        ("inp_negative", "f4"),  # factor on negative inputs
+        ("w_noise", "f4"),  # standard deviation of every weight
+        ("pcm_noise", "f4"),  # and of a weight of 1, as the root of its magnitude
+        ("out_negative", "f4"),
+        ("out_noise", "f4"),
+        ("out_step", "f4"),
+        ("out_by_chance", "?"),
+        ("out_bound", "f4"),
+        ("out_scale", "f4"),
+    ],
+    align=True,
+)
+"""aihwkit's IOParameters of one array in one direction, as the analog product uses them."""
+
+
+class Pass(NamedTuple):
+    """The vectors of a pass through K stacked arrays, and how far each has been read."""
+
+    converters: np.ndarray  # (K,) CONVERTERS
+    keys: np.ndarray  # (K,) uint64, of the random streams of this pass
+    scale: np.ndarray  # (K, batch) float32: each vector is divided by it
+    grown: np.ndarray  # (K, batch) float32: by how much bound management has made the scale larger
+    rounds: np.ndarray  # (K, batch) int64: how often the vector has been repeated
+    waiting: np.ndarray  # (K, batch) int64: in its first places the vectors that are to be read
+    counts: np.ndarray  # (K,) int64: how many those are
+    suspects: np.ndarray  # (K, n) int64: outputs that were beyond the bound lately, the last first; -1: none

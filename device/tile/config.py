@@ -22,6 +22,8 @@ class VCMRPUConfig(VCMSettings):
     Attributes:
         device: one device for all trials, or a sequence with one per trial.
         trials: None for a plain layer, else the number of stacked trials, at least 1.
+        forward, backward: aihwkit's settings of reading, the same for all trials, or a sequence with one per trial,
+            whose numbers may differ.
         update: aihwkit's settings; any pulse type, with stochastic trains of at most 64 slots. One for all trials, or a
             sequence with one per trial, which differ in desired_bl alone.
         seeds: the seeds of a network's arrays, whose tiles must be made in the network's order; None: seeds are drawn

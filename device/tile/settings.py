@@ -25,6 +25,8 @@ from vcm_sweep.device.vcm_device import VCMDevice
 class VCMSettings(CustomRPUConfig):
     """The fields of :class:`vcm_sweep.device.VCMRPUConfig`, which adds the classes of the tiles and describes them."""
 
+    forward: IOParameters | Sequence[IOParameters] = field(default_factory=IOParameters)
+    backward: IOParameters | Sequence[IOParameters] = field(default_factory=IOParameters)
     mapping: MappingParameter = field(default_factory=lambda: MappingParameter(max_input_size=0, max_output_size=0))
     update: UpdateParameters | Sequence[UpdateParameters] = field(default_factory=UpdateParameters)
     device: VCMDevice | Sequence[VCMDevice] = field(default_factory=VCMDevice)
@@ -33,8 +35,8 @@ class VCMSettings(CustomRPUConfig):
 
     def check(self) -> None:
         """Raise aihwkit's ConfigError for settings that VCM tiles do not support; every new tile calls this."""
-        check_io(self.forward, "forward")
-        check_io(self.backward, "backward")
+        for where in ("forward", "backward"):
+            self._check_direction(where)
         if self.trials is not None and (not isinstance(self.trials, int) or self.trials < 1):
             raise ConfigError(f"trials = {self.trials!r} must be None or a whole number, at least 1")
         if not isinstance(self.device, VCMDevice) and len(self.device) != (self.trials or 1):
@@ -64,6 +66,23 @@ class VCMSettings(CustomRPUConfig):
             _check_update(update)
             if replace(update, desired_bl=updates[0].desired_bl) != updates[0]:
                 raise ConfigError("updates of stacked trials may differ in desired_bl alone: stack the others apart")
+
+    def _check_direction(self, where: str) -> None:
+        """Raise ConfigError for settings of one direction; of stacked trials those that are no numbers must agree."""
+        given = getattr(self, where)
+        ios = [given] if isinstance(given, IOParameters) else list(given)
+        if not isinstance(given, IOParameters) and len(ios) != (self.trials or 1):
+            raise ConfigError(
+                f"{where} has {len(ios)} entries for {self.trials or 1} trials: give one, or one per trial"
+            )
+        for io in ios:
+            check_io(io, where)
+        for name in IO_WORDS:
+            if len(values := {getattr(io, name) for io in ios}) > 1:
+                raise ConfigError(
+                    f"{where}.{name} differs between stacked trials ({', '.join(sorted(map(str, values)))}): give all "
+                    "the same, since only numbers may differ"
+                )
 
     def devices(self) -> tuple[VCMDevice, ...]:
         """One device per trial."""
@@ -98,6 +117,9 @@ _ALLOWED = {
     "w_noise_type": (WeightNoiseType.NONE, WeightNoiseType.ADDITIVE_CONSTANT, WeightNoiseType.PCM_READ),
 }
 
+
+IO_WORDS = (*_ALLOWED, "is_perfect", "inp_sto_round", "out_sto_round", "bm_test_negative_bound")
+"""The fields of aihwkit's IOParameters that all trials of a stack must share: those that are no numbers."""
 
 _UNSUPPORTED = (
     "out_noise_std", "ir_drop", "out_nonlinearity", "out_nonlinearity_std", "slope_calibration", "v_offset_std",

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from aihwkit.exceptions import AnalogBiasConfigError, TileError
 from aihwkit.simulator.parameters.enums import PulseType
+from aihwkit.simulator.parameters.io import IOParameters
 from aihwkit.simulator.tiles.base import SimulatorTile
 from torch import Tensor
 
@@ -16,6 +18,8 @@ from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.public import public
 from vcm_sweep.device.seeds import ArraySeeds, key_of_more, stream_key
 from vcm_sweep.device.tile.analog_product import analog_product
+from vcm_sweep.device.tile.compiled_product import CompiledProduct, new_suspects
+from vcm_sweep.device.tile.io_numbers import IoNumbers
 from vcm_sweep.device.tile.settings import VCMSettings
 from vcm_sweep.device.variability import ReadNoise
 from vcm_sweep.device.vcm_device import VCMDevice
@@ -53,9 +57,11 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             self._take_seeds([ArraySeeds(*row) for row in torch.randint(2**63 - 1, (trials, 3)).tolist()], 0)
         else:
             self._take_seeds(named.trials, named.next_place())
-        self.calls = [0, 0, 0]
+        self.calls, self.suspects = [0, 0, 0], new_suspects(trials)
         self.cells = CellArrays(rpu_config.devices(), d_size, x_size, self.seeds, self.index)
         self._read_noise: tuple[Tensor, Tensor, bool] | None = None
+        self._numbers: list[tuple[list[dict[str, Any]], IoNumbers] | None] = [None, None]
+        self._compiled = CompiledProduct(), CompiledProduct()
         self.set_config(rpu_config)
 
     def reseed(self, seeds: Sequence[ArraySeeds], index: int) -> None:
@@ -63,21 +69,21 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         if len(seeds) != self.cells.trials:
             raise TileError(f"{len(seeds)} seeds for {self.cells.trials} trials: give one per trial")
         self._take_seeds(seeds, index)
-        self.calls = [0, 0, 0]
+        self.calls, self.suspects = [0, 0, 0], new_suspects(self.cells.trials)
         device = self.cells.log_n.device
         self.cells.fabricate(self.seeds, index)
         self.cells.to(device)
 
     def _take_seeds(self, seeds: Sequence[ArraySeeds], index: int) -> None:
         self.seeds, self.index = list(seeds), index
-        # Keys that no call changes: of each trial's pulses, and of the reads of this stack as a whole.
+        # Keys that no call changes: of each trial's pulses and reads, and, for a GPU, of the reads of the whole stack.
         self._pulses = tuple(stream_key(seed.pulses, index) for seed in seeds)
+        self._reads = tuple(stream_key(seed.io, index) for seed in seeds)
         self._stack_reads = stream_key(*(seed.io for seed in seeds), index)
 
     def set_config(self, rpu_config: VCMSettings) -> None:
         """Take the forward, backward and update settings for the next passes."""
-        self._forward_io, self._backward_io = rpu_config.forward, rpu_config.backward
-        self._updates = rpu_config.updates()
+        self._io, self._updates = (rpu_config.forward, rpu_config.backward), rpu_config.updates()
 
     def _vectors(self, values: Tensor, what: str) -> Tensor:
         """An input as (trials, vectors, features) float32; ``what`` names it in errors."""
@@ -93,21 +99,29 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         self.calls[purpose] += 1
         return call
 
-    def _product(self, weight: Tensor, vectors: Tensor, purpose: int, io: Any, sd: Tensor | None) -> Tensor:
-        call = self._next_call(purpose)
+    def _product(self, weight: Tensor, vectors: Tensor, purpose: int, sd: Tensor | None) -> Tensor:
+        call, io = self._next_call(purpose), self._io_numbers(purpose)
+        if not vectors.is_cuda:
+            keys = np.array([key_of_more(reads, purpose, call) for reads in self._reads], np.uint64)
+            return self._compiled[purpose](weight, vectors, io, keys, self.suspects, sd)
 
         def normal(shape: tuple[int, ...], draw: int) -> Tensor:
+            # One kernel draws for the whole stack, from one key.
             out = torch.empty(shape, dtype=torch.float32, device=vectors.device)
-            generator = torch.Generator(vectors.device)
-            if vectors.is_cuda:
-                # One kernel draws for the whole stack, from one key.
-                return out.normal_(generator=generator.manual_seed(key_of_more(self._stack_reads, purpose, call, draw)))
-            for k, seed in enumerate(self.seeds):
-                generator.manual_seed(stream_key(seed.io, self.index, purpose, call, draw))
-                out[k].normal_(generator=generator)
-            return out
+            key = key_of_more(self._stack_reads, purpose, call, draw)
+            return out.normal_(generator=torch.Generator(vectors.device).manual_seed(key))
 
-        return analog_product(weight, vectors, io, normal, sd, bound_management=purpose == _FORWARD)
+        return analog_product(weight, vectors, io, normal, sd)
+
+    def _io_numbers(self, purpose: int) -> IoNumbers:
+        """The numbers of a direction's settings, made anew when those have changed."""
+        given = self._io[purpose]
+        ios = [given] if isinstance(given, IOParameters) else given
+        now = [dict(vars(io)) for io in ios]
+        known = self._numbers[purpose]
+        if known is None or known[0] != now:
+            known = self._numbers[purpose] = now, IoNumbers(ios, purpose == _FORWARD)
+        return known[1]
 
     def _read_noise_sd(self) -> Tensor | None:
         """Standard deviation of each weight over reads, which is proportional to its cell's read current."""
@@ -130,9 +144,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         if self.cells.slow:
             call = self.calls[_FORWARD]
             advance(self.cells, [stream_key(seed.io, self.index, _SLOW, call) for seed in self.seeds])
-        y = self._product(
-            read_weight(self.cells), self._vectors(x_input, "input"), _FORWARD, self._forward_io, self._read_noise_sd()
-        )
+        y = self._product(read_weight(self.cells), self._vectors(x_input, "input"), _FORWARD, self._read_noise_sd())
         return y.view(*x_input.shape[:-1], self.d_size)
 
     @torch.no_grad()
@@ -145,7 +157,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             raise TileError("transposed inputs or analog bias are not supported")
         sd = self._read_noise_sd()
         y = self._product(
-            read_weight(self.cells).transpose(1, 2), self._vectors(d_input, "gradient"), _BACKWARD, self._backward_io,
+            read_weight(self.cells).transpose(1, 2), self._vectors(d_input, "gradient"), _BACKWARD,
             None if sd is None else sd.transpose(1, 2),
         )  # fmt: skip
         return y.view(*d_input.shape[:-1], self.x_size)
@@ -226,6 +238,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         return {
             "index": self.index,
             "calls": list(self.calls),
+            "suspects": self.suspects.copy(),
             "seeds": [tuple(seed) for seed in self.seeds],
             "rate_factors": self.rate_factors,
             "devices": self.cells.given,
@@ -251,6 +264,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             self.cells.counters.copy_(buffers["cells.counters"])
         self._take_seeds(seeds, extra["index"])
         self.calls = list(extra["calls"])
+        self.suspects = extra.get("suspects", new_suspects(self.cells.trials)).copy()
         self.rate_factors = tuple(extra["rate_factors"])
 
 

@@ -99,11 +99,12 @@ class CellStack(ResumableStack):
         }
 
     def state(self, k: int) -> dict[str, torch.Tensor]:
-        """Trial k's state: the cells and the counts of calls of every tile, and the digital biases."""
+        """Trial k's state: the cells, calls and suspects of every tile, and the digital biases."""
         state = {f"bias.{i}": bias.detach()[k].cpu().clone() for i, bias in enumerate(self._biases())}
         for i, tile in enumerate(self.tiles):
             state |= {f"tile.{i}.{name}": value for name, value in tile.tile.cells.state(k).items()}
             state[f"tile.{i}.calls"] = torch.tensor(tile.tile.calls)
+            state[f"tile.{i}.suspects"] = torch.from_numpy(tile.tile.suspects[k].copy())
         return state
 
     def load_state(self, k: int, state: Mapping[str, torch.Tensor]) -> None:
@@ -114,6 +115,7 @@ class CellStack(ResumableStack):
             prefix = f"tile.{i}."
             own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
             tile.tile.calls = own.pop("calls").tolist()
+            tile.tile.suspects[k] = own.pop("suspects").numpy()
             tile.tile.cells.load_state(k, own)
 
     def _biases(self) -> list[nn.Parameter]:

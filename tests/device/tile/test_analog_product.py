@@ -12,7 +12,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from vcm_sweep.device import ArraySeeds, Variability, VCMDevice, VCMRPUConfig
+from vcm_sweep.device.seeds import stream_key
 from vcm_sweep.device.tile.analog_product import analog_product
+from vcm_sweep.device.tile.compiled_product import CompiledProduct, new_suspects
+from vcm_sweep.device.tile.io_numbers import IoNumbers
 from vcm_sweep.device.tile.settings import check_io
 from vcm_sweep.device.tile.vcm_tile import VCMTile
 
@@ -98,15 +101,30 @@ def test_agrees_with_the_compiled_tile(name, direction):
     assert_same_law(_samples(vcm, x, direction), _samples(compiled, x, direction))
 
 
-def _product(weight, x, io, direction="forward", seed=0, weight_sd=None):
-    """Our product of one trial, (batch, out)."""
+def _by_torch(weight, x, io, seed=0, weight_sd=None):
+    """The product of a GPU, with torch's operations."""
 
     def normal(shape, draw):
         return torch.randn(shape, generator=torch.Generator().manual_seed(1000 * seed + draw))
 
-    turn = (lambda matrix: matrix.T) if direction == "backward" else (lambda matrix: matrix)
+    return analog_product(weight, x, io, normal, weight_sd)
+
+
+def _compiled_loops(weight, x, io, seed=0, weight_sd=None):
+    """The product of a CPU."""
+    keys = np.array([stream_key(seed, k) for k in range(len(x))], np.uint64)
+    return CompiledProduct()(weight, x, io, keys, new_suspects(len(x)), weight_sd)
+
+
+OURS = pytest.mark.parametrize("ours", [_by_torch, _compiled_loops])
+
+
+def _product(ours, weight, x, io, direction="forward", weight_sd=None):
+    """Our product of one trial, (batch, out)."""
+    forward = direction == "forward"
+    turn = (lambda matrix: matrix) if forward else (lambda matrix: matrix.T)
     sd = None if weight_sd is None else turn(weight_sd)[None]
-    return analog_product(turn(weight)[None], x[None], io, normal, sd, direction == "forward")[0]
+    return ours(turn(weight)[None], x[None], IoNumbers([io], forward), weight_sd=sd)[0]
 
 
 def _case(seed, direction, scale=1.0):
@@ -143,17 +161,18 @@ DETERMINISTIC = st.fixed_dictionaries(
 
 
 @pytest.mark.engine
+@OURS
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 @given(chosen=DETERMINISTIC, seed=st.integers(0, 10_000))
 @settings(max_examples=250, deadline=None, derandomize=True)
-def test_without_noise_every_output_is_the_compiled_tiles(direction, chosen, seed):
+def test_without_noise_every_output_is_the_compiled_tiles(ours, direction, chosen, seed):
     io = IOParameters(out_noise=0.0, **chosen)
     check_io(io, "forward")
     weight, x = _case(seed, direction)
-    got = _product(weight, x, io, direction)
+    got = _product(ours, weight, x, io, direction)
     # Float errors may decide ties, and bounds hit exactly: cases that errors of 1e-6 change are left out.
     nudge = 1 + 1e-6 * torch.randn((8, *x.shape), generator=torch.Generator().manual_seed(seed))
-    nudged = _product(weight, (x * nudge).flatten(0, 1), io, direction).unflatten(0, (8, -1))
+    nudged = _product(ours, weight, (x * nudge).flatten(0, 1), io, direction).unflatten(0, (8, -1))
     assume(torch.allclose(nudged, got, rtol=1e-4, atol=1e-5))
     expected = getattr(_compiled(weight, io, io).tile, direction)(x)
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
@@ -184,35 +203,38 @@ NOISY = {
 
 
 @pytest.mark.engine
+@OURS
 @pytest.mark.parametrize("value", [11.96, 11.98, 12.0, 12.02, 12.04, -12.0, -11.98])
-def test_the_largest_code_of_the_converter_overflows_as_in_the_engine(value):
+def test_the_largest_code_of_the_converter_overflows_as_in_the_engine(ours, value):
     """Default settings without noise: 255 single-precision steps are 12.000001, above the bound of 12."""
     weight, x = torch.full((1, 20), value / 20), torch.ones(1, 20)
     io = IOParameters(out_noise=0.0)
-    ours, theirs = _product(weight, x, io), _compiled(weight, io).tile.forward(x)
+    ours, theirs = _product(ours, weight, x, io), _compiled(weight, io).tile.forward(x)
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-6)
 
 
 @pytest.mark.engine
+@OURS
 @pytest.mark.parametrize("name", NOISY)
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_noise_has_the_law_of_the_compiled_tile(name, direction, seed):
+def test_noise_has_the_law_of_the_compiled_tile(ours, name, direction, seed):
     io, repeats = IOParameters(**NOISY[name]), 5000
     weight, x = _case(seed, direction)
     many = x.repeat(repeats, 1)
-    got = _product(weight, many, io, direction)
+    got = _product(ours, weight, many, io, direction)
     expected = getattr(_compiled(weight, io, io).tile, direction)(many)
     assert_same_law(got.view(repeats, len(x), -1).numpy(), expected.view(repeats, len(x), -1).numpy())
 
 
 @pytest.mark.engine
+@OURS
 @pytest.mark.parametrize("chosen", [{}, {"out_asymmetry": 0.4}, {"mv_type": DIGITAL_SUM}], ids=str)
-def test_read_noise_of_cells_enters_as_weight_noise_does(chosen):
+def test_read_noise_of_cells_enters_as_weight_noise_does(ours, chosen):
     """Cells that scatter by 0.1 sqrt|w| are aihwkit's PCM_READ of 0.1."""
     weight, x = _case(1, "forward")
     many = x.repeat(5000, 1)
-    got = _product(weight, many, IOParameters(**chosen), weight_sd=0.1 * weight.abs().sqrt())
+    got = _product(ours, weight, many, IOParameters(**chosen), weight_sd=0.1 * weight.abs().sqrt())
     expected = _compiled(weight, IOParameters(**PCM, **chosen)).tile.forward(many)
     assert_same_law(got.view(5000, len(x), -1).numpy(), expected.view(5000, len(x), -1).numpy())
 
@@ -228,24 +250,79 @@ def test_purposes_and_rounds_draw_numbers_of_their_own():
         drawn.append(draw)
         return torch.randn(shape)
 
-    analog_product(torch.ones(1, 3, 5), torch.ones(1, 2, 5), io, normal)
+    analog_product(torch.ones(1, 3, 5), torch.ones(1, 2, 5), IoNumbers([io]), normal)
     assert len(drawn) >= 3 * 5
     assert len(set(drawn)) == len(drawn)
 
 
+@OURS
 @pytest.mark.parametrize("chosen", [{}, {"mv_type": DIGITAL_SUM}, {"bm_test_negative_bound": False}], ids=str)
 @pytest.mark.parametrize("poison", [float("nan"), float("inf"), 1e30])
-def test_a_trial_that_diverged_changes_no_bit_of_the_others(chosen, poison):
-    io = IOParameters(inp_noise=0.1, inp_sto_round=True, inp_res=128, **NARROW, **PCM, **chosen)
+def test_a_trial_that_diverged_changes_no_bit_of_the_others(ours, chosen, poison):
+    io = IoNumbers([IOParameters(inp_noise=0.1, inp_sto_round=True, inp_res=128, **NARROW, **PCM, **chosen)])
     weight, x = _case(5, "forward")
     healthy, inputs = weight.expand(3, -1, -1).clone(), x.expand(3, -1, -1).clone()
     sick, sick_inputs = healthy.clone(), inputs.clone()
     sick[0, 0, 0], sick_inputs[1] = poison, poison
+    assert torch.equal(ours(sick, sick_inputs, io)[2], ours(healthy, inputs, io)[2])
 
-    def normal(shape, draw):
-        return torch.randn(shape, generator=torch.Generator().manual_seed(draw))
 
-    assert torch.equal(analog_product(sick, sick_inputs, io, normal)[2], analog_product(healthy, inputs, io, normal)[2])
+PER_TRIAL = {
+    "inp_res": [-1, 16, 1 / 126],
+    "out_res": [30, -1, 1 / 510],
+    "inp_noise": [0.0, 0.1, 0.02],
+    "out_noise": [0.06, 0.0, 0.3],
+    "w_noise": [0.1, 0.0, 0.02],
+    "out_bound": [2.0, 12.0, 1.0],
+    "out_scale": [1.0, 2.0, 1.0],
+    "out_asymmetry": [0.0, 0.3, 0.1],
+    "inp_asymmetry": [0.2, 0.0, 0.0],
+    "max_bm_factor": [1000, 1, 4],
+    "nm_thres": [0.0, 0.8, 0.0],
+}
+
+
+@pytest.mark.parametrize("type_of_noise", [WeightNoiseType.ADDITIVE_CONSTANT, WeightNoiseType.PCM_READ])
+@pytest.mark.parametrize("forward", [True, False])
+def test_each_trial_of_a_stack_has_settings_of_its_own(type_of_noise, forward):
+    """On a CPU a trial gives the same bits alone, also when outputs that overflowed before are asked first."""
+    ios = [IOParameters(w_noise_type=type_of_noise, **{n: v[k] for n, v in PER_TRIAL.items()}) for k in range(3)]
+    weight = torch.rand(3, 9, 40, generator=torch.Generator().manual_seed(3)) * 2 - 0.8
+    x = torch.randn(3, 16, 40, generator=torch.Generator().manual_seed(4))
+    keys = np.arange(3, dtype=np.uint64)
+
+    def twice(trials):
+        product, suspects = CompiledProduct(), new_suspects(len(ios[trials]))
+        given = weight[trials], x[trials], IoNumbers(ios[trials], forward), keys[trials], suspects
+        return product(*given), product(*given)
+
+    together = twice(slice(3))
+    for k in range(3):
+        alone = twice(slice(k, k + 1))
+        assert torch.equal(together[0][k], alone[0][0])
+        assert torch.equal(together[1][k], alone[1][0])
+    # Asking the suspects first saves products, and changes nothing.
+    torch.testing.assert_close(*together, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("forward", [True, False])
+@pytest.mark.parametrize("numbers", [PER_TRIAL, {"out_bound": [2.0, 12.0, 1.0]}])
+def test_settings_of_each_trial_give_a_gpu_what_each_gives_alone(forward, numbers):
+    ios = [IOParameters(**{n: v[k] for n, v in numbers.items() if "noise" not in n}, out_noise=0.0) for k in range(3)]
+    weight = torch.rand(3, 9, 40, generator=torch.Generator().manual_seed(3)) * 2 - 0.8
+    x = torch.randn(3, 16, 40, generator=torch.Generator().manual_seed(4))
+    got = _by_torch(weight, x, IoNumbers(ios, forward))
+    for k in range(3):
+        one = slice(k, k + 1)
+        torch.testing.assert_close(got[one], _by_torch(weight[one], x[one], IoNumbers(ios[one], forward)))
+
+
+def test_words_of_stacked_trials_must_agree():
+    ios = [IOParameters(), IOParameters(noise_management=NoiseManagementType.NONE)]
+    with pytest.raises(ConfigError, match=r"forward.noise_management differs between stacked trials"):
+        VCMRPUConfig(trials=2, forward=ios).check()
+    with pytest.raises(ConfigError, match=r"backward has 2 entries for 3 trials"):
+        VCMRPUConfig(trials=3, backward=[IOParameters(), IOParameters()]).check()
 
 
 @pytest.mark.engine

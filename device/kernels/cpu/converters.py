@@ -1,0 +1,330 @@
+"""Compiled: what the converters on both sides of an array do to the vectors of a batch, for stacked arrays.
+
+A pass is ``begin``, then ``apply``, the product and ``read``, until no vector waits any more. All noise is a function
+of the trial's key, the vector, the round of bound management and the place in the vector, whatever is read beside it.
+"""
+
+import math
+
+import numpy as np
+
+from vcm_sweep.device.kernels.cpu.compiling import compiled, inlined, kernel
+from vcm_sweep.device.kernels.cpu.normals import LARGEST, fill_centred, fill_normal
+from vcm_sweep.device.kernels.cpu.random import bits64
+from vcm_sweep.device.kernels.layout import CONSTANT_SCALE, LARGEST_SUM, LARGEST_VALUE, NO_SCALE
+from vcm_sweep.device.seeds import GOLDEN
+
+# Purposes of random streams.
+_OUTPUT_NOISE, _INPUT_NOISE, _WEIGHT_NOISE, _INPUT_ROUNDING, _OUTPUT_ROUNDING, _PURPOSES = 0, 1, 2, 3, 4, 5
+
+_U_GOLDEN = np.uint64(GOLDEN)
+_MAGNITUDE = np.int32(0x7FFFFFFF)  # the bits of a float32 without its sign, which order as its magnitude does
+_ZERO, _ONE, _TWO, _WHOLE = np.float32(0), np.float32(1), np.float32(2), np.float32(1 << 23)
+_LARGEST = np.float32(LARGEST)
+
+# Sums may be split over the lanes of a vector register. As in any BLAS, their last bits then depend on the machine.
+_summing = compiled(error_model="numpy", _nrt=False, fastmath={"reassoc", "contract"})
+
+
+@inlined
+def _key(key, part):
+    """The key of one more integer, as ``key_of_more`` of seeds.py makes it."""
+    return bits64((key ^ np.uint64(part)) + _U_GOLDEN)
+
+
+@inlined
+def _stream(key, purpose, part):
+    return _key(key, purpose + _PURPOSES * part)
+
+
+@inlined
+def _even(work, length):
+    """As much of a work space as ``length`` needs, rounded up to an even number."""
+    return work[: length + (length & 1)]
+
+
+@inlined
+def _discretised(value, step, chance):
+    """``value`` rounded to whole steps, halves to even; ``chance`` (-0.5 to 0.5) makes that stochastic."""
+    steps = value / step + chance
+    magnitude = abs(steps)
+    # Adding 2^23 leaves no room for a fraction. From there on every float32 is whole.
+    whole = (magnitude + _WHOLE) - _WHOLE if magnitude < _WHOLE else magnitude
+    return (whole if steps >= _ZERO else -whole) * step
+
+
+@kernel
+def _largest_magnitude(x):
+    """The largest magnitude; NaN if there is one."""
+    largest = np.int32(0)
+    for i in range(x.shape[0]):
+        largest = max(largest, np.int32(np.float32(x[i]).view(np.int32) & _MAGNITUDE))
+    return np.int32(largest).view(np.float32)
+
+
+@kernel
+def _largest(x):
+    """The largest value; NaN if there is one."""
+    largest = x[0]
+    for value in x:
+        if not value <= largest:
+            largest = value
+        if math.isnan(value):
+            return value
+    return largest
+
+
+@kernel
+def _scale(x, io, management):
+    """The scale by which noise management divides a vector; 0 or less if it has none."""
+    if management == NO_SCALE:
+        return _ONE
+    if management == CONSTANT_SCALE:
+        return io.constant
+    largest = _largest(x) if management == LARGEST_VALUE else _largest_magnitude(x)
+    if largest > io.threshold:
+        largest = io.threshold
+    if management == LARGEST_SUM:
+        positive, negative = _ZERO, _ZERO
+        for value in x:
+            if value > _ZERO:
+                positive += value
+            else:
+                negative -= value
+        worst = max(positive, negative) * io.of_sums
+        return max(largest, min(worst, largest * io.of_largest))
+    return largest
+
+
+@kernel
+def begin(x, vectors, out):
+    """Let all vectors of ``x``, (K, batch, in) float32, wait for a reading, but those that give zeros in ``out``."""
+    for k in range(x.shape[0]):
+        io = vectors.converters[k]
+        count = 0
+        for b in range(x.shape[1]):
+            scale = _scale(x[k, b], io, io.management)
+            if scale <= _ZERO and io.zeros:
+                out[k, b] = _ZERO
+                continue
+            vectors.scale[k, b] = _positive(scale)
+            vectors.grown[k, b] = _ONE
+            vectors.rounds[k, b] = 0
+            vectors.waiting[k, count] = b
+            count += 1
+        vectors.counts[k] = count
+
+
+@inlined
+def _positive(scale):
+    """1 for a vector without a scale."""
+    return _ONE if scale <= _ZERO else scale
+
+
+@kernel
+def _repeat(x, vectors, k, b, io):
+    """Take the scale of the vector's next round."""
+    if vectors.rounds[k, b] == 0 and io.repeated >= 0:
+        vectors.scale[k, b] = _positive(_scale(x, io, io.repeated))
+    else:
+        vectors.scale[k, b] = vectors.scale[k, b] * _TWO
+        vectors.grown[k, b] *= _TWO
+    vectors.rounds[k, b] += 1
+
+
+@kernel
+def _drive(x, scale, key, io, noise, voltages):
+    """Set the voltages that drive the array; ``noise`` is work space."""
+    noise = _even(noise, x.shape[0])
+    inverse = _ONE / scale
+    if io.inp_by_chance:
+        fill_centred(_stream(key, _INPUT_ROUNDING, 0), noise)
+    for i in range(x.shape[0]):
+        value = x[i] * inverse
+        if io.inp_step > _ZERO:
+            value = _discretised(value, io.inp_step, noise[i] if io.inp_by_chance else _ZERO)
+        # NaN stays what it is.
+        voltages[i] = -io.inp_bound if value < -io.inp_bound else io.inp_bound if value > io.inp_bound else value
+    if io.inp_noise > _ZERO:
+        fill_normal(_stream(key, _INPUT_NOISE, 0), noise)
+        for i in range(x.shape[0]):
+            voltages[i] += io.inp_noise * noise[i]
+    if io.inp_negative != _ONE:
+        for i in range(x.shape[0]):
+            voltages[i] *= io.inp_negative if voltages[i] < _ZERO else _ONE
+
+
+@_summing
+def _dot(a, b):
+    total = _ZERO
+    for i in range(a.shape[0]):
+        total += a[i] * b[i]
+    return total
+
+
+@_summing
+def _dot_of_square(a, b):
+    total = _ZERO
+    for i in range(a.shape[0]):
+        total += a[i] * a[i] * b[i]
+    return total
+
+
+@kernel
+def _surely_beyond(voltages, weight, variance, suspects, io):
+    """Whether one of the outputs that were beyond the bound lately is so again, whatever the noise and the rounding.
+
+    So the product with all other outputs need not be computed, since its readings would be thrown away. In doubt False.
+    """
+    constant = io.w_noise * io.w_noise * _dot(voltages, voltages) if io.w_noise > _ZERO else _ZERO
+    for place in range(suspects.shape[0]):
+        output = suspects[place]
+        if output < 0:
+            break
+        y = _dot(voltages, weight[output])
+        spread = constant + io.out_noise * io.out_noise
+        if variance.shape[0]:
+            spread += _dot_of_square(voltages, variance[output])
+        # The sum's order and its last bits differ from those of the product: a hundredth of the bound is far more.
+        slack = _LARGEST * math.sqrt(spread) + io.out_step + np.float32(0.01) * io.out_bound
+        if abs(y) * min(io.out_negative, _ONE) - slack > io.out_bound:
+            for earlier in range(place, 0, -1):
+                suspects[earlier] = suspects[earlier - 1]
+            suspects[0] = output
+            return True
+    return False
+
+
+@kernel
+def apply(x, vectors, weight, variance, noise, voltages):
+    """Set ``voltages``, (K, parts * batch, in), for the vectors that wait, one after the other; parts first.
+
+    A vector that is sure to be repeated goes on to its next round at once. ``weight`` and ``variance`` are (K, out, in)
+    float32, or of length 0: the weights where nothing is repeated, the variances where no weight has any.
+    """
+    for k in range(x.shape[0]):
+        io, count = vectors.converters[k], vectors.counts[k]
+        foresees = io.bounded and io.both_bounds and not io.separate
+        of_trial = variance[k] if variance.shape[0] else variance[0:0, 0]
+        for i in range(count):
+            b = vectors.waiting[k, i]
+            while True:
+                key = _key(_key(vectors.keys[k], b), vectors.rounds[k, b])
+                _drive(x[k, b], vectors.scale[k, b], key, io, noise, voltages[k, i])
+                if not (foresees and vectors.grown[k, b] <= io.most):
+                    break
+                if not _surely_beyond(voltages[k, i], weight[k], of_trial, vectors.suspects[k], io):
+                    break
+                _repeat(x[k, b], vectors, k, b, io)
+            if io.separate:
+                for j in range(x.shape[2]):
+                    value = voltages[k, i, j]
+                    voltages[k, i, j] = _ZERO if value > _ZERO else value
+                    voltages[k, count + i, j] = _ZERO if value < _ZERO else value
+
+
+@kernel
+def _receive(y, voltages, variance, key, part, io, noise):
+    """Turn a vector of products into readings that are not yet cut to the bounds; ``noise`` is work space."""
+    noise = _even(noise, y.shape[0])
+    constant, differs = _ZERO, variance.shape[0] > 0
+    if io.w_noise > _ZERO:
+        constant = io.w_noise * io.w_noise * _dot(voltages, voltages)
+    if io.out_negative != _ONE:
+        # The asymmetry acts between the noise of the weights and that of the outputs.
+        if differs or constant > _ZERO:
+            fill_normal(_stream(key, _WEIGHT_NOISE, part), noise)
+            for j in range(y.shape[0]):
+                y[j] += np.sqrt(constant + (variance[j] if differs else _ZERO)) * noise[j]
+            constant, differs = _ZERO, False
+        for j in range(y.shape[0]):
+            y[j] *= io.out_negative if y[j] < _ZERO else _ONE
+    constant += io.out_noise * io.out_noise
+    if differs or constant > _ZERO:
+        # Independent Gaussian noise is one draw with the sum of the variances.
+        fill_normal(_stream(key, _OUTPUT_NOISE, part), noise)
+        if differs:
+            for j in range(y.shape[0]):
+                y[j] += np.sqrt(constant + variance[j]) * noise[j]
+        else:
+            spread = np.sqrt(constant)
+            for j in range(y.shape[0]):
+                y[j] += spread * noise[j]
+    if io.out_step > _ZERO:
+        if io.out_by_chance:
+            fill_centred(_stream(key, _OUTPUT_ROUNDING, part), noise)
+            for j in range(y.shape[0]):
+                y[j] = _discretised(y[j], io.out_step, noise[j])
+        else:
+            for j in range(y.shape[0]):
+                y[j] = _discretised(y[j], io.out_step, _ZERO)
+
+
+@kernel
+def _beyond(y, io):
+    """Whether an output is beyond a bound that is tested; NaN is not."""
+    beyond = False
+    if io.both_bounds:
+        for j in range(y.shape[0]):
+            beyond |= abs(y[j]) > io.out_bound
+        return beyond
+    # The engine goes through the outputs in order, and one below the negative bound resets its flag.
+    for j in range(y.shape[0]):
+        if y[j] > io.out_bound:
+            beyond = True
+        elif y[j] < -io.out_bound:
+            beyond = False
+    return beyond
+
+
+@kernel
+def _suspect(y, suspects):
+    """Put the largest output of ``y`` before the others that were beyond the bound lately."""
+    output = 0
+    for j in range(1, y.shape[0]):
+        if abs(y[j]) > abs(y[output]):
+            output = j
+    place = 0
+    while place < suspects.shape[0] - 1 and suspects[place] != output:
+        place += 1
+    for earlier in range(place, 0, -1):
+        suspects[earlier] = suspects[earlier - 1]
+    suspects[0] = output
+
+
+@kernel
+def read(x, vectors, voltages, variances, noise, products, out):
+    """Read the vectors that wait, and set ``out``, (K, batch, out); returns how many are to be repeated.
+
+    ``products``, (K, parts * batch, out) float32, and ``variances`` of the same shape, or of length 0, are in the order
+    of ``voltages``; the products are overwritten.
+    """
+    left = 0
+    for k in range(x.shape[0]):
+        io, count = vectors.converters[k], vectors.counts[k]
+        parts = 2 if io.separate else 1
+        kept = 0
+        for i in range(count):
+            b = vectors.waiting[k, i]
+            key = _key(_key(vectors.keys[k], b), vectors.rounds[k, b])
+            beyond = False
+            for part in range(parts):
+                row = part * count + i
+                variance = variances[k, row] if variances.shape[0] else variances[0:0, 0, 0]
+                _receive(products[k, row], voltages[k, row], variance, key, part, io, noise)
+                beyond |= _beyond(products[k, row], io)
+            if beyond and io.bounded and vectors.grown[k, b] <= io.most:
+                _suspect(products[k, i], vectors.suspects[k])
+                _repeat(x[k, b], vectors, k, b, io)
+                vectors.waiting[k, kept] = b
+                kept += 1
+                continue
+            factor = io.out_scale * vectors.scale[k, b]
+            for part in range(parts):
+                y = products[k, part * count + i]
+                for j in range(y.shape[0]):
+                    cut = -io.out_bound if y[j] < -io.out_bound else io.out_bound if y[j] > io.out_bound else y[j]
+                    out[k, b, j] = cut * factor if part == 0 else out[k, b, j] + cut * factor
+        vectors.counts[k] = kept
+        left += kept
+    return left
