@@ -48,7 +48,7 @@ def gains(
     """
     changes: list[tuple[str, str, Any]]
     if fixes is None:
-        free = [marginal for marginal in response.marginals(base).each if not marginal.held]
+        free = [one for one in response.marginals(base).each if one.low < one.high and one.factor.law.ordered]
         changes = [(one.factor.name, kind, _changed(one, kind)) for kind in kinds for one in free]
     else:
         changes = [(name, "", wanted) for name, wanted in fixes.items()]

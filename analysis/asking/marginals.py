@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.results.index import with_unit
+from vcm_sweep.sweep.study.distributions import Continuous, Levels
 from vcm_sweep.sweep.study.tables.fields import brief
 
 if TYPE_CHECKING:
@@ -34,9 +34,10 @@ class Marginal:
     """How one factor varies.
 
     Args:
-        factor: of the study, with the range and distribution that were sampled.
+        factor: of the study, with the distribution that was sampled.
         low, high: between which it varies now; equal where it is held. given: whether the question names it.
-        wanted: a frozen distribution of scipy.stats, cut to low and high; None where the factor is held.
+        wanted: the factor's own law, another one, or a frozen distribution of scipy.stats, cut to low and high; None
+            where the factor is held.
     """
 
     factor: "Factor"
@@ -47,43 +48,60 @@ class Marginal:
 
     @property
     def held(self) -> bool:
-        """Whether it has one value only."""
+        """Whether it has one value only, where no point lies; at a level of a list, points do."""
         return self.wanted is None
 
+    @cached_property
+    def span(self) -> tuple[float, float]:
+        """The cumulative probabilities, as they were sampled, of low and high."""
+        return self.factor.law.span(self.low, self.high)
+
     @property
-    def values(self) -> Array:
-        """(256,) values in the factor's unit; means over the distribution are sums of them with `WEIGHTS`."""
-        return np.full(len(NODES), self.low) if self.held else self.quantiles(NODES)
+    def places(self) -> Array:
+        """(256,) places in [0, 1], as cumulative probabilities of what was sampled.
+
+        Means over the wanted distribution are sums of values there with `WEIGHTS`.
+        """
+        if self.held:
+            return np.full(len(NODES), self.factor.law.cdf(np.array(self.low)))
+        return self.within(NODES) if self._own else self.factor.law.cdf(self.quantiles(NODES))
 
     def quantiles(self, probability: Array) -> Array:
         """Values below which the factor is with these probabilities."""
+        if self._own:
+            return self.factor.law.ppf(self.within(probability))
         assert self.wanted is not None, "a factor that is held has no quantiles"
         start, end = self.wanted.cdf(self.low), self.wanted.cdf(self.high)
         return np.asarray(np.clip(self.wanted.ppf(start + probability * (end - start)), self.low, self.high))
 
-    def ratio(self, x: Array) -> Array:
-        """Density of what is wanted over that of what was sampled, at values of the factor."""
+    def ratio(self, u: Array) -> Array:
+        """Density of what is wanted over that of what was sampled, at places in [0, 1]."""
         assert self.wanted is not None, "a factor that is held has no density"
         if not self.given:
-            return np.ones_like(x)
-        sampled = _frozen(self.factor.low, self.factor.high, self.factor.distribution)
-        mass = self.wanted.cdf(self.high) - self.wanted.cdf(self.low)
-        inside = (x >= self.low) & (x <= self.high)
-        # An end comes back from its logarithm with a rounding error.
-        at = np.clip(x, self.factor.low, self.factor.high)
-        return np.where(inside, self.wanted.pdf(at) / (mass * sampled.pdf(at)), 0.0)
+            return np.ones_like(u)
+        start, end = self.span
+        inside = (u >= start) & (u <= end)
+        if self._own:
+            return np.where(inside, 1.0 / (end - start), 0.0)
+        law, mass = self.factor.law, self.wanted.cdf(self.high) - self.wanted.cdf(self.low)
+        assert isinstance(law, Continuous), "a list of levels is asked with its own probabilities"
+        x = law.ppf(u)
+        return np.where(inside, self.wanted.pdf(x) / (mass * law.pdf(x)), 0.0)
 
     def within(self, share: Array) -> Array:
-        """Values at shares of the way from low to high, of the logarithm where the factor was sampled so."""
-        if self.factor.distribution == "loguniform":
-            return np.asarray(self.low * (self.high / self.low) ** share)
-        return np.asarray(self.low + share * (self.high - self.low))
+        """Places at shares of the way from low to high, by the probability that was sampled."""
+        start, end = self.span
+        return np.asarray(start + share * (end - start))
+
+    @property
+    def _own(self) -> bool:
+        return self.wanted is self.factor.law
 
     def place(self) -> str:
         """Where the factor is, as people read it: at 0.02, or 0 to 0.04."""
-        if self.held:
+        if self.low == self.high:
             return "at " + with_unit(f"{self.low:g}", self.factor.unit)
-        name = getattr(getattr(self.wanted, "dist", None), "name", "")
+        name = getattr(getattr(self.wanted, "dist", self.wanted), "name", "")
         shape = "" if name in ("uniform", "") else f", {name}"
         return with_unit(f"{self.low:g} to {self.high:g}", self.factor.unit) + shape
 
@@ -100,15 +118,15 @@ class Marginals:
         return tuple(j for j, marginal in enumerate(self.each) if marginal.held)
 
     @cached_property
-    def values(self) -> Array:
-        """(256, D) values for quadrature."""
-        return np.column_stack([marginal.values for marginal in self.each])
+    def places(self) -> Array:
+        """(256, D) places for quadrature."""
+        return np.column_stack([marginal.places for marginal in self.each])
 
-    def weights(self, x: Array) -> Array:
-        """Density of what is wanted over that of what was sampled; x: (..., D) values -> (...)."""
-        found = np.ones(x.shape[:-1])
+    def weights(self, u: Array) -> Array:
+        """Density of what is wanted over that of what was sampled; u: (..., D) places -> (...)."""
+        found = np.ones(u.shape[:-1])
         for j, marginal in enumerate(self.each):
-            found *= marginal.ratio(x[..., j])
+            found *= marginal.ratio(u[..., j])
         return found
 
     def words(self) -> str:
@@ -122,8 +140,9 @@ def read_marginals(
     """How the factors vary where some are given, and the others are as they were sampled.
 
     Args:
-        given: by factor a number at which it is held; (low, high), over which it is distributed as it was sampled;
-            (low, high, "uniform" or "loguniform"); a frozen continuous distribution of scipy.stats; or a `Marginal`.
+        given: by factor a number at which it is held; (low, high), over which it is
+            distributed as it was sampled; (low, high, "uniform" or "loguniform"); a frozen continuous distribution of
+            scipy.stats; or a `Marginal`.
         groups: of the study, so that who names one is told its factors.
 
     Raises:
@@ -145,17 +164,19 @@ def read_marginals(
 def _marginal(factor: "Factor", given: Any) -> Marginal:
     match given:
         case None:
-            sampled = _frozen(factor.low, factor.high, factor.distribution)
-            return Marginal(factor, factor.low, factor.high, False, sampled)
+            return Marginal(factor, factor.low, factor.high, False, factor.law)
         case Marginal():
             return given
         case [low, high]:
-            return _between(factor, _number(factor, given, low), _number(factor, given, high), factor.distribution)
+            return _between(factor, _number(factor, given, low), _number(factor, given, high), None)
         case [low, high, distribution]:
             return _between(factor, _number(factor, given, low), _number(factor, given, high), distribution)
     # A discrete distribution has no density.
     if hasattr(given, "ppf") and hasattr(given, "pdf"):
         return _cut(factor, given)
+    if isinstance(factor.law, Levels):
+        level = _level(factor, factor.law, given)
+        return Marginal(factor, level, level, True, factor.law)
     value = _number(factor, given, given)
     _check_inside(factor, value)
     return Marginal(factor, value, value, True, None)
@@ -171,20 +192,45 @@ def _number(factor: "Factor", given: Any, value: Any) -> float:
         ) from None
 
 
-def _between(factor: "Factor", low: float, high: float, distribution: str) -> Marginal:
+def _level(factor: "Factor", law: Levels, given: Any) -> float:
+    value = _number(factor, given, given)
+    if value not in law.levels:
+        known = ", ".join(f"{level:g}" for level in law.levels)
+        raise AnalysisError(f"{factor.name}: {value:g} was not sampled; hold it at one of {known}")
+    return value
+
+
+def _between(factor: "Factor", low: float, high: float, distribution: str | None) -> Marginal:
     for end in (low, high):
         _check_inside(factor, end)
     if not low < high:
         raise AnalysisError(f"{factor.name}: low = {low:g} must be below high = {high:g}")
+    if not factor.law.ordered:
+        raise AnalysisError(f"{factor.name}: {low:g} to {high:g} has no meaning for choices; hold it at one of them")
+    if distribution is None:
+        if factor.law.levels and not any(low <= level <= high for level in factor.law.levels):
+            raise AnalysisError(
+                f"{factor.name}: no value between {low:g} and {high:g} was sampled; ask for a wider range"
+            )
+        return Marginal(factor, low, high, True, factor.law)
+    _check_continuous(factor)
     if distribution not in DISTRIBUTIONS:
         raise AnalysisError(f"{factor.name}: distribution {distribution!r} is not one of {', '.join(DISTRIBUTIONS)}")
     if distribution == "loguniform" and low <= 0.0:
         raise AnalysisError(f"{factor.name}: low = {low:g} must be above 0 for a loguniform range")
-    return Marginal(factor, low, high, True, _frozen(low, high, distribution))
+    return Marginal(factor, low, high, True, Continuous(distribution, low, high))
+
+
+def _check_continuous(factor: "Factor") -> None:
+    if factor.law.levels:
+        raise AnalysisError(
+            f"{factor.name}: takes values of a list, which keep their probabilities; give one of them, or (low, high)"
+        )
 
 
 def _cut(factor: "Factor", wanted: Any) -> Marginal:
     """A distribution of scipy.stats, less the little of it that lies outside of what was sampled."""
+    _check_continuous(factor)
     inside = float(wanted.cdf(factor.high) - wanted.cdf(factor.low))
     if inside < 1.0 - _OUTSIDE:
         raise AnalysisError(
@@ -201,7 +247,3 @@ def _check_inside(factor: "Factor", value: float) -> None:
             f"{factor.name}: {value:g} lies outside of what was sampled, {factor.low:g} to {factor.high:g}; ask within "
             "it, or run a study over a wider range"
         )
-
-
-def _frozen(low: float, high: float, distribution: str) -> Any:
-    return stats.loguniform(low, high) if distribution == "loguniform" else stats.uniform(low, high - low)

@@ -31,7 +31,7 @@ def portable(response: Response) -> dict[str, Any]:
         "share": metric.share,
         "factors": [
             {"name": factor.name, "unit": factor.unit, "low": factor.low, "high": factor.high,
-             "log": factor.distribution == "loguniform"}
+             "log": factor.law.log}
             for factor in response.factors
         ],
         "terms": [[int(v) for j in np.flatnonzero(term) for v in (j, term[j])] for term in expansion.degrees],

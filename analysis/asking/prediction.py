@@ -168,8 +168,8 @@ def _surrogate(response: Response, marginals: Marginals) -> _State:
     mean = response.expansion.values(means[None])[:, 0]
     spread = np.sqrt(np.maximum(response.expansion.squares(moments) - mean**2, 0.0))
     missed = root_missed(response)
-    value = Estimated(np.array([mean.mean() + response.points.origin]), np.zeros((len(response.x), 1)))
-    sd = Estimated(np.array([spread.mean()]), np.zeros((len(response.x), 1)))
+    value = Estimated(np.array([mean.mean() + response.points.origin]), np.zeros((len(response.points.u), 1)))
+    sd = Estimated(np.array([spread.mean()]), np.zeros((len(response.points.u), 1)))
     return _State(Uncertain(value, float(np.hypot(missed, apart(mean)))), Uncertain(sd, float(apart(spread)), missed))
 
 

@@ -119,6 +119,9 @@ def keeps(response: Response, threshold: float, *, base: Mapping[str, Any] | Non
     free = [marginal for marginal in marginals.each if not marginal.held]
     if not free:
         raise AnalysisError("keep: every factor is held, so there is no box; leave one to its range")
+    for one in free:
+        if not one.factor.law.ordered:
+            raise AnalysisError(f"keep: {one.factor.name} has choices without an order; hold it at one of them (--at)")
     boxes = _Boxes(response, marginals.each, threshold, float(stats.norm.ppf(response.confidence)))
     nothing = np.zeros(len(free))
     kept = boxes.keep(nothing, 0.0)
@@ -132,23 +135,25 @@ def keeps(response: Response, threshold: float, *, base: Mapping[str, Any] | Non
         )
     sure, most = boxes.surely(share), boxes.largest(share, 1.0)
     sides = tuple(
-        Side(
-            one.factor.name, one.factor.unit, one.low, *(float(one.within(np.array(b[j]))) for b in (share, sure, most))
-        )
+        Side(one.factor.name, one.factor.unit, one.low, *(_value(one, b[j]) for b in (share, sure, most)))
         for j, one in enumerate(free)
     )
     mean = response.points.rows.mean + response.points.origin
     reached = response.better * mean >= response.better * threshold
     inside = np.ones(mean.shape, dtype=bool)
-    ends = {side.factor: side.to for side in sides}
+    ends = {one.factor.name: float(one.within(np.array(part))) for one, part in zip(free, share, strict=True)}
     for j, one in enumerate(marginals.each):
-        x = response.x[..., j]
-        inside &= (x >= one.low) & (x <= ends.get(one.factor.name, one.high))
+        u, (start, end) = response.points.u[..., j], one.span
+        inside &= (u >= start) & (u <= ends.get(one.factor.name, end))
     foreseen = response.better * (mean - response.residual - threshold) >= boxes.quantile * root_missed(response)
     return Region(
         response.metric, threshold, marginals.words(), sides, int(inside.sum()), int((inside & reached).sum()),
         int(foreseen.sum()), int((foreseen & reached).sum()),
     )  # fmt: skip
+
+
+def _value(marginal: Marginal, share: float) -> float:
+    return float(marginal.factor.law.ppf(marginal.within(np.array(share))))
 
 
 @dataclass(frozen=True)
@@ -179,7 +184,7 @@ class _Boxes:
         columns, place = [], 0
         for marginal in self.each:
             if marginal.held:
-                columns.append(np.full(_POINTS, marginal.low))
+                columns.append(np.full(_POINTS, marginal.span[0]))
                 continue
             columns.append(marginal.within(share[place] * self._unit[:, place]))
             place += 1

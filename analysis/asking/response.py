@@ -1,6 +1,6 @@
 """`ask`: finished records as a function of the factors that can be asked, with how wrong it may be, and no training."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -34,26 +34,23 @@ class Response:
 
     Args:
         metric: what the output is. factors: what varied. groups: of factors, as the study ranks them.
-        points: the records. x: (B, m, D) their factors, in their units.
+        points: the records; their factors are cumulative probabilities.
         fold: (B, m) of each point. expansion: the surrogates, by the fold that each did not see; of outputs less
             ``points.origin``. kind: of the surrogates.
         s2: (B, m) variance of one training at each point, NaN where it was trained once. runs: (B, m) how often it was.
-        confidence: of every interval. scale: from values of the factors to [0, 1].
-        n: of the design; B are those of its blocks that the policy keeps.
+        confidence: of every interval. n: of the design; B are those of its blocks that the policy keeps.
     """
 
     metric: str
     factors: "tuple[Factor, ...]"
     groups: Mapping[str, tuple[str, ...]]
     points: Points
-    x: Array
     fold: NDArray[np.int64]
     expansion: Expansion
     kind: str
     s2: Array
     runs: Array
     confidence: float
-    scale: Callable[[Array], Array]
     n: int
 
     @property
@@ -67,7 +64,7 @@ class Response:
 
     def averages(self, marginals: Marginals) -> tuple[Array, Array]:
         """Every factor's features averaged over its distribution, (D, Q + 1), and their products: (D, Q + 1, Q + 1)."""
-        at = features(self.scale(marginals.values))
+        at = features(marginals.places)
         mean = np.einsum("n,nja->ja", WEIGHTS, at)
         return mean, np.einsum("n,nja,njb->jab", WEIGHTS, at, at, optimize=True)
 
@@ -81,9 +78,9 @@ class Response:
         """(B, m) mean output minus the surrogate that did not see it."""
         return self.points.rows.mean - self.unseen(self.expansion.values(self.at_points))
 
-    def predictions(self, x: Array) -> Array:
-        """(K, n) what every fold's surrogate says of values (n, D), less ``points.origin``."""
-        return self.expansion.values(features(self.scale(x)))
+    def predictions(self, u: Array) -> Array:
+        """(K, n) what every fold's surrogate says of places (n, D) in the unit cube, less ``points.origin``."""
+        return self.expansion.values(features(u))
 
     def unseen(self, values: Array) -> Array:
         """(B, m) of (K, B m) values at the points, that of the surrogate which did not see the point."""
@@ -99,7 +96,7 @@ class Response:
             f"Answers are those of a {self.kind} that was fitted to {self.points.count} points, and of what it left at "
             f"points that it had not seen: {two_digits(scale * sd)}{unit} at a "
             f"typical setting, at most {two_digits(scale * most)}{unit}.",
-            f"A part of the box smaller than {300.0 / len(self.x):.2g} % of it may have met no point (with a "
+            f"A part of the box smaller than {300.0 / len(self.points.u):.2g} % of it may have met no point (with a "
             "probability of 5 %); no method knows what happens there.",
         )
 
@@ -126,10 +123,9 @@ class Response:
 
 
 def respond(
-    x: Array,
+    u: Array,
     y: Array,
     factors: "Sequence[Factor]",
-    scale: Callable[[Array], Array],
     *,
     metric: str = "accuracy",
     groups: Mapping[str, tuple[str, ...]] | None = None,
@@ -139,18 +135,17 @@ def respond(
     """The response behind outputs at given points.
 
     Args:
-        x: (B, m, D) values of the factors, in B blocks of m rows that are alike. y: (B, m, R) outputs, NaN where a
-            replicate was not run, never in replicate 0.
-        scale: from values, (..., D), to [0, 1] by each factor's distribution.
+        u: (B, m, D) cumulative probabilities of the factors, in B blocks of m rows that are alike. y: (B, m, R)
+            outputs, NaN where a replicate was not run, never in replicate 0.
         trainings: consecutive replicates that share an array of cells. The others as for `ask`.
 
     Raises:
         AnalysisError: as `bounded_indices`.
     """
-    blocks, size, d = x.shape
+    blocks, size, d = u.shape
     place = np.repeat(np.arange(blocks), size)
     points = read_points(
-        scale(x).reshape(-1, d), y.reshape(blocks * size, -1), [factor.name for factor in factors],
+        u.reshape(-1, d), y.reshape(blocks * size, -1), [factor.name for factor in factors],
         blocks=place if size > 1 else None, seeds="independent", metric=metric, fits_means=True, ranks=False,
         trainings=trainings,
     )  # fmt: skip
@@ -159,10 +154,10 @@ def respond(
     each = [[j] for j in range(d)]
     fitted = cross_fit(points.u.reshape(-1, d), points.rows.mean.ravel(), runs.ravel(), place, each, seed=1)
     return Response(
-        metric=metric, factors=tuple(factors), groups=dict(groups or {}), points=points, x=x,
+        metric=metric, factors=tuple(factors), groups=dict(groups or {}), points=points,
         fold=fitted.fold.reshape(blocks, size), expansion=expand(fitted.surrogates, d), kind=fitted.kind,
         s2=within_variance(array_means(points.y, trainings)), runs=runs, confidence=confidence,
-        scale=scale, n=blocks,
+        n=blocks,
     )  # fmt: skip
 
 
@@ -184,7 +179,7 @@ def ask(results: "Results", metric: str = "accuracy", *, policy: str = "fail", c
     factors = results.study.factors
     groups = results.study.design.grouped([factor.name for factor in factors]) if results.study.design.groups else None
     response = respond(
-        prepared.x, prepared.y, factors, results.design.scaled, metric=metric, groups=groups,
+        prepared.u, prepared.y, factors, metric=metric, groups=groups,
         trainings=prepared.trainings, confidence=confidence,
     )  # fmt: skip
     return replace(response, n=results.study.design.n)

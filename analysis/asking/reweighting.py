@@ -111,7 +111,7 @@ def reweighted(response: Response, marginals: Marginals) -> Reweighted:
     if marginals.held:
         name = response.factors[marginals.held[0]].name
         raise AnalysisError(f"{name}: is held at one value, where no point lies; give it a range for indices")
-    weights = marginals.weights(response.x)
+    weights = marginals.weights(response.points.u)
     points, blocks = _kish(weights.ravel()), _kish(weights.sum(axis=1))
     counted = ((points, POINTS, weights.size, "points"), (blocks, BLOCKS, len(weights), "base blocks"))
     has, least, of, what = min(counted, key=lambda one: one[0] / one[1])

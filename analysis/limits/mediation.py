@@ -6,7 +6,6 @@ Epidemiology 3 (1992) 143.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -207,13 +206,10 @@ def _total_variances(results: "Results", metric: str, d: int, resampling: Resamp
 
 
 def _same_factors(one: "Results", other: "Results") -> list[str]:
-    def told(results: "Results") -> Sequence[tuple[str, float, float, str]]:
-        return [(f.name, f.low, f.high, f.distribution) for f in results.study.factors]
-
     for results in (one, other):
         if results.study.design.method != "sobol":
             raise AnalysisError(f"{results.study.name}: shares of variance need [design] method = 'sobol'")
-    if told(one) != told(other):
+    if one.study.factors != other.study.factors:
         raise AnalysisError(
             "the two studies vary different factors or ranges: they may differ in [device.intervention] only"
         )

@@ -20,14 +20,16 @@ def same_points(one: "Results", other: "Results") -> bool:
     names = [[factor.name for factor in results.study.factors] for results in (one, other)]
     if names[0] != names[1]:
         return False
-    a, b = (results.design.scaled(results.points()) for results in (one, other))
+    a, b = (results.cube() for results in (one, other))
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=0.0, atol=1e-9))
 
 
 def range_words(factor: "Factor") -> str:
     """The range of a factor as people read it."""
-    shape = "" if factor.distribution == "uniform" else f", {factor.distribution}"
-    return with_unit(f"{factor.low:g} to {factor.high:g}", factor.unit) + shape
+    law = factor.law.words()
+    if factor.law.levels:
+        return with_unit(law, factor.unit)
+    return with_unit(f"{factor.low:.4g} to {factor.high:.4g}", factor.unit) + (f", {law}" if law else "")
 
 
 def ranges_of(results: "Results", name: str, members: Sequence[str]) -> str:

@@ -115,7 +115,7 @@ def _write_trainings(target: Path, table: pa.Table) -> None:
 
 def _numbers(material: Material) -> dict[str, Any]:
     ranges = {
-        f.name: {"low": f.low, "high": f.high, "distribution": f.distribution, "unit": f.unit} for f in material.factors
+        f.name: {"low": f.low, "high": f.high, "distribution": f.law.name, "unit": f.unit} for f in material.factors
     }
     numbers = {"study": material.results.study.name, "ranges": ranges, **material.result.to_dict()}
     numbers |= {"second_opinions": [opinion.to_dict() for opinion in material.opinions]}

@@ -76,7 +76,7 @@ def concluded(prepared: "Prepared", **options: Any) -> Sensitivity:
         try:
             failed = np.where(output.status == "", np.nan, output.status != "ok").astype(np.float64)
             own = DESIGNED[prepared.layout][-1]
-            of = replace(prepared, metric="p_failed", y=failed, x=prepared.everywhere, method=own)
+            of = replace(prepared, metric="p_failed", y=failed, u=prepared.everywhere, method=own)
             failing = of.indices(**options)
         except AnalysisError as error:
             failures = replace(failures, why=str(error))
@@ -89,7 +89,8 @@ class Prepared:
 
     Args:
         method: that will analyse them. layout: the [design] method that made the points.
-        x: (units, rows, D) points of the units that the failure policy keeps. everywhere: points of all units.
+        u: (units, rows, D) points of the units that the failure policy keeps, as cumulative probabilities of the
+            factors. everywhere: points of all units.
         y: (units, rows, R) outputs of the units that are kept. keep: (all units,) which these are.
         why: a sentence on why the method is not the one that the layout is offered first, if so.
     """
@@ -98,7 +99,7 @@ class Prepared:
     metric: str
     method: str
     layout: str
-    x: Array
+    u: Array
     everywhere: Array
     y: Array
     keep: NDArray[np.bool_]
@@ -132,13 +133,13 @@ class Prepared:
         keep = self.keep & units
         left = keep[self.keep]
         failures = replace(self.failures, dropped=int((~keep).sum()))
-        return replace(self, x=self.x[left], y=self.y[left], keep=keep, failures=failures)
+        return replace(self, u=self.u[left], y=self.y[left], keep=keep, failures=failures)
 
     def indices(self, first: int | None = None, **options: Any) -> Sensitivity:
         """The indices from the first ``first`` units, or from all of them."""
         given = {"metric": self.metric, "trainings": self.trainings, **options}
         try:
-            return _METHODS[self.method](self.results, self.x[:first], self.y[:first], given)
+            return _METHODS[self.method](self.results, self.u[:first], self.y[:first], given)
         except NoiseError as error:
             cliff = beyond_a_cliff(self.output)
             raise NoiseError(f"{error}. {cliff}") if cliff else error from None
@@ -167,9 +168,8 @@ def prepare(results: "Results", metric: str, *, method: str = "", policy: str = 
             f"{metric}: all {int((output.status != '').sum())} trainings diverged or ended at chance level, so nothing "
             "tells the factors apart; narrow their ranges, or see whether the nominal device trains at all (epochs, lr)"
         )
-    points = np.asarray(results.points(), dtype=np.float64)
-    check_varied(points, [factor.name for factor in results.study.factors])
-    blocks = points.reshape(*output.y.shape[:2], -1)
+    check_varied(results.points(), [factor.name for factor in results.study.factors])
+    blocks = results.cube().reshape(*output.y.shape[:2], -1)
     y, keep, failures = _by_policy(results, output, policy, _UNITS[layout])
     prepared = Prepared(results, metric, method, layout, blocks[keep], blocks, y, keep, output, failures)
     return prepared if method else prepared.offered()
@@ -219,31 +219,29 @@ def _by_policy(results: "Results", output: Output, policy: str, unit: str) -> tu
     raise refusal(results.study.name, failures, "indices")
 
 
-def _sobol(results: "Results", x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+def _sobol(results: "Results", u: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.methods.sobol import sobol_indices
 
     names, groups = _ranked(results)
     return sobol_indices(y, names, groups=groups, seeds=results.study.design.seeds, **options)
 
 
-def _morris(results: "Results", x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+def _morris(results: "Results", u: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.methods.morris import morris_effects
 
     names = [factor.name for factor in results.study.factors]
     groups = _ranked(results)[1]
-    return morris_effects(
-        results.design.scaled(x), y, names, groups=groups, seeds=results.study.design.seeds, **options
-    )
+    return morris_effects(u, y, names, groups=groups, seeds=results.study.design.seeds, **options)
 
 
-def _shapley(results: "Results", x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+def _shapley(results: "Results", u: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.methods.shapley import shapley_effects
 
     names = [factor.name for factor in results.study.factors]
-    return shapley_effects(x, y, names, seeds=results.study.design.seeds, **options)
+    return shapley_effects(u, y, names, seeds=results.study.design.seeds, **options)
 
 
-def _given(method: str, results: "Results", x: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+def _given(method: str, results: "Results", u: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.methods.bounded import bounded_indices
     from vcm_sweep.analysis.methods.delta import delta_indices
     from vcm_sweep.analysis.methods.hdmr import hdmr_indices
@@ -257,11 +255,9 @@ def _given(method: str, results: "Results", x: Array, y: Array, options: dict[st
         "delta": delta_indices,
         "rbd-fast": rbd_fast_indices,
     }
-    # Models of the output need factors scaled by their distributions; the other methods use only the values' order.
-    x = results.design.scaled(x) if method in ("bounded", "hdmr") else x
-    block = np.repeat(np.arange(len(x)), x.shape[1]) if x.shape[1] > 1 else None
+    block = np.repeat(np.arange(len(u)), u.shape[1]) if u.shape[1] > 1 else None
     return functions[method](
-        x.reshape(-1, x.shape[2]),
+        u.reshape(-1, u.shape[2]),
         y.reshape(-1, y.shape[2]),
         [factor.name for factor in results.study.factors],
         blocks=block,

@@ -30,7 +30,7 @@ class Side:
     @property
     def log(self) -> bool:
         """Whether places are evenly spaced in the logarithm of the value."""
-        return self.factor.distribution == "loguniform"
+        return self.factor.law.log
 
     def value(self, place: float) -> float:
         """The factor's value at a place from 0 (start) to 1 (limit)."""

@@ -127,8 +127,7 @@ def _energy(context: Context) -> _Plane:
             "[tolerance] against = 'energy': the study's device does not count its energy; ask against = 'tolerance'"
         )
     space = {
-        factor.name: FloatDistribution(factor.low, factor.high, log=factor.distribution == "loguniform")
-        for factor in context.study.factors
+        factor.name: FloatDistribution(factor.low, factor.high, log=factor.law.log) for factor in context.study.factors
     }
     return _Plane(
         "energy_j", 1.0, space, dict, lambda _, result: result.energy_j, lambda _, outcome: outcome.energy_j,

@@ -21,7 +21,7 @@ Indices: TypeAlias = NDArray[np.int64]
 class Design(ABC):
     """The points of a study in blocks of rows, and the trials that they make.
 
-    A subclass gives ``method``, ``block`` and the points. It must hold that a design with a larger n begins with
+    A subclass gives ``method``, ``block`` and ``sample``. It must hold that a design with a larger n begins with
     this one exactly, so that what is finished is never done again when a study is extended.
 
     Trials are numbered from 0, first replicates first, in the order of the points. Only numbers are held: a
@@ -31,7 +31,9 @@ class Design(ABC):
         method: name in the study file. unit: what its n counts, in the plural.
         study: whose design it is.
         groups: what is ranked, with its factors: G groups, or each of the D factors by itself.
-        points: (rows, D) float64, values of the factors in their units; sampled when they are first asked for.
+        cube: (rows, D) float64, where the points lie in the unit cube, whose coordinates are the cumulative
+            probabilities of the factors. points: (rows, D) float64, the factors' values there, in their units. Both are
+            sampled when they are first asked for.
         block: rows that belong together; an analysis loses them all where one is missing.
     """
 
@@ -55,9 +57,14 @@ class Design(ABC):
         return None
 
     @cached_property
+    def cube(self) -> NDArray[np.float64]:
+        """(rows, D) cumulative probabilities of the factors, as they were drawn."""
+        return self.sample()
+
+    @cached_property
     def points(self) -> NDArray[np.float64]:
         """(rows, D) factor values in their units."""
-        return self.sample()
+        return self.unscaled(self.cube)
 
     @property
     def rows_in_all(self) -> int:
@@ -66,7 +73,7 @@ class Design(ABC):
 
     @abstractmethod
     def sample(self) -> NDArray[np.float64]:
-        """(rows, D) factor values in their units."""
+        """(rows, D) points of the unit cube."""
 
     def inputs_of(self, point: int, factors: dict[str, float]) -> dict[str, Any]:
         """The inputs of a point's trials."""
@@ -150,38 +157,25 @@ class Design(ABC):
             yield self.trial(int(point), int(replicate))
 
     def scaled(self, points: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Points within 0..1 of the ranges, logarithmically where a factor is loguniform; cut at the ranges' ends.
+        """Cumulative probabilities of values of the factors, cut at their ends; of a level the middle of its own.
 
         Args:
             points: (..., D) factor values in their units; all of the design by default.
         """
         points = self.points if points is None else points
-        scaled = np.empty_like(points)
-        for j, factor in enumerate(self.study.factors):
-            shape = np.log if factor.distribution == "loguniform" else np.asarray
-            low, high = shape(factor.low), shape(factor.high)
-            # A nominal value may lie outside, and an end comes back from its logarithm with a rounding error.
-            inside = shape(np.clip(points[..., j], factor.low, factor.high))
-            scaled[..., j] = np.clip((inside - low) / (high - low), 0.0, 1.0)
-        return scaled
+        return self._each("cdf", points)
 
-    def unscaled(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Factor values in their units, of points within 0..1 of the ranges; the inverse of `scaled`: (..., D)."""
-        points = np.empty_like(scaled)
-        for j, factor in enumerate(self.study.factors):
-            shape, back = (np.log, np.exp) if factor.distribution == "loguniform" else (np.asarray, np.asarray)
-            low, high = shape(factor.low), shape(factor.high)
-            points[..., j] = np.clip(back(low + scaled[..., j] * (high - low)), factor.low, factor.high)
-        return points
+    def unscaled(self, cube: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Factor values in their units at cumulative probabilities: (..., D)."""
+        return self._each("ppf", cube)
+
+    def _each(self, function: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        laws = [factor.law for factor in self.study.factors]
+        return np.stack([getattr(law, function)(values[..., j]) for j, law in enumerate(laws)], axis=-1)
 
     def salib_problem(self) -> dict[str, Any]:
-        """The factors as SALib wants them."""
-        factors = self.study.factors
+        """The unit cube as SALib wants it."""
+        names = [factor.name for factor in self.study.factors]
         of = {name: group for group, members in self.groups.items() for name in members}
-        grouped = {"groups": [of[factor.name] for factor in factors]} if self.study.design.groups else {}
-        return grouped | {
-            "num_vars": len(factors),
-            "names": [factor.name for factor in factors],
-            "bounds": [[factor.low, factor.high] for factor in factors],
-            "dists": ["logunif" if factor.distribution == "loguniform" else "unif" for factor in factors],
-        }
+        grouped = {"groups": [of[name] for name in names]} if self.study.design.groups else {}
+        return grouped | {"num_vars": len(names), "names": names, "bounds": [[0.0, 1.0]] * len(names)}

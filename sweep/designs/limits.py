@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,6 +78,11 @@ class LimitsDesign(Design):
         return len(self.rows)
 
     def sample(self) -> NDArray[np.float64]:
+        return self.scaled(self.points)
+
+    @cached_property
+    def points(self) -> NDArray[np.float64]:
+        """(rows, D) factor values; nominal ones may lie outside of what the factors' distributions give."""
         block = [
             [row.level if row.factor == name else value for name, value in self.nominal.items()] for row in self.rows
         ]
@@ -109,8 +115,13 @@ def nominal_value(study: "Study", factor: Factor) -> float:
     """What the study gives a factor without varying it, in its unit; 0 where its mechanism is off.
 
     Raises:
-        StudyError: the study gives a word there.
+        StudyError: the study gives a word there, or the factor's values have no order, so that it has no ends.
     """
+    if not factor.law.ordered:
+        raise StudyError(
+            f"factor {factor.name}: distribution = {factor.law.name!r} has choices without an order, so there are no "
+            "ends to go to from its nominal value: leave the factor out, or give 'discrete' if its values have one"
+        )
     root, *path = factor.path
     if path[0] == "settings":
         device = build_compiled_device(study.device["aihwkit"], study.device["settings"])

@@ -28,9 +28,7 @@ class MorrisDesign(Design):
 
         spec = self.study.design
         sample = morris.sample(self.salib_problem(), spec.n, num_levels=spec.levels, seed=self.study.seed + 1)
-        # The ends of the grid are those of the ranges up to rounding, which is cut off here.
-        low, high = ([getattr(factor, end) for factor in self.study.factors] for end in ("low", "high"))
-        return np.clip(np.asarray(sample, dtype=np.float64), low, high)
+        return np.asarray(sample, dtype=np.float64)
 
     def shares_seeds_by(self, point: int, inputs: dict[str, Any]) -> Any:
         if self.study.design.seeds == "independent":

@@ -27,8 +27,8 @@ class SpaceDesign(Design):
     def sample(self) -> NDArray[np.float64]:
         from scipy.stats import qmc
 
-        unit = qmc.Sobol(self.dimension, scramble=True, rng=self.study.seed + 1).random_base2(self._doublings)
-        return self.unscaled(unit)
+        sobol = qmc.Sobol(self.dimension, scramble=True, rng=self.study.seed + 1)
+        return np.asarray(sobol.random_base2(self._doublings))
 
     @property
     def _doublings(self) -> int:

@@ -39,6 +39,10 @@ class Results:
         """(rows, D) factor values in their units."""
         return self.design.points
 
+    def cube(self) -> np.ndarray:
+        """(rows, D) the points as cumulative probabilities of the factors."""
+        return self.design.cube
+
     def counts(self) -> Counter[str]:
         """Number of records by status, and of trials still ``missing``."""
         counts = Counter(self._store.counts())

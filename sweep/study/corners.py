@@ -93,4 +93,4 @@ def _corners(factors: Sequence[Factor]) -> Iterator[_Corner]:
     sizes = {1, min(2, len(factors)), len(factors) if len(factors) <= _ALL_TOGETHER else 1}
     for size in sorted(sizes - {0}):
         for chosen in combinations(factors, size):
-            yield from product(*(((factor, factor.low), (factor, factor.high)) for factor in chosen))
+            yield from product(*([(factor, value) for value in factor.law.corners] for factor in chosen))

@@ -1,32 +1,14 @@
 """The factors of a study: which of the catalogue vary, and over which ranges."""
 
 import difflib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.study.catalogue import CATALOGUE, CatalogueEntry, entry
+from vcm_sweep.sweep.study.distributions import Distribution
+from vcm_sweep.sweep.study.factor_table import FACTOR_FIELDS, read_distribution
 from vcm_sweep.sweep.study.tables.fields import Fields
-
-FACTOR_FIELDS: Mapping[str, Declared] = {
-    "name": Declared(
-        "text",
-        "PARAMETER.MECHANISM.MOMENT for the cell, aihwkit.FIELD, or network.lr; vcm-sweep plan --factors",
-        NEEDED,
-    ),
-    "range": Declared(
-        "table",
-        "its two ends, [low, high]",
-        NEEDED,
-        schema={"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
-    ),
-    "distribution": Declared("word", "over the range", "uniform", words=("uniform", "loguniform")),
-}
-"""[[factor]]."""
-# The smallest width of a range relative to its ends; a narrower one contains only a few floating-point numbers.
-_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -34,9 +16,17 @@ class Factor:
     """A factor of a study, with the range over which it varies."""
 
     name: str
-    low: float
-    high: float
-    distribution: str = "uniform"
+    law: Distribution
+
+    @property
+    def low(self) -> float:
+        """The lower end of what is sampled, in the unit of the values."""
+        return self.law.low
+
+    @property
+    def high(self) -> float:
+        """The upper end of what is sampled."""
+        return self.law.high
 
     @property
     def unit(self) -> str:
@@ -79,19 +69,9 @@ class Factor:
             raise StudyError(f"[factor {number}] unknown factor {name!r}; {hint} (vcm-sweep plan --factors lists all)")
         if unknown := sorted(fields.given - FACTOR_FIELDS.keys()):
             raise StudyError(f"[factor {number}] unknown key {unknown[0]!r}; known: {', '.join(FACTOR_FIELDS)}")
-        distribution = fields.all({"distribution": FACTOR_FIELDS["distribution"]})["distribution"]
-        span = fields.rest().get("range")
-        if not isinstance(span, list) or len(span) != 2:
-            raise StudyError(f"[factor {number}] range = {span!r} must be [low, high]")
-        ends = Fields({"low": span[0], "high": span[1]}, f"factor {number}: {name}")
-        low, high = (ends.number(end, known.low, known.high) for end in ("low", "high"))
-        if not low < high:
-            raise StudyError(f"[factor {number}] {name}: low = {low:g} must be below high = {high:g}")
-        if high - low <= _ROUNDING * max(abs(low), abs(high)):
-            raise StudyError(
-                f"[factor {number}] {name}: low = {low!r} and high = {high!r} differ by rounding only, so it would "
-                "never vary: widen the range, or set it in [device]"
-            )
-        if distribution == "loguniform" and low <= 0:
-            raise StudyError(f"[factor {number}] {name}: low = {low:g} must be above 0 for a loguniform range")
-        return cls(name, low, high, distribution)
+        return cls(name, read_distribution(table, f"factor {number}: {name}", known.low, known.high))
+
+    def plain(self) -> dict[str, Any]:
+        """The canonical table, for digests."""
+        law = self.law
+        return {"name": self.name, "low": law.low, "high": law.high, "distribution": law.name, **law.plain()}

@@ -38,7 +38,7 @@ def refused_by_gpu(device: dict[str, Any], factors: Sequence[Factor]) -> list[Re
     alone = {
         factor.name: refusal
         for factor in own
-        for end in (factor.high, factor.low)
+        for end in reversed(factor.law.corners)
         if (refusal := _refusal(factor.name, device, {factor.name: end}))
     }
     found: dict[tuple[str, str], list[str]] = {}

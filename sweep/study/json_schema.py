@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 
 from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.study.catalogue import CATALOGUE
+from vcm_sweep.sweep.study.distributions import LISTED
+from vcm_sweep.sweep.study.factor_table import UNBOUNDED
 from vcm_sweep.sweep.study.sections import BY_NAME, DEVICE, INTERVENTION, LAYER, MECHANISMS, PERIPHERY, PLAIN
 from vcm_sweep.sweep.study.tables.aihwkit_device import DEVICES
 
@@ -67,10 +69,11 @@ def table(fields: Mapping[str, Declared], more: Mapping[str, Schema] | None = No
         "additionalProperties": False,
         "properties": {name: field(declared) for name, declared in fields.items()} | dict(more or {}),
     }
-    if needed := [name for name, declared in fields.items() if declared.default is NEEDED]:
+    if needed := [name for name, declared in fields.items() if declared.default is NEEDED and not declared.only]:
         made["required"] = needed
     rules: list[Schema] = [
-        {"if": {"not": _has(*declared.only)}, "then": {"properties": {name: False}}}
+        {"if": _has(*declared.only), "else": {"properties": {name: False}}}
+        | ({"then": {"required": [name]}} if declared.default is NEEDED else {})
         for name, declared in fields.items()
         if declared.only
     ]
@@ -160,11 +163,16 @@ def _factor() -> Schema:
     alike: dict[tuple[float, float], list[str]] = {}
     for name, entry in CATALOGUE.items():
         alike.setdefault((entry.low, entry.high), []).append(name)
-    made["allOf"] = [
-        {
-            "if": _has("name", names),
-            "then": {"properties": {"range": {"items": {"minimum": low, "maximum": high}}}},
-        }
+    made["allOf"] += [
+        {"if": _has("name", names), "then": {"properties": dict.fromkeys(("range", "values"), _within(low, high))}}
         for (low, high), names in alike.items()
     ]
+    made["allOf"] += [
+        {"if": _has("distribution", LISTED), "then": {"properties": {"range": False}}},
+        {"if": {"not": _has("distribution", (*UNBOUNDED, *LISTED))}, "then": {"required": ["range"]}},
+    ]
     return made
+
+
+def _within(low: float, high: float) -> Schema:
+    return {"items": {"minimum": low, "maximum": high}}

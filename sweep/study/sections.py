@@ -6,7 +6,7 @@ from vcm_sweep.device.declared import Declared, declared
 from vcm_sweep.device.periphery import Periphery
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.vcm_device import Intervention
-from vcm_sweep.sweep.study.factors import FACTOR_FIELDS
+from vcm_sweep.sweep.study.factor_table import FACTOR_FIELDS
 from vcm_sweep.sweep.study.study import STUDY_FIELDS
 from vcm_sweep.sweep.study.tables.aihwkit_fields import IO, MAPPING, UPDATE
 from vcm_sweep.sweep.study.tables.design import DesignSpec

@@ -170,7 +170,7 @@ class Study:
             "study": {"name": self.name, "seed": self.seed},
             "network": self._network(),
             "device": self.device,
-            "factor": [vars(factor) for factor in self.factors],
+            "factor": [factor.plain() for factor in self.factors],
             "design": self.design.plain(),
             # The first version had no ``frozen``: its digests must stay as they were.
             **({} if self.frozen == {"model_version": 1} else {"frozen": self.frozen}),

@@ -17,6 +17,7 @@ from SALib.sample import sobol as salib_sobol
 from vcm_sweep.sweep import Design, Results, SobolDesign, Study
 from vcm_sweep.sweep.designs.limits import LimitsDesign, LimitsRow
 from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.study.distributions import Continuous, Distribution
 from vcm_sweep.sweep.study.factors import Factor
 from vcm_sweep.sweep.study.tables.design import DesignSpec
 
@@ -100,13 +101,22 @@ def with_noise(rng: np.random.Generator, mean: Array, replicates: int, sd: float
     return np.asarray(mean[..., None] + rng.normal(size=(*mean.shape, replicates)) * np.asarray(sd)[..., None])
 
 
-@dataclass(frozen=True)
 class SyntheticFactor(Factor):
     """A factor of any name; it need not be in the catalogue."""
 
-    low: float = 0.0
-    high: float = 1.0
-    unit: str = ""
+    unit = ""
+
+    def __init__(
+        self,
+        name: str,
+        low: float = 0.0,
+        high: float = 1.0,
+        distribution: str | Distribution = "uniform",
+        unit: str = "",
+    ) -> None:
+        law = Continuous(distribution, low, high) if isinstance(distribution, str) else distribution
+        super().__init__(name, law)
+        object.__setattr__(self, "unit", unit)
 
 
 def synthetic_design(method: str = "sobol", **fields: Any) -> DesignSpec:
@@ -148,6 +158,9 @@ class SyntheticResults(Results):
 
     def points(self) -> Array:
         return self.x.reshape(-1, self.x.shape[-1])
+
+    def cube(self) -> Array:
+        return self.design.scaled(self.points())
 
     def table(self) -> pa.Table:
         flat = self.y.reshape(-1, self.y.shape[2])

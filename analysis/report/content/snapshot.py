@@ -49,6 +49,10 @@ class Snapshot(Results):
         """(rows, D) factor values."""
         return self._points
 
+    def cube(self) -> Array:
+        """(rows, D) the points as cumulative probabilities of the factors."""
+        return self._results.cube()
+
     def counts(self) -> Counter[str]:
         """Number of records by status, and of trials still ``missing``."""
         return self._results.counts()

@@ -52,7 +52,7 @@ def studied(
     """The response of a space study, each point twice."""
     u = stats.qmc.Sobol(4, seed=seed).random(n)[:, None]
     y = with_noise(np.random.default_rng(seed), output(u), 2, sd)
-    return respond(u, y, FACTORS, lambda x: x, **{"confidence": 0.999} | options)
+    return respond(u, y, FACTORS, **{"confidence": 0.999} | options)
 
 
 def truth(output: Callable[[Array], Array], low: Array, high: Array) -> tuple[float, float, Array, Array]:
@@ -142,11 +142,7 @@ def test_the_points_are_weighted_back_to_what_was_sampled() -> None:
     u = stats.qmc.Sobol(2, seed=2).random(256)[:, None]
     x = np.concatenate([10 ** u[..., :1], u[..., 1:]], axis=-1)
     y = with_noise(np.random.default_rng(1), x[..., 0] + 2 * x[..., 1], 2, 0.3)
-
-    def scale(x: Array) -> Array:
-        return np.stack([np.log10(x[..., 0]), x[..., 1]], axis=-1)
-
-    response = respond(x, y, [factor, SyntheticFactor("x2")], scale, confidence=0.999)
+    response = respond(u, y, [factor, SyntheticFactor("x2")], confidence=0.999)
     own, other = 9**2 / 12, 4 / 12
     found = range_indices(response, {"x1": (1.0, 10.0, "uniform")})
     assert holds(found.total[0], own / (own + other))
@@ -169,9 +165,7 @@ def test_a_setting(on_plane: Response) -> None:
 def test_rows_of_a_saltelli_design() -> None:
     """Blocks, not rows, are what counts: of 64 base blocks 32 do, at least, where x1 keeps half of its range."""
     x = saltelli_random(np.random.default_rng(5), 64, 4)
-    response = respond(
-        x, with_noise(np.random.default_rng(6), twisted(x), 2, 0.02), FACTORS, lambda x: x, confidence=0.999
-    )
+    response = respond(x, with_noise(np.random.default_rng(6), twisted(x), 2, 0.02), FACTORS, confidence=0.999)
     low, high = np.zeros(4), np.array([1.0, 0.5, 1.0, 1.0])
     mean, variance, first, total = truth(twisted, low, high)
     found, predicted = range_indices(response, {"x2": (0.0, 0.5)}), predict(response, {"x2": (0.0, 0.5)})
@@ -356,7 +350,7 @@ def test_what_was_trained_twice_counts_by_its_weights() -> None:
     u = stats.qmc.Sobol(4, seed=1).random(1024)[:, None]
     y = with_noise(np.random.default_rng(1), plane(u), 2, 0.05)
     y[40:, :, 1] = np.nan
-    response = respond(u, y, FACTORS, lambda x: x)
+    response = respond(u, y, FACTORS)
     message = refused(lambda: range_indices(response, {"x1": stats.norm(0.5, 0.1), "x2": stats.norm(0.5, 0.15)}))
     assert ": the 40 points that were trained twice count as " in message
     assert message.endswith(
@@ -369,7 +363,7 @@ def test_the_advice_of_more_points_counts_as_the_design_does(tmp_path: Path) -> 
     """n of a Saltelli design, whatever failures cost of it (64 base points), and a power of 2."""
     results = stored(tmp_path / "rows", 64, diverge=0.95)
     response = ask(results, policy="drop-block")
-    assert 32 < len(response.x) < 64
+    assert 32 < len(response.points.u) < 64
     message = refused(lambda: range_indices(response, {"r.d2d.sigma": (0.0, 0.01)}))
     assert "or vcm-sweep extend --to 256, or" in message
 

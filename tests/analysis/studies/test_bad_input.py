@@ -154,7 +154,7 @@ def test_records_of_another_study(tmp_path: Path) -> None:
 
 
 def test_a_factor_that_cannot_vary() -> None:
-    with pytest.raises(StudyError, match=r"r.d2d.sigma: low = 0.08 must be below high = 0.08"):
+    with pytest.raises(StudyError, match=r"r.d2d.sigma\] low = 0.08 must be below high = 0.08"):
         Study.from_text(SMALL.replace("range = [0.0, 0.08]", "range = [0.08, 0.08]"))
     with pytest.raises(StudyError, match="differ by rounding only, so it would never vary: widen the range"):
         Study.from_text(SMALL.replace("range = [0.0, 0.08]", "range = [0.08, 0.08000000000000001]"))

@@ -1,0 +1,212 @@
+"""Distributions of factors: laws of scipy.stats under SALib's names, and lists of levels; each with its ends.
+
+A point of the unit cube is a cumulative probability, so all designs and methods know a factor by ``ppf`` and ``cdf``
+alone. No distribution reaches further than ``low`` and ``high``: one with infinite tails is cut there, and what is
+sampled is the truncated law, not a clipped one.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Array = NDArray[np.float64]
+
+CONTINUOUS = ("uniform", "loguniform", "norm", "truncnorm", "lognorm", "triang", "beta")
+LISTED = ("discrete", "categorical")
+ALIASES = {"unif": "uniform", "logunif": "loguniform"}
+"""SALib's names of the distributions that have another one here."""
+
+
+@dataclass(frozen=True)
+class Distribution(ABC):
+    """How one factor is distributed.
+
+    Args:
+        name: in a study file. low, high: the ends of what is sampled, in the factor's unit.
+    """
+
+    name: str
+    low: float
+    high: float
+
+    @abstractmethod
+    def ppf(self, u: Array) -> Array:
+        """Values at cumulative probabilities ``u``, any shape in [0, 1]."""
+
+    @abstractmethod
+    def cdf(self, x: Array) -> Array:
+        """Cumulative probabilities of values ``x``, any shape, cut at the ends; of a level the middle of its own."""
+
+    @abstractmethod
+    def span(self, low: float, high: float) -> tuple[float, float]:
+        """The cumulative probabilities between which the values from ``low`` to ``high`` lie, both included."""
+
+    @abstractmethod
+    def words(self) -> str:
+        """The law in words, without its ends; "" for a uniform one."""
+
+    @abstractmethod
+    def plain(self) -> dict[str, Any]:
+        """Plain values that identify the distribution, without its name and ends."""
+
+    @property
+    def log(self) -> bool:
+        """Whether values are compared by their logarithms, as on an axis."""
+        return False
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """All values in their order, where there is a list of them."""
+        return ()
+
+    @property
+    def ordered(self) -> bool:
+        """Whether more and less of it mean something."""
+        return True
+
+    @property
+    def corners(self) -> tuple[float, ...]:
+        """The values at which something breaks first: the ends, or every choice where they have no order."""
+        return (self.low, self.high) if self.ordered else self.levels
+
+    def nearest(self, value: float) -> float:
+        """The nearest value that can be sampled."""
+        return min(max(value, self.low), self.high)
+
+
+@dataclass(frozen=True)
+class Continuous(Distribution):
+    """A law of scipy.stats between ``low`` and ``high``.
+
+    Args:
+        parameters: (field, value) of the study file: mean and sd (norm, truncnorm), median and the sd of the logarithm,
+            sigma (lognorm), peak (triang), a and b (beta). tail: the probability cut off at each end; 0 where the ends
+            were given.
+
+    >>> law = Continuous("norm", -2.0, 2.0, (("mean", 0.0), ("sd", 1.0)))
+    >>> law.ppf(np.array([0.0, 0.75, 1.0])).round(4).tolist(), law.cdf(np.array([0.0])).round(4).tolist()
+    ([-2.0, 0.6391, 2.0], [0.5])
+    """
+
+    parameters: tuple[tuple[str, float], ...] = ()
+    tail: float = 0.0
+
+    @property
+    def log(self) -> bool:
+        return self.name in ("loguniform", "lognorm")
+
+    @cached_property
+    def frozen(self) -> Any:
+        """The truncated law, frozen; of the natural logarithm where it is lognorm."""
+        given, width = dict(self.parameters), self.high - self.low
+        match self.name:
+            case "loguniform":
+                return stats.loguniform(self.low, self.high)
+            case "norm" | "truncnorm":
+                return _normal(self.low, self.high, given["mean"], given["sd"])
+            case "lognorm":
+                low, high, mean = np.log([self.low, self.high, given["median"]])
+                return _normal(low, high, mean, given["sigma"])
+            case "triang":
+                return stats.triang((given["peak"] - self.low) / width, self.low, width)
+            case "beta":
+                return stats.beta(given["a"], given["b"], self.low, width)
+        return stats.uniform(self.low, width)
+
+    def ppf(self, u: Array) -> Array:
+        x = self.frozen.ppf(u)
+        # An end comes back from its logarithm with a rounding error.
+        return np.asarray(np.clip(np.exp(x) if self.name == "lognorm" else x, self.low, self.high))
+
+    def cdf(self, x: Array) -> Array:
+        inside = np.clip(x, self.low, self.high)
+        return np.asarray(np.clip(self.frozen.cdf(np.log(inside) if self.name == "lognorm" else inside), 0.0, 1.0))
+
+    def pdf(self, x: Array) -> Array:
+        """Density at values, any shape, per unit; 0 outside of the ends."""
+        inside = np.clip(x, self.low, self.high)
+        density = self.frozen.pdf(np.log(inside)) / inside if self.name == "lognorm" else self.frozen.pdf(inside)
+        return np.where((x >= self.low) & (x <= self.high), density, 0.0)
+
+    def span(self, low: float, high: float) -> tuple[float, float]:
+        start, end = self.cdf(np.array([low, high])).tolist()
+        return start, end
+
+    def words(self) -> str:
+        law = {"norm": "normal", "truncnorm": "normal", "lognorm": "log-normal", "triang": "triangular"}
+        if self.name == "uniform":
+            return ""
+        given = [f"{field} {value:g}" for field, value in self.parameters]
+        cut = f"cut at its {100 * self.tail:g} % and {100 - 100 * self.tail:g} % quantiles" if self.tail else ""
+        cut = cut or ("cut at these ends" if self.name in ("norm", "truncnorm", "lognorm") else "")
+        return ", ".join(filter(None, (law.get(self.name, self.name), *given, cut)))
+
+    def plain(self) -> dict[str, Any]:
+        return dict(self.parameters) | ({"tail": self.tail} if self.tail else {})
+
+
+@dataclass(frozen=True)
+class Levels(Distribution):
+    """A list of values, each with its probability: ``discrete``, or ``categorical`` where more and less mean nothing.
+
+    Args:
+        values: in the factor's unit, rising. probabilities: of the values; they sum to 1.
+
+    >>> law = Levels.of("discrete", (5.0, 1.0, 2.0), (0.5, 0.25, 0.25))
+    >>> law.ppf(np.array([0.0, 0.3, 0.9])).tolist(), law.cdf(np.array([1.0, 5.0])).tolist()
+    ([1.0, 2.0, 5.0], [0.125, 0.75])
+    """
+
+    values: tuple[float, ...] = ()
+    probabilities: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, values: tuple[float, ...], probabilities: tuple[float, ...]) -> "Levels":
+        """The list in its order, with its ends."""
+        values, probabilities = zip(*sorted(zip(values, probabilities, strict=True)), strict=True)
+        return cls(name, values[0], values[-1], values, probabilities)
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        return self.values
+
+    @property
+    def ordered(self) -> bool:
+        return self.name == "discrete"
+
+    @cached_property
+    def edges(self) -> Array:
+        """(K + 1,) cumulative probabilities between which each of K values lies."""
+        return np.concatenate([[0.0], np.cumsum(self.probabilities)[:-1], [1.0]])
+
+    def ppf(self, u: Array) -> Array:
+        return np.array(self.values)[np.searchsorted(self.edges[1:-1], u, side="right")]
+
+    def cdf(self, x: Array) -> Array:
+        nearest = np.abs(np.asarray(x)[..., None] - np.array(self.values)).argmin(axis=-1)
+        return np.asarray((self.edges[:-1] + self.edges[1:])[nearest] / 2.0)
+
+    def span(self, low: float, high: float) -> tuple[float, float]:
+        inside = [k for k, level in enumerate(self.values) if low <= level <= high]
+        return float(self.edges[inside[0]]), float(self.edges[inside[-1] + 1])
+
+    def nearest(self, value: float) -> float:
+        return min(self.values, key=lambda level: abs(level - value))
+
+    def words(self) -> str:
+        equal = len(set(self.probabilities)) == 1
+        of = [""] * len(self.values) if equal else [f" ({100 * share:.3g} %)" for share in self.probabilities]
+        named = [f"{value:g}{share}" for value, share in zip(self.values, of, strict=True)]
+        return ("one of " if equal else "") + ", ".join(named)
+
+    def plain(self) -> dict[str, Any]:
+        return {"values": list(self.values), "probabilities": list(self.probabilities)}
+
+
+def _normal(low: float, high: float, mean: float, sd: float) -> Any:
+    return stats.truncnorm((low - mean) / sd, (high - mean) / sd, mean, sd)
