@@ -11,9 +11,14 @@ from vcm_sweep.analysis.asking.response import Response
 from vcm_sweep.analysis.asking.reweighting import BLOCKS, POINTS, REPLICATED
 from vcm_sweep.analysis.records.metrics import as_metric
 from vcm_sweep.analysis.surrogates.legendre import DEGREE
+from vcm_sweep.sweep.study.distributions import Distribution
 
 # Enough for 1e-8 of a share, and 200 kB for a thousand terms of eight folds.
 _DIGITS = 9
+
+
+# Values of a factor at as many steps of probability as its slider has.
+_STEPS = 100
 
 
 def portable(response: Response) -> dict[str, Any]:
@@ -30,8 +35,7 @@ def portable(response: Response) -> dict[str, Any]:
         "label": metric.label,
         "share": metric.share,
         "factors": [
-            {"name": factor.name, "unit": factor.unit, "low": factor.low, "high": factor.high,
-             "log": factor.law.log}
+            {"name": factor.name, "unit": factor.unit, "values": _values(factor.law)}
             for factor in response.factors
         ],
         "terms": [[int(v) for j in np.flatnonzero(term) for v in (j, term[j])] for term in expansion.degrees],
@@ -49,3 +53,8 @@ def portable(response: Response) -> dict[str, Any]:
         "residual": [round(float(v), digits - 2) for v in response.residual.ravel()],
         "least": {"points": POINTS, "blocks": BLOCKS, "twice": REPLICATED},
     }  # fmt: skip
+
+
+def _values(law: Distribution) -> list[float]:
+    """The values at the steps of a slider, to as many digits as it shows, and more."""
+    return [float(f"{value:.4g}") for value in law.ppf(np.arange(_STEPS + 1) / _STEPS)]

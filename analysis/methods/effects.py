@@ -92,9 +92,11 @@ def effect_curves(
 
 
 def _curve(x: Array, y: Array, units: NDArray[np.int64], name: str, bins: int, confidence: float) -> EffectCurve:
-    # Equal values stay in one bin, so a discrete factor has at most as many bins as levels.
-    edges = np.unique(np.quantile(x, np.linspace(0.0, 1.0, bins + 1)))
-    place = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, max(0, edges.size - 2))
+    # Equal values stay in one bin, and few values have one each.
+    levels = np.unique(x)
+    edges = np.unique(np.quantile(x, np.linspace(0.0, 1.0, bins + 1))) if levels.size > bins else levels
+    last = edges.size - (2 if levels.size > bins else 1)
+    place = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, max(0, last))
     points = [_mean(x[place == k], y[place == k], units[place == k], confidence) for k in np.unique(place)]
     centre, mean, low, high, count = zip(*points, strict=True)
     return EffectCurve(name, centre, mean, low, high, count)

@@ -6,8 +6,14 @@ from vcm_sweep.analysis.methods.effects import EffectCurve
 from vcm_sweep.analysis.plots.theme import BLUE, SMALL, Spec, data, finished, number_format
 
 
-def curve(found: EffectCurve, unit: str, metric: str, domain: tuple[float, float], *, share: bool) -> Spec:
-    """One factor's effect curve; ``domain`` is the range of the vertical axis, which the curves of a page share."""
+def curve(
+    found: EffectCurve, unit: str, metric: str, domain: tuple[float, float], *, share: bool, axis: str = "linear"
+) -> Spec:
+    """One factor's effect curve; ``domain`` is the range of the vertical axis, which the curves of a page share.
+
+    ``axis``: of the factor: linear, log, levels (a list of numbers: one interval each, with nothing between), or
+    choices (the same in equal steps).
+    """
     words = "{:.1%} [{:.1%}, {:.1%}]" if share else "{:.4g} [{:.4g}, {:.4g}]"
     rows = [
         {"x": x, "mean": mean, "low": low, "high": high, "words": words.format(mean, low, high), "count": count}
@@ -16,20 +22,25 @@ def curve(found: EffectCurve, unit: str, metric: str, domain: tuple[float, float
         )
     ]  # fmt: skip
     title = found.factor + (f" ({unit})" if unit else "")
-    x = alt.X("x:Q", title=title, scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=4, format=".4~g"))
+    listed = axis in ("levels", "choices")
+    if axis == "choices":
+        x = alt.X("x:O", title=title, axis=alt.Axis(labelAngle=0, format=".4~g"))
+    else:
+        along = alt.Scale(type="log" if axis == "log" else "linear", zero=False, nice=False, padding=8 if listed else 0)
+        ticks = {"values": list(found.centre)} if listed else {"tickCount": 4}
+        x = alt.X("x:Q", title=title, scale=along, axis=alt.Axis(format=".4~g", **ticks))
     scale = alt.Scale(domain=list(domain), nice=False)
-    axis = alt.Axis(tickCount=5, format=number_format(share=share))
+    marks = alt.Axis(tickCount=5, format=number_format(share=share))
     tooltip = [
-        alt.Tooltip("x:Q", title="bin around", format=".3~g"),
+        alt.Tooltip("x:Q", title="at" if listed else "bin around", format=".3~g"),
         alt.Tooltip("words:N", title=f"mean {metric}"),
         alt.Tooltip("count:Q", title="points"),
     ]
     base = alt.Chart(data(rows)).encode(x=x)
-    band = base.mark_area(color=BLUE, opacity=0.22).encode(
-        y=alt.Y("low:Q", title=None, scale=scale, axis=axis), y2="high:Q"
-    )
-    line = base.mark_line(color=BLUE, strokeWidth=2).encode(y=alt.Y("mean:Q", title=None, scale=scale, axis=axis))
+    mark = base.mark_rule(color=BLUE, strokeWidth=2) if listed else base.mark_area(color=BLUE, opacity=0.22)
+    band = mark.encode(y=alt.Y("low:Q", title=None, scale=scale, axis=marks), y2="high:Q")
+    line = base.mark_line(color=BLUE, strokeWidth=2).encode(y=alt.Y("mean:Q", title=None, scale=scale, axis=marks))
     dots = base.mark_point(color=BLUE, filled=True, size=55, opacity=1).encode(
-        y=alt.Y("mean:Q", title=None, scale=scale, axis=axis), tooltip=tooltip
+        y=alt.Y("mean:Q", title=None, scale=scale, axis=marks), tooltip=tooltip
     )
-    return finished([band, line, dots], SMALL, 150)
+    return finished([band, dots] if listed else [band, line, dots], SMALL, 150)

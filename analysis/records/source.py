@@ -27,9 +27,8 @@ def same_points(one: "Results", other: "Results") -> bool:
 def range_words(factor: "Factor") -> str:
     """The range of a factor as people read it."""
     law = factor.law.words()
-    if factor.law.levels:
-        return with_unit(law, factor.unit)
-    return with_unit(f"{factor.low:.4g} to {factor.high:.4g}", factor.unit) + (f", {law}" if law else "")
+    ends = factor.law.ends()
+    return with_unit(ends or law, factor.unit) + (f", {law}" if ends and law else "")
 
 
 def ranges_of(results: "Results", name: str, members: Sequence[str]) -> str:

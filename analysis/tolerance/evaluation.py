@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm_sweep.analysis.errors import AnalysisError
-from vcm_sweep.analysis.tolerance.space import Point
+from vcm_sweep.analysis.tolerance.space import Point, nearest
+from vcm_sweep.sweep.designs.limits import nominal_value
 from vcm_sweep.sweep.packs.executor import Executor
 from vcm_sweep.sweep.running.reuse import RESULTS
 from vcm_sweep.sweep.running.running import OnRecords
@@ -63,6 +64,7 @@ class Evaluator:
         self.checkpoints = checkpoints
         self._progress, self._total = progress, total
         self._start = str(Path(study.network.start).resolve()) if study.network.start else ""
+        self._nominal = {factor.name: nominal_value(study, factor) for factor in study.factors}
         self._known: dict[str, TrainingOutcome] = {}
         self._failed: dict[str, str] = {}
         self._asked: set[str] = set()
@@ -81,8 +83,14 @@ class Evaluator:
         self._asked |= {trial.key for trial in trials}
 
     def trials(self, point: Point, replicates: Iterable[int], fresh: str = "") -> list[Trial]:
-        """Trainings of a point; ``fresh``: a word that makes their seeds different from those of the search."""
-        values = {factor.name: float(point[factor.name]) for factor in self.study.factors}
+        """Trainings of a point, or of the nearest values where factors have lists of them.
+
+        ``fresh``: a word that makes their seeds different from those of the search.
+        """
+        values = {
+            factor.name: nearest(factor, self._nominal[factor.name], float(point[factor.name]))
+            for factor in self.study.factors
+        }
         inputs = self.study.inputs(values)
         shared = {_FRESH: fresh, "inputs": inputs} if fresh else inputs
         # Negative numbers, since rows of a design count from 0: records of a search are never taken for its rows.

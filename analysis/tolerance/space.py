@@ -33,18 +33,25 @@ class Side:
         return self.factor.law.log
 
     def value(self, place: float) -> float:
-        """The factor's value at a place from 0 (start) to 1 (limit)."""
+        """The factor's value at a place from 0 (start) to 1 (limit), or of a list the nearest one."""
         if place >= 1.0:
             return self.limit
+        value = self.start + place * (self.limit - self.start)
         if self.log:
-            return float(self.start * (self.limit / self.start) ** place)
-        return self.start + place * (self.limit - self.start)
+            value = float(self.start * (self.limit / self.start) ** place)
+        return nearest(self.factor, self.start, value)
 
     def place(self, value: float) -> float:
         """The place of a value; the inverse of :meth:`value`."""
         if self.log:
             return math.log(value / self.start) / math.log(self.limit / self.start)
         return (value - self.start) / (self.limit - self.start)
+
+
+def nearest(factor: Factor, nominal: float, value: float) -> float:
+    """The value itself; where the factor takes values of a list, the nearest of them and of its nominal one."""
+    levels = factor.law.levels
+    return min((nominal, *levels), key=lambda level: abs(level - value)) if levels else value
 
 
 def sides_of(study: Study) -> tuple[Side, ...]:

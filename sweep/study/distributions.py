@@ -50,6 +50,10 @@ class Distribution(ABC):
     def words(self) -> str:
         """The law in words, without its ends; "" for a uniform one."""
 
+    def ends(self) -> str:
+        """The ends in words, from low to high; "" where ``words`` have them."""
+        return f"{self.low:g} to {self.high:g}"
+
     @abstractmethod
     def plain(self) -> dict[str, Any]:
         """Plain values that identify the distribution, without its name and ends."""
@@ -73,10 +77,6 @@ class Distribution(ABC):
     def corners(self) -> tuple[float, ...]:
         """The values at which something breaks first: the ends, or every choice where they have no order."""
         return (self.low, self.high) if self.ordered else self.levels
-
-    def nearest(self, value: float) -> float:
-        """The nearest value that can be sampled."""
-        return min(max(value, self.low), self.high)
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,10 @@ class Continuous(Distribution):
         cut = cut or ("cut at these ends" if self.name in ("norm", "truncnorm", "lognorm") else "")
         return ", ".join(filter(None, (law.get(self.name, self.name), *given, cut)))
 
+    def ends(self) -> str:
+        # Quantiles have many digits.
+        return f"{self.low:.3g} to {self.high:.3g}" if self.tail else super().ends()
+
     def plain(self) -> dict[str, Any]:
         return dict(self.parameters) | ({"tail": self.tail} if self.tail else {})
 
@@ -195,14 +199,14 @@ class Levels(Distribution):
         inside = [k for k, level in enumerate(self.values) if low <= level <= high]
         return float(self.edges[inside[0]]), float(self.edges[inside[-1] + 1])
 
-    def nearest(self, value: float) -> float:
-        return min(self.values, key=lambda level: abs(level - value))
-
     def words(self) -> str:
         equal = len(set(self.probabilities)) == 1
         of = [""] * len(self.values) if equal else [f" ({100 * share:.3g} %)" for share in self.probabilities]
         named = [f"{value:g}{share}" for value, share in zip(self.values, of, strict=True)]
         return ("one of " if equal else "") + ", ".join(named)
+
+    def ends(self) -> str:
+        return ""
 
     def plain(self) -> dict[str, Any]:
         return {"values": list(self.values), "probabilities": list(self.probabilities)}

@@ -14,7 +14,7 @@ from SALib.sample import morris as salib_morris
 from SALib.sample import shapley as salib_shapley
 from SALib.sample import sobol as salib_sobol
 
-from vcm_sweep.sweep import Design, Results, SobolDesign, Study
+from vcm_sweep.sweep import Design, Results, SobolDesign, Study, build_design
 from vcm_sweep.sweep.designs.limits import LimitsDesign, LimitsRow
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.study.distributions import Continuous, Distribution
@@ -242,3 +242,22 @@ def by_trajectories(method: str, count: int = 200) -> SyntheticResults:
     low, high = (np.array([getattr(f, end) for f in factors]) for end in ("low", "high"))
     study = synthetic_study(factors, design=synthetic_design(method))
     return SyntheticResults(study, low + u * (high - low), with_noise(np.random.default_rng(1), mean, 2, 0.02))
+
+
+@dataclass(frozen=True)
+class DesignedResults(SyntheticResults):
+    """Results of a study whose points are those of its own design; ``x`` and ``y`` in its layout."""
+
+    @cached_property
+    def design(self) -> Design:  # type: ignore[override]
+        return build_design(self.study)
+
+    def cube(self) -> Array:
+        return self.design.cube
+
+
+def designed_results(study: Study, output: Callable[[Array], Array], *, sd: float = 0.02) -> DesignedResults:
+    """A study whose mean accuracy is ``output`` of the factors in their units, at the points of its design."""
+    design = build_design(study)
+    x = design.points.reshape(study.design.n, design.block, -1)
+    return DesignedResults(study, x, with_noise(np.random.default_rng(1), output(x), 2, sd))

@@ -3,12 +3,13 @@
 from vcm_sweep.analysis.plots.curves import curve
 from vcm_sweep.analysis.report.content.material import Material
 from vcm_sweep.analysis.report.content.parts import Chart, Charts, Section, Text
+from vcm_sweep.sweep.study.distributions import Distribution
 
 
 def effects(material: Material) -> Section:
     """A small picture per factor, highest-ranked first, all with one vertical axis."""
     quantity, curves = material.quantity, material.curves
-    units = {factor.name: factor.unit for factor in material.factors}
+    by_name = {factor.name: factor for factor in material.factors}
     low, high = min(min(c.low) for c in curves), max(max(c.high) for c in curves)
     margin = 0.05 * (high - low) or 0.01
     domain = (low - margin, high + margin)
@@ -17,7 +18,14 @@ def effects(material: Material) -> Section:
     charts = [
         Chart(
             f"effect-{i}",
-            curve(found, _unit(units[found.factor]), quantity.label, domain, share=quantity.share),
+            curve(
+                found,
+                _unit(by_name[found.factor].unit),
+                quantity.label,
+                domain,
+                share=quantity.share,
+                axis=_axis(by_name[found.factor].law),
+            ),
             f"Mean {quantity.label} against {found.factor}, from {found.centre[0]:.3g} to {found.centre[-1]:.3g}: "
             f"{found.shape()}",
         )
@@ -28,6 +36,12 @@ def effects(material: Material) -> Section:
         f"{100 * material.result.confidence:g} % interval of the mean. All pictures share one vertical axis."
     )
     return Section("Direction and shape", "effects", [Text(note, soft=True), Charts(charts, many=True)])
+
+
+def _axis(law: Distribution) -> str:
+    if law.levels:
+        return "levels" if law.ordered else "choices"
+    return "log" if law.log else "linear"
 
 
 def _unit(unit: str) -> str:

@@ -95,8 +95,8 @@
   }
 
   function valueOf(factor, at) {
-    const value = factor.log ? factor.low * (factor.high / factor.low) ** at : factor.low + at * (factor.high - factor.low);
-    return String(Number(value.toPrecision(3)));
+    // Sliders move by a hundredth of the probability.
+    return String(Number(factor.values[Math.round(100 * at)].toPrecision(3)));
   }
 
   const rows = [...box.querySelectorAll("[data-factor]")].map((row) => ({
