@@ -36,10 +36,11 @@ def _plan(arguments: argparse.Namespace) -> int:
     if arguments.factors:
         from vcm_sweep.sweep.study.catalogue import CATALOGUE
 
+        spans = {name: f"{e.low:g} .. {e.high:g}{', whole' * e.whole}" for name, e in CATALOGUE.items()}
         if arguments.json:
-            show({name: f"{e.low:g} .. {e.high:g} {e.unit}: {e.meaning}" for name, e in CATALOGUE.items()}, True)
+            show({name: f"{spans[name]} {e.unit}: {e.meaning}" for name, e in CATALOGUE.items()}, True)
             return 0
-        rows = [(name, f"{e.low:g} .. {e.high:g}", e.unit, e.meaning) for name, e in CATALOGUE.items()]
+        rows = [(name, spans[name], e.unit, e.meaning) for name, e in CATALOGUE.items()]
         print(aligned([("factor", "range", "unit", "meaning"), *rows]))
         return 0
     if arguments.study is None:

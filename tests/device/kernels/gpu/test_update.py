@@ -78,10 +78,15 @@ def stack(devices: Sequence[VCMDevice], out: int, inn: int, start: float | None 
     return cells
 
 
+def of_each(update, rates):
+    """One update per trial; ``update``: one for all, or a list of them."""
+    return update if isinstance(update, list) else [update] * len(rates)
+
+
 def pulse_cuda(cells, x, d, rates, update, keys, device):
     """``CellArrays.pulse`` by the kernels under test; the arrays come back to the CPU."""
     there = copy.deepcopy(cells).to(device)
-    arrays, batch = there.on_device(), Batch(x.to(device), d.to(device), rates, [update] * len(rates), keys, CALL)
+    arrays, batch = there.on_device(), Batch(x.to(device), d.to(device), rates, of_each(update, rates), keys, CALL)
     with never_waiting() if device == "cuda" else nullcontext():
         arrays.fire(batch)
     for name, buffer in cells.named_buffers():
@@ -103,7 +108,7 @@ def both(devices, x, d, rates, update, device, start=0.0, keys=None):
     out, inn = d.shape[-1], x.shape[-1]
     keys = keys or [7000 + k for k in range(len(devices))]
     before, numba, under_test = (stack(devices, out, inn, start) for _ in range(3))
-    numba.pulse(x, d, rates, [update] * len(rates), keys, CALL)
+    numba.pulse(x, d, rates, of_each(update, rates), keys, CALL)
     pulse_cuda(under_test, x, d, rates, update, keys, device)
     return before, numba, under_test
 
@@ -260,6 +265,18 @@ def check_rounded_products_as_on_the_cpu(device: str) -> None:
         _, numba, under_test = both(DEVICES, x, d, rates, UpdateParameters(**options), device, start=None)
         assert_same(numba, under_test)
         assert (numba.counters[:3, :2] > 0).all()
+
+
+def check_trials_have_trains_of_their_own_lengths_as_on_the_cpu(device: str) -> None:
+    generator = torch.Generator().manual_seed(9)
+    x, d = torch.rand(4, 3, 6, generator=generator), torch.randn(4, 3, 5, generator=generator)
+    lengths = (1, 1000, 20, 31)
+    updates = [UpdateParameters(pulse_type=PulseType.MEAN_COUNT, desired_bl=length) for length in lengths]
+    rates = [1.0, 1e-3, 0.02, 0.0]
+    _, numba, under_test = both(DEVICES, x, d, rates, updates, device, start=None)
+    assert_same(numba, under_test)
+    # A train of one slot gives a cell one pulse a sample at most, longer ones more.
+    assert numba.counters[0, :2].sum() <= 3 * 30 < numba.counters[1, :2].sum()
 
 
 def check_numbers_of_pulses_are_distributed_as_on_the_cpu(device: str) -> None:
