@@ -55,8 +55,6 @@ class CatalogueEntry:
         >>> CATALOGUE["io.out_res"].problem(0.01, 64)
         'range = [0.01, 64] spans 1, up to which a value is a step and above it a number of steps: keep to one side'
         """
-        if self.whole and not (low == int(low) and high == int(high)):
-            return f"range = [{low:g}, {high:g}] must have whole numbers as its ends: it varies over whole numbers"
         if low <= self.turn < high:
             return (
                 f"range = [{low:g}, {high:g}] spans {self.turn:g}, up to which a value is a step and above it a number "

@@ -6,7 +6,7 @@ sampled is the truncated law, not a clipped one.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -192,7 +192,8 @@ class Levels(Distribution):
         return np.array(self.values)[np.searchsorted(self.edges[1:-1], u, side="right")]
 
     def cdf(self, x: Array) -> Array:
-        nearest = np.abs(np.asarray(x)[..., None] - np.array(self.values)).argmin(axis=-1)
+        values = np.array(self.values)
+        nearest = np.searchsorted((values[1:] + values[:-1]) / 2.0, np.asarray(x))
         return np.asarray((self.edges[:-1] + self.edges[1:])[nearest] / 2.0)
 
     def span(self, low: float, high: float) -> tuple[float, float]:
@@ -210,6 +211,52 @@ class Levels(Distribution):
 
     def plain(self) -> dict[str, Any]:
         return {"values": list(self.values), "probabilities": list(self.probabilities)}
+
+
+@dataclass(frozen=True)
+class Whole(Levels):
+    """Whole numbers, each with the probability of what a continuous law gives within half a step of it.
+
+    So with a uniform one all are equally likely.
+
+    Args:
+        law: the continuous law, whose ends lie half a step beyond the whole numbers.
+
+    >>> Whole.nearest(Continuous("uniform", 4.0, 8.0)).ppf(np.array([0.0, 0.19, 0.21, 0.5, 1.0])).tolist()
+    [4.0, 4.0, 5.0, 6.0, 8.0]
+    """
+
+    law: Continuous | None = None
+
+    @classmethod
+    def nearest(cls, law: Continuous) -> "Whole":
+        """The whole numbers from the low end of a law to its high end, which are whole numbers."""
+        wide = replace(law, low=law.low - 0.5, high=law.high + 0.5)
+        values = np.arange(law.low, law.high + 1.0)
+        shares = np.diff(wide.cdf(np.append(values - 0.5, wide.high)))
+        return cls(law.name, law.low, law.high, tuple(values.tolist()), tuple(shares.tolist()), wide)
+
+    @property
+    def log(self) -> bool:
+        return self._continuous.log
+
+    @property
+    def ordered(self) -> bool:
+        return True
+
+    def words(self) -> str:
+        return ", ".join(filter(None, ("whole numbers", self._continuous.words())))
+
+    def ends(self) -> str:
+        return f"{self.low:g} to {self.high:g}"
+
+    def plain(self) -> dict[str, Any]:
+        return self._continuous.plain()
+
+    @property
+    def _continuous(self) -> Continuous:
+        assert self.law is not None, "made by nearest"
+        return self.law
 
 
 def _normal(low: float, high: float, mean: float, sd: float) -> Any:

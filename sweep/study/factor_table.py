@@ -1,6 +1,7 @@
 """The table [[factor]]: what varies, over which values, and how it is distributed there."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy import stats
 
 from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.errors import StudyError
-from vcm_sweep.sweep.study.distributions import ALIASES, CONTINUOUS, LISTED, Continuous, Distribution, Levels
+from vcm_sweep.sweep.study.distributions import ALIASES, CONTINUOUS, LISTED, Continuous, Distribution, Levels, Whole
 from vcm_sweep.sweep.study.tables.fields import Fields, brief
 
 _NORMAL = ("norm", "truncnorm")
@@ -30,12 +31,13 @@ def _list_of(laws: tuple[str, ...], meaning: str, items: Mapping[str, Any], defa
 FACTOR_FIELDS: Mapping[str, Declared] = {
     "name": Declared(
         "text",
-        "PARAMETER.MECHANISM.MOMENT for the cell, aihwkit.FIELD, or network.lr; vcm-sweep plan --factors",
+        "PARAMETER.MECHANISM.MOMENT of the cell, TABLE.FIELD of what is chosen; vcm-sweep plan --factors lists them",
         NEEDED,
     ),
     "range": Declared(
         "table",
-        "its two ends, [low, high], where a normal or log-normal distribution is cut; none with a list of values",
+        "its two ends, [low, high], where a normal or log-normal distribution is cut; none with a list of values; of "
+        "whole numbers, which a uniform distribution makes equally likely, both included",
         schema=_NUMBERS | {"maxItems": 2},
     ),
     "distribution": Declared(
@@ -91,6 +93,26 @@ def read_distribution(table: Any, where: str, low: float, high: float) -> Distri
     if law in LISTED:
         return _listed(table, where, law, low, high)
     return _continuous(table, where, law, low, high)
+
+
+def whole_numbers(law: Distribution, where: str) -> Distribution:
+    """The law of a factor whose field holds whole numbers, from what its table gives; ``where`` as above.
+
+    Raises:
+        StudyError: ends or levels that are no whole numbers. An end that is a quantile is moved to the next one inside.
+    """
+    if isinstance(law, Continuous):
+        ends = (law.low, law.high)
+        inside = (float(np.ceil(law.low)), float(np.floor(law.high)))
+        if ends != inside and not law.tail:
+            raise StudyError(f"[{where}] range = [{law.low:g}, {law.high:g}] must have whole numbers as its ends")
+        if not inside[0] < inside[1]:
+            raise StudyError(f"[{where}] there are no two whole numbers from {law.low:g} to {law.high:g}: widen it")
+        return Whole.nearest(replace(law, low=inside[0], high=inside[1]))
+    for level in law.levels:
+        if level != int(level):
+            raise StudyError(f"[{where}] holds {level:g}, and must hold whole numbers")
+    return law
 
 
 def _continuous(table: Mapping[str, Any], where: str, law: str, low: float, high: float) -> Continuous:

@@ -7,7 +7,7 @@ from typing import Any
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.study.catalogue import CATALOGUE, CatalogueEntry, entry
 from vcm_sweep.sweep.study.distributions import Distribution
-from vcm_sweep.sweep.study.factor_table import FACTOR_FIELDS, read_distribution
+from vcm_sweep.sweep.study.factor_table import FACTOR_FIELDS, read_distribution, whole_numbers
 from vcm_sweep.sweep.study.tables.fields import Fields
 
 
@@ -69,7 +69,9 @@ class Factor:
             raise StudyError(f"[factor {number}] unknown factor {name!r}; {hint} (vcm-sweep plan --factors lists all)")
         if unknown := sorted(fields.given - FACTOR_FIELDS.keys()):
             raise StudyError(f"[factor {number}] unknown key {unknown[0]!r}; known: {', '.join(FACTOR_FIELDS)}")
-        return cls(name, read_distribution(table, f"factor {number}: {name}", known.low, known.high))
+        where = f"factor {number}: {name}"
+        law = read_distribution(table, where, known.low, known.high)
+        return cls(name, whole_numbers(law, where) if known.whole else law)
 
     def plain(self) -> dict[str, Any]:
         """The canonical table, for digests."""

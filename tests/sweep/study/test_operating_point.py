@@ -98,7 +98,7 @@ def test_a_study_without_an_operating_point_is_checked_as_before() -> None:
 
 def test_many_factors_are_checked_in_seconds_and_by_their_faster_ends() -> None:
     ranges = FAST | {f"{name}.d2d.sigma": (0.0, 0.01) for name in ("r", "l", "N_max", "R_TiOx", "T_0")}
-    means: dict[str, Any] = {"T_0": 293.0, "r": 45e-9, "l": 0.4e-9, "R_TiOx": 650.0, "R_0": 719.0, "mu_n": 4e-6}
+    means: dict[str, Any] = {"r": 45e-9, "l": 0.4e-9, "R_TiOx": 650.0, "R_0": 719.0, "mu_n": 4e-6, "a": 0.25e-9}
     ranges |= {f"{name}.global.mean": (0.99 * value, 1.01 * value) for name, value in means.items()}
     ranges |= {
         "io.out_noise": (0.0, 0.1),
@@ -110,7 +110,7 @@ def test_many_factors_are_checked_in_seconds_and_by_their_faster_ends() -> None:
     began = time.process_time()
     with pytest.raises(StudyError, match=r"device\.set_voltage_v at -0\.44 and device\.pulse_s at 0\.0001: one SET"):
         study.check()
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < 10
     fewest = {way.direction: way for way in fastest_corners(study.device, study.factors)}
     assert fewest["SET"].corner["device.set_voltage_v"] == -0.44
     assert fewest["RESET"].corner["device.reset_voltage_v"] == 0.75
