@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vcm_sweep.sweep.study.factors import Factor
+from vcm_sweep.sweep.study.tables.aihwkit_fields import IO
 
 # Tables that hold for a stack, by their place in a trial's inputs, and what may differ between its trials all the same.
 # Everything else of [device] is of the cells, and each trial has its own.
 _TABLES: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("network",): ("lr", "lr_step_epochs", "lr_gamma", "init"),
-    ("device", "io"): (),
+    ("device", "io"): tuple(name for name, field in IO.items() if field.kind == "number"),
     ("device", "update"): ("desired_bl",),
     ("device", "mapping"): (),
     ("device", "aihwkit"): (),

@@ -39,8 +39,7 @@ def build_device(plain: dict[str, Any]) -> VCMDevice:
 def rpu_config(tables: list[dict[str, Any]], seeds: Sequence[ArraySeeds]) -> "VCMRPUConfig":
     """The aihwkit configuration of one network that stacks one trial per canonical [device] table and seed.
 
-    ``io`` and ``mapping`` hold for the whole stack and must be the same in all tables, as must ``update`` but for
-    desired_bl.
+    ``mapping`` must be the same in all tables, as must the words of ``io``, and ``update`` but for desired_bl.
 
     Raises:
         StudyError: settings of aihwkit's that VCM tiles do not support.
@@ -51,6 +50,7 @@ def rpu_config(tables: list[dict[str, Any]], seeds: Sequence[ArraySeeds]) -> "VC
         trials=len(tables), device=[build_device(table) for table in tables], seeds=NetworkSeeds(tuple(seeds))
     )
     _set_common(config, tables[0])
+    config.forward, config.backward = ([_io(table) for table in tables] for _ in range(2))
     config.update = [_update(table) for table in tables]
     return _checked(config)
 
@@ -93,12 +93,18 @@ def _checked(config: "VCMRPUConfig") -> "VCMRPUConfig":
 
 
 def _set_common(config: Any, table: dict[str, Any]) -> None:
-    from aihwkit.simulator.parameters.io import IOParameters
     from aihwkit.simulator.parameters.mapping import MappingParameter
 
-    config.forward, config.backward = (IOParameters(**_typed(table["io"])) for _ in range(2))
+    config.forward, config.backward = _io(table), _io(table)
     config.update = _update(table)
     config.mapping = MappingParameter(**table.get("mapping", {"max_input_size": 0, "max_output_size": 0}))
+
+
+def _io(table: dict[str, Any]) -> Any:
+    """aihwkit's settings of reading."""
+    from aihwkit.simulator.parameters.io import IOParameters
+
+    return IOParameters(**_typed(table["io"]))
 
 
 def _update(table: dict[str, Any]) -> Any:

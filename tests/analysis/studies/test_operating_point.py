@@ -14,16 +14,19 @@ TEXT = """
 [study]
 name = "chosen"
 [network]
-hidden = [6]
+hidden = [4]
 data = "digits"
 epochs = 1
 batch = 32
 lr = 0.05
-train_samples = 200
-test_samples = 100
+train_samples = 64
+test_samples = 50
+[device]
+model = "explicit"
 [design]
 method = "morris"
-n = 3
+n = 8
+seeds = "common"
 [[factor]]
 name = "device.set_voltage_v"
 range = [-0.349, -0.335]
@@ -55,12 +58,12 @@ def test_a_screening_of_the_operating_point_runs_to_its_ranking(tmp_path: Path) 
     study.check()
     results = run(study, InProcessExecutor(train), tmp_path / "out", pack=16)
     records = results.table().to_pandas()
-    assert len(records) == 3 * 8
+    assert len(records) == 8 * 8
     assert set(records.status) == {"ok"}
     assert set(records["x_update.desired_bl"] % 1) == {0.0}
     found = analyze(results, metric="energy_j", method="morris")
     assert found.factors == tuple(factor.name for factor in study.factors)
-    assert np.isfinite(found["mu_star"].values).all()
+    assert all(np.isfinite(effect.value) for effect in found["mu_star"])
 
 
 def a_trial(point: Mapping[str, float]) -> Trial:

@@ -155,6 +155,18 @@ distribution = "loguniform"
 name = "update.desired_bl"
 range = [3, 40]
 [[factor]]
+name = "io.inp_bits"
+range = [4, 8]
+[[factor]]
+name = "io.out_res"
+range = [0.001, 0.02]
+[[factor]]
+name = "io.out_noise"
+range = [0.0, 0.1]
+[[factor]]
+name = "io.out_bound"
+range = [2.0, 12.0]
+[[factor]]
 name = "network.init"
 range = [0.2, 0.6]
 [[factor]]
@@ -163,7 +175,7 @@ range = [0.3, 0.9]
 [design]"""
 
 
-def test_trials_with_their_own_pulses_trains_and_schedules_are_stacked_bit_for_bit() -> None:
+def test_trials_with_their_own_pulses_trains_converters_and_schedules_are_stacked_bit_for_bit() -> None:
     text = TEXT.replace("[design]", CHOSEN).replace("lr = 0.02", "lr = 0.02\nlr_step_epochs = 1\nlr_gamma = 0.5")
     chosen = trials(text)[:36:7]
     assert len({stack_key(trial.inputs) for trial in chosen}) == 1
