@@ -17,6 +17,7 @@ from .limits.mediation import variance_mediation as variance_mediation
 from .limits.result import LimitCost as LimitCost
 from .limits.result import Limits as Limits
 from .methods.bounded import bounded_indices as bounded_indices
+from .methods.bounded_shapley import bounded_shapley as bounded_shapley
 from .methods.delta import delta_indices as delta_indices
 from .methods.effects import EffectCurve as EffectCurve
 from .methods.effects import effect_curves as effect_curves

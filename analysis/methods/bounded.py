@@ -90,7 +90,7 @@ def bounded_indices(
     check_enough(points)
     count, size, _ = points.u.shape
     fitted = cross_fit(
-        points.u.reshape(count * size, -1), points.rows.mean.ravel(), _repeats(points, trainings),
+        points.u.reshape(count * size, -1), points.rows.mean.ravel(), repeats(points, trainings),
         np.repeat(np.arange(count), size),
         [[list(factors).index(name) for name in group] for group in members.values()],
         seed=seed,
@@ -101,10 +101,10 @@ def bounded_indices(
         """T(f') + 2 E[(m - f') P f']; own: (N,), at: (n, N)."""
         return Estimated.mean(own + 2.0 * (residual * at).reshape(count, size, -1).mean(axis=1))
 
-    missed = _missed(points, fitted.residual.reshape(count, size))
+    missed = missed_variance(points, fitted.residual.reshape(count, size))
     mean = Estimated.mean(residual.reshape(count, size).mean(axis=1, keepdims=True))
     variance = explained(of.whole[None], part.whole[:, None]) + missed - mean * mean
-    noise = _noise(points.rows)
+    noise = training_noise(points.rows)
     check_varies(variance, noise, confidence, metric)
     weights = resampling.weights(count)
     drawn = variance.draws(weights)[:, 0]
@@ -119,12 +119,12 @@ def bounded_indices(
     firsts, totals = explained(of.first, part.first), explained(of.total, part.total)
     share, one = missed / variance, variance + noise
     indices = {
-        "first": _indices(bounds(firsts), confidence, names),
-        "total": _indices(bounds(totals), confidence, names),
-        "single_first": _indices(bounds(firsts, one), confidence, names),
-        "single_total": _indices(bounds(totals, one), confidence, names),
-        "second": _indices(bounds(explained(of.second[i, j], part.second[:, i, j])), confidence, names, pairs),
-        "unexplained": _indices(Bounds(share, share), confidence, ("unexplained",)),
+        "first": bounded_index(bounds(firsts), confidence, names),
+        "total": bounded_index(bounds(totals), confidence, names),
+        "single_first": bounded_index(bounds(firsts, one), confidence, names),
+        "single_total": bounded_index(bounds(totals, one), confidence, names),
+        "second": bounded_index(bounds(explained(of.second[i, j], part.second[:, i, j])), confidence, names, pairs),
+        "unexplained": bounded_index(Bounds(share, share), confidence, ("unexplained",)),
     }
     if not len(pairs):
         del indices["second"]
@@ -142,7 +142,7 @@ def bounded_indices(
         kept=keep,
         remarks=(
             f"The model is a {fitted.kind}, and what it says of a point was fitted without that point.",
-            _unseen_words(count),
+            unseen_words(count),
             *((_COMMON,) if seeds == "common" else ()),
             noise_remark(points.rows, corrected=True),
         ),
@@ -150,9 +150,9 @@ def bounded_indices(
     )
     return replace(
         result,
-        differences=_differences(differences, confidence, names, pairs),
+        differences=bounded_differences(differences, confidence, names, pairs),
         spare=(0.0, max(0.0, unexplained.high)),
-        misses=_misses_words(points, fitted.residual.reshape(count, size), factors, unexplained),
+        misses=misses_words(points, fitted.residual.reshape(count, size), factors, unexplained),
     )
 
 
@@ -189,7 +189,7 @@ def check_varies(variance: Estimated, noise: Estimated, confidence: float, metri
         raise NoiseError(noise_sentence(metric, float(variance.value[0]), corrected=True))
 
 
-def _noise(rows: Replicated) -> Estimated:
+def training_noise(rows: Replicated) -> Estimated:
     """The variance of one training at fixed factors."""
     noise = Estimated.mean(rows.s2_sum[:, None]) / Estimated.mean(rows.s2_count[:, None])
     if not rows.inner_count.any():
@@ -197,7 +197,7 @@ def _noise(rows: Replicated) -> Estimated:
     return noise + Estimated.mean(rows.inner_sum[:, None]) / Estimated.mean(rows.inner_count[:, None])
 
 
-def _missed(points: Points, residual: Array) -> Estimated:
+def missed_variance(points: Points, residual: Array) -> Estimated:
     """V(r) = E[(m - f')^2 - s2 / R], cut at 0; residual: (B, m)."""
     rows = points.rows
     noise = Estimated.mean(rows.noise.mean(axis=1, keepdims=True))
@@ -206,7 +206,7 @@ def _missed(points: Points, residual: Array) -> Estimated:
     return (Estimated.mean((residual**2).mean(axis=1, keepdims=True)) - noise).at_least(0.0)
 
 
-def _indices(
+def bounded_index(
     bounds: Bounds, confidence: float, names: Sequence[str], pairs: NDArray[np.int64] | None = None
 ) -> tuple[Index, ...]:
     """The lower bound of each factor or pair, with the interval of both."""
@@ -221,7 +221,7 @@ def _indices(
     )
 
 
-def _differences(
+def bounded_differences(
     bounds: Bounds, confidence: float, names: Sequence[str], pairs: NDArray[np.int64]
 ) -> tuple[Difference, ...]:
     """What each pair differs by, the larger minus the smaller."""
@@ -235,7 +235,7 @@ def _differences(
     )
 
 
-def _repeats(points: Points, trainings: int) -> Array:
+def repeats(points: Points, trainings: int) -> Array:
     """(n,) how many independent trainings, or arrays of several, each mean is of."""
     return np.isfinite(array_means(points.y, trainings)).sum(axis=2).ravel().astype(np.float64)
 
@@ -245,7 +245,7 @@ def _unseen(points: int) -> str:
     return f"{two_digits(300.0 / points)} %"
 
 
-def _misses_words(points: Points, residual: Array, factors: Sequence[str], unexplained: Index) -> str:
+def misses_words(points: Points, residual: Array, factors: Sequence[str], unexplained: Index) -> str:
     """What the surrogate leaves unexplained and, if that is much, where."""
     share = f"{two_digits(100.0 * unexplained.value)} % of the variance"
     most = f"at most {two_digits(100.0 * max(0.0, unexplained.high))} %"
@@ -263,7 +263,7 @@ def _misses_words(points: Points, residual: Array, factors: Sequence[str], unexp
     )
 
 
-def _unseen_words(units: int) -> str:
+def unseen_words(units: int) -> str:
     return (
         f"A part of the box smaller than {_unseen(units)} of it may have met no point (with a probability of 5 %); "
         "no method knows what happens there."

@@ -17,9 +17,11 @@ from vcm_sweep.analysis.results.luck_split import LuckSplit
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.statistics.points import check_varied
 from vcm_sweep.analysis.statistics.replicates import ended_first, replicated
+from vcm_sweep.sweep.study.tables.correlation import score_matrix
 
 if TYPE_CHECKING:
     from vcm_sweep.sweep.store.results import Results
+    from vcm_sweep.sweep.study.tables.design import DesignSpec
 
 Array = NDArray[np.float64]
 
@@ -27,8 +29,15 @@ Array = NDArray[np.float64]
 DESIGNED = {"sobol": ("bounded", "sobol"), "space": ("bounded",), "morris": ("morris",), "shapley": ("shapley",)}
 # Methods that work with the points of any design.
 GIVEN = ("bounded", "hdmr", "pawn", "delta", "rbd-fast")
-METHODS = ("sobol", "morris", "shapley", *GIVEN)
+# Methods for points whose factors are correlated, that which is offered first.
+CORRELATED = ("bounded-shapley", "pawn", "delta")
+METHODS = ("sobol", "morris", "shapley", "bounded-shapley", *GIVEN)
 _UNITS = {"sobol": "base blocks", "space": "points", "morris": "trajectories", "shapley": "trajectories"}
+
+
+def own_methods(design: "DesignSpec") -> tuple[str, ...]:
+    """The analyses that are a design's own, that which is offered first at the start."""
+    return CORRELATED[:1] if design.correlation else DESIGNED[design.method]
 
 
 def analyze(
@@ -75,7 +84,7 @@ def concluded(prepared: "Prepared", **options: Any) -> Sensitivity:
     if failures.failed and not output.metric.binary:
         try:
             failed = np.where(output.status == "", np.nan, output.status != "ok").astype(np.float64)
-            own = DESIGNED[prepared.layout][-1]
+            own = own_methods(prepared.results.study.design)[-1]
             of = replace(prepared, metric="p_failed", y=failed, u=prepared.everywhere, method=own)
             failing = of.indices(**options)
         except AnalysisError as error:
@@ -111,7 +120,7 @@ class Prepared:
         """The same for the first of the layout's own methods that its outputs allow."""
         from vcm_sweep.analysis.methods.bounded import too_few
 
-        first, *others = DESIGNED[self.layout]
+        first, *others = own_methods(self.results.study.design)
         units, rows, _ = self.y.shape
         if others and (lacking := too_few(units * rows, units, replicated(self.y, self.trainings).replicated_rows)):
             why = "Pick-freeze indices, since bounded ones, which are several times narrower, lack something: "
@@ -153,10 +162,17 @@ def prepare(results: "Results", metric: str, *, method: str = "", policy: str = 
             f"{results.study.name}: a limits design gives costs, not sensitivity indices: vcm-sweep analyze prints the "
             "costs, vcm_sweep.analysis.limit_costs computes them"
         )
-    own = DESIGNED[layout]
+    own = own_methods(results.study.design)
     if method and method not in METHODS:
         raise AnalysisError(f"method: {method!r} is not one of {', '.join(METHODS)}")
-    if method and method not in (*GIVEN, *own):
+    if method and results.study.design.correlation and method not in CORRELATED:
+        raise AnalysisError(
+            f"method: {method} takes factors for independent, and [design.correlation] makes them correlated; methods "
+            f"for its points are {', '.join(CORRELATED)}"
+        )
+    # Rows of one block share coordinates, so Shapley effects by a surrogate are for single points.
+    also = CORRELATED[:1] if layout == "space" else ()
+    if method and method not in (*GIVEN, *own, *also):
         raise AnalysisError(
             f"method: {method} needs a study with [design] method = {method!r}, and this one has {layout!r}; methods "
             f"for its points are {', '.join(dict.fromkeys((*own, *GIVEN)))}"
@@ -241,6 +257,14 @@ def _shapley(results: "Results", u: Array, y: Array, options: dict[str, Any]) ->
     return shapley_effects(u, y, names, seeds=results.study.design.seeds, **options)
 
 
+def _bounded_shapley(results: "Results", u: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
+    from vcm_sweep.analysis.methods.bounded_shapley import bounded_shapley
+
+    names = [factor.name for factor in results.study.factors]
+    matrix = score_matrix(results.study.design.correlation, names)
+    return bounded_shapley(u.reshape(-1, u.shape[2]), y.reshape(-1, y.shape[2]), names, matrix, **options)
+
+
 def _given(method: str, results: "Results", u: Array, y: Array, options: dict[str, Any]) -> Sensitivity:
     from vcm_sweep.analysis.methods.bounded import bounded_indices
     from vcm_sweep.analysis.methods.delta import delta_indices
@@ -283,5 +307,6 @@ _METHODS: "dict[str, Callable[[Results, Array, Array, dict[str, Any]], Sensitivi
     "sobol": _sobol,
     "morris": _morris,
     "shapley": _shapley,
+    "bounded-shapley": _bounded_shapley,
     **{name: partial(_given, name) for name in GIVEN},
 }

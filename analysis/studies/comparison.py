@@ -16,7 +16,7 @@ from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.results.kinds import KINDS
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.statistics.bootstrap import joint_interval
-from vcm_sweep.analysis.studies.analysis import DESIGNED, GIVEN, Prepared, concluded, prepare
+from vcm_sweep.analysis.studies.analysis import GIVEN, Prepared, concluded, own_methods, prepare
 
 if TYPE_CHECKING:
     from vcm_sweep.sweep.store.results import Results
@@ -251,7 +251,7 @@ def _alike(outputs: Sequence[Prepared]) -> list[Prepared]:
             f"compare: {' and '.join(names)}, whose indices are of different kinds; name a method for any points: "
             f"--method {', '.join(GIVEN)}"
         )
-    last = DESIGNED[one][-1]
+    last = own_methods(outputs[0].results.study.design)[-1]
     return [replace(output, method=last) for output in offered]
 
 

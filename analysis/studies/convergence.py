@@ -39,7 +39,7 @@ def converge_results(
     """
     prepared = prepare(results, metric, method=method, policy=policy)
     found: dict[int, Sensitivity] = {prepared.units: whole} if whole else {}
-    for part in _HALVES if prepared.method == "bounded" else PARTS:
+    for part in _HALVES if prepared.method.startswith("bounded") else PARTS:
         size = round(part * prepared.units)
         if size in found or (size < MIN_UNITS and size < prepared.units):
             continue

@@ -69,7 +69,7 @@ class Width:
     @classmethod
     def widest(cls, result: Sensitivity, design: DesignSpec) -> "Width":
         """The widest total index of a study's result, by `bounded_indices`."""
-        index = max(result.total, key=lambda index: index.high - index.low)
+        index = max(result[result.kind], key=lambda index: index.high - index.low)
         missed = result["unexplained"][0]
         quantile = float(stats.norm.ppf(0.5 + result.confidence / 2.0))
         error = (missed.high - missed.low) / 2.0 / quantile

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.results.index import Index, two_digits
 from vcm_sweep.analysis.results.sensitivity import Sensitivity, listed
-from vcm_sweep.analysis.studies.analysis import DESIGNED, analyze
+from vcm_sweep.analysis.studies.analysis import analyze, own_methods
 
 if TYPE_CHECKING:
     from vcm_sweep.sweep.store.results import Results
@@ -87,7 +87,7 @@ def second_opinions(results: "Results", result: Sensitivity, policy: str = "fail
     Args:
         results, policy: those that `analyze` made ``result`` from.
     """
-    own = DESIGNED[results.study.design.method]
+    own = own_methods(results.study.design)
     if result.method not in own or result.kind != "total":
         return ()
     found = []

@@ -118,7 +118,7 @@ def _outlook(study: Study, directory: Any, rows: int) -> dict[str, str]:
 def _earlier(study: Study, directory: Any) -> Iterator[tuple[Any, Any, Any]]:
     """(folder, its indices, its design) of those whose trainings tell of this study, its own folder first."""
     from vcm_sweep.analysis import analyze
-    from vcm_sweep.analysis.studies.analysis import DESIGNED
+    from vcm_sweep.analysis.studies.analysis import own_methods
     from vcm_sweep.sweep.folder import Folder
     from vcm_sweep.sweep.running.reuse import siblings
     from vcm_sweep.sweep.store import holds_study
@@ -130,7 +130,7 @@ def _earlier(study: Study, directory: Any) -> Iterator[tuple[Any, Any, Any]]:
             results = open_results(earlier)
             held = results.study
             if (held.factors, held.design.method) == (study.factors, study.design.method):
-                own = DESIGNED[held.design.method][-1]
+                own = own_methods(held.design)[-1]
                 yield earlier, analyze(results, method=own, policy="drop-block", resamples=200), held.design
         except VcmSweepError:
             continue

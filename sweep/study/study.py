@@ -18,6 +18,7 @@ from vcm_sweep.sweep.study.corners import check_devices
 from vcm_sweep.sweep.study.editing import with_values
 from vcm_sweep.sweep.study.effects import check_effects
 from vcm_sweep.sweep.study.factors import Factor
+from vcm_sweep.sweep.study.tables.correlation import check_correlation
 from vcm_sweep.sweep.study.tables.design import UNNAMED, DesignSpec
 from vcm_sweep.sweep.study.tables.device import canonical_device
 from vcm_sweep.sweep.study.tables.fields import Fields
@@ -127,7 +128,9 @@ class Study:
         if "method" not in design_table:
             # The folder that this text comes to keeps its method, whatever the default becomes.
             text = with_values(text, "design", {"method": design.method})
-        design.grouped([factor.name for factor in factors])
+        names = [factor.name for factor in factors]
+        design.grouped(names)
+        check_correlation(design.correlation, names, [f.name for f in factors if not f.law.ordered])
         run = RunSpec.from_table(fields.table("run"))
         asked = fields.table("tolerance")
         tolerance = ToleranceSpec.from_table(asked, tuple(f.name for f in factors)) if asked else None

@@ -16,7 +16,7 @@ from vcm_sweep.analysis.records.source import ranges_of
 from vcm_sweep.analysis.report.content.quantity import Quantity
 from vcm_sweep.analysis.report.content.snapshot import Snapshot
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
-from vcm_sweep.analysis.studies.analysis import DESIGNED, analyze
+from vcm_sweep.analysis.studies.analysis import analyze, own_methods
 from vcm_sweep.analysis.studies.second_opinion import Opinion, second_opinions
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Material:
 
     def again(self, metric: str, method: str = "") -> Sensitivity | str:
         """Another analysis of the same records, by the page's method, or the sentence that says why not."""
-        if not method and self.result.method in DESIGNED[self.method]:
+        if not method and self.result.method in own_methods(self.results.study.design):
             method = self.result.method
         try:
             return analyze(self.results, metric, method=method, policy=self.policy, confidence=self.result.confidence)

@@ -71,6 +71,11 @@ def _meaning(material: Material) -> str:
         if kind.share
         else f"A ranking over the stated ranges by the {kind.label}; another range gives another ranking. "
     )
+    if pairs := material.results.study.design.correlation:
+        of = [f"{one} with {two} {rho:g}" for one, others in pairs.items() for two, rho in others.items()]
+        said += (
+            f"Factors are correlated ({', '.join(of)}, by rank): one that tells of another has a part of its share. "
+        )
     if result.kind == "total":
         said += "The total index holds a factor's own effect and all its interactions, so totals can sum above 100 %. "
     return said + (
@@ -171,6 +176,6 @@ def _by_change(material: Material, top: str) -> str:
 
 def _intervals(result: Sensitivity) -> str:
     """How the intervals were made."""
-    if result.method == "bounded":
+    if "unexplained" in result.indices:
         return f"ones by standard errors over {result.unit}, and hold what the model of the output does not explain"
     return f"bootstrap intervals over {result.unit}"

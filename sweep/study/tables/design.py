@@ -7,6 +7,7 @@ from typing import Any
 
 from vcm_sweep.device.declared import NEEDED, declared, flag, table, whole, word
 from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.study.tables.correlation import Pairs, read_correlation
 from vcm_sweep.sweep.study.tables.fields import Fields, brief
 from vcm_sweep.sweep.study.tables.run import canonical
 
@@ -22,6 +23,13 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "limits": {"replicates": 1, "seeds": "common"},
 }
 """Where a method's default is not that of the field."""
+_INDEPENDENT: Mapping[str, str] = {
+    "sobol": "whose indices are of independent factors: rows that exchange one column break the correlation",
+    "morris": "whose steps move one factor and leave the others where they are",
+    "shapley": "whose trajectories draw every factor by itself",
+    "limits": "which moves one factor alone",
+}
+"""Why a method's factors cannot be correlated."""
 MIN_PAIRS = 8
 """With fewer pairs, a confidence interval of a limits design would be meaningless."""
 MIN_POINTS, MIN_REPEATED = 256, 32
@@ -37,6 +45,7 @@ class DesignSpec:
         n: number of points (space), base points (sobol), trajectories (morris, shapley) or pairs, i.e. seeds (limits).
         levels: number of levels of Morris' grid.
         second_order: whether Sobol's design has the rows that estimate the interaction of every pair of factors.
+        correlation: rank correlations between factors, see tables/correlation.py; of space designs.
         groups: factors by group, for factors that are to move together; a factor in no group is ranked by itself.
         arms: for limits: "cost", or "mediation" to run the interventions too.
         replicates: number of runs of every point; unless it is given, 2 for space and 1 for all others.
@@ -81,13 +90,24 @@ class DesignSpec:
         {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}, "minItems": 1}},
         "factors that move together, ranked as one; of space, sobol and morris, see below",
     )
+    correlation: Pairs = table(
+        {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": {"type": "number", "exclusiveMinimum": -1, "exclusiveMaximum": 1},
+            },
+        },
+        "Spearman's rank correlations of pairs of factors, of space, see below",
+    )
 
     @classmethod
     def from_table(cls, table: Any) -> "DesignSpec":
         """The design of a study, from its [design] table."""
         fields = Fields(table, "design")
         values = fields.all(declared(cls), **_DEFAULTS.get(str(table.get("method")), {}))
-        spec = cls(**values | {"groups": _groups(values["groups"])})
+        read = {"groups": _groups(values["groups"]), "correlation": read_correlation(values["correlation"])}
+        spec = cls(**values | read)
         fields.finish()
         spec._check()
         return spec
@@ -108,6 +128,13 @@ class DesignSpec:
         if self.groups and self.method not in GROUPED:
             names = " or ".join(map(repr, GROUPED))
             raise StudyError(f"[design] groups are for method = {names}, and this is {self.method!r}: leave them out")
+        if self.correlation and self.method != "space":
+            raise StudyError(
+                f"[design.correlation] is not for method = {self.method!r}, {_INDEPENDENT[self.method]}: give method = "
+                "'space', whose Shapley effects hold for correlated factors, or leave it out"
+            )
+        if self.correlation and self.groups:
+            raise StudyError("[design.correlation] and groups: correlated factors are ranked one by one, leave one out")
         if self.method == "space" and self.seeds != "independent":
             raise StudyError(
                 f"[design] seeds = {self.seeds!r} is not for method = 'space', whose points have nothing in common: "
