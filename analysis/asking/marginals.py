@@ -195,7 +195,7 @@ def _number(factor: "Factor", given: Any, value: Any) -> float:
 def _level(factor: "Factor", law: Levels, given: Any) -> float:
     value = _number(factor, given, given)
     if value not in law.levels:
-        known = ", ".join(f"{level:g}" for level in law.levels)
+        known = law.ends() or ", ".join(f"{level:g}" for level in law.levels)
         raise AnalysisError(f"{factor.name}: {value:g} was not sampled; hold it at one of {known}")
     return value
 

@@ -36,7 +36,10 @@ def _plan(arguments: argparse.Namespace) -> int:
     if arguments.factors:
         from vcm_sweep.sweep.study.catalogue import CATALOGUE
 
-        spans = {name: f"{e.low:g} .. {e.high:g}{', whole' * e.whole}" for name, e in CATALOGUE.items()}
+        spans = {
+            name: f"{len(e.words)} words" if e.words else f"{e.low:g} .. {e.high:g}{', whole' * e.whole}"
+            for name, e in CATALOGUE.items()
+        }
         if arguments.json:
             show({name: f"{spans[name]} {e.unit}: {e.meaning}" for name, e in CATALOGUE.items()}, True)
             return 0

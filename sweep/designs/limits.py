@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from vcm_sweep.sweep.study.study import Study
 
 # Mechanisms that change the step of a pulse: only their cost can go through the cells' mismatch or speed.
-_OF_STEPS = ("d2d", "c2c", "mismatch", "pulse_error", *CellParameters.names())
+_OF_STEPS = (
+    "d2d", "c2c", "mismatch", "pulse_error", "set_voltage_v", "reset_voltage_v", "pulse_s", *CellParameters.names(),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -131,9 +133,10 @@ def nominal_value(study: "Study", factor: Factor) -> float:
         value = value.get(key, {})
     if value == {}:
         value = left_out(factor.path)
-    if isinstance(value, str):
-        raise StudyError(f"[{root}] {path[-1]} = {value!r} is no nominal value of {factor.name}: give a number")
-    return factor.value_of(value)
+    try:
+        return factor.value_of(value)
+    except ValueError:
+        raise StudyError(f"[{root}] {path[-1]} = {value!r} is no value of {factor.name}: give one") from None
 
 
 def is_mediated(study: "Study", factor: Factor) -> bool:

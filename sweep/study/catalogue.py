@@ -34,7 +34,7 @@ class CatalogueEntry:
 
     Attributes:
         path: of its field in a trial's inputs. low, high: of its allowed range. unit, meaning: of its values.
-        whole: whether its values are whole numbers.
+        whole: whether its values are whole numbers. words: those of its field; a value is the place of one of them.
         field_value: what a value puts into the field. value_of: its inverse.
         turn: where the meaning of the values changes, which no range may span.
     """
@@ -48,6 +48,7 @@ class CatalogueEntry:
     field_value: Callable[[float], Any] = float
     value_of: Callable[[Any], float] = float
     turn: float = math.inf
+    words: tuple[str, ...] = ()
 
     def problem(self, low: float, high: float) -> str | None:
         """What is wrong with a range within the allowed one, to follow the factor's name; None if nothing is.
@@ -117,7 +118,11 @@ def _chosen() -> Iterator[tuple[str, CatalogueEntry]]:
     }
     for table, (path, fields) in tables.items():
         for name, field in fields.items():
-            if field.kind not in ("number", "whole") or (table == "network" and name in _OF_THE_JUDGE):
+            if table == "network" and name in _OF_THE_JUDGE:
+                continue
+            if field.kind == "word" and (table in ("io", "update") or name == "activation"):
+                yield f"{table}.{name}", _of_words(field, (*path, name))
+            if field.kind not in ("number", "whole"):
                 continue
             low, turn = field.low, 1.0 if name in BITS.values() else math.inf
             field_value: Callable[[float], Any] = float
@@ -133,6 +138,14 @@ def _chosen() -> Iterator[tuple[str, CatalogueEntry]]:
                     field.kind == "whole", field_value, value_of, turn,
                 ),
             )  # fmt: skip
+
+
+def _of_words(field: Declared, path: tuple[str, ...]) -> CatalogueEntry:
+    words, last = field.words, len(field.words) - 1
+    listed = f"{field.meaning}: {', '.join(words)}"
+    return CatalogueEntry(
+        path, 0, last, "choice", listed, True, lambda value: words[round(value)], words.index, words=words
+    )
 
 
 CATALOGUE = dict([*_entries(), *_chosen()])

@@ -159,7 +159,8 @@ class Levels(Distribution):
     """A list of values, each with its probability: ``discrete``, or ``categorical`` where more and less mean nothing.
 
     Args:
-        values: in the factor's unit, rising. probabilities: of the values; they sum to 1.
+        values: in the factor's unit, rising. probabilities: of the values; they sum to 1. names: of the values, where
+            those are the places of words.
 
     >>> law = Levels.of("discrete", (5.0, 1.0, 2.0), (0.5, 0.25, 0.25))
     >>> law.ppf(np.array([0.0, 0.3, 0.9])).tolist(), law.cdf(np.array([1.0, 5.0])).tolist()
@@ -168,6 +169,7 @@ class Levels(Distribution):
 
     values: tuple[float, ...] = ()
     probabilities: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, name: str, values: tuple[float, ...], probabilities: tuple[float, ...]) -> "Levels":
@@ -203,14 +205,15 @@ class Levels(Distribution):
     def words(self) -> str:
         equal = len(set(self.probabilities)) == 1
         of = [""] * len(self.values) if equal else [f" ({100 * share:.3g} %)" for share in self.probabilities]
-        named = [f"{value:g}{share}" for value, share in zip(self.values, of, strict=True)]
+        names = self.names or [f"{value:g}" for value in self.values]
+        named = [f"{name}{share}" for name, share in zip(names, of, strict=True)]
         return ("one of " if equal else "") + ", ".join(named)
 
     def ends(self) -> str:
         return ""
 
     def plain(self) -> dict[str, Any]:
-        return {"values": list(self.values), "probabilities": list(self.probabilities)}
+        return {"values": list(self.names or self.values), "probabilities": list(self.probabilities)}
 
 
 @dataclass(frozen=True)
@@ -234,7 +237,7 @@ class Whole(Levels):
         wide = replace(law, low=law.low - 0.5, high=law.high + 0.5)
         values = np.arange(law.low, law.high + 1.0)
         shares = np.diff(wide.cdf(np.append(values - 0.5, wide.high)))
-        return cls(law.name, law.low, law.high, tuple(values.tolist()), tuple(shares.tolist()), wide)
+        return cls(law.name, law.low, law.high, tuple(values.tolist()), tuple(shares.tolist()), law=wide)
 
     @property
     def log(self) -> bool:

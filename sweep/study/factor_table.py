@@ -52,7 +52,11 @@ FACTOR_FIELDS: Mapping[str, Declared] = {
     "a": _of(("beta",), "density as x^(a - 1) (1 - x)^(b - 1), x from 0 to 1 over the range", 0.05, 1000),
     "b": _of(("beta",), "see a", 0.05, 1000),
     "values": _list_of(("discrete",), "two numbers or more, in the factor's unit", {"type": "number"}),
-    "choices": _list_of(("categorical",), "two numbers or more whose order means nothing", {"type": "number"}),
+    "choices": _list_of(
+        ("categorical",),
+        "two numbers or more whose order means nothing, or words of the field",
+        {"type": ["number", "string"]},
+    ),
     "probabilities": _list_of(
         LISTED, "of the values or choices, summing to 1; by default equal", {"type": "number"}, None
     ),
@@ -67,12 +71,12 @@ _LEAST_INSIDE = 1e-6
 _SUM = 1e-6
 
 
-def read_distribution(table: Any, where: str, low: float, high: float) -> Distribution:
+def read_distribution(table: Any, where: str, low: float, high: float, words: tuple[str, ...] = ()) -> Distribution:
     """The distribution of a factor.
 
     Args:
         table: [[factor]]. where: what messages call it, with the factor's name.
-        low, high: what the factor's field allows.
+        low, high: what the factor's field allows. words: those that it takes instead of numbers.
 
     Raises:
         StudyError: a field that is not of the distribution, values that it cannot have, or an end that the factor's
@@ -90,8 +94,10 @@ def read_distribution(table: Any, where: str, low: float, high: float) -> Distri
         if own and law not in own:
             names = " or ".join(map(repr, own))
             raise StudyError(f"[{where}] {key} is for distribution = {names}, and this is {given!r}: leave it out")
+    if words and law != "categorical":
+        raise StudyError(f"[{where}] varies over words: give distribution = 'categorical' and choices of them")
     if law in LISTED:
-        return _listed(table, where, law, low, high)
+        return _listed(table, where, law, low, high, words)
     return _continuous(table, where, law, low, high)
 
 
@@ -180,18 +186,29 @@ def _check_inside(law: Continuous, where: str) -> None:
         )
 
 
-def _listed(table: Mapping[str, Any], where: str, law: str, low: float, high: float) -> Levels:
+def _listed(table: Mapping[str, Any], where: str, law: str, low: float, high: float, words: tuple[str, ...]) -> Levels:
     key = "values" if law == "discrete" else "choices"
     given = table.get(key)
     if not isinstance(given, list) or len(given) < 2:
         raise StudyError(
             f"[{where}] {key} = {brief(given)} must be a list of two or more; set a single one in its table"
         )
-    values = tuple(_level(value, f"{where}] {key}", low, high) for value in given)
-    for value in values:
-        if values.count(value) > 1:
-            raise StudyError(f"[{where}] {key}: {value!r} is given {values.count(value)} times: keep one")
-    return Levels.of(law, values, _probabilities(table.get("probabilities"), where, len(values)))
+    for value in given:
+        if given.count(value) > 1:
+            raise StudyError(f"[{where}] {key}: {value!r} is given {given.count(value)} times: keep one")
+    values = tuple(
+        _place(value, f"{where}] {key}", words) if words else _level(value, f"{where}] {key}", low, high)
+        for value in given
+    )
+    made = Levels.of(law, values, _probabilities(table.get("probabilities"), where, len(values)))
+    return replace(made, names=tuple(words[int(place)] for place in made.values)) if words else made
+
+
+def _place(value: Any, where: str, words: tuple[str, ...]) -> float:
+    """The number of a word: its place among those of the field."""
+    if value not in words:
+        raise StudyError(f"[{where} holds {brief(value)}, and must hold words of {', '.join(map(repr, words))}")
+    return float(words.index(value))
 
 
 def _level(value: Any, where: str, low: float, high: float) -> float:

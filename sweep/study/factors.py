@@ -70,7 +70,7 @@ class Factor:
         if unknown := sorted(fields.given - FACTOR_FIELDS.keys()):
             raise StudyError(f"[factor {number}] unknown key {unknown[0]!r}; known: {', '.join(FACTOR_FIELDS)}")
         where = f"factor {number}: {name}"
-        law = read_distribution(table, where, known.low, known.high)
+        law = read_distribution(table, where, known.low, known.high, known.words)
         return cls(name, whole_numbers(law, where) if known.whole else law)
 
     def plain(self) -> dict[str, Any]:

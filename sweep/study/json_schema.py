@@ -160,12 +160,19 @@ def _factor() -> Schema:
     made["properties"]["name"] = {
         "anyOf": [{"enum": list(CATALOGUE)}, {"pattern": r"^aihwkit\.[A-Za-z_][A-Za-z0-9_]*$"}]
     }
-    alike: dict[tuple[float, float], list[str]] = {}
+    alike: dict[tuple[float, float, bool], list[str]] = {}
     for name, entry in CATALOGUE.items():
-        alike.setdefault((entry.low, entry.high), []).append(name)
+        if entry.words:
+            choices = {"distribution": {"const": "categorical"}, "choices": {"items": {"enum": list(entry.words)}}}
+            made["allOf"].append({"if": _has("name", [name]), "then": {"properties": choices}})
+        else:
+            alike.setdefault((entry.low, entry.high, entry.whole), []).append(name)
     made["allOf"] += [
-        {"if": _has("name", names), "then": {"properties": dict.fromkeys(("range", "values"), _within(low, high))}}
-        for (low, high), names in alike.items()
+        {
+            "if": _has("name", names),
+            "then": {"properties": dict.fromkeys(("range", "values", "choices"), _within(low, high, whole))},
+        }
+        for (low, high, whole), names in alike.items()
     ]
     made["allOf"] += [
         {"if": _has("distribution", LISTED), "then": {"properties": {"range": False}}},
@@ -174,5 +181,5 @@ def _factor() -> Schema:
     return made
 
 
-def _within(low: float, high: float) -> Schema:
-    return {"items": {"minimum": low, "maximum": high}}
+def _within(low: float, high: float, whole: bool) -> Schema:
+    return {"items": {"type": "integer" if whole else "number", "minimum": low, "maximum": high}}

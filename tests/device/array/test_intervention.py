@@ -96,6 +96,20 @@ def test_pulses_have_the_speed_of_one_cell_and_the_mismatch_of_the_other(model, 
             np.testing.assert_allclose(r - s, mu[mismatch], rtol=0, atol=2e-3, err_msg=f"mismatch, {kind}, w = {w}")
 
 
+@pytest.mark.parametrize("pulses", [{"set_voltage_v": -0.345}, {"reset_voltage_v": 0.715}, {"pulse_s": 2e-6}])
+def test_an_operating_point_has_speed_and_mismatch_of_its_own_too(pulses, reference_cell):
+    nominal = device(model="explicit")
+    for w in (-0.4, 0.3):
+        arms = [logs(spec, w, reference_cell) for spec in (nominal, device(model="explicit", **pulses))]
+        sigma, mu = ([f(s, r) for s, r in arms] for f in (lambda s, r: (s + r) / 2, lambda s, r: r - s))
+        moved = np.abs(sigma[1] - sigma[0]) + np.abs(mu[1] - mu[0])
+        assert moved.min() > 0.1, "there is something to take out"
+        for kind, (speed, mismatch) in SHARES.items():
+            s, r = logs(device(None, kind, nominal, model="explicit", **pulses), w, reference_cell)
+            np.testing.assert_allclose((s + r) / 2, sigma[speed], rtol=0, atol=2e-3, err_msg=f"speed, {kind}, w = {w}")
+            np.testing.assert_allclose(r - s, mu[mismatch], rtol=0, atol=2e-3, err_msg=f"mismatch, {kind}, w = {w}")
+
+
 @pytest.mark.parametrize("method", ["tabulated", "direct"])
 @pytest.mark.parametrize("kind", INTERVENTIONS)
 def test_steps_are_those_that_scipy_finds_for_both_cells(kind, method):

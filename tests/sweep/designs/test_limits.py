@@ -74,6 +74,24 @@ def test_each_factor_stands_alone_at_the_ends_that_are_not_nominal() -> None:
         assert point[changed[0]] == row.level
 
 
+def test_pulses_that_are_chosen_have_interventions_and_what_reads_has_none() -> None:
+    chosen = (
+        ("r.d2d.sigma", "device.set_voltage_v"), ("[0.0, 0.08]", "[-0.35, -0.33]"),
+        ("T_0.global.mean", "device.pulse_s"), ("[283.0, 323.0]", "[1e-6, 2e-6]"),
+        ("read.noise.sigma", "io.inp_bits"), ("[0.0, 0.05]", "[5, 8]"),
+    )  # fmt: skip
+    made = design(*chosen, ("n = 8", 'n = 8\narms = "mediation"'))
+    made.check()
+    arms = {name: sum(row.factor == name and bool(row.arm) for row in made.rows) for name in made.nominal}
+    assert arms == {
+        "device.set_voltage_v": 8, "device.pulse_s": 4, "io.inp_bits": 0, "stuck.total.fraction": 0, "network.lr": 0,
+    }  # fmt: skip
+    # The nominal device of an intervention has the nominal pulses.
+    row = next(k for k, row in enumerate(made.rows) if row.arm and row.factor == "device.pulse_s")
+    given = made.trial(row, 0).inputs["device"]
+    assert (given["pulse_s"], given["intervention"]["nominal"]["pulse_s"]) == (2e-6, 1e-6)
+
+
 def test_a_block_has_one_seed_and_every_block_another() -> None:
     made = design()
     seeds = np.array([trial.seed for trial in made.trials()]).reshape(8, made.block)

@@ -8,7 +8,7 @@ import pytest
 from vcm_sweep.sweep import Study, build_design
 from vcm_sweep.sweep.packs.order import Order, corner_points
 from vcm_sweep.sweep.packs.size import sample
-from vcm_sweep.sweep.training.stackable import stack_key
+from vcm_sweep.sweep.training.stackable import splitting, stack_key
 
 DEMO = (Path(__file__).parents[3] / "studies" / "demo.toml").read_text(encoding="utf-8")
 TEXT = DEMO[: DEMO.index("[design]")] + '[design]\nmethod = "sobol"\nn = 128\nreplicate_rows = 128\n'
@@ -91,6 +91,17 @@ def test_a_pack_holds_trials_that_can_be_stacked_and_every_trial_once() -> None:
     assert max(len({trial.inputs["device"]["pulse_s"] for trial in pack}) for pack in packs) > 8
     done = [(trial.point, trial.replicate) for pack in packs for trial in pack]
     assert sorted(done) == sorted((trial.point, trial.replicate) for trial in design.trials())
+
+
+def test_choices_of_words_that_need_other_stacks_split_packs() -> None:
+    words = (
+        '[[factor]]\nname = "update.pulse_type"\ndistribution = "categorical"\nchoices = ["STOCHASTIC", "MEAN_COUNT"]\n'
+    )
+    design = build_design(Study.from_text(TEXT.replace("[design]", words + "[design]").replace("n = 128", "n = 32")))
+    assert splitting(design.study.factors) == ["update.pulse_type"]
+    packs = list(Order(design, np.arange(len(design)), 16).packs())
+    kinds = [{trial.inputs["device"]["update"]["pulse_type"] for trial in pack} for pack in packs]
+    assert {tuple(kind) for kind in kinds} == {("STOCHASTIC",), ("MEAN_COUNT",)}
 
 
 def test_sizes_of_packs_are_tried_with_trials_that_can_be_stacked() -> None:

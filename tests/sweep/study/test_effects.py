@@ -63,6 +63,7 @@ CASES = [
         "",
         r"no effect on the study's device \(VCM cells\): aihwkit\.<field> is for",
     ),
+    ("io.w_noise_type", "[0, 1]", "", "", r"varies over words: give distribution = 'categorical' and choices of them"),
     ("device.model", "[0, 1]", "", "", r"unknown factor 'device\.model'"),
 ]
 
@@ -102,3 +103,28 @@ def test_bits_and_steps_of_a_converter_are_one_field() -> None:
             TEXT.replace("MORE", "").replace("DEVICE", "[device.io]\ninp_bits = 7\ninp_res = 0.01")
             .replace("NAME", "io.out_noise").replace("RANGE", "[0, 0.1]")
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ('["NONE", "PCM_READ"]', ""),
+        ('["NONE", "PCM"]', r"choices holds 'PCM', and must hold words of 'NONE', 'ADDITIVE_CONSTANT', 'PCM_READ'"),
+        ('["NONE", 1]', r"choices holds 1, and must hold words of 'NONE'"),
+        ('["NONE", "NONE"]', r"choices: 'NONE' is given 2 times: keep one"),
+    ],
+)
+def test_choices_of_words(choices: str, message: str) -> None:
+    text = TEXT.replace("MORE", "").replace("DEVICE", "").replace("NAME", "io.w_noise_type")
+    text = text.replace("range = RANGE", f"distribution = 'categorical'\nchoices = {choices}")
+    # What a word switches on has an effect.
+    text = text.replace("[design]", '[[factor]]\nname = "io.w_noise"\nrange = [0.0, 0.1]\n[design]')
+    if message:
+        with pytest.raises(StudyError, match=message):
+            Study.from_text(text)
+        return
+    study = Study.from_text(text)
+    study.check()
+    law = study.factors[1].law
+    assert (law.levels, law.words(), law.plain()["values"]) == ((0, 2), "one of NONE, PCM_READ", ["NONE", "PCM_READ"])
+    assert study.inputs({"io.w_noise_type": 2.0})["device"]["io"] == {"w_noise_type": "PCM_READ"}

@@ -120,10 +120,11 @@ CHOSEN = {
     "periphery": ("w_min", "w_max"),
     "io": (
         "inp_bound", "inp_noise", "inp_res", "inp_bits", "inp_asymmetry", "out_bound", "out_noise", "out_res",
-        "out_bits", "out_scale", "out_asymmetry", "w_noise", "max_bm_factor", "max_bm_res", "nm_thres",
+        "out_bits", "out_scale", "out_asymmetry", "w_noise", "max_bm_factor", "max_bm_res", "nm_thres", "mv_type",
+        "bound_management", "noise_management", "w_noise_type",
     ),
-    "update": ("res", "x_res_implicit", "d_res_implicit", "desired_bl"),
-    "network": ("epochs", "batch", "lr", "lr_step_epochs", "lr_gamma", "init", "train_samples"),
+    "update": ("res", "x_res_implicit", "d_res_implicit", "desired_bl", "pulse_type"),
+    "network": ("activation", "epochs", "batch", "lr", "lr_step_epochs", "lr_gamma", "init", "train_samples"),
 }  # fmt: skip
 
 
@@ -143,6 +144,8 @@ def test_the_catalogue_has_all_of_these_and_every_parameter_of_the_whole_array()
         ("io.out_bits", 2.0, ("device", "io", "out_res"), 0.5),
         ("update.desired_bl", 7.0, ("device", "update", "desired_bl"), 7),
         ("network.batch", 10.0, ("network", "batch"), 10),
+        ("network.activation", 1.0, ("network", "activation"), "tanh"),
+        ("update.pulse_type", 3.0, ("device", "update", "pulse_type"), "MEAN_COUNT"),
         ("network.init", 0.25, ("network", "init"), 0.25),
     ],
 )
