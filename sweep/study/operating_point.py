@@ -102,11 +102,11 @@ def check_operating_point(device: dict[str, Any], factors: Sequence[Factor]) -> 
             fewer = {key: value for key, value in blamed.items() if key != name}
             if fewer and _pulses(device, [fewer])[row][0] < 1:
                 blamed = fewer
-        share = f"{fastest.pulses:.2g}"
+        ranges = "one of the ranges" if len(blamed) > 1 else "its range"
         raise StudyError(
-            f"{in_words(blamed)}: one {fastest.direction} pulse crosses the nominal cell's window ({share} of its "
-            "length would do) and saturates every cell: narrow one of the ranges towards shorter pulses or lower "
-            "voltages"
+            f"{in_words(blamed)}: one {fastest.direction} pulse crosses the nominal cell's window "
+            f"({fastest.pulses:.2g} of its length would do) and saturates every cell: narrow {ranges} towards shorter "
+            "pulses or lower voltages"
         )
 
 

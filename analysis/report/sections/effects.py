@@ -3,7 +3,7 @@
 from vcm_sweep.analysis.plots.curves import curve
 from vcm_sweep.analysis.report.content.material import Material
 from vcm_sweep.analysis.report.content.parts import Chart, Charts, Section, Text
-from vcm_sweep.sweep.study.distributions import Distribution
+from vcm_sweep.sweep.study.distributions import Distribution, Whole
 
 
 def effects(material: Material) -> Section:
@@ -39,7 +39,7 @@ def effects(material: Material) -> Section:
 
 
 def _axis(law: Distribution) -> str:
-    if law.levels:
+    if law.levels and not isinstance(law, Whole):
         return "levels" if law.ordered else "choices"
     return "log" if law.log else "linear"
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from vcm_sweep.sweep import SobolDesign, Study, StudyError, Trial, TrialRecord, train
+from vcm_sweep.sweep import SobolDesign, Study, StudyError, Trial, TrialRecord, build_design, train
 from vcm_sweep.sweep.data.sets import load
 from vcm_sweep.sweep.training.stackable import stack_key
 
@@ -200,6 +200,17 @@ def test_trials_that_cannot_be_stacked_are_trained_apart_bit_for_bit() -> None:
     records = train(chosen)
     assert [len(record.history) for record in records] == [1, 2] * 4
     assert [comparable(r) for r in records] == [comparable(train([trial])[0]) for trial in chosen]
+
+
+def test_layers_of_aihwkits_own_devices_have_the_factors_of_a_layer() -> None:
+    text = TEXT[: TEXT.index("[[factor]]")].replace("epochs = 2", "epochs = 1\ntrain_samples = 200\ntest_samples = 100")
+    text += '[device]\naihwkit = "ConstantStepDevice"\n[design]\nmethod = "morris"\nn = 2\n'
+    ranges = {"io.out_noise": "[0.0, 0.2]", "update.desired_bl": "[3, 40]", "aihwkit.dw_min": "[1e-4, 1e-2]"}
+    text += "".join(f'[[factor]]\nname = "{name}"\nrange = {span}\n' for name, span in ranges.items())
+    study = Study.from_text(text)
+    study.check()
+    records = train(list(build_design(study).trials()))
+    assert [record.status for record in records] == ["ok"] * 8
 
 
 def test_trials_of_two_data_sets_do_not_make_a_pack() -> None:
