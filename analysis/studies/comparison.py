@@ -251,7 +251,9 @@ def _alike(outputs: Sequence[Prepared]) -> list[Prepared]:
             f"compare: {' and '.join(names)}, whose indices are of different kinds; name a method for any points: "
             f"--method {', '.join(GIVEN)}"
         )
-    last = own_methods(outputs[0].results.study.design)[-1]
+    # What holds for correlated factors holds for independent ones, too.
+    designs = sorted((output.results.study.design for output in outputs), key=lambda design: not design.correlation)
+    last = own_methods(designs[0])[-1]
     return [replace(output, method=last) for output in offered]
 
 

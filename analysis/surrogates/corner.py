@@ -30,10 +30,10 @@ class Corner:
         """The corner in a sentence's part.
 
         >>> Corner({"r.d2d.sigma": (0.75, 1.0)}, 0.25, 0.8).words()
-        'r.d2d.sigma between 75 and 100 % of its range: 25 % of the points with 80 % of it'
+        'r.d2d.sigma between its 75 and 100 % quantiles: 25 % of the points with 80 % of it'
         """
         where = " and ".join(
-            f"{name} between {100 * low:.0f} and {100 * high:.0f} % of its range"
+            f"{name} between its {100 * low:.0f} and {100 * high:.0f} % quantiles"
             for name, (low, high) in self.ranges.items()
         )
         return f"{where}: {100 * self.size:.0f} % of the points with {100 * self.holds:.0f} % of it"

@@ -32,10 +32,15 @@ def effects(material: Material) -> Section:
         for i, found in enumerate(ranked, 1)
     ]
     note = (
-        f"Mean {quantity.label} in bins of equal counts, everything else averaged over its range; the band is the "
+        f"Mean {quantity.label} in bins of equal counts, everything else averaged {_over(material)}; the band is the "
         f"{100 * material.result.confidence:g} % interval of the mean. All pictures share one vertical axis."
     )
     return Section("Direction and shape", "effects", [Text(note, soft=True), Charts(charts, many=True)])
+
+
+def _over(material: Material) -> str:
+    """Over what the other factors are averaged."""
+    return "as it goes with it" if material.results.study.design.correlation else "over its range"
 
 
 def _axis(law: Distribution) -> str:
