@@ -1,6 +1,7 @@
 """How each factor varies in a question: held at a value, or over a distribution inside the range that was sampled."""
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,7 +101,7 @@ class Marginal:
     def place(self) -> str:
         """Where the factor is, as people read it: at 0.02, or 0 to 0.04."""
         if self.low == self.high:
-            return "at " + with_unit(f"{self.low:g}", self.factor.unit)
+            return "at " + with_unit(self.factor.law.text(self.low), self.factor.unit)
         name = getattr(getattr(self.wanted, "dist", self.wanted), "name", "")
         shape = "" if name in ("uniform", "") else f", {name}"
         return with_unit(f"{self.low:g} to {self.high:g}", self.factor.unit) + shape
@@ -193,10 +194,14 @@ def _number(factor: "Factor", given: Any, value: Any) -> float:
 
 
 def _level(factor: "Factor", law: Levels, given: Any) -> float:
-    value = _number(factor, given, given)
+    texts = [law.text(level) for level in law.levels]
+    if str(given) in texts:
+        return law.levels[texts.index(str(given))]
+    # A word's place is none of its names.
+    value = math.nan if law.names else _number(factor, given, given)
     if value not in law.levels:
-        known = law.ends() or ", ".join(f"{level:g}" for level in law.levels)
-        raise AnalysisError(f"{factor.name}: {value:g} was not sampled; hold it at one of {known}")
+        known = law.ends() or ", ".join(texts)
+        raise AnalysisError(f"{factor.name}: {given} was not sampled; hold it at one of {known}")
     return value
 
 

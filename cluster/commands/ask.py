@@ -36,13 +36,13 @@ def add_ask_command(command: AddCommand) -> None:
     sub.add_argument("--policy", default="fail", help="of failed trainings: fail, drop-block or worst-case")
 
 
-def _value(text: str) -> tuple[str, float]:
-    """FACTOR=VALUE."""
+def _value(text: str) -> tuple[str, float | str]:
+    """FACTOR=VALUE, a number or a word."""
     name, equals, value = text.partition("=")
     try:
         if not (name and equals):
             raise ValueError
-        return name, float(value)
+        return name, value if value.isidentifier() else float(value)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} must be FACTOR=VALUE, as r.d2d.sigma=0.02") from None
 

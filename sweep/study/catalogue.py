@@ -143,9 +143,7 @@ def _chosen() -> Iterator[tuple[str, CatalogueEntry]]:
 def _of_words(field: Declared, path: tuple[str, ...]) -> CatalogueEntry:
     words, last = field.words, len(field.words) - 1
     listed = f"{field.meaning}: {', '.join(words)}"
-    return CatalogueEntry(
-        path, 0, last, "choice", listed, True, lambda value: words[round(value)], words.index, words=words
-    )
+    return CatalogueEntry(path, 0, last, "1", listed, True, lambda value: words[round(value)], words.index, words=words)
 
 
 CATALOGUE = dict([*_entries(), *_chosen()])

@@ -54,6 +54,10 @@ class Distribution(ABC):
         """The ends in words, from low to high; "" where ``words`` have them."""
         return f"{self.low:g} to {self.high:g}"
 
+    def text(self, value: float) -> str:
+        """A value as people read it."""
+        return f"{value:g}"
+
     @abstractmethod
     def plain(self) -> dict[str, Any]:
         """Plain values that identify the distribution, without its name and ends."""
@@ -205,12 +209,14 @@ class Levels(Distribution):
     def words(self) -> str:
         equal = len(set(self.probabilities)) == 1
         of = [""] * len(self.values) if equal else [f" ({100 * share:.3g} %)" for share in self.probabilities]
-        names = self.names or [f"{value:g}" for value in self.values]
-        named = [f"{name}{share}" for name, share in zip(names, of, strict=True)]
+        named = [f"{self.text(value)}{share}" for value, share in zip(self.values, of, strict=True)]
         return ("one of " if equal else "") + ", ".join(named)
 
     def ends(self) -> str:
         return ""
+
+    def text(self, value: float) -> str:
+        return self.names[self.values.index(value)] if self.names else super().text(value)
 
     def plain(self) -> dict[str, Any]:
         return {"values": list(self.names or self.values), "probabilities": list(self.probabilities)}

@@ -79,6 +79,8 @@ def _on_layer(
 
 
 def _on_training(field: str, network: NetworkSpec, varied: Mapping[tuple[str, ...], str]) -> Iterator[str]:
+    if field == "activation" and network.model:
+        yield ": [network] model has its own: leave it out"
     if field == "init" and network.start:
         yield ": [network] start gives the first weights: leave it out"
     if field == "lr_gamma" and not network.lr_step_epochs and ("network", "lr_step_epochs") not in varied:

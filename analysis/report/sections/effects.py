@@ -1,5 +1,7 @@
 """Direction and shape of every factor's effect."""
 
+from collections.abc import Sequence
+
 from vcm_sweep.analysis.plots.curves import curve
 from vcm_sweep.analysis.report.content.material import Material
 from vcm_sweep.analysis.report.content.parts import Chart, Charts, Section, Text
@@ -25,6 +27,7 @@ def effects(material: Material) -> Section:
                 domain,
                 share=quantity.share,
                 axis=_axis(by_name[found.factor].law),
+                names=_names(by_name[found.factor].law, found.centre),
             ),
             f"Mean {quantity.label} against {found.factor}, from {found.centre[0]:.3g} to {found.centre[-1]:.3g}: "
             f"{found.shape()}",
@@ -43,6 +46,11 @@ def _over(material: Material) -> str:
     return "as it goes with it" if material.results.study.design.correlation else "over its range"
 
 
+def _names(law: Distribution, centre: Sequence[float]) -> list[str]:
+    """Choices by name; none of values that are compared by their size."""
+    return [] if law.ordered else [law.text(min(law.levels, key=lambda level: abs(level - x))) for x in centre]
+
+
 def _axis(law: Distribution) -> str:
     if law.levels and not isinstance(law, Whole):
         return "levels" if law.ordered else "choices"
@@ -50,5 +58,5 @@ def _axis(law: Distribution) -> str:
 
 
 def _unit(unit: str) -> str:
-    """The unit as an axis shows it: none for a relative spread."""
-    return "" if unit == "relative" else unit
+    """The unit as an axis shows it: none for a relative spread, or a number."""
+    return "" if unit in ("relative", "1") else unit

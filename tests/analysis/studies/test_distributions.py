@@ -6,6 +6,7 @@ from scipy.special import ndtr
 
 from tests.analysis.synthetic import DesignedResults, designed_results
 from vcm_sweep.analysis import AnalysisError, analyze, ask, gains, keeps, predict, range_indices
+from vcm_sweep.analysis.asking.marginals import read_marginals
 from vcm_sweep.sweep import Study
 
 TEXT = """
@@ -114,6 +115,16 @@ def test_morris_steps_are_those_of_probability() -> None:
     found = analyze(results("morris", 200))
     assert found.verdict("mismatch.global.mean").startswith("not distinguishable")
     assert found.ranking()[-1].factor == "mismatch.global.mean"
+
+
+def test_a_word_is_asked_by_its_name() -> None:
+    text = TEXT.replace("METHOD", "space").replace("mismatch.global.mean", "network.activation")
+    factors = Study.from_text(text.replace("[0.5, -0.5]", '["tanh", "sigmoid"]')).factors
+    held = read_marginals(factors, {"network.activation": "tanh"})
+    assert held.words() == "network.activation at tanh"
+    assert held.each[-1].span == (0.5, 1.0)
+    with pytest.raises(AnalysisError, match=r"network.activation: 1 was not sampled; hold it at one of sigmoid, tanh"):
+        read_marginals(factors, {"network.activation": 1})
 
 
 def test_questions_are_asked_in_probability() -> None:

@@ -91,11 +91,13 @@ def test_json(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_bad_input_is_one_line(folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for option, value in (("--at", "r.d2d.sigma"), ("--range", "r.d2d.sigma=0.1"), ("--fix", "r.d2d.sigma=much")):
+    for option, value in (("--at", "r.d2d.sigma"), ("--range", "r.d2d.sigma=0.1"), ("--fix", "r.d2d.sigma=1,5")):
         with pytest.raises(SystemExit) as ended:
             main(["ask", folder, option, value])
         assert ended.value.code == 2
         assert f"argument {option}: '{value}' must be FACTOR=" in capsys.readouterr().err
+    word = refusal(capsys, folder, "--fix", "r.d2d.sigma=much", code=5)
+    assert word.startswith("r.d2d.sigma: 'much' must be a number, ")
     twice = refusal(capsys, folder, "--at", "r.d2d.sigma=0", "--range", "r.d2d.sigma=0:0.01", code=2)
     assert twice == "--range and --at: r.d2d.sigma is given 2 times; give each factor once"
     assert refusal(capsys, folder, "--at", "r.sigma=0", code=5).startswith(
