@@ -39,9 +39,7 @@ def curve(
         along = alt.Scale(type="log" if axis == "log" else "linear", zero=False, nice=False, padding=8 if listed else 0)
         ticks = {"values": list(found.centre)} if listed else {"tickCount": 4}
         if axis == "log":
-            ticks = {
-                "values": _marks(found.centre[0], found.centre[-1]) or list(found.centre[:: len(found.centre) - 1])
-            }
+            ticks = {"values": _marks(found.centre[0], found.centre[-1])}
         x = alt.X("x:Q", title=title, scale=along, axis=alt.Axis(format=".4~g", **ticks))
     scale = alt.Scale(domain=list(domain), nice=False)
     marks = alt.Axis(tickCount=5, format=number_format(share=share))
@@ -61,8 +59,8 @@ def curve(
 
 
 def _marks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten from low to high; 1 alone over three decades or more."""
+    """1, 2 and 5 times powers of ten from low to high; 1 alone over three decades or more; else the ends."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     steps = (1, 2, 5) if high < 1000 * low else (1,)
     marks = [float(f"{step}e{power}") for power in range(first, last + 1) for step in steps]
-    return [mark for mark in marks if low <= mark <= high]
+    return [mark for mark in marks if low <= mark <= high] or [low, high]
