@@ -89,10 +89,10 @@ def test_a_forecast_of_few_trainings_is_not_used() -> None:
 
 
 def test_real_trainings_answer_a_question(tmp_path: Path) -> None:
-    text = _real(1).text.replace('question = "joint"', "target = 0.05\ntrials = 24\nconfirm = 4\nreplicates = 1")
+    text = _real(1).text.replace('question = "joint"', "target = 0.01\ntrials = 24\nconfirm = 4\nreplicates = 1")
     study = Study.from_text(text)
     executor = InProcessExecutor(partial(train))
     answer = find_tolerances(study, executor, tmp_path, pack=16)
-    # Above chance all of the range is tolerated.
+    # Far below chance: guessing keeps it, so all of the range is tolerated.
     assert [row.limited_by for row in answer.rows] == ["end of the range"] * 2
     assert {row["status"] for row in Store.open(tmp_path / "tolerance").table(["status"]).to_pylist()} == {"ok"}
