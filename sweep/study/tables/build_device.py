@@ -50,8 +50,11 @@ def rpu_config(tables: list[dict[str, Any]], seeds: Sequence[ArraySeeds]) -> "VC
         trials=len(tables), device=[build_device(table) for table in tables], seeds=NetworkSeeds(tuple(seeds))
     )
     _set_common(config, tables[0])
-    config.forward, config.backward = ([_io(table) for table in tables] for _ in range(2))
-    config.update = [_update(table) for table in tables]
+    # One object for all where they are equal: a tile looks at each of them in every pass.
+    if any(table["io"] != tables[0]["io"] for table in tables):
+        config.forward, config.backward = ([_io(table) for table in tables] for _ in range(2))
+    if any(table["update"] != tables[0]["update"] for table in tables):
+        config.update = [_update(table) for table in tables]
     return _checked(config)
 
 
