@@ -28,7 +28,7 @@ from aihwkit.simulator.configs import SingleRPUConfig
 from aihwkit.simulator.configs.devices import ConstantStepDevice
 from euler import STEPS, EulerUpdate
 
-from vcm_sweep.device import Spread, Variability, VCMDevice, VCMRPUConfig, Walk
+from vcm_sweep.device import CellParameters, PulseError, Spread, Variability, VCMDevice, VCMRPUConfig, Walk
 from vcm_sweep.device.aihwkit_engine import REMEDY, engine_fault
 from vcm_sweep.device.array import pulsing
 from vcm_sweep.device.array.cell_arrays import COUNTERS
@@ -46,6 +46,21 @@ FULL = VCMRPUConfig(device=VCMDevice(model="full"))
 FULL_SPREAD = VCMRPUConfig(device=VCMDevice(model="full", variability=SPREADS))
 FULL_WALKING = VCMRPUConfig(device=VCMDevice(model="full", variability=WALKS))
 FULL_DIRECT = VCMRPUConfig(device=VCMDevice(model="full", method="direct"))
+# What a factor of studies/default.toml may do to single pulses, all at once.
+EVERYTHING = Variability(
+    d2d={
+        "r": Spread(0.04),
+        "l": Spread(0.05),
+        "dW_A": Spread(0.0025, 0.1),
+        "R_TiOx": Spread(0.05),
+        "N_max": Spread(0.05),
+    },
+    c2c={"r": Walk(direct=0.005), "l": Walk(direct=0.01)},
+    pulse=PulseError(amplitude=0.01),
+)
+FULL_EVERYTHING = VCMRPUConfig(
+    device=VCMDevice(model="full", parameters=CellParameters(T_0=300.0), variability=EVERYTHING)
+)
 
 
 class Timing(NamedTuple):
@@ -191,6 +206,7 @@ def pulse_table(data: DataSet, sizes: Sequence[int], say: Callable[[str], None])
             ("ours, full model, r and l d2d", FULL_SPREAD),
             ("ours, full model, r and l c2c", FULL_WALKING),
             ("ours, full model, equations solved for each pulse", FULL_DIRECT),
+            ("ours, full model, all that differs in studies/default.toml", FULL_EVERYTHING),
         )
     ]
     euler = EulerUpdate(VCMDevice())

@@ -116,7 +116,8 @@ class VCMDevice:
         set_voltage_v, reset_voltage_v, pulse_s: voltages and length of one programming pulse.
         dw_min: nominal weight step that aihwkit's pulse rule assumes when it turns a gradient into pulses.
         model: the current model, ``"explicit"`` or ``"full"``.
-        method: ``"tabulated"`` reads rates from tables, ``"direct"`` solves the equations for each cell and pulse.
+        method: ``"tabulated"`` reads rates from tables where that is faster, and on a GPU; ``"direct"`` always solves
+            the equations for each cell and pulse.
         read_path: which current an array reads at a cell's N: the ``"cell"``'s own, or that of the ``"nominal"`` cell,
             as in the published code, so that variability acts on the motion of N but not on reading. None: the
             cell's own with the full model, the nominal one with the explicit model, whose current has no parameters.
@@ -138,7 +139,7 @@ class VCMDevice:
     dw_min: float = number(1e-4, 1e-9, 10.0, "", "weight step that the pulse rule assumes")
     model: str = "explicit"
     method: str = word(
-        ("tabulated", "direct"), "rates from tables, or solved for every cell and pulse, some 20 times slower"
+        ("tabulated", "direct"), "rates from tables where that is faster, or always solved for every cell and pulse"
     )
     read_path: str | None = word(
         ("cell", "nominal"), "whose current is read: the cell's own, or the nominal cell's at its N", default=None

@@ -17,11 +17,13 @@ from vcm_sweep.device.array.fabrication import (
     varied_names,
     window_ends,
 )
+from vcm_sweep.device.array.gpu_support import check_gpu
 from vcm_sweep.device.array.kernel_inputs import kernel_physics, kernel_pulses
 from vcm_sweep.device.array.pulsing import Batch, GpuArrays, HostViews, four, pulse_on_host
+from vcm_sweep.device.kernels.cpu.lanes.arrays import read_cells, solve_cells
+from vcm_sweep.device.kernels.cpu.lanes.rows import work_space
 from vcm_sweep.device.kernels.cpu.pulse import step_cells
-from vcm_sweep.device.kernels.cpu.reading import read_cells, solve_cells
-from vcm_sweep.device.kernels.layout import Cells, Partner, Scratch
+from vcm_sweep.device.kernels.layout import Cells, Partner, Physics, Scratch
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.seeds import ArraySeeds, stream_key
 from vcm_sweep.device.tables.axes import is_direct
@@ -93,7 +95,9 @@ class CellArrays(torch.nn.Module):
         self._has_partner = _beside is None and any(self._beside)
         self.out_size, self.in_size = out_size, in_size
         self._tables = [
-            None if is_direct(device) else shared_tables(device if other is None else beyond_window(device))
+            None
+            if is_direct(device, beside=other is not None)
+            else shared_tables(device if other is None else beyond_window(device))
             for device, other in zip(self.devices, self._beside, strict=True)
         ]
         self.varied_names = varied_names(self.devices)
@@ -174,11 +178,13 @@ class CellArrays(torch.nn.Module):
             if bool(stuck.any()):
                 target = torch.where(stuck != 0, torch.where(stuck < 0, self.w_low[k], self.w_high[k]), target)
             low, high = self._limits(k, stuck)
+            physics = self._physics[k]
+            scratch, rows = Scratch.new(), work_space(physics.nominal)
             solve_cells(
-                cells[k], self._physics[k], Scratch.new(), target.contiguous().numpy(), low.numpy(), high.numpy(),
+                cells[k], physics, scratch, rows, target.contiguous().numpy(), low.numpy(), high.numpy(),
                 self.log_n[k].numpy(),
             )  # fmt: skip
-            read_cells(cells[k], self._physics[k], Scratch.new())
+            read_cells(cells[k], physics, scratch, rows)
         self.writes += verify
 
     def _limits(self, k: int, stuck: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -305,8 +311,17 @@ class CellArrays(torch.nn.Module):
             DeviceError: a trial whose pulses a GPU cannot compute, see :func:`check_gpu`.
         """
         if self._on_device is None:
-            self._on_device = GpuArrays(self.given, self.devices, self._physics, self._pulses, self.get_buffer)
+            for given in self.given:
+                check_gpu(given)
+            self._on_device = GpuArrays(self.devices, self._with_tables(), self._pulses, self.get_buffer)
         return self._on_device
+
+    def _with_tables(self) -> list[Physics]:
+        """The physics of each trial, with tables also where a CPU solves the equations."""
+        return [
+            kernel_physics(device, shared_tables(device), self.varied_names) if physics.direct else physics
+            for device, physics in zip(self.devices, self._physics, strict=True)
+        ]
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "CellArrays":
         """torch moves every buffer by itself: those that were one stay one, and what points to them is made anew."""

@@ -6,10 +6,10 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from vcm_sweep.device.kernels.cpu.reading import solve_cells
+from vcm_sweep.device.kernels.cpu.lanes.arrays import solve_cells
+from vcm_sweep.device.kernels.cpu.lanes.rows import work_space
 from vcm_sweep.device.kernels.layout import Cells, Physics, Pulses, Scratch
 from vcm_sweep.device.seeds import ArraySeeds, stream_key
-from vcm_sweep.device.tables.axes import analytic, is_direct
 from vcm_sweep.device.variability import VARYING, draw_spreads
 from vcm_sweep.device.vcm_device import VCMDevice
 
@@ -27,12 +27,11 @@ def moves(device: VCMDevice, name: str) -> bool:
 
 
 def varied_names(devices: Sequence[VCMDevice]) -> tuple[str, ...]:
-    """Parameters that spread in any trial, besides those that may walk and (in tables) those without an axis."""
+    """Parameters that spread in any trial, besides those that may walk and nu_0, which is a factor of the rate."""
     names: list[str] = []
     for device in devices:
-        left_out = VARYING if is_direct(device) else {*VARYING, *analytic(device.model)}
         for name, spread in device.variability.d2d.items():
-            if spread.sigma > 0 and name not in left_out and name not in names:
+            if spread.sigma > 0 and name not in (*VARYING, "nu_0") and name not in names:
                 names.append(name)
     return tuple(sorted(names))
 
@@ -85,10 +84,7 @@ def draw_parameters(
     stacked = torch.stack([v.expand(-1, width) for v in others], 1) if others else torch.zeros(len(devices), 0, 1)
     made["varied"] = stacked.contiguous()
     nominal = torch.tensor([[float(device.parameters.nu_0)] for device in devices], dtype=torch.float64)
-    direct = torch.tensor([[is_direct(device)] for device in devices])
-    # Where the equations are solved, nu_0 is among the parameters.
-    factor = torch.where(direct, 1.0, values("nu_0").double() / nominal)
-    made["rate"] = factor.float().contiguous()
+    made["rate"] = (values("nu_0").double() / nominal).float().contiguous()
     return made
 
 
@@ -172,7 +168,7 @@ def solved(
 ) -> torch.Tensor:
     """ln N at which each cell of an array reads a weight, (cells,) or (1,), or the end of what it can be."""
     out, (low, high) = np.empty(cells.log_n.size), bounds
-    solve_cells(cells, physics, Scratch.new(), weight, low.numpy(), high.numpy(), out)
+    solve_cells(cells, physics, Scratch.new(), work_space(physics.nominal), weight, low.numpy(), high.numpy(), out)
     return torch.from_numpy(out)
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from vcm_sweep.device.array.kernel_inputs import kernel_pulses
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.kernels.layout import MAX_AXES
-from vcm_sweep.device.tables.axes import axis_names, is_direct
+from vcm_sweep.device.tables.axes import axis_names
 from vcm_sweep.device.vcm_device import VCMDevice
 
 
@@ -27,9 +27,8 @@ def gpu_obstacle(device: VCMDevice) -> Obstacle | None:
         return Obstacle("an intervention", "leave it out")
     if device.method == "direct":
         return Obstacle("method = 'direct'", "set method = 'tabulated'")
-    if is_direct(device):
-        names = ", ".join(axis_names(device))
-        return Obstacle(f"more than {MAX_AXES} parameters that differ: {names}", "let fewer differ")
+    if len(names := axis_names(device)) > MAX_AXES:
+        return Obstacle(f"more than {MAX_AXES} parameters that differ: {', '.join(names)}", "let fewer differ")
     if pulses.moves:
         return Obstacle("targets of r and l", "use c2c walks")
     if device.variability.pulse.active:

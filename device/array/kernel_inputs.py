@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from vcm_sweep.device.kernels.cpu.starts import find_starts
 from vcm_sweep.device.kernels.layout import (
     CLIP,
     CLIP_HIGH,
@@ -17,12 +18,17 @@ from vcm_sweep.device.kernels.layout import (
     Curve,
     Physics,
     Pulses,
+    Starts,
 )
+from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.tables.axes import AMPLITUDE
 from vcm_sweep.device.tables.tables import Curves, RateTables
 from vcm_sweep.device.variability import TARGETS, VARYING
 from vcm_sweep.device.vcm_device import VCMDevice
+
+_NOT_IN_THE_CURRENT = ("N_max", "N_min", "nu_0", "dW_A", "a")
+_NO_STARTS = Starts(0.0, 1.0, np.zeros(0, np.int64), np.zeros((3, 2, 2)), np.zeros((2, 2)))
 
 
 def kernel_physics(device: VCMDevice, tables: RateTables | None, varied: tuple[str, ...]) -> Physics:
@@ -38,6 +44,7 @@ def kernel_physics(device: VCMDevice, tables: RateTables | None, varied: tuple[s
     codes = {AMPLITUDE: PULSE_AMPLITUDE, "r": RADIUS, "l": LENGTH, **{name: 4 + i for i, name in enumerate(varied)}}
     axes = tables.axes if tables is not None else ()
     guess_first, guess_inverse_step, guess = _guesses(device)
+    nominal = np.array([float(getattr(device.parameters, name)) for name in names])
     return Physics(
         axes=tables.axis_array if tables is not None else np.zeros((0, 3)),
         codes=np.array([codes[axis.name] for axis in axes], dtype=np.int64),
@@ -46,17 +53,18 @@ def kernel_physics(device: VCMDevice, tables: RateTables | None, varied: tuple[s
         read=_curve(tables.read if tables is not None else None),
         direct=tables is None,
         full=device.model == "full",
-        nominal=np.array([float(getattr(device.parameters, name)) for name in names]),
+        nominal=nominal,
         places=np.array([names.index(name) for name in varied], dtype=np.int64),
         v_set=abs(device.set_voltage_v),
         v_reset=device.reset_voltage_v,
         w_dark=dark,
         w_slope=slope,
         reads_cell=device.reads_cell,
-        steepest=tables.steepest if tables is not None else np.inf,
+        steepest=tables.steepest if tables is not None else _steepest(device),
         guess_first=guess_first,
         guess_inverse_step=guess_inverse_step,
         guess=guess,
+        starts=_starts(device, nominal) if tables is None else _NO_STARTS,
         reference_length=float(device.parameters.l) if device.model == "explicit" and tables is not None else 0.0,
     )
 
@@ -67,6 +75,24 @@ def _guesses(device: VCMDevice) -> tuple[float, float, np.ndarray]:
     weight = device.map.weight(torch.exp(x)).cummax(0).values
     even = np.linspace(float(weight[0]), float(weight[-1]), 256)
     return float(even[0]), 255 / float(even[-1] - even[0]), np.interp(even, weight.numpy(), x.numpy())
+
+
+def _steepest(device: VCMDevice) -> float:
+    """Three times the largest slope of the nominal cell's weight over ln N: more than any cell has."""
+    x = torch.linspace(*device.log_n_range, 256, dtype=torch.float64)
+    return 3.0 * float((device.map.weight(torch.exp(x)).diff() / x.diff()).abs().max())
+
+
+def _starts(device: VCMDevice, nominal: np.ndarray) -> Starts:
+    """Starts with the slopes of what varies over half of each range."""
+    names, variability = CellParameters.names(), device.variability
+    varying = [name for name in variability.varying(device.parameters) if name not in _NOT_IN_THE_CURRENT]
+    places = np.array([names.index(name) for name in varying], dtype=np.int64)
+    ends = np.array([variability.limits(name, device.parameters) for name in varying]).reshape(-1, 2).T
+    own = nominal[places]
+    low, high = own + 0.25 * (ends - own)
+    voltages = abs(device.set_voltage_v), device.reset_voltage_v, READ_VOLTAGE_V
+    return find_starts(device.log_n_range, voltages, device.model == "full", nominal, places, low, high)
 
 
 def _curve(curves: Curves | None) -> Curve:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 import torch
 
-from vcm_sweep.device.array.gpu_support import check_gpu
 from vcm_sweep.device.array.sent_numbers import SentNumbers
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.kernels.cpu.update import update_array
@@ -92,21 +91,14 @@ class GpuArrays:
 
     def __init__(
         self,
-        given: Sequence[VCMDevice],
         devices: Sequence[VCMDevice],
         physics: Sequence[Physics],
         pulses: Sequence[Pulses],
         buffer: Callable[[str], torch.Tensor],
     ) -> None:
-        """``given``: as the user described them; ``devices``: of the cells that act; ``buffer``: by its name.
-
-        Raises:
-            DeviceError: a trial whose pulses a GPU cannot compute, see :func:`check_gpu`.
-        """
+        """``devices``: of the cells that act; ``physics``: theirs, with tables; ``buffer``: by its name."""
         from vcm_sweep.device.kernels.gpu.update import StackCells, StackTables
 
-        for own in given:
-            check_gpu(own)
         self._cells = StackCells(
             buffer("log_n"), buffer("weight"), four(buffer, "base"), four(buffer, "walked"), buffer("varied"),
             buffer("boost"), buffer("rate"), buffer("low"), buffer("high"),

@@ -55,6 +55,23 @@ class Curve(NamedTuple):
     power: np.ndarray
 
 
+class Starts(NamedTuple):
+    """About the currents of a cell, from which the equations are solved; see cpu/starts.py.
+
+    They are drops over the interface, ln of them over ln N and linear in what varies: a current follows from a drop and
+    the resistances.
+    """
+
+    x_first: float
+    inverse_step: float
+    places: np.ndarray  # (K,) int64: places in ``Physics.nominal`` of what varies
+    curves: (
+        np.ndarray
+    )  # (3, nodes, K + 2): of SET, RESET and read ln of the nominal cell's drop in V and its slopes in each of
+    # the K parameters and in the factor on the pulse's voltage
+    bend: np.ndarray  # (2, nodes): of SET and RESET, the second derivative in ln N of ln of the nominal cell's rate
+
+
 class Physics(NamedTuple):
     """How the cells of one array move and are read."""
 
@@ -76,6 +93,7 @@ class Physics(NamedTuple):
     guess_first: float  # guess[i] is about the ln N at which the nominal cell reads
     guess_inverse_step: float  # the weight guess_first + i / guess_inverse_step
     guess: np.ndarray
+    starts: Starts
     reference_length: float  # the l that the tables were made for, if l only scales time; else 0
 
 
@@ -107,6 +125,15 @@ class Scratch(NamedTuple):
     def new(cls) -> "Scratch":
         """Empty work space; the stencil begins as one node of weight 1, which is right for tables without axes."""
         return cls(np.zeros(STENCIL_SIZE, np.int64), np.ones(STENCIL_SIZE), np.zeros(MAX_AXES), np.zeros(PARAMETERS))
+
+
+class Block(NamedTuple):
+    """Cells that are pulsed at the same time in one direction, see cpu/lanes/pulses.py."""
+
+    cell: np.ndarray  # (LANES,) int64
+    left: np.ndarray  # (LANES,) int64, pulses that are still to come
+    state: np.ndarray  # (LANES,) uint64, of the cell's own random stream
+    rows: np.ndarray  # see cpu/lanes/rows.py
 
 
 class Partner(NamedTuple):

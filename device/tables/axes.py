@@ -18,6 +18,15 @@ def axis_names(device: VCMDevice) -> tuple[str, ...]:
     return (*names, AMPLITUDE) if device.variability.pulse.amplitude > 0 else names
 
 
-def is_direct(device: VCMDevice) -> bool:
-    """Whether each pulse solves the cell's equations: the user asks for it, or more varies than tables can hold."""
-    return device.method == "direct" or len(axis_names(device)) > MAX_AXES
+def is_direct(device: VCMDevice, beside: bool = False) -> bool:
+    """Whether a CPU solves the cell's equations for each pulse: the user asks for it, or it is faster than tables.
+
+    It is, in lanes (kernels/cpu/lanes/), as soon as tables have an axis besides N. Cells that are followed one by one
+    are faster by tables, as long as these can hold what varies: those whose r or l moves within a pulse, and those with
+    a partner, ``beside``.
+    """
+    axes = len(axis_names(device))
+    if device.method == "direct" or axes > MAX_AXES:
+        return True
+    one_by_one = beside or any(target.active for target in device.variability.targets.values())
+    return axes > 0 and not one_by_one

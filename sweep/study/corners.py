@@ -24,19 +24,15 @@ def rates_in_words(device: dict[str, Any], factors: Sequence[Factor]) -> str:
     made = apply_factors({"device": device, "network": {}}, {f.name: f.high for f in factors if f.path[0] == "device"})
     if not is_physical(made["device"]):
         return f"those of aihwkit's {made['device']['aihwkit']}"
-    from vcm_sweep.device.kernels.layout import MAX_AXES
     from vcm_sweep.device.tables.axes import axis_names, is_direct
 
     cells = build_device(made["device"])
     names = axis_names(cells)
-    if not is_direct(cells):
+    if not is_direct(cells, beside=cells.intervention is not None):
         return f"{cells.model} model, tables over {', '.join(('N', *names))}"
-    if cells.method == "direct":
-        return f"{cells.model} model, equations solved for each pulse, as asked: some 20 times slower than tables"
-    return (
-        f"{cells.model} model, equations solved for each pulse, some 20 times slower than tables: {', '.join(names)} "
-        f"differ between cells or pulses, and tables have {MAX_AXES} axes besides N"
-    )
+    if not names:
+        return f"{cells.model} model, equations solved for each pulse, as asked"
+    return f"{cells.model} model, equations solved for each pulse: {', '.join(names)} differ between cells or pulses"
 
 
 def check_devices(device: dict[str, Any], factors: Sequence[Factor]) -> None:

@@ -12,7 +12,11 @@ from vcm_sweep.device.array.cell_arrays import CellArrays
 def array(variability: Variability | None = None, out: int = 4, inn: int = 5, seed: int = 1, **device: Any) -> Any:
     """An array of one trial, with all weights at 0."""
     spec = VCMDevice(variability=variability or Variability(), **device)
-    return CellArrays([spec], out, inn, [ArraySeeds(seed, 2, 3)], 0)
+    cells = CellArrays([spec], out, inn, [ArraySeeds(seed, 2, 3)], 0)
+    if device.get("method") == "tabulated":
+        # Tables also where a CPU would solve the equations, as a GPU reads them.
+        cells._physics = cells._with_tables()
+    return cells
 
 
 def fire(cells: Any, direction: int, pulses: int = 1, key: int = 5) -> None:
@@ -27,6 +31,9 @@ def own(cells: Any, *names: str, kind: str = "walked") -> dict[str, Any]:
     """The cells' parameters as the reference takes them, each (cells,) or (1,) float64."""
     out = {}
     for name in names:
+        if name == "nu_0":
+            out[name] = cells.rate[0].double().numpy() * float(cells.devices[0].parameters.nu_0)
+            continue
         varied = name in cells.varied_names
         values = cells.varied[0, cells.varied_names.index(name)] if varied else getattr(cells, f"{kind}_{name}")[0]
         out[name] = values.double().numpy()
@@ -45,8 +52,10 @@ def weights(cells: Any) -> Any:
 
 def put(cells: Any, x: Any) -> None:
     """Set ln N of all cells directly, without pulses or verification, and update what is read."""
-    from vcm_sweep.device.kernels.cpu.reading import read_cells
+    from vcm_sweep.device.kernels.cpu.lanes.arrays import read_cells
+    from vcm_sweep.device.kernels.cpu.lanes.rows import work_space
     from vcm_sweep.device.kernels.layout import Scratch
 
     cells.log_n[0] = torch.as_tensor(x)
-    read_cells(cells._cells(0), cells._physics[0], Scratch.new())
+    physics = cells._physics[0]
+    read_cells(cells._cells(0), physics, Scratch.new(), work_space(physics.nominal))

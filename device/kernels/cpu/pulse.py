@@ -9,11 +9,11 @@ import math
 import numpy as np
 
 from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel
-from vcm_sweep.device.kernels.cpu.equations import log_rate, magnitude
-from vcm_sweep.device.kernels.cpu.march import cross, march
+from vcm_sweep.device.kernels.cpu.march import march
 from vcm_sweep.device.kernels.cpu.random import advance, symmetric_uniform, truncated_normal
 from vcm_sweep.device.kernels.cpu.reading import find_weight, locate, look_up, of_cell, read_weight, tabled_weight
 from vcm_sweep.device.kernels.cpu.stencil import at_stencil, read_linear
+from vcm_sweep.device.kernels.cpu.strides import along_equations, power_of, stride_by_stride
 from vcm_sweep.device.kernels.layout import (
     CLIP,
     CLIP_HIGH,
@@ -32,72 +32,6 @@ from vcm_sweep.device.kernels.layout import (
     SKIPPED,
     SLOPE,
 )  # fmt: skip
-
-_STRIDE = 0.02  # of ln N, over which ln of the rate is taken as linear where no table gives the nodes
-
-
-@kernel
-def _log_rate(x, direction, amplitude, physics, count, scratch):
-    """ln(|dN/dt| / N) of a located cell; NaN outside the model."""
-    if physics.direct:
-        v = amplitude * (physics.v_set if direction > 0 else physics.v_reset)
-        return log_rate(v, x, direction > 0, physics.full, scratch.parameters)[0]
-    c = physics.set if direction > 0 else physics.reset
-    kink = at_stencil(c.kink, scratch.offsets, scratch.weights, count)
-    return read_linear(c.values, c.x_first, kink, c.x_last, c.below, x, scratch.offsets, scratch.weights, count)
-
-
-@kernel
-def power_of(x, direction, amplitude, physics, count, scratch):
-    """|V I| in W of a located cell."""
-    if physics.direct:
-        v = amplitude * (physics.v_set if direction > 0 else physics.v_reset)
-        return v * magnitude(v, math.exp(x), direction > 0, physics.full, scratch.parameters)
-    c = physics.set if direction > 0 else physics.reset
-    kink = at_stencil(c.kink, scratch.offsets, scratch.weights, count)
-    return read_linear(c.power, c.x_first, kink, c.x_last, c.below, x, scratch.offsets, scratch.weights, count)
-
-
-@inlined
-def _log_length(physics, length):
-    """What ln of the rate gains over the tables' where l only scales time."""
-    return math.log(physics.reference_length / length) if physics.reference_length > 0.0 else 0.0
-
-
-@kernel
-def _stride(x, direction, time, cells, cell, physics, amplitude, r, length, target_r, target_l, stop, bound, scratch):
-    """(x after the pulse, time left, r, l): strides of ln N with the rate taken anew at each, r and l on their way."""
-    n_old = math.exp(x)
-    way = math.exp(bound) - n_old
-    r_now, l_now = r, length
-    count = locate(cells, cell, physics, amplitude, r, length, scratch)
-    low = _log_rate(x, direction, amplitude, physics, count, scratch) + _log_length(physics, length)
-    while time > 0.0 and (stop - x) * direction > 0.0:
-        edge = x + direction * _STRIDE
-        if (stop - edge) * direction < 0.0:
-            edge = stop
-        part = (math.exp(edge) - n_old) / way
-        r_edge, l_edge = r + (target_r - r) * part, length + (target_l - length) * part
-        if r_edge != r_now or l_edge != l_now:
-            count = locate(cells, cell, physics, amplitude, r_edge, l_edge, scratch)
-        high = _log_rate(edge, direction, amplitude, physics, count, scratch) + _log_length(physics, l_edge)
-        if not (low == low and high == high):
-            return x, -1.0, r_now, l_now
-        slope = (high - low) / (edge - x)
-        speed = math.exp(low)
-        while True:
-            x_new, time, speed, within = cross(x, direction, time, speed, slope, edge, bound, _STRIDE)
-            done = within or x_new == edge or time <= 0.0
-            x = x_new
-            if done:
-                break
-        part = (math.exp(x) - n_old) / way
-        r_now, l_now = r + (target_r - r) * part, length + (target_l - length) * part
-        if within or time <= 0.0:
-            return x, 0.0, r_now, l_now
-        low = high
-        r_now, l_now = r_edge, l_edge
-    return x, max(time, 0.0), r_now, l_now
 
 
 @inlined
@@ -136,7 +70,7 @@ def _renew(state, cells, cell, direction, pulses):
 
 
 @inlined
-def _after_pulse(state, cells, cell, before, x, limit, pulses):
+def after_pulse(state, cells, cell, before, x, limit, pulses):
     """The random walk that follows a pulse."""
     if pulses.walks:
         ratio = 0.0
@@ -174,7 +108,7 @@ def end_pulse(counters, direction, together, done, energy):
 
 
 @inlined
-def _shape(state, pulses):
+def shape_of(state, pulses):
     """(new state, factors on a pulse's voltage and length)."""
     amplitude, width = 1.0, 1.0
     if pulses.width > 0.0:
@@ -207,7 +141,7 @@ def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, c
         if (stop - x) * direction <= 0.0:
             counters[SKIPPED] += left
             break
-        state, amplitude, width = _shape(state, pulses)
+        state, amplitude, width = shape_of(state, pulses)
         r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
         count = look_up(cells, cell, physics, amplitude, r, length, scratch)
         time = pulses.pulse_s * together * speed_factor * width
@@ -218,7 +152,7 @@ def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, c
         x, unused = march(x, direction, time, curve, kink, scratch.offsets, scratch.weights, count, stop, bound)
         # Only a step that may have gone too far is read.
         if pulses.own_window and physics.steepest * abs(x - before) >= (w_end - w_before) * direction:
-            x = _back_to_window(w_end, before, x, direction, physics, count, scratch)
+            x = back_to_window(w_end, before, x, direction, physics, count, scratch)
         done = together if unused == 0.0 else together - int(together * unused / time)
         middle = 0.5 * (before + x)
         power = read_linear(
@@ -226,7 +160,7 @@ def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, c
         )
         end_pulse(counters, direction, together, done, power * pulses.pulse_s * width * done)
         left -= together
-        state = _after_pulse(state, cells, cell, before, x, limit, pulses)
+        state = after_pulse(state, cells, cell, before, x, limit, pulses)
         stale = True
         if pulses.alone and (pulses.own_window or left <= 0):
             r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
@@ -243,21 +177,21 @@ def pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, c
     return state
 
 
-@kernel
+@inlined
 def weight_now(cells, cell, x, physics, scratch):
     r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
     return read_weight(x, physics, locate(cells, cell, physics, 1.0, r, length, scratch), scratch)
 
 
 @kernel
-def _back_to_window(w_end, before, x, direction, physics, count, scratch):
+def back_to_window(w_end, before, x, direction, physics, count, scratch):
     """x, or where the cell's reading met the end of the window on its way from ``before`` to x."""
     if (read_weight(x, physics, count, scratch) - w_end) * direction > 0.0:
         return find_weight(w_end, min(before, x), max(before, x), x, physics, count, scratch)
     return x
 
 
-@kernel
+@inlined
 def pulse_by_strides(state, cells, cell, direction, fired, physics, pulses, scratch, counters):
     """:func:`pulse_cell` where r and l move within a pulse, or the equations are solved: stride by stride."""
     x = cells.log_n[cell]
@@ -272,11 +206,11 @@ def pulse_by_strides(state, cells, cell, direction, fired, physics, pulses, scra
     left = fired
     together = 1 if pulses.alone else fired
     while left > 0:
-        limit, bound, stop, _, w_end = begin_pulse(x, direction, cells, cell, window, bounds, pulses)
+        limit, bound, stop, w_before, w_end = begin_pulse(x, direction, cells, cell, window, bounds, pulses)
         if (stop - x) * direction <= 0.0:
             counters[SKIPPED] += left
             break
-        state, amplitude, width = _shape(state, pulses)
+        state, amplitude, width = shape_of(state, pulses)
         r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
         time = pulses.pulse_s * together * speed_factor * width
         before, target_r, target_l = x, r, length
@@ -286,9 +220,15 @@ def pulse_by_strides(state, cells, cell, direction, fired, physics, pulses, scra
                 target_r = np.float64(cells.targets[0, cell])
             if pulses.targets[1, SIGMA] > 0.0:
                 target_l = np.float64(cells.targets[1, cell])
-        x, unused, r, length = _stride(
-            x, direction, time, cells, cell, physics, amplitude, r, length, target_r, target_l, stop, bound, scratch
-        )
+        power = 0.0
+        along = physics.direct and not pulses.moves
+        if along:
+            locate(cells, cell, physics, amplitude, r, length, scratch)
+            x, unused, power = along_equations(x, direction, time, physics, amplitude, stop, bound, scratch)
+        else:
+            x, unused, r, length = stride_by_stride(
+                x, direction, time, cells, cell, physics, amplitude, r, length, target_r, target_l, stop, bound, scratch
+            )
         if unused < 0.0:
             counters[INVALID] += left
             counters[SKIPPED] += left
@@ -299,14 +239,17 @@ def pulse_by_strides(state, cells, cell, direction, fired, physics, pulses, scra
                 cells.walked[RADIUS][cell] = r
             if pulses.targets[1, SIGMA] > 0.0:
                 cells.walked[LENGTH][cell] = length
-        count = locate(cells, cell, physics, amplitude, r, length, scratch)
-        if pulses.own_window:
-            x = _back_to_window(w_end, before, x, direction, physics, count, scratch)
+        count = 1
+        if not along:
+            count = locate(cells, cell, physics, amplitude, r, length, scratch)
+        if pulses.own_window and physics.steepest * abs(x - before) >= (w_end - w_before) * direction:
+            x = back_to_window(w_end, before, x, direction, physics, count, scratch)
         done = together if unused == 0.0 else together - int(together * unused / time)
-        power = power_of(0.5 * (before + x), direction, amplitude, physics, count, scratch)
+        if not along:
+            power = power_of(0.5 * (before + x), direction, amplitude, physics, count, scratch)
         end_pulse(counters, direction, together, done, power * (pulses.pulse_s * width * done))
         left -= together
-        state = _after_pulse(state, cells, cell, before, x, limit, pulses)
+        state = after_pulse(state, cells, cell, before, x, limit, pulses)
         cells.weight[cell] = weight_now(cells, cell, x, physics, scratch)
     cells.log_n[cell] = x
     return state
@@ -324,9 +267,7 @@ def free_pulse(x, direction, cells, cell, physics, pulse_s, amplitude, r, length
     if physics.reference_length > 0.0:
         time *= physics.reference_length / length
     if physics.direct:
-        after, unused, _, _ = _stride(
-            x, direction, time, cells, cell, physics, amplitude, r, length, r, length, bound, bound, scratch
-        )
+        after, unused, _ = along_equations(x, direction, time, physics, amplitude, bound, bound, scratch)
         return after, unused, count
     curve = physics.set if direction > 0 else physics.reset
     kink = at_stencil(curve.kink, scratch.offsets, scratch.weights, count)

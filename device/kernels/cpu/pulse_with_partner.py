@@ -12,10 +12,11 @@ import numpy as np
 
 from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel
 from vcm_sweep.device.kernels.cpu.march import march
-from vcm_sweep.device.kernels.cpu.pulse import begin_pulse, end_pulse, free_pulse, power_of, weight_now
+from vcm_sweep.device.kernels.cpu.pulse import begin_pulse, end_pulse, free_pulse, weight_now
 from vcm_sweep.device.kernels.cpu.random import advance, symmetric_uniform, truncated_normal
 from vcm_sweep.device.kernels.cpu.reading import find_weight, locate, look_up, of_cell, read_weight, tabled_weight
 from vcm_sweep.device.kernels.cpu.stencil import at_stencil, read_cubic, read_linear
+from vcm_sweep.device.kernels.cpu.strides import power_of
 from vcm_sweep.device.kernels.layout import (
     CLIP_HIGH,
     CLIP_LOW,

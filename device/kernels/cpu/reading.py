@@ -1,16 +1,13 @@
 """Compiled: locating a cell among the tables' nodes, reading its weight, and finding the N of a weight."""
 
-import math
-
 import numpy as np
 
 from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel
-from vcm_sweep.device.kernels.cpu.equations import L, R, magnitude
+from vcm_sweep.device.kernels.cpu.equations import L, R, current_along
+from vcm_sweep.device.kernels.cpu.starts import about_current
 from vcm_sweep.device.kernels.cpu.stencil import fill_stencil, read_cubic, read_slope
 from vcm_sweep.device.kernels.layout import LENGTH, PARAMETERS, PULSE_AMPLITUDE, RADIUS
 from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
-
-_DELTA = 1e-6  # the step of ln N for a slope by differences
 
 
 @inlined
@@ -39,7 +36,7 @@ def look_up(cells, cell, physics, amplitude, r, length, scratch):
     return fill_stencil(physics.axes, scratch.values, scratch.offsets, scratch.weights)
 
 
-@kernel
+@inlined
 def locate(cells, cell, physics, amplitude, r, length, scratch):
     """:func:`look_up`, or, if the equations are solved, write the cell's parameters into ``scratch``.
 
@@ -70,9 +67,12 @@ def _curve_weight(x, c, nodes, offsets, weights):
     return read_cubic(c.values, c.x_first, c.kink, c.x_last, c.below, x, offsets, weights, nodes)
 
 
-@kernel
-def _direct_weight(x, p, full, dark, slope):
-    return dark + slope * magnitude(READ_VOLTAGE_V, math.exp(x), False, full, p)
+@inlined
+def _direct_weight(x, p, full, dark, slope, starts, nominal):
+    """(weight, its slope in ln N) at x = ln N, from the equations."""
+    guess = about_current(2, x, READ_VOLTAGE_V, 1.0, full, starts, p, nominal)
+    i, i_x = current_along(READ_VOLTAGE_V, x, False, full, p, guess)
+    return dark + slope * i, slope * i * i_x
 
 
 @inlined
@@ -80,7 +80,7 @@ def read_weight(x, physics, count, scratch):
     """The weight at x = ln N of a located cell."""
     if physics.direct:
         p = scratch.parameters if physics.reads_cell else physics.nominal
-        return _direct_weight(x, p, physics.full, physics.w_dark, physics.w_slope)
+        return _direct_weight(x, p, physics.full, physics.w_dark, physics.w_slope, physics.starts, physics.nominal)[0]
     nodes = count if physics.read.kink.shape[0] > 1 else 1
     return _curve_weight(x, physics.read, nodes, scratch.offsets, scratch.weights)
 
@@ -97,32 +97,31 @@ def _find_on_curve(target, low, high, x, c, nodes, offsets, weights):
         if high - low <= 1e-13:
             break
         slope = read_slope(c.values, c.x_first, c.kink, c.x_last, c.below, x, offsets, weights, nodes)
-        x, done = _newton(x, w - target, slope, low, high, round_)
+        x, done = newton_within(x, w - target, slope, low, high, round_)
         if done:
             break
     return x
 
 
 @kernel
-def _find_direct(target, low, high, x, p, full, dark, scale):
+def _find_direct(target, low, high, x, p, full, dark, scale, starts, nominal):
     x = min(max(x, low), high)
     for round_ in range(100):
-        w = _direct_weight(x, p, full, dark, scale)
+        w, slope = _direct_weight(x, p, full, dark, scale, starts, nominal)
         if w > target:
             high = x
         else:
             low = x
         if high - low <= 1e-13:
             break
-        slope = (_direct_weight(x + _DELTA, p, full, dark, scale) - w) / _DELTA
-        x, done = _newton(x, w - target, slope, low, high, round_)
+        x, done = newton_within(x, w - target, slope, low, high, round_)
         if done:
             break
     return x
 
 
 @inlined
-def _newton(x, gap, slope, low, high, round_):
+def newton_within(x, gap, slope, low, high, round_):
     """(next x within the bracket, whether it is the root)."""
     new = x - gap / slope
     # Newton's method doubles the number of digits: after a step of 1e-7 only rounding errors remain.
@@ -141,48 +140,16 @@ def find_weight(target, low, high, x, physics, count, scratch):
     """
     if physics.direct:
         p = scratch.parameters if physics.reads_cell else physics.nominal
-        return _find_direct(target, low, high, x, p, physics.full, physics.w_dark, physics.w_slope)
+        return _find_direct(
+            target, low, high, x, p, physics.full, physics.w_dark, physics.w_slope, physics.starts, physics.nominal
+        )
     nodes = count if physics.read.kink.shape[0] > 1 else 1
     return _find_on_curve(target, low, high, x, physics.read, nodes, scratch.offsets, scratch.weights)
 
 
 @inlined
-def _first_guess(target, physics):
+def first_guess(target, physics):
     """About the ln N at which the nominal cell reads ``target``."""
     t = (target - physics.guess_first) * physics.guess_inverse_step
     k = min(max(int(t), 0), physics.guess.shape[0] - 2)
     return physics.guess[k] + min(max(t - k, 0.0), 1.0) * (physics.guess[k + 1] - physics.guess[k])
-
-
-@kernel
-def read_cells(cells, physics, scratch):
-    """Write the weights of all cells, from their ln N."""
-    for cell in range(cells.log_n.shape[0]):
-        r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
-        if physics.direct:
-            count = locate(cells, cell, physics, 1.0, r, length, scratch)
-        else:
-            count = look_up(cells, cell, physics, 1.0, r, length, scratch)
-        cells.weight[cell] = read_weight(cells.log_n[cell], physics, count, scratch)
-
-
-@kernel
-def solve_cells(cells, physics, scratch, target, low, high, out):
-    """Write into ``out`` the ln N, within [low, high], at which each cell reads ``target``.
-
-    Arrays of length 1 hold one value for all cells.
-    """
-    for cell in range(out.shape[0]):
-        r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
-        if physics.direct:
-            count = locate(cells, cell, physics, 1.0, r, length, scratch)
-        else:
-            count = look_up(cells, cell, physics, 1.0, r, length, scratch)
-        a, b = np.float64(of_cell(low, cell)), np.float64(of_cell(high, cell))
-        wanted = np.float64(of_cell(target, cell))
-        x = find_weight(wanted, a, b, _first_guess(wanted, physics), physics, count, scratch)
-        if x - a < 1e-12:
-            x = a
-        elif b - x < 1e-12:
-            x = b
-        out[cell] = x

@@ -11,10 +11,22 @@ import math
 import numpy as np
 
 from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel
+from vcm_sweep.device.kernels.cpu.lanes.pulses import pulse_block
+from vcm_sweep.device.kernels.cpu.lanes.rows import LANES, work_space
 from vcm_sweep.device.kernels.cpu.pulse import pulse_by_strides, pulse_cell
 from vcm_sweep.device.kernels.cpu.pulse_with_partner import pulse_beside
-from vcm_sweep.device.kernels.cpu.random import bernoulli_mask, popcount
-from vcm_sweep.device.kernels.layout import MEAN_COUNT, STOCHASTIC, Cells, Partner, Physics, Pulses, Scratch, Train
+from vcm_sweep.device.kernels.cpu.random import advance, bernoulli_mask, bits64, popcount
+from vcm_sweep.device.kernels.layout import (
+    MEAN_COUNT,
+    STOCHASTIC,
+    Block,
+    Cells,
+    Partner,
+    Physics,
+    Pulses,
+    Scratch,
+    Train,
+)
 
 
 @kernel
@@ -161,16 +173,28 @@ def update_array(
     lines: list[np.ndarray] = []
     for count in (x.shape[1], d.shape[1]):
         lines += [np.empty(count, np.int64), np.empty(count, np.uint64), np.empty(count)]
-    _update(x, d, key, cells, physics, train, pulses, Scratch.new(), counters, tuple(lines), partner)
+    # One block each for the two directions.
+    blocks = tuple(
+        Block(
+            np.zeros(LANES, np.int64),
+            np.zeros(LANES, np.int64),
+            np.zeros(LANES, np.uint64),
+            work_space(physics.nominal),
+        )
+        for _ in range(2)
+    )
+    _update(x, d, key, cells, physics, train, pulses, Scratch.new(), blocks, counters, tuple(lines), partner)
 
 
 @kernel
-def _update(x, d, key, cells, physics, train, pulses, scratch, counters, lines, partner):
+def _update(x, d, key, cells, physics, train, pulses, scratch, blocks, counters, lines, partner):
     inputs = x.shape[1]
     columns, column_masks, column_shares, rows, row_masks, row_shares = lines
     state = np.uint64(key)
     stochastic = train.kind == STOCHASTIC
-    strided = physics.direct or pulses.moves
+    in_lanes = physics.direct and not pulses.moves
+    rising_block, falling_block = blocks
+    risen = fallen = 0
     slots = 0
     for sample in range(x.shape[0]):
         if stochastic:
@@ -201,9 +225,28 @@ def _update(x, d, key, cells, physics, train, pulses, scratch, counters, lines, 
                         state = pulse_beside(
                             state, cells, cell, direction, fired, physics, pulses, partner, scratch, counters
                         )
-                    elif strided:
+                    elif in_lanes:
+                        state = advance(state)
+                        block, place = (rising_block, risen) if up else (falling_block, fallen)
+                        block.cell[place], block.left[place], block.state[place] = cell, fired, bits64(state)
+                        if up:
+                            risen += 1
+                            if risen == LANES:
+                                pulse_block(LANES, 1, cells, physics, pulses, block, scratch, counters)
+                                risen = 0
+                        else:
+                            fallen += 1
+                            if fallen == LANES:
+                                pulse_block(LANES, -1, cells, physics, pulses, block, scratch, counters)
+                                fallen = 0
+                    elif pulses.moves:
                         state = pulse_by_strides(
                             state, cells, cell, direction, fired, physics, pulses, scratch, counters
                         )
                     else:
                         state = pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, counters)
+        # The next sample may pulse the same cells.
+        if in_lanes:
+            pulse_block(risen, 1, cells, physics, pulses, rising_block, scratch, counters)
+            pulse_block(fallen, -1, cells, physics, pulses, falling_block, scratch, counters)
+            risen = fallen = 0

@@ -66,6 +66,8 @@ def coarse(curve: Curve) -> Curve:
 def stack(devices: Sequence[VCMDevice], out: int, inn: int, start: float | None = 0.0, first: int = 1) -> CellArrays:
     """The same cells at every call: at one weight, or evenly over all weights. ``first``: seed of the first trial."""
     cells = CellArrays(devices, out, inn, [ArraySeeds(first + k, 2, 3) for k in range(len(devices))], 0)
+    # The kernels of a GPU read tables also where a CPU would solve the equations; here the CPU does too.
+    cells._physics = cells._with_tables()
     # Trials with the same tables go on sharing them.
     thin = functools.cache(lambda where: coarse(curves[where]))
     curves = {id(c.values): c for p in cells._physics for c in (p.set, p.reset, p.read)}

@@ -1,0 +1,1 @@
+"""Compiled: many cells at a time, one in each lane of a vector."""
