@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 Array = NDArray[np.float64]
 
@@ -107,6 +106,9 @@ class Continuous(Distribution):
     @cached_property
     def frozen(self) -> Any:
         """The truncated law, frozen; of the natural logarithm where it is lognorm."""
+        # Imported here, since it takes long, and a study that is only read needs no law.
+        from scipy import stats
+
         given, width = dict(self.parameters), self.high - self.low
         match self.name:
             case "loguniform":
@@ -269,4 +271,6 @@ class Whole(Levels):
 
 
 def _normal(low: float, high: float, mean: float, sd: float) -> Any:
+    from scipy import stats
+
     return stats.truncnorm((low - mean) / sd, (high - mean) / sd, mean, sd)

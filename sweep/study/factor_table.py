@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtr, ndtri
 
 from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.errors import StudyError
@@ -136,7 +136,7 @@ def _continuous(table: Mapping[str, Any], where: str, law: str, low: float, high
         made = Continuous(law, first, last, parameters)
         _check_inside(made, where)
         return made
-    quantile = float(stats.norm.isf(values["tail"]))
+    quantile = -float(ndtri(values["tail"]))
     if law == "norm":
         ends = [values["mean"] + sign * quantile * values["sd"] for sign in (-1, 1)]
     else:
@@ -178,7 +178,7 @@ def _check_inside(law: Continuous, where: str) -> None:
         return
     # Both in the lower tail, where differences of small probabilities are exact.
     first, last = ends if ends[0] < 0 else (-ends[1], -ends[0])
-    inside = float(stats.norm.cdf(last) - stats.norm.cdf(first))
+    inside = float(ndtr(last) - ndtr(first))
     if inside < _LEAST_INSIDE:
         raise StudyError(
             f"[{where}] range = [{law.low:g}, {law.high:g}] holds {inside:.1g} of {law.name}, and must hold "
