@@ -36,6 +36,13 @@ def _results(base: int = 128, **options: object) -> SyntheticResults:
     return synthetic_results(FACTORS, _accuracy, base=base, **options)  # type: ignore[arg-type]
 
 
+def _by_points() -> SyntheticResults:
+    u = qmc.Sobol(3, rng=1).random(256)[:, None]
+    low, high = (np.array([getattr(f, end) for f in FACTORS]) for end in ("low", "high"))
+    study = synthetic_study(FACTORS, design=synthetic_design("space", n=256))
+    return SyntheticResults(study, low + u * (high - low), with_noise(np.random.default_rng(1), _accuracy(u), 2, 0.02))
+
+
 def _by_trajectories(method: str) -> SyntheticResults:
     make = morris_trajectories if method == "morris" else shapley_trajectories
     u = make(200, 3, 1)
@@ -48,6 +55,7 @@ def _by_trajectories(method: str) -> SyntheticResults:
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_gives_one_kind_of_result(method: str, tmp_path: Path) -> None:
     results = _by_trajectories(method) if method in ("morris", "shapley") else _results()
+    results = _by_points() if method == "bounded-shapley" else results
     result = analyze(results, method=method, resamples=200)
     assert [index.factor for index in result.ranking()][:2] == ["strong", "weak"]
     assert result.verdict("strong") == "matters"
