@@ -64,10 +64,11 @@ FULL_EVERYTHING = VCMRPUConfig(
 
 
 class Timing(NamedTuple):
-    """The CPU seconds of an epoch over all trials, the part of them in updates, and the accuracy after the epoch."""
+    """The CPU seconds of an epoch over all trials, the part of them in updates, and loss and accuracy after it."""
 
     seconds: float
     updating: float
+    loss: float
     accuracy: float
 
 
@@ -100,8 +101,11 @@ def epoch(network: torch.nn.Module, data: DataSet, trials: int | None) -> Timing
         updating += time.process_time() - before
     seconds = time.process_time() - started
     with torch.no_grad():
-        right = network(test_x.expand(trials, -1, -1) if trials else test_x).argmax(-1) == data.test_y
-    return Timing(seconds, updating, right.double().mean().item())
+        log_p = network(test_x.expand(trials, -1, -1) if trials else test_x)
+        y = data.test_y.expand(log_p.shape[:-1])
+        loss = -log_p.gather(-1, y[..., None]).mean().item()
+        right = log_p.argmax(-1) == y
+    return Timing(seconds, updating, loss, right.double().mean().item())
 
 
 def arrays(network: Any) -> list[Any]:
@@ -138,7 +142,7 @@ def epoch_table(data: DataSet, sizes: Sequence[int], stack: int, say: Callable[[
     ]
     say(
         f"{'device':<30} {'CPU s per trial':>15} {'of it updates':>13} {'1e6 pulses':>10} {'ns per pulse':>12} "
-        f"{'x ConstantStep':>14} {'x noise-free':>12} {'accuracy':>8}"
+        f"{'x ConstantStep':>14} {'x noise-free':>12} {'test loss':>9} {'accuracy':>8}"
     )
     each: dict[str, float] = {}
     memory: dict[str, float] = {}
@@ -155,7 +159,8 @@ def epoch_table(data: DataSet, sizes: Sequence[int], stack: int, say: Callable[[
             memory[name] = bytes_per_cell(network)
         say(
             f"{name:<30} {each[name]:15.2f} {timing.updating / (trials or 1):13.2f} {count:>10} {per_pulse:>12} "
-            f"{each[name] / each[rows[0][0]]:14.2f} {noise_free:>12} {timing.accuracy:8.3f}"
+            f"{each[name] / each[rows[0][0]]:14.2f} {noise_free:>12} {timing.loss:9.3f} "
+            f"{timing.accuracy:8.3f}"
         )
     say("")
     say("bytes per cell and trial: " + "; ".join(f"{value:.1f} {name}" for name, value in memory.items()))

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from vcm_sweep.device.kernels.cpu.compiling import compiled, inlined, kernel
+from vcm_sweep.device.kernels.cpu.magnitude import largest_magnitude
 from vcm_sweep.device.kernels.cpu.normals import LARGEST, fill_centred, fill_normal
 from vcm_sweep.device.kernels.cpu.random import bits64
 from vcm_sweep.device.kernels.layout import CONSTANT_SCALE, LARGEST_SUM, LARGEST_VALUE, NO_SCALE
@@ -18,8 +19,7 @@ from vcm_sweep.device.seeds import GOLDEN
 _OUTPUT_NOISE, _INPUT_NOISE, _WEIGHT_NOISE, _INPUT_ROUNDING, _OUTPUT_ROUNDING, _PURPOSES = 0, 1, 2, 3, 4, 5
 
 _U_GOLDEN = np.uint64(GOLDEN)
-_MAGNITUDE = np.int32(0x7FFFFFFF)  # the bits of a float32 without its sign, which order as its magnitude does
-_ZERO, _ONE, _TWO, _WHOLE = np.float32(0), np.float32(1), np.float32(2), np.float32(1 << 23)
+_ZERO, _ONE, _TWO, _LAST_FRACTION = np.float32(0), np.float32(1), np.float32(2), np.float32(1 << 23)
 _LARGEST = np.float32(LARGEST)
 
 # Sums may be split over the lanes of a vector register. As in any BLAS, their last bits then depend on the machine.
@@ -43,23 +43,60 @@ def _even(work, length):
     return work[: length + (length & 1)]
 
 
+# What a loop needs is passed to it as a number: what it had to look up in a record, the compiler could not keep in a
+# register, and would go through a vector one by one.
+
+
 @inlined
-def _discretised(value, step, chance):
-    """``value`` rounded to whole steps, halves to even; ``chance`` (-0.5 to 0.5) makes that stochastic."""
-    steps = value / step + chance
+def _whole(steps):
+    """``steps`` rounded, halves to even."""
     magnitude = abs(steps)
     # Adding 2^23 leaves no room for a fraction. From there on every float32 is whole.
-    whole = (magnitude + _WHOLE) - _WHOLE if magnitude < _WHOLE else magnitude
-    return (whole if steps >= _ZERO else -whole) * step
+    whole = (magnitude + _LAST_FRACTION) - _LAST_FRACTION if magnitude < _LAST_FRACTION else magnitude
+    return whole if steps >= _ZERO else -whole
 
 
 @kernel
-def _largest_magnitude(x):
-    """The largest magnitude; NaN if there is one."""
-    largest = np.int32(0)
-    for i in range(x.shape[0]):
-        largest = max(largest, np.int32(np.float32(x[i]).view(np.int32) & _MAGNITUDE))
-    return np.int32(largest).view(np.float32)
+def _discretise(values, step, by_chance, key, noise):
+    """Round values to whole steps, halves to even, or up and down by chance; a step of 0 rounds nothing."""
+    if step <= _ZERO:
+        return
+    if by_chance:
+        fill_centred(key, noise)
+        for i in range(values.shape[0]):
+            values[i] = _whole(values[i] / step + noise[i]) * step
+    else:
+        for i in range(values.shape[0]):
+            values[i] = _whole(values[i] / step) * step
+
+
+@kernel
+def _cut(values, bound):
+    """Cut values to +-bound; NaN stays what it is."""
+    for i in range(values.shape[0]):
+        value = values[i]
+        values[i] = -bound if value < -bound else bound if value > bound else value
+
+
+@kernel
+def _add(values, noise, spread):
+    for i in range(values.shape[0]):
+        values[i] += spread * noise[i]
+
+
+@kernel
+def _add_each(values, noise, constant, variance):
+    """Add noise that has a variance of its own in each place, besides a constant one."""
+    for i in range(values.shape[0]):
+        values[i] += np.sqrt(constant + variance[i]) * noise[i]
+
+
+@kernel
+def _weaken(values, negative):
+    """Multiply negative values by a factor."""
+    if negative != _ONE:
+        for i in range(values.shape[0]):
+            values[i] *= negative if values[i] < _ZERO else _ONE
 
 
 @kernel
@@ -81,7 +118,7 @@ def _scale(x, io, management):
         return _ONE
     if management == CONSTANT_SCALE:
         return io.constant
-    largest = _largest(x) if management == LARGEST_VALUE else _largest_magnitude(x)
+    largest = _largest(x) if management == LARGEST_VALUE else largest_magnitude(x)
     if largest > io.threshold:
         largest = io.threshold
     if management == LARGEST_SUM:
@@ -136,22 +173,13 @@ def _repeat(x, vectors, k, b, io):
 def _drive(x, scale, key, io, noise, voltages):
     """Set the voltages that drive the array; ``noise`` is work space."""
     noise = _even(noise, x.shape[0])
-    inverse = _ONE / scale
-    if io.inp_by_chance:
-        fill_centred(_stream(key, _INPUT_ROUNDING, 0), noise)
-    for i in range(x.shape[0]):
-        value = x[i] * inverse
-        if io.inp_step > _ZERO:
-            value = _discretised(value, io.inp_step, noise[i] if io.inp_by_chance else _ZERO)
-        # NaN stays what it is.
-        voltages[i] = -io.inp_bound if value < -io.inp_bound else io.inp_bound if value > io.inp_bound else value
+    _multiply(x, _ONE / scale, voltages)
+    _discretise(voltages, io.inp_step, io.inp_by_chance, _stream(key, _INPUT_ROUNDING, 0), noise)
+    _cut(voltages, io.inp_bound)
     if io.inp_noise > _ZERO:
         fill_normal(_stream(key, _INPUT_NOISE, 0), noise)
-        for i in range(x.shape[0]):
-            voltages[i] += io.inp_noise * noise[i]
-    if io.inp_negative != _ONE:
-        for i in range(x.shape[0]):
-            voltages[i] *= io.inp_negative if voltages[i] < _ZERO else _ONE
+        _add(voltages, noise, io.inp_noise)
+    _weaken(voltages, io.inp_negative)
 
 
 @_summing
@@ -227,47 +255,45 @@ def apply(x, vectors, weight, variance, noise, voltages):
 def _receive(y, voltages, variance, key, part, io, noise):
     """Turn a vector of products into readings that are not yet cut to the bounds; ``noise`` is work space."""
     noise = _even(noise, y.shape[0])
-    constant, differs = _ZERO, variance.shape[0] > 0
+    constant = _ZERO
     if io.w_noise > _ZERO:
         constant = io.w_noise * io.w_noise * _dot(voltages, voltages)
     if io.out_negative != _ONE:
         # The asymmetry acts between the noise of the weights and that of the outputs.
-        if differs or constant > _ZERO:
-            fill_normal(_stream(key, _WEIGHT_NOISE, part), noise)
-            for j in range(y.shape[0]):
-                y[j] += np.sqrt(constant + (variance[j] if differs else _ZERO)) * noise[j]
-            constant, differs = _ZERO, False
-        for j in range(y.shape[0]):
-            y[j] *= io.out_negative if y[j] < _ZERO else _ONE
+        _add_noise(y, _stream(key, _WEIGHT_NOISE, part), constant, variance, noise)
+        _weaken(y, io.out_negative)
+        constant, variance = _ZERO, variance[:0]
+    # Independent Gaussian noise is one draw with the sum of the variances.
     constant += io.out_noise * io.out_noise
-    if differs or constant > _ZERO:
-        # Independent Gaussian noise is one draw with the sum of the variances.
-        fill_normal(_stream(key, _OUTPUT_NOISE, part), noise)
-        if differs:
-            for j in range(y.shape[0]):
-                y[j] += np.sqrt(constant + variance[j]) * noise[j]
-        else:
-            spread = np.sqrt(constant)
-            for j in range(y.shape[0]):
-                y[j] += spread * noise[j]
-    if io.out_step > _ZERO:
-        if io.out_by_chance:
-            fill_centred(_stream(key, _OUTPUT_ROUNDING, part), noise)
-            for j in range(y.shape[0]):
-                y[j] = _discretised(y[j], io.out_step, noise[j])
-        else:
-            for j in range(y.shape[0]):
-                y[j] = _discretised(y[j], io.out_step, _ZERO)
+    _add_noise(y, _stream(key, _OUTPUT_NOISE, part), constant, variance, noise)
+    _discretise(y, io.out_step, io.out_by_chance, _stream(key, _OUTPUT_ROUNDING, part), noise)
+
+
+@kernel
+def _add_noise(y, key, constant, variance, noise):
+    """Add normal noise of a constant variance, and of one of each output unless ``variance`` is empty."""
+    if variance.shape[0]:
+        fill_normal(key, noise)
+        _add_each(y, noise, constant, variance)
+    elif constant > _ZERO:
+        fill_normal(key, noise)
+        _add(y, noise, np.sqrt(constant))
+
+
+@kernel
+def _any_beyond(y, bound):
+    beyond = 0
+    for j in range(y.shape[0]):
+        beyond |= np.int32(abs(y[j]) > bound)
+    return beyond != 0
 
 
 @kernel
 def _beyond(y, io):
     """Whether an output is beyond a bound that is tested; NaN is not."""
-    beyond = False
     if io.both_bounds:
-        for j in range(y.shape[0]):
-            beyond |= abs(y[j]) > io.out_bound
-        return beyond
+        return _any_beyond(y, io.out_bound)
+    beyond = False
     # The engine goes through the outputs in order, and one below the negative bound resets its flag.
     for j in range(y.shape[0]):
         if y[j] > io.out_bound:
@@ -290,6 +316,12 @@ def _suspect(y, suspects):
     for earlier in range(place, 0, -1):
         suspects[earlier] = suspects[earlier - 1]
     suspects[0] = output
+
+
+@kernel
+def _multiply(y, factor, out):
+    for j in range(y.shape[0]):
+        out[j] = y[j] * factor
 
 
 @kernel
@@ -319,12 +351,11 @@ def read(x, vectors, voltages, variances, noise, products, out):
                 vectors.waiting[k, kept] = b
                 kept += 1
                 continue
-            factor = io.out_scale * vectors.scale[k, b]
             for part in range(parts):
-                y = products[k, part * count + i]
-                for j in range(y.shape[0]):
-                    cut = -io.out_bound if y[j] < -io.out_bound else io.out_bound if y[j] > io.out_bound else y[j]
-                    out[k, b, j] = cut * factor if part == 0 else out[k, b, j] + cut * factor
+                _cut(products[k, part * count + i], io.out_bound)
+            if parts == 2:
+                _add(products[k, i], products[k, count + i], _ONE)
+            _multiply(products[k, i], io.out_scale * vectors.scale[k, b], out[k, b])
         vectors.counts[k] = kept
         left += kept
     return left

@@ -54,16 +54,59 @@ def truncated_normal(state, clip):
                 return state, v * factor
 
 
+@inlined
+def uniform(word):
+    """U(0, 1) of 53 random bits; the last 11 bits of the word are not used."""
+    return np.float64(word >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
 @kernel
-def bernoulli_mask(state, probability, length):
-    """(new state, mask): each of ``length`` <= 64 bits is 1 with the given probability, to 2^-32.
+def bernoulli_mask(word, probability, length):
+    """A mask in which each of ``length`` <= 64 bits is 1 with the given probability, to 2^-32.
+
+    ``word`` holds 64 random bits, and is the state of the stream of the others. The mask is 0 unless :func:`uniform` of
+    it is below ``length * probability``, so most masks of small probabilities need not be drawn at all.
+    """
+    if probability * length >= 1.0:
+        return _dense_mask(word, probability, length)
+    state, mask, first = word, np.uint64(0), 0
+    while True:
+        # Each of the slots that are left has a share p of the unit interval. The k-th of them is the next to fire with
+        # probability p (1 - p)^k, a part of its share.
+        u = uniform(word)
+        if u >= probability * (length - first):
+            return mask
+        gap = min(int(u / probability), length - first - 1)
+        if u - gap * probability >= probability * _power(1.0 - probability, gap):
+            return mask
+        first += gap + 1
+        mask |= np.uint64(1) << np.uint64(first - 1)
+        state = advance(state)
+        word = bits64(state)
+
+
+@inlined
+def _power(base, exponent):
+    """``base`` to a whole power from 0 to 63."""
+    power = 1.0
+    while exponent:
+        if exponent & 1:
+            power *= base
+        base *= base
+        exponent >>= 1
+    return power
+
+
+@kernel
+def _dense_mask(state, probability, length):
+    """A mask as of :func:`bernoulli_mask`, for probabilities that are not small.
 
     A bit is 1 where a uniform number is below the probability. All 64 numbers are compared at once, one binary digit
     per random word, the most significant first, until every comparison is decided: about seven words for 31 slots.
     """
     full = ~np.uint64(0) >> np.uint64(64 - length)
     if probability >= 1.0:
-        return state, full
+        return full
     threshold = np.uint64(probability * 4294967296.0)
     mask = np.uint64(0)
     undecided = full
@@ -77,7 +120,7 @@ def bernoulli_mask(state, probability, length):
             undecided &= ~word
         if undecided == 0:
             break
-    return state, mask
+    return mask
 
 
 @inlined

@@ -13,9 +13,10 @@ import numpy as np
 from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel
 from vcm_sweep.device.kernels.cpu.lanes.pulses import pulse_block
 from vcm_sweep.device.kernels.cpu.lanes.rows import LANES, work_space
+from vcm_sweep.device.kernels.cpu.magnitude import largest_magnitude
 from vcm_sweep.device.kernels.cpu.pulse import pulse_by_strides, pulse_cell
 from vcm_sweep.device.kernels.cpu.pulse_with_partner import pulse_beside
-from vcm_sweep.device.kernels.cpu.random import advance, bernoulli_mask, bits64, popcount
+from vcm_sweep.device.kernels.cpu.random import advance, bernoulli_mask, bits64, popcount, uniform
 from vcm_sweep.device.kernels.layout import (
     MEAN_COUNT,
     STOCHASTIC,
@@ -27,6 +28,9 @@ from vcm_sweep.device.kernels.layout import (
     Scratch,
     Train,
 )
+from vcm_sweep.device.seeds import GOLDEN
+
+_GOLDEN = np.uint64(GOLDEN)
 
 
 @kernel
@@ -68,16 +72,21 @@ def _fire(state, values, factor, resolution, slots, index, masks):
 
     The first entries of ``index`` and ``masks`` are set to those lines and to their slots, one bit per slot.
     """
+    # Every line has a stream of its own. Most do not fire, as their first words show: the compiler asks many at a time.
+    for line in range(values.shape[0]):
+        word = bits64(state + np.uint64(line + 1) * _GOLDEN)
+        p = _rounded(np.float64(abs(values[line])) * factor, resolution)
+        masks[line] = word | np.uint64(1) if uniform(word) < p * slots else np.uint64(0)
     count = 0
     for line in range(values.shape[0]):
-        p = _rounded(abs(values[line]) * factor, resolution)
-        if p > 0.0:
-            state, mask = bernoulli_mask(state, p, slots)
+        if masks[line]:
+            p = _rounded(np.float64(abs(values[line])) * factor, resolution)
+            mask = bernoulli_mask(masks[line], p, slots)
             if mask:
                 index[count] = line
                 masks[count] = mask
                 count += 1
-    return state, count
+    return state + np.uint64(values.shape[0]) * _GOLDEN, count
 
 
 @kernel
@@ -99,22 +108,10 @@ def _share(values, factor, resolution, slots, kind, index, shares):
 
 
 @kernel
-def _largest(values):
-    """The largest magnitude; NaN if any value is not finite."""
-    largest = 0.0
-    for value in values:
-        magnitude = abs(np.float64(value))
-        if not magnitude < math.inf:
-            return math.nan
-        largest = max(largest, magnitude)
-    return largest
-
-
-@kernel
 def budget_of_sample(x, d, train):
     """:func:`pulse_budget` of a sample; 0 slots if nothing fires or a value is not finite."""
-    x_max, d_max = _largest(x), _largest(d)
-    if not (x_max > 0.0 and d_max > 0.0):
+    x_max, d_max = np.float64(largest_magnitude(x)), np.float64(largest_magnitude(d))
+    if not (0.0 < x_max < math.inf and 0.0 < d_max < math.inf):
         return 0, 0.0, 0.0
     return pulse_budget(x_max, d_max, train)
 

@@ -14,8 +14,9 @@ from aihwkit.simulator.configs import ConstantStepDevice, SingleRPUConfig
 from aihwkit.simulator.parameters.enums import PulseType
 from aihwkit.simulator.parameters.training import UpdateParameters
 from aihwkit.simulator.tiles.analog import AnalogTile
+from scipy import stats
 
-from vcm_sweep.device.kernels.cpu.random import bernoulli_mask, popcount
+from vcm_sweep.device.kernels.cpu.random import advance, bernoulli_mask, bits64, popcount
 from vcm_sweep.device.kernels.cpu.update import draw_sample, share_sample
 from vcm_sweep.device.kernels.layout import DETERMINISTIC_IMPLICIT, MEAN_COUNT, STOCHASTIC, Train
 
@@ -232,17 +233,42 @@ def test_a_sample_that_is_not_finite_fires_nothing():
         assert not ours(x, d, 0.05, UpdateParameters()).any()
 
 
+@nb.njit
+def _masks(key, p, length, repeats):
+    masks, state = np.empty(repeats, np.uint64), np.uint64(key)
+    for i in range(repeats):
+        state = advance(state)
+        masks[i] = bernoulli_mask(bits64(state), p, length)
+    return masks
+
+
+def assert_counts(counts, expected):
+    """A chi-squared test with one false alarm in a million; outcomes that are rare count as one."""
+    often = expected > 10
+    counts, expected = (np.append(values[often], values[~often].sum()) for values in (counts, expected))
+    assert counts[expected == 0].sum() == 0
+    counts, expected = counts[expected > 0], expected[expected > 0]
+    assert stats.chi2.sf(((counts - expected) ** 2 / expected).sum(), max(len(expected) - 1, 1)) > 1e-6
+
+
+@pytest.mark.parametrize("p", [0.003, 0.1, 0.2, 0.24, 0.26, 0.5, 0.9])
+def test_every_mask_of_four_slots_has_its_probability(p):
+    """Below and above 1/4, where the way of drawing changes."""
+    expected = [p ** k.bit_count() * (1 - p) ** (4 - k.bit_count()) for k in range(16)]
+    assert_counts(np.bincount(_masks(5, p, 4, 200_000).astype(int), minlength=16), 200_000 * np.array(expected))
+
+
 @pytest.mark.parametrize("length", [1, 31, 64])
-@pytest.mark.parametrize("p", [1e-6, 0.01, 0.5, 0.77, 1 - 1e-6, 1.0, 3.0])
-def test_bernoulli_mask(length, p):
-    state, ones, repeats = np.uint64(5), np.zeros(64), 4000
-    for _ in range(repeats):
-        state, mask = bernoulli_mask(np.uint64(state), p, length)
-        mask = int(mask)
-        assert mask >> length == 0
-        ones += [(mask >> i) & 1 for i in range(64)]
-    q = min(p, 1.0)
-    assert (np.abs(ones[:length] - repeats * q) <= 5.5 * math.sqrt(repeats * q * (1 - q)) + 3).all()
+@pytest.mark.parametrize("p", [1e-6, 1e-3, 0.01, 0.03, 0.5, 0.77, 1 - 1e-6, 1.0, 3.0])
+def test_bits_of_a_long_mask_fire_with_the_probability(length, p):
+    repeats, q = 50_000, min(p, 1.0)
+    masks = _masks(5, p, length, repeats)
+    bits = ((masks[:, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)).astype(int)
+    assert not bits[:, length:].any()
+    for count in bits[:, :length].sum(0):
+        assert stats.binomtest(int(count), repeats, q).pvalue > 1e-6 / length
+    count_law = repeats * stats.binom.pmf(np.arange(length + 1), length, q)
+    assert_counts(np.bincount(bits.sum(1), minlength=length + 1), count_law)
 
 
 def test_popcount():
