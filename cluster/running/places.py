@@ -35,9 +35,11 @@ def executor_of(place: Place, study: Any, settings: Any, task: Any = None) -> An
     """The executor for a study's trials at a place; it runs ``task``, which is training by default."""
     from vcm_sweep.cluster.ray_executor.tasks import limit_threads, train_from
     from vcm_sweep.sweep.data.sets import load
+    from vcm_sweep.sweep.study.effects import check_samples
 
     # The data are found or downloaded once, here, where a failure is an error of one line.
     data = load(study.network.data, settings.data_dir)
+    check_samples(study.network, study.device, study.factors, len(data.train_y))
     if place.in_process:
         from vcm_sweep.sweep.packs.executor import InProcessExecutor
 

@@ -117,7 +117,8 @@ def nominal_value(study: "Study", factor: Factor) -> float:
     """What the study gives a factor without varying it, in its unit; 0 where its mechanism is off.
 
     Raises:
-        StudyError: the study gives a word there, or the factor's values have no order, so that it has no ends.
+        StudyError: the study gives a word there, or a number that means something else than the factor's, such as the
+            0 of train_samples; or the factor's values have no order, so that it has no ends.
     """
     if not factor.law.ordered:
         raise StudyError(
@@ -134,9 +135,12 @@ def nominal_value(study: "Study", factor: Factor) -> float:
     if value == {}:
         value = left_out(factor.path)
     try:
-        return factor.value_of(value)
+        return factor.comparable(factor.value_of(value))
     except ValueError:
-        raise StudyError(f"[{root}] {path[-1]} = {value!r} is no value of {factor.name}: give one") from None
+        raise StudyError(
+            f"[{'.'.join(factor.path[:-1])}] {path[-1]} = {value!r} is no value of {factor.name}, so it has no nominal "
+            "one: give one"
+        ) from None
 
 
 def is_mediated(study: "Study", factor: Factor) -> bool:

@@ -11,11 +11,14 @@ from vcm_sweep.sweep.study.tables.device import is_physical
 from vcm_sweep.sweep.study.tables.network import NetworkSpec
 
 _LAYER = ("io", "update")
+_MANAGEMENT = ("device", "io", "noise_management")
 _PULSES = ("STOCHASTIC_COMPRESSED", "STOCHASTIC", "MEAN_COUNT")
 _IMPLICIT = ("DETERMINISTIC_IMPLICIT",)
 _ITERATIVE = ("ITERATIVE", "ITERATIVE_WORST_CASE")
 # Fields of [device.io] and [device.update] that act only while another one has one of some words.
 _NEEDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "nm_thres": ("noise_management", ("ABS_MAX", "ABS_MAX_NP_SUM", "MAX", "CONSTANT")),
+    "inp_asymmetry": ("mv_type", ("POS_NEG_SEPARATE", "POS_NEG_SEPARATE_DIGITAL_SUM")),
     "w_noise": ("w_noise_type", ("ADDITIVE_CONSTANT", "PCM_READ")),
     "max_bm_factor": ("bound_management", _ITERATIVE),
     "res": ("pulse_type", _PULSES),
@@ -42,11 +45,34 @@ def check_effects(network: NetworkSpec, device: Mapping[str, Any], factors: Sequ
         if factor.path in fields:
             raise StudyError(f"factors {fields[factor.path]} and {factor.name} set the same field: keep one")
         fields[factor.path] = factor.name
+    managements = next((_words(factor) for factor in factors if factor.path == _MANAGEMENT), set())
     for factor in factors:
         for why in _without_effect(factor.path, network, device, fields):
             raise StudyError(f"factor {factor.name} has no effect{why}")
         if factor.path in (("network", "batch"), ("network", "train_samples")):
-            _check_filling(factor.name, device["io"])
+            _check_filling(factor.name, device["io"], managements)
+
+
+def check_samples(network: NetworkSpec, device: Mapping[str, Any], factors: Sequence[Factor], samples: int) -> None:
+    """Raise StudyError for factors that do not suit the number of training samples of the study's data."""
+    varied = [factor for factor in factors if factor.path == ("network", "train_samples")]
+    for factor in varied:
+        span = f"factor {factor.name}: range = [{factor.low:g}, {factor.high:g}]"
+        if factor.high > samples:
+            raise StudyError(f"{span} ends beyond the {samples} training samples of {network.data!r}: end it there")
+        if factor.low <= network.validation_samples:
+            raise StudyError(
+                f"{span} begins within the [network] validation_samples = {network.validation_samples} that are held "
+                "out: begin it above"
+            )
+    left = ((network.train_samples or samples) - network.validation_samples) % network.batch
+    for factor in factors:
+        if factor.path == _MANAGEMENT and left and not varied:
+            _check_filling(f"{factor.name} with [network] batch = {network.batch}", device["io"], _words(factor))
+
+
+def _words(factor: Factor) -> set[str]:
+    return {factor.law.text(level) for level in factor.law.levels}
 
 
 def _without_effect(
@@ -89,11 +115,12 @@ def _on_training(field: str, network: NetworkSpec, varied: Mapping[tuple[str, ..
         yield ": [network] lr_gamma is 1: give it"
 
 
-def _check_filling(name: str, io: Mapping[str, Any]) -> None:
+def _check_filling(name: str, io: Mapping[str, Any], varied: set[str]) -> None:
     """Raise StudyError where a last batch that is not full would be read with noise, see ``training.train``."""
-    management = io.get("noise_management", aihwkit_default("io", "noise_management"))
-    if management in ("NONE", "CONSTANT") and not io.get("is_perfect", False):
-        raise StudyError(
-            f"factor {name} makes last batches that are not full, which noise_management = {management!r} reads as "
-            "noise: choose 'ABS_MAX', or leave it out"
-        )
+    managements = varied or {io.get("noise_management", aihwkit_default("io", "noise_management"))}
+    for management in sorted(managements & {"NONE", "CONSTANT"}):
+        if not io.get("is_perfect", False):
+            raise StudyError(
+                f"factor {name} makes last batches that are not full, which noise_management = {management!r} reads as "
+                "noise: choose 'ABS_MAX', or leave it out"
+            )

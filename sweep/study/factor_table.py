@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,10 @@ FACTOR_FIELDS: Mapping[str, Declared] = {
 
 # The smallest width of a range relative to its ends; a narrower one contains only a few floating-point numbers.
 _ROUNDING = 1e-12
+# Hardly a point of a design lies further from the mean of a normal law, in standard deviations.
+_SPREAD = 6.0
+# More whole numbers than this make a slow list of levels.
+_MOST_WHOLE = 100_000
 # Of a law that is cut to a range, at least this probability lies inside.
 _LEAST_INSIDE = 1e-6
 # Probabilities may miss their sum by the rounding of a few digits.
@@ -114,6 +119,12 @@ def whole_numbers(law: Distribution, where: str) -> Distribution:
             raise StudyError(f"[{where}] range = [{law.low:g}, {law.high:g}] must have whole numbers as its ends")
         if not inside[0] < inside[1]:
             raise StudyError(f"[{where}] there are no two whole numbers from {law.low:g} to {law.high:g}: widen it")
+        if inside[1] - inside[0] >= _MOST_WHOLE:
+            raise StudyError(
+                f"[{where}] there are {inside[1] - inside[0] + 1:.0f} whole numbers from {inside[0]:.0f} to "
+                f"{inside[1]:.0f}, and at most {_MOST_WHOLE} may be: narrow it, or give distribution = 'discrete' and "
+                "values"
+            )
         return Whole.nearest(replace(law, low=inside[0], high=inside[1]))
     for level in law.levels:
         if level != int(level):
@@ -135,6 +146,7 @@ def _continuous(table: Mapping[str, Any], where: str, law: str, low: float, high
             Fields(table, where).number("peak", first, last)
         made = Continuous(law, first, last, parameters)
         _check_inside(made, where)
+        _check_width(made, where)
         return made
     quantile = -float(ndtri(values["tail"]))
     if law == "norm":
@@ -143,28 +155,63 @@ def _continuous(table: Mapping[str, Any], where: str, law: str, low: float, high
         ends = [values["median"] * float(np.exp(sign * quantile * values["sigma"])) for sign in (-1, 1)]
     for end, value, share in zip(("low", "high"), ends, (values["tail"], 1.0 - values["tail"]), strict=True):
         if not low <= value <= high:
-            inside = f"[{max(low, ends[0]):.4g}, {min(high, ends[1]):.4g}]"
+            cut = Continuous(law, max(low, ends[0]), min(high, ends[1]), parameters)
             raise StudyError(
                 f"[{where}] {end} = {value:.4g}, the {100 * share:g} % quantile of {law}, must be a number from "
-                f"{low:g} to {high:g}: give range = {inside}, within which it is cut, or a larger tail"
+                f"{low:g} to {high:g}: {_instead(cut)}"
             )
-    return Continuous(law, ends[0], ends[1], parameters, values["tail"])
+    made = Continuous(law, ends[0], ends[1], parameters, values["tail"])
+    _check_width(made, where)
+    return made
+
+
+def _instead(cut: Continuous) -> str:
+    """What to do where a law leaves its field and ``cut`` is left of it: give that as a range, if it is sensible."""
+    other = f"give another {' or '.join(key for key, _ in cut.parameters)}"
+    if not cut.low < cut.high or (cut.name == "lognorm" and cut.low < _TINY):
+        return other
+    try:
+        _check_inside(cut, "")
+        _check_width(cut, "")
+    except StudyError:
+        return other
+    return f"give range = [{cut.low:.4g}, {cut.high:.4g}], within which it is cut, or a larger tail"
 
 
 def _range(table: Mapping[str, Any], where: str, least: float, most: float) -> tuple[float, float]:
-    span = table.get("range")
+    span = _needed(table, "range", where)
     if not isinstance(span, list) or len(span) != 2:
         raise StudyError(f"[{where}] range = {brief(span)} must be [low, high]")
     ends = Fields({"low": span[0], "high": span[1]}, where)
     low, high = (ends.number(end, least, most) for end in ("low", "high"))
     if not low < high:
         raise StudyError(f"[{where}] low = {low:g} must be below high = {high:g}")
-    if high - low <= _ROUNDING * max(abs(low), abs(high)):
-        raise StudyError(
-            f"[{where}] low = {low!r} and high = {high!r} differ by rounding only, so it would never vary: widen the "
-            "range, or set it in [device]"
-        )
     return low, high
+
+
+def _needed(table: Mapping[str, Any], key: str, where: str) -> Any:
+    if key not in table:
+        raise StudyError(f"[{where}] {key} is missing: give it")
+    return table[key]
+
+
+def _check_width(law: Continuous, where: str) -> None:
+    """StudyError where all that is sampled of a law is one number and its rounding."""
+    given, low, high = dict(law.parameters), law.low, law.high
+    if "sd" in given:
+        low = max(low, given["mean"] - _SPREAD * given["sd"])
+        high = min(high, given["mean"] + _SPREAD * given["sd"])
+    if _same(low, high):
+        wider = "give a larger sd" if "sd" in given else "widen the range"
+        raise StudyError(
+            f"[{where}] low = {low!r} and high = {high!r} differ by rounding only, so it would never vary: {wider}, or "
+            "set it in its table"
+        )
+
+
+def _same(low: float, high: float) -> bool:
+    """Whether two values differ by rounding only."""
+    return high - low <= _ROUNDING * max(abs(low), abs(high))
 
 
 def _check_inside(law: Continuous, where: str) -> None:
@@ -188,18 +235,21 @@ def _check_inside(law: Continuous, where: str) -> None:
 
 def _listed(table: Mapping[str, Any], where: str, law: str, low: float, high: float, words: tuple[str, ...]) -> Levels:
     key = "values" if law == "discrete" else "choices"
-    given = table.get(key)
+    given = _needed(table, key, where)
     if not isinstance(given, list) or len(given) < 2:
         raise StudyError(
             f"[{where}] {key} = {brief(given)} must be a list of two or more; set a single one in its table"
         )
-    for value in given:
-        if given.count(value) > 1:
-            raise StudyError(f"[{where}] {key}: {value!r} is given {given.count(value)} times: keep one")
     values = tuple(
         _place(value, f"{where}] {key}", words) if words else _level(value, f"{where}] {key}", low, high)
         for value in given
     )
+    for value, placed in zip(given, values, strict=True):
+        if values.count(placed) > 1:
+            raise StudyError(f"[{where}] {key}: {value!r} is given {values.count(placed)} times: keep one")
+    for low, high in pairwise(sorted(values)):
+        if _same(low, high):
+            raise StudyError(f"[{where}] {key}: {low!r} and {high!r} differ by rounding only: keep one")
     made = Levels.of(law, values, _probabilities(table.get("probabilities"), where, len(values)))
     return replace(made, names=tuple(words[int(place)] for place in made.values)) if words else made
 

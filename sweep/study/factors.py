@@ -1,6 +1,7 @@
 """The factors of a study: which of the catalogue vary, and over which ranges."""
 
 import difflib
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,20 @@ class Factor:
     def value_of(self, field_value: Any) -> float:
         """The factor's value that puts ``field_value`` into its field."""
         return self._entry.value_of(field_value)
+
+    def comparable(self, value: float) -> float:
+        """The value with the meaning of those in the factor's range.
+
+        Raises:
+            ValueError: it has none, as 0 where that stands for all, or never.
+        """
+        known = self._entry
+        if (value <= known.turn) != (self.high <= known.turn):
+            # A step as a share of the range, against a number of steps.
+            value = 1.0 / value if value else math.nan
+        if math.isnan(value) or (known.whole and value < known.low):
+            raise ValueError(f"{self.name} = {value:g}")
+        return value
 
     @property
     def _entry(self) -> CatalogueEntry:

@@ -36,7 +36,12 @@ def read_correlation(table: Mapping[str, Any]) -> Pairs:
                 f'[{_WHERE}] {name} = {brief(others)} must be a table of other factors, as {{ "l.d2d.sigma" = 0.5 }}'
             )
         fields = Fields(others, f"{_WHERE}.{name}")
-        for other in others:
+        for other, given in others.items():
+            if isinstance(given, Mapping):
+                raise StudyError(
+                    f"[{_WHERE}.{name}] {other} = {brief(given)} must be a number: put names with dots in quotes, as "
+                    '"l.d2d.sigma"'
+                )
             rho = fields.number(other, -1.0, 1.0)
             one, two = sorted((name, other))
             if one == two:

@@ -90,6 +90,8 @@ PAIR = '[design.correlation]\n"r.d2d.sigma" = { "l.d2d.sigma" = 0.5 }'
             '"r.d2d.sigma" = { "l.d2d.sigma" = 0.5 }\n"l.d2d.sigma" = { "r.d2d.sigma" = 0.5 }',
             "l.d2d.sigma with r.d2d.sigma is given twice: keep one",
         ),
+        ('"r.d2d.sigma" = { l.d2d.sigma = 0.5 }', "must be a number: put names with dots in quotes"),
+        ('r.d2d.sigma = { "l.d2d.sigma" = 0.5 }', "must be a number: put names with dots in quotes"),
         (
             '"r.d2d.sigma" = { "l.d2d.sigma" = 0.9, "network.lr" = 0.9 }\n"network.lr" = { "l.d2d.sigma" = -0.9 }',
             "the matrix of r.d2d.sigma, l.d2d.sigma, network.lr is not positive definite, its smallest eigenvalue is "

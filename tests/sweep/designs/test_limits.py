@@ -188,3 +188,40 @@ def test_what_pairs_cannot_have_is_refused(more: str, words: str) -> None:
 def test_arms_belong_to_limits() -> None:
     with pytest.raises(StudyError, match="unknown key 'arms'"):
         Study.from_text(TEXT.replace('method = "limits"\nn = 8', 'n = 8\narms = "cost"'))
+
+
+@pytest.mark.parametrize(
+    ("name", "span", "more", "device", "ends", "message"),
+    [
+        (
+            "network.train_samples",
+            "[100, 400]",
+            "",
+            "",
+            [],
+            r"\[network\] train_samples = 0 is no value of .*: give one",
+        ),
+        ("network.train_samples", "[100, 400]", "train_samples = 200\n", "", [100.0, 400.0], ""),
+        ("io.inp_res", "[10, 200]", "", "", [10.0, 200.0], ""),
+        ("io.inp_res", "[0.001, 0.1]", "", "", [0.001, 0.1], ""),
+        ("io.inp_res", "[0.001, 0.1]", "", "[device.io]\ninp_res = 50\n", [0.001, 0.1], ""),
+        (
+            "io.inp_res",
+            "[10, 200]",
+            "",
+            "[device.io]\ninp_res = 0\n",
+            [],
+            r"\[device\.io\] inp_res = 0.0 is no value of",
+        ),
+    ],
+)
+def test_nominal_values_mean_what_the_factors_do(
+    name: str, span: str, more: str, device: str, ends: list[float], message: str
+) -> None:
+    changes = [("network.lr", name), ("[0.02, 0.04]", span), ("batch = 32\n", f"batch = 32\n{more}")]
+    changes += [("[device.read_noise]", f"{device}[device.read_noise]")]
+    if message:
+        with pytest.raises(StudyError, match=message):
+            design(*changes)
+        return
+    assert [row.level for row in design(*changes).rows if row.factor == name] == ends

@@ -2,7 +2,9 @@
 
 import pytest
 
+from vcm_sweep.cluster.running.places import Place, executor_of, settings_of
 from vcm_sweep.sweep import Study, StudyError
+from vcm_sweep.sweep.study.effects import check_samples
 
 TEXT = """
 [study]
@@ -42,6 +44,14 @@ CASES = [
         "",
         r"no effect: \[device\.update\] pulse_type is 'STOCHASTIC_COMPRESSED'",
     ),
+    (
+        "io.nm_thres",
+        "[0.5, 2]",
+        "",
+        NEAREST,
+        r"no effect: \[device\.io\] noise_management is 'NONE': give 'ABS_MAX' or",
+    ),
+    ("io.inp_asymmetry", "[0, 0.1]", "", "", r"no effect: \[device\.io\] mv_type is 'ONE_PASS': give 'POS_NEG_SEP"),
     ("update.desired_bl", "[3, 9]", "", '[device.update]\npulse_type = "NONE"', r"no effect: .*pulse_type is 'NONE'"),
     ("network.lr_gamma", "[0.1, 0.9]", "", "", r"no effect: \[network\] lr_step_epochs is 0: give it"),
     ("network.lr_step_epochs", "[1, 3]", "", "", r"no effect: \[network\] lr_gamma is 1: give it"),
@@ -73,6 +83,59 @@ def test_a_factor_that_does_nothing_is_refused(name: str, span: str, more: str, 
     text = TEXT.replace("MORE", more).replace("DEVICE", device).replace("NAME", name).replace("RANGE", span)
     with pytest.raises(StudyError, match=message):
         Study.from_text(text)
+
+
+MANAGEMENT = """
+[[factor]]
+name = "io.noise_management"
+distribution = "categorical"
+choices = ["NONE", "ABS_MAX"]
+[design]"""
+
+
+@pytest.mark.parametrize("name", ["network.batch", "network.train_samples"])
+def test_last_batches_that_a_varied_noise_management_reads_as_noise(name: str) -> None:
+    text = TEXT.replace("MORE", "").replace("DEVICE", "").replace("NAME", name).replace("RANGE", "[8, 64]")
+    with pytest.raises(StudyError, match=rf"factor {name} makes last batches .* noise_management = 'NONE' reads as"):
+        Study.from_text(text.replace("[design]", MANAGEMENT))
+    Study.from_text(text.replace("[design]", MANAGEMENT.replace("NONE", "MAX")))
+
+
+@pytest.mark.parametrize(
+    ("span", "more", "message"),
+    [
+        (
+            "[1000, 100000]",
+            "",
+            r"factor network\.train_samples: range = \[1000, 100000\] ends beyond the 1437 training",
+        ),
+        (
+            "[100, 1437]",
+            "validation_samples = 100",
+            r"range = \[100, 1437\] begins within the \[network\] validation_s",
+        ),
+        ("[101, 1437]", "validation_samples = 100", ""),
+    ],
+)
+def test_train_samples_are_those_of_the_data(span: str, more: str, message: str) -> None:
+    text = TEXT.replace("MORE", more).replace("DEVICE", "").replace("NAME", "network.train_samples")
+    study = Study.from_text(text.replace("RANGE", span))
+    place = Place(in_process=True)
+    if message:
+        with pytest.raises(StudyError, match=message):
+            executor_of(place, study, settings_of(place, study))
+        return
+    executor_of(place, study, settings_of(place, study))
+
+
+def test_a_varied_noise_management_needs_full_batches() -> None:
+    text = TEXT.replace("DEVICE", "").replace("NAME", "io.out_noise").replace("RANGE", "[0, 0.1]")
+    text = text.replace("[design]", MANAGEMENT)
+    study = Study.from_text(text.replace("MORE", ""))
+    with pytest.raises(StudyError, match=r"io.noise_management with \[network\] batch = 32 makes last batches that"):
+        check_samples(study.network, study.device, study.factors, 1437)
+    full = Study.from_text(text.replace("MORE", "train_samples = 64"))
+    check_samples(full.network, full.device, full.factors, 1437)
 
 
 def test_two_factors_of_one_field_are_refused() -> None:
