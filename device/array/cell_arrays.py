@@ -27,6 +27,7 @@ from vcm_sweep.device.kernels.layout import Cells, Partner, Physics, Scratch
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.seeds import ArraySeeds, stream_key
 from vcm_sweep.device.tables.axes import is_direct
+from vcm_sweep.device.tables.jumps import refuse_jumps_of_spreads
 from vcm_sweep.device.tables.sharing import shared_tables
 from vcm_sweep.device.tables.wider_window import beyond_window
 from vcm_sweep.device.variability import VARYING
@@ -100,6 +101,10 @@ class CellArrays(torch.nn.Module):
             else shared_tables(device if other is None else beyond_window(device))
             for device, other in zip(self.devices, self._beside, strict=True)
         ]
+        for device, tables in zip(self.devices, self._tables, strict=True):
+            # Tables are refused when they are built.
+            if tables is None:
+                refuse_jumps_of_spreads(device)
         self.varied_names = varied_names(self.devices)
         self._physics = [
             kernel_physics(device, tables, self.varied_names)
@@ -233,10 +238,12 @@ class CellArrays(torch.nn.Module):
         At most ``most``; one where all cells are equal.
         """
         total = self.out_size * self.in_size
-        differ = any(self.get_buffer(f"base_{name}").shape[1] > 1 for name in VARYING) or bool(self.varied_names)
+        drawn = (*(f"base_{name}" for name in VARYING), "rate")
+        differ = any(self.get_buffer(name).shape[1] > 1 for name in drawn) or bool(self.varied_names)
         chosen = torch.arange(0, total, -(-total // most)) if differ else torch.zeros(1, dtype=torch.int64)
         own = {name: self.get_buffer(f"base_{name}")[k] for name in VARYING}
         own |= {name: self.varied[k, row] for row, name in enumerate(self.varied_names)}
+        own["nu_0"] = self.rate[k].double() * float(self.devices[k].parameters.nu_0)
         picked = {
             name: values.cpu().double()[chosen] if len(values) > 1 else float(values[0])
             for name, values in own.items()

@@ -44,6 +44,7 @@ def kernel_physics(device: VCMDevice, tables: RateTables | None, varied: tuple[s
     codes = {AMPLITUDE: PULSE_AMPLITUDE, "r": RADIUS, "l": LENGTH, **{name: 4 + i for i, name in enumerate(varied)}}
     axes = tables.axes if tables is not None else ()
     guess_first, guess_inverse_step, guess = _guesses(device)
+    own = device.variability.varying(device.parameters)
     nominal = np.array([float(getattr(device.parameters, name)) for name in names])
     return Physics(
         axes=tables.axis_array if tables is not None else np.zeros((0, 3)),
@@ -54,7 +55,7 @@ def kernel_physics(device: VCMDevice, tables: RateTables | None, varied: tuple[s
         direct=tables is None,
         full=device.model == "full",
         nominal=nominal,
-        places=np.array([names.index(name) for name in varied], dtype=np.int64),
+        places=np.array([names.index(name) if name in own else -1 for name in varied], dtype=np.int64),
         v_set=abs(device.set_voltage_v),
         v_reset=device.reset_voltage_v,
         w_dark=dark,
@@ -78,7 +79,7 @@ def _guesses(device: VCMDevice) -> tuple[float, float, np.ndarray]:
 
 
 def _steepest(device: VCMDevice) -> float:
-    """Three times the largest slope of the nominal cell's weight over ln N: more than any cell has."""
+    """Three times the largest slope of the nominal cell's weight over ln N: more than cells were found to have."""
     x = torch.linspace(*device.log_n_range, 256, dtype=torch.float64)
     return 3.0 * float((device.map.weight(torch.exp(x)).diff() / x.diff()).abs().max())
 

@@ -83,7 +83,7 @@ class Physics(NamedTuple):
     direct: bool  # solve the equations instead of reading tables
     full: bool  # the full current model, not the explicit one
     nominal: np.ndarray  # (PARAMETERS,) float64, the nominal cell in the order of CellParameters
-    places: np.ndarray  # int64: the place in ``nominal`` of the parameter in each row of ``Cells.varied``
+    places: np.ndarray  # int64: place in ``nominal`` of each row of ``Cells.varied``; -1: equal in all cells
     v_set: float  # magnitude of the SET voltage, V
     v_reset: float
     w_dark: float  # weight = w_dark + w_slope * read current
@@ -128,11 +128,12 @@ class Scratch(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Cells that are pulsed at the same time in one direction, see cpu/lanes/pulses.py."""
+    """Cells that are pulsed at the same time, in one direction or the other, see cpu/lanes/pulses.py."""
 
-    cell: np.ndarray  # (LANES,) int64
-    left: np.ndarray  # (LANES,) int64, pulses that are still to come
-    state: np.ndarray  # (LANES,) uint64, of the cell's own random stream
+    cell: np.ndarray  # (2, LANES) int64, of RESET and of SET
+    left: np.ndarray  # (2, LANES) int64, pulses that are still to come
+    state: np.ndarray  # (2, LANES) uint64, of the cell's own random stream
+    waiting: np.ndarray  # (2,) int64, how many cells
     rows: np.ndarray  # see cpu/lanes/rows.py
 
 

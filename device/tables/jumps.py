@@ -7,12 +7,15 @@ that jumps inside its window cannot serve as a weight: it cannot take the readin
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
+from itertools import product
 
 import torch
 
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
 from vcm_sweep.device.physics.currents import current_function
+from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.vcm_device import VCMDevice
 
 _STEEPEST = 3.0  # a slope |d ln I / d ln N| above this is suspicious: on a branch it is below 2
@@ -57,16 +60,37 @@ def refuse_nominal_jumps(device: VCMDevice) -> None:
 
     >>> refuse_nominal_jumps(VCMDevice(model="full"))
     """
+    _refuse_jumps_of(device, device.parameters)
+
+
+def refuse_jumps_of_spreads(device: VCMDevice) -> None:
+    """:func:`refuse_nominal_jumps` for cells at the ends of the spreads of phi_Bn0 and phi_n, which make jumps.
+
+    >>> refuse_jumps_of_spreads(VCMDevice(model="full"))
+    """
+    nominal, variability = device.parameters, device.variability
+    names = [name for name in ("phi_Bn0", "phi_n") if name in variability.varying(nominal)]
+    for values in product(*(variability.limits(name, nominal) for name in names)):
+        _refuse_jumps_of(device, nominal.replace_unchecked(**dict(zip(names, values, strict=True))))
+
+
+def _refuse_jumps_of(device: VCMDevice, cell: CellParameters) -> None:
     if device.model != "full":
         return
     low, high = device.log_n_range
     if device.periphery.clamped:
         low, high = max(low, device.window[0]), min(high, device.window[1])
+    _refuse_within(cell, low, high, (READ_VOLTAGE_V, device.set_voltage_v, device.reset_voltage_v))
+
+
+@lru_cache(maxsize=256)
+def _refuse_within(cell: CellParameters, low: float, high: float, voltages: tuple[float, ...]) -> None:
+    """Cached, since every layer of every trial with this physics asks."""
     x = torch.linspace(low, high, 128, dtype=torch.float64)[:, None]
-    for voltage in (READ_VOLTAGE_V, device.set_voltage_v, device.reset_voltage_v):
+    for voltage in voltages:
 
         def log_i(at: torch.Tensor, _: object = None, v: float = voltage) -> torch.Tensor:
             n = torch.exp(at)
-            return torch.log(current_function(device.model)(torch.full_like(n, v), n, device.parameters).abs())
+            return torch.log(current_function("full")(torch.full_like(n, v), n, cell).abs())
 
         refuse_jumps(voltage, x, log_i(x), log_i)

@@ -32,7 +32,7 @@ def rates_in_words(device: dict[str, Any], factors: Sequence[Factor]) -> str:
         return f"{cells.model} model, tables over {', '.join(('N', *names))}"
     if not names:
         return f"{cells.model} model, equations solved for each pulse, as asked"
-    return f"{cells.model} model, equations solved for each pulse: {', '.join(names)} differ between cells or pulses"
+    return f"{cells.model} model, equations solved for each pulse of cells that differ in {', '.join(names)}"
 
 
 def check_devices(device: dict[str, Any], factors: Sequence[Factor]) -> None:

@@ -158,7 +158,7 @@ def current_of(rest, linear, cubic):
 
 
 @lane
-def newton_in_drop(j, v, g, dg, u):
+def newton_in_drop(j, v, g, dg, u, is_set, phi):
     """(J after Newton's step in ln of the drop over the interface, of which g is nearly linear; how good the step is).
 
     1.0 if it is so small that it is the last, -1.0 if it cannot be trusted, otherwise 0.0.
@@ -166,7 +166,8 @@ def newton_in_drop(j, v, g, dg, u):
     change = g * v / (dg * j * u)
     new = v * j / (v - u + u * exp(change))
     far = abs(change)
-    trusted = (u > 0.0) & (dg < 0.0) & (far < 1.0)
+    # In RESET and read the physical root is the one below phi, if there is any there; see full_current.py.
+    trusted = (u > 0.0) & (dg < 0.0) & (far < 1.0) & (is_set | (u < phi))
     # The next change would be about the square of this one.
     small = (far < 0.01) & (abs(new - j) < _NEARLY * j)
     return new, (1.0 if small else 0.0) if trusted else -1.0
@@ -191,7 +192,7 @@ def _follow(v, n, is_set, p, guess):
     j, small = guess, 0.0
     for _ in range(MAX_STEPS):
         g, dg, g_x, u, raw, raw_j, raw_x = balance(j, v, is_set, circuit, t_0, barrier_0, phi)
-        new, small = newton_in_drop(j, v, g, dg, u)
+        new, small = newton_in_drop(j, v, g, dg, u, is_set, phi)
         if small != 0.0:
             break
         j = new

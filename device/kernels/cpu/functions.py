@@ -18,7 +18,6 @@ _LOG2_E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
 _LARGEST = 708.0  # of an argument of exp
 _ROUND = 6755399441055744.0  # 1.5 * 2^52: adding it rounds to a whole number, which stands in the lowest bits
-_ONE = 0x3FF0000000000000  # 1.0
 _HALF_ROOT = 0x3FE6A09E667F3BCD  # sqrt(1/2)
 
 
@@ -59,7 +58,7 @@ def exp(x):
 
 @lane
 def log(x):
-    """ln x of a positive normal number."""
+    """ln x of a positive normal number; of others a number without meaning."""
     bits = _bits(x)
     exponent = (bits - _HALF_ROOT) >> 52
     m = _from_bits(bits - (exponent << 52))

@@ -193,7 +193,7 @@ def back_to_window(w_end, before, x, direction, physics, count, scratch):
 
 @inlined
 def pulse_by_strides(state, cells, cell, direction, fired, physics, pulses, scratch, counters):
-    """:func:`pulse_cell` where r and l move within a pulse, or the equations are solved: stride by stride."""
+    """:func:`pulse_cell` where r and l move within a pulse: stride by stride."""
     x = cells.log_n[cell]
     speed_factor = np.float64(of_cell(cells.rate, cell))
     boost = np.float64(of_cell(cells.boost, cell))
@@ -214,39 +214,28 @@ def pulse_by_strides(state, cells, cell, direction, fired, physics, pulses, scra
         r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
         time = pulses.pulse_s * together * speed_factor * width
         before, target_r, target_l = x, r, length
-        if pulses.moves:
-            state = _renew(state, cells, cell, direction, pulses)
-            if pulses.targets[0, SIGMA] > 0.0:
-                target_r = np.float64(cells.targets[0, cell])
-            if pulses.targets[1, SIGMA] > 0.0:
-                target_l = np.float64(cells.targets[1, cell])
-        power = 0.0
-        along = physics.direct and not pulses.moves
-        if along:
-            locate(cells, cell, physics, amplitude, r, length, scratch)
-            x, unused, power = along_equations(x, direction, time, physics, amplitude, stop, bound, scratch)
-        else:
-            x, unused, r, length = stride_by_stride(
-                x, direction, time, cells, cell, physics, amplitude, r, length, target_r, target_l, stop, bound, scratch
-            )
+        state = _renew(state, cells, cell, direction, pulses)
+        if pulses.targets[0, SIGMA] > 0.0:
+            target_r = np.float64(cells.targets[0, cell])
+        if pulses.targets[1, SIGMA] > 0.0:
+            target_l = np.float64(cells.targets[1, cell])
+        x, unused, r, length = stride_by_stride(
+            x, direction, time, cells, cell, physics, amplitude, r, length, target_r, target_l, stop, bound, scratch
+        )
         if unused < 0.0:
             counters[INVALID] += left
             counters[SKIPPED] += left
             x = before
             break
-        if pulses.moves:
-            if pulses.targets[0, SIGMA] > 0.0:
-                cells.walked[RADIUS][cell] = r
-            if pulses.targets[1, SIGMA] > 0.0:
-                cells.walked[LENGTH][cell] = length
-        count = 1
-        if not along:
-            count = locate(cells, cell, physics, amplitude, r, length, scratch)
+        if pulses.targets[0, SIGMA] > 0.0:
+            cells.walked[RADIUS][cell] = r
+        if pulses.targets[1, SIGMA] > 0.0:
+            cells.walked[LENGTH][cell] = length
+        count = locate(cells, cell, physics, amplitude, r, length, scratch)
         if pulses.own_window and physics.steepest * abs(x - before) >= (w_end - w_before) * direction:
             x = back_to_window(w_end, before, x, direction, physics, count, scratch)
         done = together if unused == 0.0 else together - int(together * unused / time)
-        if not along:
-            power = power_of(0.5 * (before + x), direction, amplitude, physics, count, scratch)
+        power = power_of(0.5 * (before + x), direction, amplitude, physics, count, scratch)
         end_pulse(counters, direction, together, done, power * (pulses.pulse_s * width * done))
         left -= together
         state = after_pulse(state, cells, cell, before, x, limit, pulses)

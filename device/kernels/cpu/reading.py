@@ -48,7 +48,8 @@ def locate(cells, cell, physics, amplitude, r, length, scratch):
     for i in range(PARAMETERS):
         p[i] = physics.nominal[i]
     for i in range(varied.shape[0]):
-        p[physics.places[i]] = varied[i, cell if varied.shape[1] > 1 else 0]
+        if physics.places[i] >= 0:
+            p[physics.places[i]] = varied[i, cell if varied.shape[1] > 1 else 0]
     p[R], p[L] = r, length
     return 1
 

@@ -170,28 +170,21 @@ def update_array(
     lines: list[np.ndarray] = []
     for count in (x.shape[1], d.shape[1]):
         lines += [np.empty(count, np.int64), np.empty(count, np.uint64), np.empty(count)]
-    # One block each for the two directions.
-    blocks = tuple(
-        Block(
-            np.zeros(LANES, np.int64),
-            np.zeros(LANES, np.int64),
-            np.zeros(LANES, np.uint64),
-            work_space(physics.nominal),
-        )
-        for _ in range(2)
-    )
-    _update(x, d, key, cells, physics, train, pulses, Scratch.new(), blocks, counters, tuple(lines), partner)
+    shape = 2, LANES
+    block = Block(
+        np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.uint64), np.zeros(2, np.int64),
+        work_space(physics.nominal),
+    )  # fmt: skip
+    _update(x, d, key, cells, physics, train, pulses, Scratch.new(), block, counters, tuple(lines), partner)
 
 
 @kernel
-def _update(x, d, key, cells, physics, train, pulses, scratch, blocks, counters, lines, partner):
+def _update(x, d, key, cells, physics, train, pulses, scratch, block, counters, lines, partner):
     inputs = x.shape[1]
     columns, column_masks, column_shares, rows, row_masks, row_shares = lines
     state = np.uint64(key)
     stochastic = train.kind == STOCHASTIC
     in_lanes = physics.direct and not pulses.moves
-    rising_block, falling_block = blocks
-    risen = fallen = 0
     slots = 0
     for sample in range(x.shape[0]):
         if stochastic:
@@ -224,18 +217,13 @@ def _update(x, d, key, cells, physics, train, pulses, scratch, blocks, counters,
                         )
                     elif in_lanes:
                         state = advance(state)
-                        block, place = (rising_block, risen) if up else (falling_block, fallen)
-                        block.cell[place], block.left[place], block.state[place] = cell, fired, bits64(state)
-                        if up:
-                            risen += 1
-                            if risen == LANES:
-                                pulse_block(LANES, 1, cells, physics, pulses, block, scratch, counters)
-                                risen = 0
-                        else:
-                            fallen += 1
-                            if fallen == LANES:
-                                pulse_block(LANES, -1, cells, physics, pulses, block, scratch, counters)
-                                fallen = 0
+                        which = 1 if up else 0
+                        place = block.waiting[which]
+                        block.cell[which, place], block.left[which, place] = cell, fired
+                        block.state[which, place] = bits64(state)
+                        block.waiting[which] += 1
+                        if place + 1 == LANES:
+                            pulse_block(which, which, cells, physics, pulses, block, scratch, counters)
                     elif pulses.moves:
                         state = pulse_by_strides(
                             state, cells, cell, direction, fired, physics, pulses, scratch, counters
@@ -244,6 +232,4 @@ def _update(x, d, key, cells, physics, train, pulses, scratch, blocks, counters,
                         state = pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, counters)
         # The next sample may pulse the same cells.
         if in_lanes:
-            pulse_block(risen, 1, cells, physics, pulses, rising_block, scratch, counters)
-            pulse_block(fallen, -1, cells, physics, pulses, falling_block, scratch, counters)
-            risen = fallen = 0
+            pulse_block(0, 1, cells, physics, pulses, block, scratch, counters)

@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from vcm_sweep.device import CellParameters, DeviceError, Spread, Variability, VCMDevice
+from vcm_sweep.device import ArraySeeds, CellParameters, DeviceError, Spread, Variability, VCMDevice
+from vcm_sweep.device.array.cell_arrays import CellArrays
 from vcm_sweep.device.tables.building import build_tables
 from vcm_sweep.device.tables.jumps import refuse_nominal_jumps
 
@@ -28,9 +29,10 @@ def test_smooth_currents_are_let_through(barrier):
     refuse_nominal_jumps(VCMDevice(model="full", parameters=CellParameters(**barrier)))
 
 
-def test_a_jump_at_the_end_of_a_spread_is_refused_when_the_tables_are_built():
+@pytest.mark.parametrize("build", [build_tables, lambda device: CellArrays([device], 2, 2, [ArraySeeds(1, 2, 3)], 0)])
+def test_a_jump_at_the_end_of_a_spread_is_refused(build):
     parameters = CellParameters(phi_Bn0=0.25, phi_n=0.15)
     refuse_nominal_jumps(VCMDevice(model="full", parameters=parameters))
     varied = Variability(d2d={"phi_n": Spread(0.05, clip=0.2)})
     with pytest.raises(DeviceError, match="jumps by a factor"):
-        build_tables(VCMDevice(model="full", parameters=parameters, variability=varied))
+        build(VCMDevice(model="full", parameters=parameters, variability=varied))

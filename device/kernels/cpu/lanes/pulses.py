@@ -72,10 +72,19 @@ def _way(count, direction, rows, full, starts):
 
 
 @kernel
-def pulse_block(count, direction, cells, physics, pulses, block, scratch, counters):
-    """Apply their pulses to the first ``count`` cells of a block."""
-    rows = block.rows
-    is_set = direction > 0
+def pulse_block(first, last, cells, physics, pulses, block, scratch, counters):
+    """Apply their pulses to the cells of a block that wait for those from ``first`` to ``last``: 0 RESET, 1 SET."""
+    for which in range(first, last + 1):
+        _pulse(which, cells, physics, pulses, block, scratch, counters)
+        block.waiting[which] = 0
+
+
+@kernel
+def _pulse(turn, cells, physics, pulses, block, scratch, counters):
+    rows, count = block.rows, block.waiting[turn]
+    is_set = turn == 1
+    direction = 1 if is_set else -1
+    waiting, pulses_left, states = block.cell[turn], block.left[turn], block.state[turn]
     window = cells.high if is_set else cells.low
     bounds = cells.walked[N_MAX if is_set else N_MIN]
     ends = cells.w_high if is_set else cells.w_low
@@ -84,17 +93,17 @@ def pulse_block(count, direction, cells, physics, pulses, block, scratch, counte
     while count > 0:
         kept = 0
         for place in range(count):
-            cell, left = block.cell[place], block.left[place]
+            cell, left = waiting[place], pulses_left[place]
             x = cells.log_n[cell]
             _, bound, stop, _, _ = begin_pulse(x, direction, cells, cell, of_cell(window, cell), bounds, pulses)
             if (stop - x) * direction <= 0.0:
                 counters[SKIPPED] += left
                 continue
-            state, amplitude, width = shape_of(block.state[place], pulses)
+            state, amplitude, width = shape_of(states[place], pulses)
             boost = np.float64(of_cell(cells.boost, cell))
             speed = np.float64(of_cell(cells.rate, cell)) * (1.0 / boost if is_set else boost)
             together = 1 if pulses.alone else left
-            block.cell[kept], block.left[kept], block.state[kept] = cell, left, state
+            waiting[kept], pulses_left[kept], states[kept] = cell, left, state
             gather(rows, kept, cells, cell, physics)
             rows[X * LANES + kept], rows[AT * LANES + kept], rows[BEFORE * LANES + kept] = x, x, x
             rows[STOP * LANES + kept], rows[BOUND * LANES + kept] = stop, bound
@@ -110,7 +119,7 @@ def pulse_block(count, direction, cells, physics, pulses, block, scratch, counte
         _way(kept, direction, rows, physics.full, physics.starts)
         count = 0
         for lane in range(kept):
-            cell, left = block.cell[lane], block.left[lane]
+            cell, left = waiting[lane], pulses_left[lane]
             x, after, power = rows[BEFORE * LANES + lane], rows[AFTER * LANES + lane], rows[POWER * LANES + lane]
             unused = rows[TIME * LANES + lane]
             alone = not abs(after) < ALONE
@@ -136,27 +145,27 @@ def pulse_block(count, direction, cells, physics, pulses, block, scratch, counte
                 done = together if unused == 0.0 else together - int(together * unused / rows[LASTS * LANES + lane])
                 end_pulse(counters, direction, together, done, power * (rows[SECONDS * LANES + lane] * done))
                 left -= together
-                block.state[lane] = after_pulse(block.state[lane], cells, cell, x, after, limit, pulses)
-            block.left[lane] = left
+                states[lane] = after_pulse(states[lane], cells, cell, x, after, limit, pulses)
+            pulses_left[lane] = left
             cells.log_n[cell] = after
             rows[AT * LANES + lane] = after
             rows[R * LANES + lane] = of_cell(cells.walked[RADIUS], cell)
             rows[L * LANES + lane] = of_cell(cells.walked[LENGTH], cell)
             rows[AMPLITUDE * LANES + lane] = 0.0
             rows[VOLTAGE * LANES + lane] = READ_VOLTAGE_V
-        first = 0 if physics.reads_cell else NOMINAL
-        solve_lanes(kept, rows, 2, physics.full, first, physics.starts)
+        base = 0 if physics.reads_cell else NOMINAL
+        solve_lanes(kept, rows, 2, physics.full, base, physics.starts)
         for lane in range(kept):
-            cell = block.cell[lane]
+            cell = waiting[lane]
             current = rows[CURRENT * LANES + lane]
             if not rows[SMALL * LANES + lane] > 0.0:
                 for i in range(PARAMETERS):
-                    scratch.parameters[i] = rows[(first + i) * LANES + lane]
+                    scratch.parameters[i] = rows[(base + i) * LANES + lane]
                 current = magnitude(
                     READ_VOLTAGE_V, math.exp(rows[AT * LANES + lane]), False, physics.full, scratch.parameters
                 )
             cells.weight[cell] = physics.w_dark + physics.w_slope * current
             # Cells with pulses left come to the front.
-            if block.left[lane] > 0:
-                block.cell[count], block.left[count], block.state[count] = cell, block.left[lane], block.state[lane]
+            if pulses_left[lane] > 0:
+                waiting[count], pulses_left[count], states[count] = cell, pulses_left[lane], states[lane]
                 count += 1

@@ -71,7 +71,8 @@ def gather(rows, lane, cells, cell, physics):
     """Write a cell's parameters into its lane."""
     varied = cells.varied
     for i in range(varied.shape[0]):
-        rows[physics.places[i] * LANES + lane] = varied[i, cell if varied.shape[1] > 1 else 0]
+        if physics.places[i] >= 0:
+            rows[physics.places[i] * LANES + lane] = varied[i, cell if varied.shape[1] > 1 else 0]
     rows[R * LANES + lane] = of_cell(cells.walked[RADIUS], cell)
     rows[L * LANES + lane] = of_cell(cells.walked[LENGTH], cell)
 
@@ -129,7 +130,7 @@ def _newton(rows, is_set, first):
         g, dg, g_x, u, raw, raw_j, raw_x = balance(
             j, v, is_set, circuit, rows[(first + T_0) * LANES + k], barrier_0, phi
         )
-        new, small = newton_in_drop(j, v, g, dg, u)
+        new, small = newton_in_drop(j, v, g, dg, u, is_set, phi)
         j_x = -g_x / dg
         # A lane at its end keeps what it has, so that its result does not depend on the other lanes.
         under_way = before == 0.0
