@@ -30,4 +30,18 @@ def correlated(u: Array, matrix: Array) -> Array:
     Args:
         matrix: (D, D) of the scores, positive definite.
     """
-    return probabilities(scores(u) @ np.linalg.cholesky(matrix).T)
+    z, root = scores(u), _root(matrix)
+    return probabilities(sum((z[..., k, None] * root[:, k] for k in range(len(root))), np.zeros(z.shape)))
+
+
+def _root(matrix: Array) -> Array:
+    """The Cholesky factor, lower triangular: (D, D).
+
+    Written out, as is the product: those of BLAS and LAPACK differ in their last bits between CPUs, and with them the
+    points and the keys of their trials would.
+    """
+    root = np.zeros(matrix.shape)
+    for k in range(len(root)):
+        column = matrix[k:, k] - sum((root[k:, i] * root[k, i] for i in range(k)), np.zeros(len(root) - k))
+        root[k:, k] = column / np.sqrt(column[0])
+    return root

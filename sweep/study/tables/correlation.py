@@ -1,6 +1,7 @@
 """The table [design.correlation]: rank correlations between factors, and those of their normal scores."""
 
 import difflib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -96,7 +97,8 @@ def score_matrix(pairs: Pairs, names: Sequence[str]) -> NDArray[np.float64]:
     for one, others in pairs.items():
         for other, rho in others.items():
             i, j = names.index(one), names.index(other)
-            matrix[i, j] = matrix[j, i] = 2.0 * np.sin(np.pi * rho / 6.0)
+            # Rounded, since the sine's last bit depends on the CPU, and points and keys would with it.
+            matrix[i, j] = matrix[j, i] = round(2.0 * math.sin(math.pi * rho / 6.0), 12)
     return matrix
 
 
