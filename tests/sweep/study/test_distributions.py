@@ -8,6 +8,7 @@ from SALib.util import scale_samples
 from scipy import stats
 
 from vcm_sweep.sweep import Study, StudyError, build_design
+from vcm_sweep.sweep.designs.build import checked_design
 from vcm_sweep.sweep.study.distributions import Distribution
 from vcm_sweep.sweep.study.factors import Factor
 
@@ -152,6 +153,14 @@ def test_every_design_stays_inside_and_its_points_are_those_of_its_cube(method: 
     assert set(design.scaled()[:, 1]) == {0.125, 0.5, 0.875}
     trial = design.trial(5, 0)
     assert trial.inputs["device"]["d2d"]["r"]["sigma"] == design.points[5, 0]
+
+
+def test_morris_grid_meets_every_value_of_a_list() -> None:
+    missing = STUDY.replace("METHOD", "morris").replace("[0.25, 0.25, 0.5]", "[0.4, 0.4, 0.2]")
+    with pytest.raises(StudyError, match=r"levels = 4: no point of the grid has .* at 0: levels = 6 do"):
+        checked_design(Study.from_text(missing))
+    design = checked_design(Study.from_text(missing.replace("n = 64", "n = 64\nlevels = 6")))
+    assert set(design.points[:, 1]) == {-0.5, 0.0, 0.5}
 
 
 @pytest.mark.parametrize(

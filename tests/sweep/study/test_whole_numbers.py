@@ -105,3 +105,11 @@ def test_quantiles_of_a_normal_law_are_moved_to_whole_numbers_inside() -> None:
     (factor, _) = a_study("mean = 20\nsd = 3\ndistribution = 'norm'").factors
     assert (factor.low, factor.high) == (11, 29)  # 20 +- 3.09 * 3
     assert factor.law.words() == "whole numbers, normal, mean 20, sd 3, cut at its 0.1 % and 99.9 % quantiles"
+
+
+def test_too_many_whole_numbers_are_refused() -> None:
+    text = TEXT.replace("update.desired_bl", "network.train_samples").replace("METHOD", "space").replace("= N", "= 4")
+    with pytest.raises(
+        StudyError, match=r"200001 whole numbers from 1 to 200001, and at most 100000 may be: narrow it"
+    ):
+        Study.from_text(text.replace("FIRST", "range = [1, 200001]"))
