@@ -27,7 +27,9 @@ class Gain:
 
 
 KINDS = ("lower half", "low end")
-"""Of changes that can be asked of every factor."""
+"""Of changes that can be asked of every factor; lists of a few levels may have no half."""
+# Of a factor with levels, those up to the median hold at most this share where they are called its lower half.
+_ABOUT_HALF = 0.55
 
 
 def gains(
@@ -49,7 +51,8 @@ def gains(
     changes: list[tuple[str, str, Any]]
     if fixes is None:
         free = [one for one in response.marginals(base).each if one.low < one.high and one.factor.law.ordered]
-        changes = [(one.factor.name, kind, _changed(one, kind)) for kind in kinds for one in free]
+        tried = [(one.factor.name, kind, _changed(one, kind)) for kind in kinds for one in free]
+        changes = [(name, kind, change) for name, kind, change in tried if change is not None]
     else:
         changes = [(name, "", wanted) for name, wanted in fixes.items()]
     found = []
@@ -63,7 +66,15 @@ def gains(
 
 
 def _changed(marginal: "Marginal", kind: str) -> Any:
-    """The low end, or the factor's own distribution from it to the median, the middle of a uniform range."""
+    """The low end, or the factor's own distribution from it to the median, the middle of a uniform range.
+
+    None where the levels up to the median are more than about a half.
+    """
     if kind == "low end":
         return marginal.low
-    return replace(marginal, high=float(marginal.quantiles(np.array(0.5))), given=True)
+    half = replace(marginal, high=float(marginal.quantiles(np.array(0.5))), given=True)
+    if marginal.factor.law.levels:
+        (start, end), (first, last) = half.span, marginal.span
+        if end - start > _ABOUT_HALF * (last - first):
+            return None
+    return half

@@ -213,10 +213,13 @@ def _between(factor: "Factor", low: float, high: float, distribution: str | None
     if not factor.law.ordered:
         raise AnalysisError(f"{factor.name}: {low:g} to {high:g} has no meaning for choices; hold it at one of them")
     if distribution is None:
-        if factor.law.levels and not any(low <= level <= high for level in factor.law.levels):
-            raise AnalysisError(
-                f"{factor.name}: no value between {low:g} and {high:g} was sampled; ask for a wider range"
-            )
+        if factor.law.levels:
+            inside = [level for level in factor.law.levels if low <= level <= high]
+            if not inside:
+                raise AnalysisError(
+                    f"{factor.name}: no value between {low:g} and {high:g} was sampled; ask for a wider range"
+                )
+            low, high = inside[0], inside[-1]
         return Marginal(factor, low, high, True, factor.law)
     _check_continuous(factor)
     if distribution not in DISTRIBUTIONS:

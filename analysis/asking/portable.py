@@ -35,7 +35,7 @@ def portable(response: Response) -> dict[str, Any]:
         "label": metric.label,
         "share": metric.share,
         "factors": [
-            {"name": factor.name, "unit": factor.unit, "values": _values(factor.law)}
+            {"name": factor.name, "unit": factor.unit, "values": _values(factor.law), "ordered": factor.law.ordered}
             for factor in response.factors
         ],
         "terms": [[int(v) for j in np.flatnonzero(term) for v in (j, term[j])] for term in expansion.degrees],
@@ -55,6 +55,8 @@ def portable(response: Response) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _values(law: Distribution) -> list[float]:
-    """The values at the steps of a slider, to as many digits as it shows, and more."""
+def _values(law: Distribution) -> list[float] | list[str]:
+    """The values at the steps of a slider, to as many digits as it shows, and more; choices as people read them."""
+    if not law.ordered:
+        return [law.text(value) for value in law.ppf(np.arange(_STEPS + 1) / _STEPS).tolist()]
     return [float(f"{value:.4g}") for value in law.ppf(np.arange(_STEPS + 1) / _STEPS)]

@@ -116,7 +116,7 @@ def keeps(response: Response, threshold: float, *, base: Mapping[str, Any] | Non
     check_threshold(response.metric, threshold)
     metric = as_metric(response.metric)
     marginals = response.marginals(base)
-    free = [marginal for marginal in marginals.each if not marginal.held]
+    free = [marginal for marginal in marginals.each if marginal.low < marginal.high]
     if not free:
         raise AnalysisError("keep: every factor is held, so there is no box; leave one to its range")
     for one in free:
@@ -171,7 +171,7 @@ class _Boxes:
 
     @cached_property
     def _unit(self) -> Array:
-        free = sum(not marginal.held for marginal in self.each)
+        free = sum(marginal.low < marginal.high for marginal in self.each)
         return np.asarray(stats.qmc.Sobol(free, rng=0).random(_POINTS))
 
     @property
@@ -183,8 +183,8 @@ class _Boxes:
     def _values(self, share: Array) -> Array:
         columns, place = [], 0
         for marginal in self.each:
-            if marginal.held:
-                columns.append(np.full(_POINTS, marginal.span[0]))
+            if marginal.low == marginal.high:
+                columns.append(np.full(_POINTS, marginal.factor.law.cdf(np.array(marginal.low))))
                 continue
             columns.append(marginal.within(share[place] * self._unit[:, place]))
             place += 1

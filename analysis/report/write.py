@@ -114,9 +114,8 @@ def _write_trainings(target: Path, table: pa.Table) -> None:
 
 
 def _numbers(material: Material) -> dict[str, Any]:
-    ranges = {
-        f.name: {"low": f.low, "high": f.high, "distribution": f.law.name, "unit": f.unit} for f in material.factors
-    }
+    plain = [factor.plain() | {"unit": factor.unit} for factor in material.factors]
+    ranges = {factor.pop("name"): factor for factor in plain}
     numbers = {"study": material.results.study.name, "ranges": ranges, **material.result.to_dict()}
     numbers |= {"second_opinions": [opinion.to_dict() for opinion in material.opinions]}
     numbers |= {"limits": material.limits.to_dict()} if material.limits else {}

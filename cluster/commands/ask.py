@@ -148,6 +148,8 @@ def _gain_table(found: "Sequence[Gain]", metric: str) -> str:
         bought = gain.prediction
         cells = [as_metric(metric).change(index) if index else "to nothing" for index in (bought.gain, bought.less)]
         lines.setdefault(gain.factor, []).extend([gain.change, *cells])
-    heads = ["change", f"{metric} rises by", "spread falls by"] * (len(found) // len(lines))
-    rows = [["factor", *heads], *([name, *line] for name, line in lines.items())]
+    # A factor without a lower half has its low end alone.
+    longest = max(map(len, lines.values()))
+    heads = ["change", f"{metric} rises by", "spread falls by"] * (longest // 3)
+    rows = [["factor", *heads], *([name, *line, *[""] * (longest - len(line))] for name, line in lines.items())]
     return f"What one more setting buys, each by itself:\n\n{aligned(rows)}"

@@ -29,7 +29,7 @@ def effects(material: Material) -> Section:
                 axis=_axis(by_name[found.factor].law),
                 names=_names(by_name[found.factor].law, found.centre),
             ),
-            f"Mean {quantity.label} against {found.factor}, from {found.centre[0]:.3g} to {found.centre[-1]:.3g}: "
+            f"Mean {quantity.label} against {found.factor}, {_span(by_name[found.factor].law, found.centre)}: "
             f"{found.shape()}",
         )
         for i, found in enumerate(ranked, 1)
@@ -49,6 +49,10 @@ def _over(material: Material) -> str:
 def _names(law: Distribution, centre: Sequence[float]) -> list[str]:
     """Choices by name; none of values that are compared by their size."""
     return [] if law.ordered else [law.text(min(law.levels, key=lambda level: abs(level - x))) for x in centre]
+
+
+def _span(law: Distribution, centre: Sequence[float]) -> str:
+    return ", ".join(_names(law, centre)) or f"from {centre[0]:.3g} to {centre[-1]:.3g}"
 
 
 def _axis(law: Distribution) -> str:

@@ -16,6 +16,8 @@ def halves(material: Material) -> Section | None:
         less = gain.prediction.less
         fall = quantity.cost(less) if less else ""
         rows.append([gain.factor, place.place(), quantity.cost(gain.prediction.gain), fall])
+    if not rows:
+        return None
     unit = f" ({quantity.unit})" if quantity.unit else ""
     columns = ["factor", "lower half", f"{quantity.label} rises by{unit}", f"its spread falls by{unit}"]
     title = "What half of each range would buy"

@@ -96,7 +96,8 @@
 
   function valueOf(factor, at) {
     // Sliders move by a hundredth of the probability.
-    return String(Number(factor.values[Math.round(100 * at)].toPrecision(3)));
+    const value = factor.values[Math.round(100 * at)];
+    return factor.ordered ? String(Number(value.toPrecision(3))) : value;
   }
 
   const rows = [...box.querySelectorAll("[data-factor]")].map((row) => ({
@@ -130,7 +131,11 @@
     high.addEventListener("input", () => { if (high.valueAsNumber < low.valueAsNumber) low.value = high.value; show(); });
   });
   function set(from, to) {
-    rows.forEach(({ low, high }) => { low.value = from; high.value = to; });
+    rows.forEach(({ low, high }, j) => {
+      // Choices have no low end.
+      low.value = of.factors[j].ordered ? from : 0;
+      high.value = of.factors[j].ordered ? to : 100;
+    });
     show();
   }
   box.querySelector("[data-set=whole]").addEventListener("click", () => set(0, 100));

@@ -1,5 +1,6 @@
 """The example of correlated factors runs, and its report says how factors are distributed and what ranks them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -59,3 +60,11 @@ def test_the_report_has_the_laws_in_words(results: DesignedResults, tmp_path: Pa
     ):
         assert text in said
     assert "Shapley effect" in page
+    ranges = json.loads((tmp_path / "indices.json").read_text(encoding="utf-8"))["ranges"]
+    normal = ranges["r.d2d.sigma"]
+    assert {name: normal[name] for name in ("distribution", "mean", "sd", "tail")} == {
+        "distribution": "norm", "mean": 0.04, "sd": 0.01, "tail": 0.001,
+    }  # fmt: skip
+    assert (normal["low"], normal["high"]) == pytest.approx((0.0091, 0.0709), abs=1e-4)
+    assert "name" not in normal
+    assert ranges["mismatch.global.mean"]["values"] == [-0.4, 0.0, 0.3]

@@ -1,12 +1,16 @@
 """Indices of a linear function are the shares of its terms' variances, whatever the distributions; by closed forms."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.special import ndtr
 
 from tests.analysis.synthetic import DesignedResults, designed_results
-from vcm_sweep.analysis import AnalysisError, analyze, ask, gains, keeps, predict, range_indices
+from vcm_sweep.analysis import AnalysisError, analyze, ask, gains, keeps, predict, range_indices, write_report
 from vcm_sweep.analysis.asking.marginals import read_marginals
+from vcm_sweep.analysis.asking.portable import portable
 from vcm_sweep.sweep import Study
 
 TEXT = """
@@ -127,6 +131,18 @@ def test_a_word_is_asked_by_its_name() -> None:
         read_marginals(factors, {"network.activation": 1})
 
 
+@pytest.mark.slow
+def test_the_report_names_choices(tmp_path: Path) -> None:
+    text = (
+        TEXT.replace("METHOD", "space").replace("mismatch.global.mean", "network.activation").replace("= 512", "= 256")
+    )
+    study = Study.from_text(text.replace("[0.5, -0.5]", '["tanh", "sigmoid"]'))
+    page = write_report(designed_results(study, lambda x: x @ SLOPES, sd=0.1), tmp_path).read_text(encoding="utf-8")
+    assert "against network.activation, sigmoid, tanh: " in page
+    told = json.loads(page.split('id="response">')[1].split("</script>")[0])["factors"][-1]
+    assert (told["ordered"], told["values"][0], told["values"][100]) == (False, "sigmoid", "tanh")
+
+
 def test_questions_are_asked_in_probability() -> None:
     """What is kept of a law keeps its shape: means and variances are those of the law between the new ends."""
     response = ask(results("space"), confidence=0.999)
@@ -150,7 +166,19 @@ def test_questions_are_asked_in_probability() -> None:
     assert index.low <= own / (own + 0.85) <= index.high
     with pytest.raises(AnalysisError, match=r"N_max.d2d.sigma: 2 was not sampled; hold it at one of 0, 1, 4"):
         predict(response, {"N_max.d2d.sigma": 2})
+    # Ends between levels are those of the levels inside; of 1 and 4 those up to the median are no half.
+    above = {"N_max.d2d.sigma": (0.5, 4.0)}
+    assert predict(response, above).marginals.words() == "N_max.d2d.sigma 1 to 4, discrete"
+    halves = gains(response, base=above, kinds=("lower half",))
+    assert {gain.factor for gain in halves} == set(NAMES) - set(above)
     with pytest.raises(AnalysisError, match=r"mismatch.global.mean: -0.5 to 0.5 has no meaning for choices"):
         predict(response, {"mismatch.global.mean": (-0.5, 0.5)})
     with pytest.raises(AnalysisError, match=r"keep: mismatch.global.mean has choices without an order"):
         keeps(response, 1.0)
+    held = {"mismatch.global.mean": 0.5, "N_max.d2d.sigma": 1.0}
+    sides = keeps(response, 1.0, base=held).sides
+    assert {side.factor for side in sides} == set(NAMES) - set(held)
+    # The output rises with every factor from 1.2 at the low ends.
+    assert all(side.to > side.low for side in sides)
+    told = portable(response)["factors"][-1]
+    assert (told["ordered"], told["values"][0], told["values"][100]) == (False, "-0.5", "0.5")
