@@ -64,10 +64,11 @@ def test_a_convolutional_network_learns_digits_on_physical_cells() -> None:
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "leaky_relu"])
 def test_every_activation_trains(activation: str) -> None:
-    # After one epoch a rectifier is somewhere between 0.2 and 0.45, by luck.
+    # A rectifier ends between 0.17 and 0.8, by luck: on average of twelve trainings at 0.58, with a deviation of 0.16.
     text = MLP.replace("epochs = 1", "epochs = 3")
-    record = train([nominal(text + f"activation = '{activation}'\ninit = 'fan_in'\n")])[0]
-    assert record.accuracy > 0.3
+    trial = nominal(text + f"activation = '{activation}'\ninit = 'fan_in'\n")
+    records = train([dataclasses.replace(trial, seed=trial.seed + k) for k in range(4)])
+    assert sum(record.accuracy for record in records) / 4 > 0.3
 
 
 def test_stacked_lenets_with_their_own_learning_rates_are_the_trials_alone() -> None:
