@@ -209,27 +209,25 @@ def _update(x, d, key, cells, physics, train, pulses, scratch, block, counters, 
                     up = rising == (x[sample, columns[column]] > 0.0)
                     cell = first + columns[column]
                     direction = 1 if up else -1
+                    # Each visit of a cell draws from a stream of its own, so that how often one draws moves no other.
+                    state = advance(state)
+                    own = bits64(state)
                     # numba compiles a version of this function for each type of ``partner``: in that for None this
                     # branch is left out.
                     if partner is not None:
-                        state = pulse_beside(
-                            state, cells, cell, direction, fired, physics, pulses, partner, scratch, counters
-                        )
+                        pulse_beside(own, cells, cell, direction, fired, physics, pulses, partner, scratch, counters)
                     elif in_lanes:
-                        state = advance(state)
                         which = 1 if up else 0
                         place = block.waiting[which]
                         block.cell[which, place], block.left[which, place] = cell, fired
-                        block.state[which, place] = bits64(state)
+                        block.state[which, place] = own
                         block.waiting[which] += 1
                         if place + 1 == LANES:
                             pulse_block(which, which, cells, physics, pulses, block, scratch, counters)
                     elif pulses.moves:
-                        state = pulse_by_strides(
-                            state, cells, cell, direction, fired, physics, pulses, scratch, counters
-                        )
+                        pulse_by_strides(own, cells, cell, direction, fired, physics, pulses, scratch, counters)
                     else:
-                        state = pulse_cell(state, cells, cell, direction, fired, physics, pulses, scratch, counters)
+                        pulse_cell(own, cells, cell, direction, fired, physics, pulses, scratch, counters)
         # The next sample may pulse the same cells.
         if in_lanes:
             pulse_block(0, 1, cells, physics, pulses, block, scratch, counters)
