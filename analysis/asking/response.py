@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm_sweep.analysis.asking.marginals import WEIGHTS, Marginals, read_marginals
-from vcm_sweep.analysis.methods.bounded import check_enough
+from vcm_sweep.analysis.methods.shares import check_enough
 from vcm_sweep.analysis.records.metrics import as_metric
 from vcm_sweep.analysis.results.index import two_digits
 from vcm_sweep.analysis.statistics.linear import Estimated

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vcm_sweep.analysis.asking.marginals import Marginals
 from vcm_sweep.analysis.asking.response import Response
 from vcm_sweep.analysis.errors import AnalysisError, TooFewError
-from vcm_sweep.analysis.methods.bounded import check_varies
+from vcm_sweep.analysis.methods.shares import check_varies
 from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.statistics.linear import Bounds, Estimated
 

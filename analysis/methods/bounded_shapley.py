@@ -11,29 +11,16 @@ as the indices of bounded.py; the Shapley effects of r are not negative and add 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from vcm_sweep.analysis.methods.bounded import (
-    bounded_differences,
-    bounded_index,
-    check_enough,
-    check_varies,
-    missed_variance,
-    misses_words,
-    repeats,
-    training_noise,
-    unseen_words,
-)
+from vcm_sweep.analysis.methods.shares import Shares, check_enough, repeats, unseen_words
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.statistics.bootstrap import Resampling
-from vcm_sweep.analysis.statistics.linear import Bounds, Estimated
+from vcm_sweep.analysis.statistics.linear import Estimated
 from vcm_sweep.analysis.statistics.points import read_points
-from vcm_sweep.analysis.statistics.replicates import noise_remark
 from vcm_sweep.analysis.surrogates.cross_fitting import cross_fit
 from vcm_sweep.analysis.surrogates.dependence import shapley_parts
 from vcm_sweep.analysis.surrogates.expansion import Expansion, expand, features
@@ -94,48 +81,24 @@ def bounded_shapley(
         """Sh(f') + 2 E[(m - f') D f']; of: (N,), at: (n, N)."""
         return Estimated.mean(of + 2.0 * residual[:, None] * at)
 
-    missed = missed_variance(points, residual[:, None])
-    mean = Estimated.mean(residual[:, None])
     whole = explained(own.sum(keepdims=True), part.sum(axis=1, keepdims=True))
-    variance = whole + missed - mean * mean
-    check_varies(variance, training_noise(points.rows), confidence, metric)
-    weights = resampling.weights(count)
-    drawn = variance.draws(weights)[:, 0]
-    keep = resampling.usable(drawn, metric)
-    names = tuple(factors)
-    effects, share = explained(own, part), missed / variance
-    indices = {
-        "shapley": bounded_index(Bounds(effects / variance, (effects + missed) / variance), confidence, names),
-        "unexplained": bounded_index(Bounds(share, share), confidence, ("unexplained",)),
-    }
-    unexplained = indices["unexplained"][0]
-    pairs = np.array(list(combinations(range(d), 2)), dtype=np.int64).reshape(-1, 2)
-    apart = effects[pairs[:, 0]] - effects[pairs[:, 1]]
-    differences = Bounds((apart - missed) / variance, (apart + missed) / variance)
-    result = points.sensitivity(
+    shares = Shares.of(points, residual[:, None], whole, resampling, metric)
+    effects = explained(own, part)
+    return shares.sensitivity(
+        points,
         "bounded-shapley",
         "shapley",
-        indices,
-        (effects / variance).draws(weights[keep]),
-        resampling,
-        variance=float(variance.value[0]),
-        luck=points.luck(float(variance.value[0]), drawn, weights, resampling),
-        kept=keep,
-        remarks=(
+        {"shapley": shares.indices(effects, factors)},
+        effects,
+        factors,
+        (
             "Shapley effects add up to 100 %, with what the model does not explain: what correlated factors tell "
             "alike, and each interaction, is divided evenly among them. A factor without an effect of its own has one "
             "where it tells of another.",
             f"The model is a {fitted.kind}, as a sum of polynomials, and what it says of a point was fitted without "
             "that point.",
             unseen_words(count),
-            noise_remark(points.rows, corrected=True),
         ),
-    )
-    return replace(
-        result,
-        differences=bounded_differences(differences, confidence, names, pairs),
-        spare=(0.0, max(0.0, unexplained.high)),
-        misses=misses_words(points, residual[:, None], factors, unexplained),
     )
 
 

@@ -118,7 +118,7 @@ class Prepared:
 
     def offered(self) -> "Prepared":
         """The same for the first of the layout's own methods that its outputs allow."""
-        from vcm_sweep.analysis.methods.bounded import too_few
+        from vcm_sweep.analysis.methods.shares import too_few
 
         first, *others = own_methods(self.results.study.design)
         units, rows, _ = self.y.shape
