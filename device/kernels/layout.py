@@ -130,7 +130,7 @@ class Scratch(NamedTuple):
 class Block(NamedTuple):
     """Cells that are pulsed at the same time, in one direction or the other, see cpu/lanes/pulses.py."""
 
-    cell: np.ndarray  # (2, LANES) int64, of RESET and of SET
+    cell: np.ndarray  # (2, LANES) int64, of SET and of RESET
     left: np.ndarray  # (2, LANES) int64, pulses that are still to come
     state: np.ndarray  # (2, LANES) uint64, of the cell's own random stream
     waiting: np.ndarray  # (2,) int64, how many cells

@@ -70,8 +70,7 @@ def fastest_corners(device: dict[str, Any], factors: Sequence[Factor]) -> list[F
         ]
     alone = [dict([end]) for ends in _ends(acting) for end in ends]
     found = []
-    for row, name in enumerate(("SET", "RESET")):
-        own = _pulses(device, alone)[row]
+    for row, (name, own) in enumerate(zip(("SET", "RESET"), _pulses(device, alone), strict=True)):
         fast: Corner = {}
         slow: Corner = {}
         for (one, other), (at_one, at_other) in zip(_pairs(alone), _pairs(own), strict=True):

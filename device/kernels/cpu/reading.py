@@ -98,7 +98,7 @@ def _find_on_curve(target, low, high, x, c, nodes, offsets, weights):
         if high - low <= 1e-13:
             break
         slope = read_slope(c.values, c.x_first, c.kink, c.x_last, c.below, x, offsets, weights, nodes)
-        x, done = newton_within(x, w - target, slope, low, high, round_)
+        x, done = _newton(x, w - target, slope, low, high, round_)
         if done:
             break
     return x
@@ -115,14 +115,14 @@ def _find_direct(target, low, high, x, p, full, dark, scale, starts, nominal):
             low = x
         if high - low <= 1e-13:
             break
-        x, done = newton_within(x, w - target, slope, low, high, round_)
+        x, done = _newton(x, w - target, slope, low, high, round_)
         if done:
             break
     return x
 
 
 @inlined
-def newton_within(x, gap, slope, low, high, round_):
+def _newton(x, gap, slope, low, high, round_):
     """(next x within the bracket, whether it is the root)."""
     new = x - gap / slope
     # Newton's method doubles the number of digits: after a step of 1e-7 only rounding errors remain.

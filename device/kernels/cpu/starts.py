@@ -13,20 +13,30 @@ _TOO_BENT = 30.0  # where a kink lies within it
 
 
 @inlined
+def about_log_drop(which, x, stronger, starts, p, nominal, step):
+    """About ln of the drop over the interface in V of a cell; which: 0 SET, 1 RESET, 2 read.
+
+    p, nominal: the parameters of the cell and of the nominal one, of which the i-th is at the place i * step. stronger:
+    the change of the voltage, relative to the one that the starts were made for.
+    """
+    t = (x - starts.x_first) * starts.inverse_step
+    node = min(max(int(t), 0), starts.curves.shape[1] - 2)
+    t -= node
+    low, high = starts.curves[which, node], starts.curves[which, node + 1]
+    log_drop = low[0] + t * (high[0] - low[0])
+    for i in range(starts.places.shape[0]):
+        place = starts.places[i] * step
+        log_drop += (low[i + 1] + t * (high[i + 1] - low[i + 1])) * (p[place] - nominal[place])
+    last = starts.places.shape[0] + 1
+    return log_drop + (low[last] + t * (high[last] - low[last])) * stronger
+
+
+@inlined
 def about_current(which, x, v, amplitude, full, starts, p, nominal):
     """About |I| of a cell with the parameters p at |V| = v; which: 0 SET, 1 RESET, 2 read."""
     if not full:
         return 0.0
-    t = (x - starts.x_first) * starts.inverse_step
-    k = min(max(int(t), 0), starts.curves.shape[1] - 2)
-    t -= k
-    low, high = starts.curves[which, k], starts.curves[which, k + 1]
-    log_drop = low[0] + t * (high[0] - low[0])
-    for i in range(starts.places.shape[0]):
-        place = starts.places[i]
-        log_drop += (low[i + 1] + t * (high[i + 1] - low[i + 1])) * (p[place] - nominal[place])
-    last = starts.places.shape[0] + 1
-    log_drop += (low[last] + t * (high[last] - low[last])) * (amplitude - 1.0)
+    log_drop = about_log_drop(which, x, amplitude - 1.0, starts, p, nominal, 1)
     linear, cubic = linear_resistance(math.exp(x), p)
     return current_of(v - math.exp(log_drop), linear, cubic)
 
@@ -40,7 +50,8 @@ def bend_at(which, x, starts):
 
 @kernel
 def _fill(curves, bend, first, step, voltages, full, nominal, p, places, low, high):
-    for which in range(3):
+    # The explicit model needs no start.
+    for which in range(3 if full else 0):
         v, is_set = voltages[which], which == 0
         for node in range(curves.shape[1]):
             x = first + node * step

@@ -217,7 +217,7 @@ def _update(x, d, key, cells, physics, train, pulses, scratch, block, counters, 
                     if partner is not None:
                         pulse_beside(own, cells, cell, direction, fired, physics, pulses, partner, scratch, counters)
                     elif in_lanes:
-                        which = 1 if up else 0
+                        which = 0 if up else 1
                         place = block.waiting[which]
                         block.cell[which, place], block.left[which, place] = cell, fired
                         block.state[which, place] = own

@@ -44,17 +44,17 @@ _MOST_STRIDES = 100
 
 
 @inlined
-def _take_out(rows, lane, parameters):
-    """The parameters of a lane's cell, for what follows it alone."""
+def _take_out(rows, first, lane, parameters):
+    """The parameters of a lane's cell, which stand in the rows from ``first``, for what follows it alone."""
     for i in range(PARAMETERS):
-        parameters[i] = rows[i * LANES + lane]
+        parameters[i] = rows[(first + i) * LANES + lane]
 
 
 @kernel
-def _way(count, direction, rows, full, starts):
+def _way(count, which, rows, full, starts):
     """Move the first ``count`` lanes through their pulse, as far as it can be done in lanes."""
-    is_set = direction > 0
-    which = 0 if is_set else 1
+    is_set = which == 0
+    direction = 1 if is_set else -1
     solve_lanes(count, rows, which, full, 0, starts)
     rates_in_lanes(rows, is_set, full)
     short_ways(rows, direction)
@@ -73,23 +73,22 @@ def _way(count, direction, rows, full, starts):
 
 @kernel
 def pulse_block(first, last, cells, physics, pulses, block, scratch, counters):
-    """Apply their pulses to the cells of a block that wait for those from ``first`` to ``last``: 0 RESET, 1 SET."""
-    for which in range(first, last + 1):
+    """Apply their pulses to the cells of a block, those that wait from ``last`` down to ``first``: 0 SET, 1 RESET."""
+    for which in range(last, first - 1, -1):
         _pulse(which, cells, physics, pulses, block, scratch, counters)
         block.waiting[which] = 0
 
 
 @kernel
-def _pulse(turn, cells, physics, pulses, block, scratch, counters):
-    rows, count = block.rows, block.waiting[turn]
-    is_set = turn == 1
+def _pulse(which, cells, physics, pulses, block, scratch, counters):
+    rows, count = block.rows, block.waiting[which]
+    is_set = which == 0
     direction = 1 if is_set else -1
-    waiting, pulses_left, states = block.cell[turn], block.left[turn], block.state[turn]
+    waiting, pulses_left, states = block.cell[which], block.left[which], block.state[which]
     window = cells.high if is_set else cells.low
     bounds = cells.walked[N_MAX if is_set else N_MIN]
     ends = cells.w_high if is_set else cells.w_low
     voltage = physics.v_set if is_set else physics.v_reset
-    which = 0 if is_set else 1
     while count > 0:
         kept = 0
         for place in range(count):
@@ -116,7 +115,7 @@ def _pulse(turn, cells, physics, pulses, block, scratch, counters):
             kept += 1
         if kept == 0:
             return
-        _way(kept, direction, rows, physics.full, physics.starts)
+        _way(kept, which, rows, physics.full, physics.starts)
         count = 0
         for lane in range(kept):
             cell, left = waiting[lane], pulses_left[lane]
@@ -124,7 +123,7 @@ def _pulse(turn, cells, physics, pulses, block, scratch, counters):
             unused = rows[TIME * LANES + lane]
             alone = not abs(after) < ALONE
             if alone:
-                _take_out(rows, lane, scratch.parameters)
+                _take_out(rows, 0, lane, scratch.parameters)
                 after, unused, power = along_equations(
                     rows[X * LANES + lane], direction, unused, physics, 1.0 + rows[AMPLITUDE * LANES + lane],
                     rows[STOP * LANES + lane], rows[BOUND * LANES + lane], scratch,
@@ -139,7 +138,7 @@ def _pulse(turn, cells, physics, pulses, block, scratch, counters):
                     w_end = np.float64(of_cell(ends, cell))
                     if physics.steepest * abs(after - x) >= (w_end - cells.weight[cell]) * direction:
                         if not alone:
-                            _take_out(rows, lane, scratch.parameters)
+                            _take_out(rows, 0, lane, scratch.parameters)
                         after = back_to_window(w_end, x, after, direction, physics, 1, scratch)
                 together = 1 if pulses.alone else left
                 done = together if unused == 0.0 else together - int(together * unused / rows[LASTS * LANES + lane])
@@ -159,8 +158,7 @@ def _pulse(turn, cells, physics, pulses, block, scratch, counters):
             cell = waiting[lane]
             current = rows[CURRENT * LANES + lane]
             if not rows[SMALL * LANES + lane] > 0.0:
-                for i in range(PARAMETERS):
-                    scratch.parameters[i] = rows[(base + i) * LANES + lane]
+                _take_out(rows, base, lane, scratch.parameters)
                 current = magnitude(
                     READ_VOLTAGE_V, math.exp(rows[AT * LANES + lane]), False, physics.full, scratch.parameters
                 )

@@ -63,6 +63,7 @@ from vcm_sweep.device.kernels.cpu.lanes.rows import (
     N,
 )
 from vcm_sweep.device.kernels.cpu.reading import of_cell
+from vcm_sweep.device.kernels.cpu.starts import about_log_drop
 from vcm_sweep.device.kernels.layout import LENGTH, RADIUS
 
 
@@ -99,18 +100,11 @@ def _prepare(rows, is_set, first):
 @kernel
 def _guess(rows, which, first, starts):
     """About the current in each lane; see ``Starts``."""
-    last = starts.places.shape[0] + 1
     for k in range(LANES):
-        t = (rows[AT * LANES + k] - starts.x_first) * starts.inverse_step
-        node = min(max(int(t), 0), starts.curves.shape[1] - 2)
-        t -= node
-        low, high = starts.curves[which, node], starts.curves[which, node + 1]
-        log_drop = low[0] + t * (high[0] - low[0])
-        for i in range(starts.places.shape[0]):
-            place = starts.places[i]
-            away = rows[(first + place) * LANES + k] - rows[(NOMINAL + place) * LANES + k]
-            log_drop += (low[i + 1] + t * (high[i + 1] - low[i + 1])) * away
-        rows[CURRENT * LANES + k] = log_drop + (low[last] + t * (high[last] - low[last])) * rows[AMPLITUDE * LANES + k]
+        rows[CURRENT * LANES + k] = about_log_drop(
+            which, rows[AT * LANES + k], rows[AMPLITUDE * LANES + k], starts, rows[first * LANES + k :],
+            rows[NOMINAL * LANES + k :], LANES,
+        )  # fmt: skip
     for k in range(LANES):
         rest = rows[VOLTAGE * LANES + k] - exp(rows[CURRENT * LANES + k])
         rows[CURRENT * LANES + k] = current_of(rest, rows[LINEAR * LANES + k], rows[CUBIC * LANES + k])
@@ -158,6 +152,7 @@ def solve_lanes(count, rows, which, full, first, starts):
     of the cells, with AMPLITUDE, the change of the voltage relative to the one they were made for.
     """
     is_set = which == 0
+    # Here and below the loops are called with constants, so that the compiler makes one without branches for each.
     if not full:
         if is_set:
             _explicit(rows, True)
