@@ -1,5 +1,7 @@
 """Translates a device into the inputs of the compiled pulse loops: its tables or equations, and its pulses."""
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 
@@ -21,6 +23,7 @@ from vcm_sweep.device.kernels.layout import (
     Starts,
 )
 from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
+from vcm_sweep.device.physics.currents import current_function
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.tables.axes import AMPLITUDE
 from vcm_sweep.device.tables.tables import Curves, RateTables
@@ -43,9 +46,11 @@ def kernel_physics(device: VCMDevice, tables: RateTables | None, varied: tuple[s
     dark, slope = device.map.line
     codes = {AMPLITUDE: PULSE_AMPLITUDE, "r": RADIUS, "l": LENGTH, **{name: 4 + i for i, name in enumerate(varied)}}
     axes = tables.axes if tables is not None else ()
-    guess_first, guess_inverse_step, guess = _guesses(device)
     own = device.variability.varying(device.parameters)
     nominal = np.array([float(getattr(device.parameters, name)) for name in names])
+    x, current = _read_currents(device.model, device.log_n_range, tuple(nominal.tolist()))
+    weight = dark + slope * current
+    guess_first, guess_inverse_step, guess = _guesses(x, weight)
     return Physics(
         axes=tables.axis_array if tables is not None else np.zeros((0, 3)),
         codes=np.array([codes[axis.name] for axis in axes], dtype=np.int64),
@@ -61,7 +66,7 @@ def kernel_physics(device: VCMDevice, tables: RateTables | None, varied: tuple[s
         w_dark=dark,
         w_slope=slope,
         reads_cell=device.reads_cell,
-        steepest=tables.steepest if tables is not None else _steepest(device),
+        steepest=tables.steepest if tables is not None else _steepest(x, weight),
         guess_first=guess_first,
         guess_inverse_step=guess_inverse_step,
         guess=guess,
@@ -70,18 +75,27 @@ def kernel_physics(device: VCMDevice, tables: RateTables | None, varied: tuple[s
     )
 
 
-def _guesses(device: VCMDevice) -> tuple[float, float, np.ndarray]:
+@lru_cache(maxsize=256)
+def _read_currents(
+    model: str, x_range: tuple[float, float], values: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(ln N at equal steps, read current in A there) of a cell with these parameters; cached for trials of one physics."""
+    x = torch.linspace(*x_range, 256, dtype=torch.float64)
+    cell = CellParameters().replace_unchecked(**dict(zip(CellParameters.names(), values, strict=True)))
+    voltage_v = torch.full_like(x, READ_VOLTAGE_V)
+    return x.numpy(), current_function(model)(voltage_v, torch.exp(x), cell).numpy()
+
+
+def _guesses(x: np.ndarray, weight: np.ndarray) -> tuple[float, float, np.ndarray]:
     """First guesses of ln N for a weight: first weight, inverse step, and ln N of the nominal cell at equal steps."""
-    x = torch.linspace(*device.log_n_range, 128, dtype=torch.float64)
-    weight = device.map.weight(torch.exp(x)).cummax(0).values
-    even = np.linspace(float(weight[0]), float(weight[-1]), 256)
-    return float(even[0]), 255 / float(even[-1] - even[0]), np.interp(even, weight.numpy(), x.numpy())
+    rising = np.maximum.accumulate(weight)
+    even = np.linspace(rising[0], rising[-1], 256)
+    return float(even[0]), 255 / float(even[-1] - even[0]), np.interp(even, rising, x)
 
 
-def _steepest(device: VCMDevice) -> float:
+def _steepest(x: np.ndarray, weight: np.ndarray) -> float:
     """Three times the largest slope of the nominal cell's weight over ln N: more than cells were found to have."""
-    x = torch.linspace(*device.log_n_range, 256, dtype=torch.float64)
-    return 3.0 * float((device.map.weight(torch.exp(x)).diff() / x.diff()).abs().max())
+    return 3.0 * float(np.abs(np.diff(weight) / np.diff(x)).max())
 
 
 def _starts(device: VCMDevice, nominal: np.ndarray) -> Starts:

@@ -134,6 +134,7 @@ class Block(NamedTuple):
     left: np.ndarray  # (2, LANES) int64, pulses that are still to come
     state: np.ndarray  # (2, LANES) uint64, of the cell's own random stream
     waiting: np.ndarray  # (2,) int64, how many cells
+    waits: np.ndarray  # (cells,) bool, whether a cell of the array is among them
     rows: np.ndarray  # see cpu/lanes/rows.py
 
 

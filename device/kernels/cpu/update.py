@@ -173,7 +173,7 @@ def update_array(
     shape = 2, LANES
     block = Block(
         np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.uint64), np.zeros(2, np.int64),
-        work_space(physics.nominal),
+        np.zeros(cells.log_n.size, np.bool_), work_space(physics.nominal),
     )  # fmt: skip
     _update(x, d, key, cells, physics, train, pulses, Scratch.new(), block, counters, tuple(lines), partner)
 
@@ -218,16 +218,19 @@ def _update(x, d, key, cells, physics, train, pulses, scratch, block, counters, 
                         pulse_beside(own, cells, cell, direction, fired, physics, pulses, partner, scratch, counters)
                     elif in_lanes:
                         which = 0 if up else 1
+                        # Cells wait until a block is full, beyond the sample, but no cell for two visits.
+                        again = block.waits[cell]
+                        if again or block.waiting[which] == LANES:
+                            begin, end, most = (0, 1, 0) if again else (which, which, LANES - 1)
+                            pulse_block(begin, end, most, cells, physics, pulses, block, scratch, counters)
                         place = block.waiting[which]
                         block.cell[which, place], block.left[which, place] = cell, fired
                         block.state[which, place] = own
                         block.waiting[which] += 1
-                        if place + 1 == LANES:
-                            pulse_block(which, which, cells, physics, pulses, block, scratch, counters)
+                        block.waits[cell] = True
                     elif pulses.moves:
                         pulse_by_strides(own, cells, cell, direction, fired, physics, pulses, scratch, counters)
                     else:
                         pulse_cell(own, cells, cell, direction, fired, physics, pulses, scratch, counters)
-        # The next sample may pulse the same cells.
-        if in_lanes:
-            pulse_block(0, 1, cells, physics, pulses, block, scratch, counters)
+    if in_lanes:
+        pulse_block(0, 1, 0, cells, physics, pulses, block, scratch, counters)

@@ -1,8 +1,8 @@
 """Compiled: sixteen cells at once through the pulses of one direction, where the equations are solved.
 
-Cells that fire in the same sample are different cells, so their order does not matter, and each draws from a stream of
-its own. Nor does it matter, to 1e-4 of a cell's way, which cells share a block: where only a few fast cells are left,
-they are followed one by one.
+The cells of both blocks are different ones, so their order does not matter, and each draws from a stream of its own.
+Nor does it matter, to 1e-4 of a cell's way, which cells share a block: where only a few fast cells are left, they are
+followed one by one.
 """
 
 import math
@@ -72,15 +72,17 @@ def _way(count, which, rows, full, starts):
 
 
 @kernel
-def pulse_block(first, last, cells, physics, pulses, block, scratch, counters):
-    """Apply their pulses to the cells of a block, those that wait from ``last`` down to ``first``: 0 SET, 1 RESET."""
+def pulse_block(first, last, most, cells, physics, pulses, block, scratch, counters):
+    """Pulse the cells that wait for directions from ``last`` down to ``first``, 0 SET, 1 RESET, until ``most`` wait.
+
+    A cell has one pulse at a time, and waits with the pulses that are left, beside new ones.
+    """
     for which in range(last, first - 1, -1):
-        _pulse(which, cells, physics, pulses, block, scratch, counters)
-        block.waiting[which] = 0
+        _pulse(which, most, cells, physics, pulses, block, scratch, counters)
 
 
 @kernel
-def _pulse(which, cells, physics, pulses, block, scratch, counters):
+def _pulse(which, most, cells, physics, pulses, block, scratch, counters):
     rows, count = block.rows, block.waiting[which]
     is_set = which == 0
     direction = 1 if is_set else -1
@@ -89,7 +91,7 @@ def _pulse(which, cells, physics, pulses, block, scratch, counters):
     bounds = cells.walked[N_MAX if is_set else N_MIN]
     ends = cells.w_high if is_set else cells.w_low
     voltage = physics.v_set if is_set else physics.v_reset
-    while count > 0:
+    while count > most:
         kept = 0
         for place in range(count):
             cell, left = waiting[place], pulses_left[place]
@@ -97,6 +99,7 @@ def _pulse(which, cells, physics, pulses, block, scratch, counters):
             _, bound, stop, _, _ = begin_pulse(x, direction, cells, cell, of_cell(window, cell), bounds, pulses)
             if (stop - x) * direction <= 0.0:
                 counters[SKIPPED] += left
+                block.waits[cell] = False
                 continue
             state, amplitude, width = shape_of(states[place], pulses)
             boost = np.float64(of_cell(cells.boost, cell))
@@ -114,7 +117,8 @@ def _pulse(which, cells, physics, pulses, block, scratch, counters):
             rows[BEND * LANES + kept] = bend_at(which, x, physics.starts)
             kept += 1
         if kept == 0:
-            return
+            count = 0
+            break
         _way(kept, which, rows, physics.full, physics.starts)
         count = 0
         for lane in range(kept):
@@ -167,3 +171,6 @@ def _pulse(which, cells, physics, pulses, block, scratch, counters):
             if pulses_left[lane] > 0:
                 waiting[count], pulses_left[count], states[count] = cell, pulses_left[lane], states[lane]
                 count += 1
+            else:
+                block.waits[cell] = False
+    block.waiting[which] = count
