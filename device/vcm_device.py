@@ -88,7 +88,7 @@ class Intervention:
 @lru_cache(maxsize=1024)
 def _solved_window(periphery: Periphery, model: str, nominal: tuple[float, ...]) -> tuple[float, float]:
     """ln N at which a nominal cell reads the window's ends: 0.1 s for all devices with its parameters."""
-    parameters = CellParameters(**dict(zip(CellParameters.names(), nominal, strict=True)))
+    parameters = CellParameters.of_numbers(nominal)
     ends = torch.tensor([periphery.w_min, periphery.w_max], dtype=torch.float64)
     low, high = torch.log(ReadMap(periphery, model, parameters).concentration(ends)).tolist()
     return low, high
@@ -188,9 +188,7 @@ class VCMDevice:
             return math.log(N_LOW), math.log(N_HIGH)
         # The map is calibrated at the default ambient temperature. This cell has another one and reads a different
         # current at N_LOW and N_HIGH, so the N that give w_min and w_max are solved for.
-        return _solved_window(
-            self.periphery, self.model, tuple(float(getattr(self.parameters, name)) for name in CellParameters.names())
-        )
+        return _solved_window(self.periphery, self.model, self.parameters.numbers())
 
     @property
     def log_n_range(self) -> tuple[float, float]:

@@ -47,8 +47,8 @@ def kernel_physics(device: VCMDevice, tables: RateTables | None, varied: tuple[s
     codes = {AMPLITUDE: PULSE_AMPLITUDE, "r": RADIUS, "l": LENGTH, **{name: 4 + i for i, name in enumerate(varied)}}
     axes = tables.axes if tables is not None else ()
     own = device.variability.varying(device.parameters)
-    nominal = np.array([float(getattr(device.parameters, name)) for name in names])
-    x, current = _read_currents(device.model, device.log_n_range, tuple(nominal.tolist()))
+    nominal = np.array(device.parameters.numbers())
+    x, current = _read_currents(device.model, device.log_n_range, device.parameters.numbers())
     weight = dark + slope * current
     guess_first, guess_inverse_step, guess = _guesses(x, weight)
     return Physics(
@@ -77,11 +77,11 @@ def kernel_physics(device: VCMDevice, tables: RateTables | None, varied: tuple[s
 
 @lru_cache(maxsize=256)
 def _read_currents(
-    model: str, x_range: tuple[float, float], values: tuple[float, ...]
+    model: str, x_range: tuple[float, float], numbers: tuple[float, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(ln N at equal steps, read current in A there) of a cell with these parameters; cached for trials of one physics."""
+    """(ln N at equal steps, read current in A there) of a cell; cached, since trials often share the nominal one."""
     x = torch.linspace(*x_range, 256, dtype=torch.float64)
-    cell = CellParameters().replace_unchecked(**dict(zip(CellParameters.names(), values, strict=True)))
+    cell = CellParameters.of_numbers(numbers)
     voltage_v = torch.full_like(x, READ_VOLTAGE_V)
     return x.numpy(), current_function(model)(voltage_v, torch.exp(x), cell).numpy()
 

@@ -103,6 +103,15 @@ class CellParameters:
             object.__setattr__(copy, name, changes.get(name, getattr(self, name)))
         return copy
 
+    def numbers(self) -> tuple[float, ...]:
+        """The values in the order of the table: a key for what is cached of a cell that has one value for each."""
+        return tuple(float(getattr(self, name)) for name in self.names())
+
+    @classmethod
+    def of_numbers(cls, numbers: tuple[float, ...]) -> "CellParameters":
+        """The cell whose ``numbers()`` these are, unchecked."""
+        return _NOMINAL.replace_unchecked(**dict(zip(cls.names(), numbers, strict=True)))
+
     @classmethod
     def names(cls) -> list[str]:
         """The field names, in the order of the table."""

@@ -80,14 +80,13 @@ def _refuse_jumps_of(device: VCMDevice, cell: CellParameters) -> None:
     low, high = device.log_n_range
     if device.periphery.clamped:
         low, high = max(low, device.window[0]), min(high, device.window[1])
-    values = tuple(float(getattr(cell, name)) for name in cell.names())
-    _refuse_within(values, low, high, (READ_VOLTAGE_V, device.set_voltage_v, device.reset_voltage_v))
+    _refuse_within(cell.numbers(), low, high, (READ_VOLTAGE_V, device.set_voltage_v, device.reset_voltage_v))
 
 
 @lru_cache(maxsize=256)
-def _refuse_within(values: tuple[float, ...], low: float, high: float, voltages: tuple[float, ...]) -> None:
+def _refuse_within(numbers: tuple[float, ...], low: float, high: float, voltages: tuple[float, ...]) -> None:
     """For a cell with these parameters. Cached, since every layer of every trial with this physics asks."""
-    cell = CellParameters().replace_unchecked(**dict(zip(CellParameters.names(), values, strict=True)))
+    cell = CellParameters.of_numbers(numbers)
     x = torch.linspace(low, high, 128, dtype=torch.float64)[:, None]
     for voltage in voltages:
 
