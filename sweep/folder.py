@@ -4,6 +4,7 @@ A file is either there as a whole or not there at all. On a disk it is written u
 renamed; on an object store it is one put. No file is ever appended to.
 """
 
+import errno
 import os
 import re
 import time
@@ -163,6 +164,17 @@ class Folder:
         found = self._asked(lambda: self.filesystem.get_file_info(selector))
         return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
 
+    def touch(self, name: str) -> None:
+        """Set the time of a file on a disk to now, which works where the disk is full; OSError if it is not there."""
+        if self.local is not None:
+            os.utime(self.local / name)
+
+    def touched(self, name: str) -> float:
+        """When a file on a disk was written or touched, in seconds of the epoch; 0 if it is not there or elsewhere."""
+        with suppress(OSError):
+            return (self.local / name).stat().st_mtime if self.local is not None else 0.0
+        return 0.0
+
     def delete(self, name: str) -> None:
         """Remove a file; it is not an error if there is none."""
         with suppress(FileNotFoundError):
@@ -183,12 +195,29 @@ def in_words(error: OSError) -> str:
     return found[1] if found else error.strerror or first[:200]
 
 
+def remedy(error: OSError) -> str:
+    """What helps against an error of the system, to follow a colon: room, another place, or rights.
+
+    >>> remedy(OSError(28, "No space left on device"))
+    'free space there, or choose another --out'
+    """
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return "free space there, or choose another --out"
+        case errno.EROFS | errno.ENOENT | errno.ENOTDIR:
+            return "choose another --out"
+        case errno.ENAMETOOLONG:
+            return "choose a shorter --out"
+    return "give yourself the rights, or choose another --out"
+
+
 def write_durably(path: Path, content: "bytes | memoryview") -> None:
     """Write a file as a whole or not at all, so that it survives a crash; its folder is made if it is missing.
 
+    The folder above that one must be there: what somebody has deleted is not made anew, a piece of it at a time.
     The content goes to a temporary file beside it, which is synced and renamed; then the folder is synced.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with open(beside, "wb") as file:

@@ -110,5 +110,6 @@ def _copy(source: Folder, target: Folder, name: str, size: int) -> int:
         raise _Gone from None
     if name.endswith(".parquet") and len(content) != size:
         raise StoreError(f"{source}/{name} came with {len(content)} of {size} bytes: run it again to go on")
+    (Path(target.path) / name).parent.mkdir(parents=True, exist_ok=True)
     target.write(name, content)
     return len(content)

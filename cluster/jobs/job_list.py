@@ -9,23 +9,30 @@ from vcm_sweep.cluster.terminal.printing import aligned
 from vcm_sweep.cluster.terminal.words import duration
 from vcm_sweep.sweep.errors import StoreError, one_line
 from vcm_sweep.sweep.folder import Folder
-from vcm_sweep.sweep.session.state import SessionState, age_s, latest_session, silent_sessions
+from vcm_sweep.sweep.session.state import SessionState, age_s, latest_session, silent_sessions, waits_for_disk
 
 _ASKED_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
 class ListedJob:
-    """A results folder and its latest run; ``silent``: its state is running, but nothing is heard of it any more."""
+    """A results folder and its latest run.
+
+    Attributes:
+        silent: its state is running, but nothing is heard of it any more. waits: it lives, and its disk is full.
+    """
 
     folder: str
     session: SessionState | None
     silent: bool = False
+    waits: bool = False
 
     @property
     def state(self) -> str:
-        """The state in one word."""
-        return "silent" if self.silent else self.session.state if self.session else "no run noted"
+        """The state in a word or two."""
+        if self.silent or self.waits:
+            return "silent" if self.silent else "disk full"
+        return self.session.state if self.session else "no run noted"
 
     def to_plain(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -49,7 +56,12 @@ def job_list(root: str) -> list[ListedJob]:
     except OSError as error:
         raise StoreError(f"{root} cannot be read ({one_line(error)}): is it the right place?") from None
     quiet = silent_sessions([(f, session) for f, session in found if session is not None])
-    return [ListedJob(str(f), session, session is not None and session.id in quiet) for f, session in found]
+    return [
+        ListedJob(str(f), None)
+        if session is None
+        else ListedJob(str(f), session, session.id in quiet, session.id not in quiet and waits_for_disk(f, session))
+        for f, session in found
+    ]
 
 
 def job_table(jobs: list[ListedJob], root: str) -> str:

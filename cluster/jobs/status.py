@@ -11,7 +11,7 @@ from vcm_sweep.cluster.terminal.live_view import Redrawn
 from vcm_sweep.cluster.terminal.words import log_line, view_lines
 from vcm_sweep.sweep.errors import ExecutorError
 from vcm_sweep.sweep.folder import Folder
-from vcm_sweep.sweep.session.state import SessionState, latest_session, silent_sessions
+from vcm_sweep.sweep.session.state import SessionState, latest_session, pulse, silent_sessions, waits_for_disk
 
 _LINE_EVERY_S = 60.0
 
@@ -23,16 +23,21 @@ def run_status(where: str, plain: bool = False) -> dict[str, Any]:
     if session is None:
         return {}
     silent = bool(silent_sessions([(folder, session)]))
+    waits = not silent and waits_for_disk(folder, session)
     if plain:
-        return {"run": dataclasses.asdict(session) | {"silent": silent}}
+        return {"run": dataclasses.asdict(session) | {"silent": silent, "waits_for_disk": waits}}
     values: dict[str, Any] = {
-        "run": f"{session.id}: {'silent' if silent else session.state}",
+        "run": f"{session.id}: {'waits for the disk' if waits else _state(session, silent)}",
         "on": session.host or "-",
     }
     if session.reason:
         values["reason"] = session.reason
     values["last_seen"] = f"{seen_words(session)} UTC"
-    if session.state == "running" and not silent:
+    if waits:
+        values["note"] = (
+            "its disk takes nothing any more: what is finished is held in memory, and written once there is room"
+        )
+    elif session.state == "running" and not silent:
         values["now"] = log_line("running", session.figures).partition(": ")[2]
     elif session.state == "submitted":
         values["ray_says"] = _what_ray_says(session)
@@ -57,13 +62,15 @@ def watch(where: str, name: str, interval_s: float, as_json: bool) -> None:
     folder = Folder(where)
     shown: _OnScreen | _Told = _Told(name) if as_json or not sys.stdout.isatty() else _OnScreen(name)
     before: SessionState | None = None
+    beat: tuple[int, float] | None = None
     since = time.monotonic()
     try:
         while (session := latest_session(folder)) is not None:
             now = time.monotonic()
-            since = since if before and (before.id, before.beat) == (session.id, session.beat) else now
-            # Silent means that the run's counter has not moved for five of its intervals, as measured here: the clocks
-            # of the two machines may differ.
+            last, beat = beat, pulse(folder, session)
+            since = since if before and (before.id, last) == (session.id, beat) else now
+            # Silent means that the run's pulse has not been felt for five of its intervals, as measured here: the
+            # clocks of the two machines may differ.
             silent = session.state == "running" and now - since > 5 * session.tick_s
             if as_json:
                 if session != before or silent:

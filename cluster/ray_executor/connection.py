@@ -3,9 +3,12 @@
 import logging
 import os
 import socket
+import subprocess
 import tempfile
+from contextlib import suppress
 from typing import Any
 
+from vcm_sweep.cluster.ray_executor.survivors import watch_driver
 from vcm_sweep.sweep.errors import ExecutorError
 
 _ANSWER_S = 10.0
@@ -34,6 +37,8 @@ class Connection:
 
         self.ray: Any = ray
         self._empty: tempfile.TemporaryDirectory[str] | None = None
+        self._raylet: Any = None
+        self._watch: subprocess.Popen[bytes] | None = None
         if ray.is_initialized():
             return
         if address is not None:
@@ -53,6 +58,17 @@ class Connection:
             where = f"the Ray cluster at {address}" if address else "a Ray cluster on this machine"
             first = (str(error).splitlines() or [type(error).__name__])[0]
             raise ExecutorError(f"{where} cannot be used ({first}): vcm-sweep doctor tells more") from None
+        with suppress(AttributeError, LookupError):  # only a cluster started here has one
+            self._raylet = ray._private.worker._global_node.all_processes["raylet"][0].process
+            self._watch = watch_driver(self._raylet.pid)
+
+    def check(self) -> None:
+        """Raise ExecutorError if the raylet of a cluster started here has ended: soon Ray ends this process with it."""
+        if self._raylet is not None and self._raylet.poll() is not None:
+            raise ExecutorError(
+                "the Ray cluster on this machine is gone (its raylet was killed, perhaps for want of memory): what is "
+                "finished is kept; the same command goes on"
+            )
 
     def close(self) -> None:
         """Disconnect, and stop the cluster if it was started here."""
@@ -60,6 +76,8 @@ class Connection:
             self.ray.shutdown()
             self._empty.cleanup()
             self._empty = None
+            if self._watch is not None and self._watch.stdin is not None:
+                self._watch.stdin.close()
 
 
 def _check_answers(address: str) -> None:

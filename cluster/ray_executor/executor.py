@@ -143,8 +143,12 @@ class RayExecutor(Executor):
 
     @property
     def _ray(self) -> Any:
+        return self._connected.ray
+
+    @property
+    def _connected(self) -> Connection:
         assert self._connection is not None
-        return self._connection.ray
+        return self._connection
 
     @property
     def _workers(self) -> Workers:
@@ -185,6 +189,7 @@ class RayExecutor(Executor):
         assert head is not None
         while True:
             head.check()
+            self._connected.check()
             silent = head.silent()
             if not silent:
                 self._nodes.refresh()
@@ -300,6 +305,7 @@ class RayExecutor(Executor):
         except (errors.RuntimeEnvSetupError, errors.TaskUnschedulableError) as error:
             raise ExecutorError(f"workers cannot start ({_last_line(error)}): vcm-sweep doctor tells more") from None
         except (errors.RayError, OSError) as error:
+            self._connected.check()
             if isinstance(error, errors.RayTaskError) and not isinstance(error, errors.TaskCancelledError):
                 # Errors inside the task come as messages; this one means that the task could not be loaded or called.
                 raise _unable(error.cause) from None

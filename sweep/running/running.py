@@ -149,10 +149,13 @@ class _Run:
                 self._take(records)
             self.store.flush()
         except KeyboardInterrupt:
-            self._take([])
-            for records in self.executor.finish(grace_s):
-                self._take(records)
-            self.store.flush()
+            self.store.hasten()
+            try:
+                for records in self.executor.finish(grace_s):
+                    self._take(records)
+            finally:
+                self._take([])
+                self.store.flush()
             raise
         finally:
             close = getattr(records_of_packs, "close", None)

@@ -28,6 +28,7 @@ from vcm_sweep.sweep.trial import TrialRecord
 
 # Between two states: a disk is quick, and an object store counts its requests.
 _TICK_S, _TICK_OBJECT_STORE_S = 2.0, 5.0
+_STUDY = "study.toml"  # a results folder that has it no more was deleted
 
 
 class Session:
@@ -39,8 +40,8 @@ class Session:
             run(study, executor, directory, session)
 
     It writes from the first report on, when the folder is this run's alone; a run that was submitted has a state
-    already, and keeps it up from the start. A request to stop, and SIGTERM, become a KeyboardInterrupt in the main
-    thread. A folder that refuses a state or a line does not end the run.
+    already, and keeps it up from the start. A request to stop, SIGTERM, a lost terminal (SIGHUP) and a folder that is
+    deleted become a KeyboardInterrupt in the main thread. A folder that refuses a state or a line does not end the run.
 
     Args:
         where: results folder.
@@ -71,7 +72,7 @@ class Session:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
-        self._asked = self._reported = False
+        self._asked = self._reported = self._held = False
 
     @property
     def figures(self) -> Figures:
@@ -94,6 +95,7 @@ class Session:
         if not self._reported:
             self._reported = True
             with suppress(OSError):
+                self._held = self.folder.exists(_STUDY)
                 close_dead_runs(self.folder, self.state.id)
         if self._thread is None:
             self._begin()
@@ -167,13 +169,18 @@ class Session:
     def _keep_up(self) -> None:
         while not self._over.wait(self.state.tick_s):
             with suppress(OSError):
-                self._log.flush()
-                self._write("running")
+                try:
+                    self._log.flush()
+                    self._write("running")
+                except OSError:
+                    # A full disk takes no state, and still tells that this run lives.
+                    self.folder.touch(f"{SESSIONS}/{self.state.id}.json")
             # Separate from the lines above: if a full disk refuses the state, a request to stop is still seen.
             with suppress(OSError):
-                if not self._asked and self.folder.exists(f"{SESSIONS}/{self.state.id}.stop"):
+                asked = self.folder.exists(f"{SESSIONS}/{self.state.id}.stop")
+                if not self._asked and (asked or (self._held and not self.folder.exists(_STUDY))):
                     self._asked = True
-                    self._log.write("stop asked for")
+                    self._log.write("stop asked for" if asked else "folder deleted")
                     self._interrupt_main()
 
     def _write(self, state: str, reason: str = "") -> None:
@@ -192,9 +199,12 @@ class Session:
 
     def _heed_signals(self) -> None:
         """SIGTERM and SIGINT raise KeyboardInterrupt, also where the parent blocked or ignored them: Ray blocks SIGINT
-        in the drivers of jobs, and shells ignore it in the background."""
+        in the drivers of jobs, and shells ignore it in the background. SIGHUP does, unless nohup ignores it."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-        for number in (signal.SIGINT, signal.SIGTERM):
+        heeded = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            heeded.append(signal.SIGHUP)
+        for number in heeded:
             self._signals[number] = signal.signal(number, self._interrupt)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:

@@ -101,6 +101,19 @@ def read_sessions(folder: Folder) -> list[SessionState]:
     return found
 
 
+def pulse(folder: Folder, session: SessionState) -> tuple[int, float]:
+    """What changes while a run lives: its beat, or where the disk takes no state, the time of its file."""
+    return session.beat, folder.touched(f"{SESSIONS}/{session.id}.json")
+
+
+def waits_for_disk(folder: Folder, session: SessionState) -> bool:
+    """Whether a run lives that can no longer write its state, because the disk is full; on a disk alone."""
+    touched = folder.touched(f"{SESSIONS}/{session.id}.json")
+    late_s = touched - datetime.fromisoformat(session.seen).timestamp() if touched and session.seen else 0.0
+    # Clocks may differ, so a state that is fresh by ours is believed.
+    return session.state == "running" and late_s > 3 * session.tick_s and not 0 <= age_s(session.seen) <= _FRESH_S
+
+
 def latest_session(folder: Folder) -> SessionState | None:
     """The run that matters: one that says it is running, else the latest."""
     sessions = read_sessions(folder)
@@ -142,12 +155,13 @@ def silent_sessions(runs: Sequence[tuple[Folder, SessionState]]) -> set[str]:
     of a minute for all runs together.
     """
     running = [(folder, s) for folder, s in runs if s.state == "running"]
-    suspect = [(folder, s) for folder, s in running if _gone(s) or not 0 <= age_s(s.seen) <= _FRESH_S]
-    until = time.monotonic() + 3 * max((s.tick_s for _, s in suspect), default=0.0)
+    suspect = [(folder, s, pulse(folder, s)) for folder, s in running
+               if _gone(s) or not 0 <= age_s(s.seen) <= _FRESH_S]  # fmt: skip
+    until = time.monotonic() + 3 * max((s.tick_s for _, s, _ in suspect), default=0.0)
     while suspect and time.monotonic() < until:
         time.sleep(0.5)
-        suspect = [(folder, s) for folder, s in suspect if not _moved(folder, s)]
-    return {s.id for _, s in suspect}
+        suspect = [(folder, s, before) for folder, s, before in suspect if not _moved(folder, s, before)]
+    return {s.id for _, s, _ in suspect}
 
 
 def _gone(session: SessionState) -> bool:
@@ -163,8 +177,8 @@ def _gone(session: SessionState) -> bool:
     return False
 
 
-def _moved(folder: Folder, before: SessionState) -> bool:
-    return any(now.id == before.id and (now.beat, now.state) != (before.beat, before.state)
+def _moved(folder: Folder, session: SessionState, before: tuple[int, float]) -> bool:
+    return any(now.id == session.id and (now.state != session.state or pulse(folder, now) != before)
                for now in read_sessions(folder))  # fmt: skip
 
 

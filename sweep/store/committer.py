@@ -49,6 +49,7 @@ class Committer:
         self._oldest = 0.0
         self._appended = self._durable = 0
         self._hurry = self._closed = self._impatient = False
+        self._flushing = 0
         self._failure = ""
         self._complaint: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="vcm-sweep store", daemon=True)
@@ -61,7 +62,7 @@ class Committer:
             StoreError: writing has failed for good; these records too are left elsewhere, and the message says where.
         """
         with self._changed:
-            while len(self._waiting) >= _BOUND and not self._failure:
+            while len(self._waiting) >= _BOUND and not self._failure and not self._impatient:
                 self._changed.wait()
             if not self._failure:
                 if not self._waiting:
@@ -75,14 +76,24 @@ class Committer:
                 self._failure = f"{self._failure}; {self._rescue(records)}"
             raise StoreError(self._failure)
 
+    def hasten(self) -> None:
+        """From now on ``append`` waits for nothing, and ``flush`` gives up at once what cannot be written at once."""
+        with self._changed:
+            self._impatient = True
+            self._changed.notify_all()
+
     def flush(self) -> None:
         """All that was appended is durable when this returns; StoreError when writing has failed for good."""
         with self._changed:
             target = self._appended
-            while self._durable < target and not self._failure:
-                self._hurry = True
-                self._changed.notify_all()
-                self._changed.wait()
+            self._flushing += 1
+            try:
+                while self._durable < target and not self._failure:
+                    self._hurry = True
+                    self._changed.notify_all()
+                    self._changed.wait()
+            finally:
+                self._flushing -= 1
             if self._failure:
                 raise StoreError(self._failure)
             self._raise_complaint()
@@ -92,9 +103,7 @@ class Committer:
         try:
             self.flush()
         except KeyboardInterrupt:
-            with self._changed:
-                self._impatient = True
-                self._changed.notify_all()
+            self.hasten()
             self.flush()
             raise
         finally:
@@ -106,7 +115,11 @@ class Committer:
             with suppress(RuntimeError):
                 while True:
                     self._changed.release()
-            self._thread.join()
+            try:
+                self._thread.join()
+            except KeyboardInterrupt:
+                self._thread.join()  # what it has not written yet is being left elsewhere
+                raise
 
     def _run(self) -> None:
         while batch := self._next():
@@ -157,14 +170,16 @@ class Committer:
                     )  # fmt: skip
                 failed = True
                 with self._changed:
-                    if not self._impatient:
-                        self._changed.wait_for(lambda: self._impatient, _RETRY_S)
-                    if self._impatient or time.monotonic() - since > self._patience_s:
+                    self._changed.wait_for(self._ending, _RETRY_S)
+                    if self._ending() or time.monotonic() - since > self._patience_s:
                         raise StoreError(f"{self._where} cannot be written ({reason})") from None
             else:
                 if failed:
                     _log.warning("%s is written again", self._where, extra={"event": "store_works"})
                 return
+
+    def _ending(self) -> bool:
+        return self._impatient and self._flushing > 0
 
     def _give_up(self, batch: Sequence[TrialRecord], reason: str) -> None:
         with self._changed:

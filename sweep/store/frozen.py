@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from vcm_sweep.sweep.errors import StoreError, StudyError
-from vcm_sweep.sweep.folder import Folder, in_words
+from vcm_sweep.sweep.folder import Folder, in_words, remedy
 from vcm_sweep.sweep.store.difference import difference
 from vcm_sweep.sweep.study.study import Study
 
@@ -76,9 +76,7 @@ def reported(folder: Folder, verb: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(
-            f"{folder} cannot be {verb} ({in_words(error)}): give yourself the rights, or choose another --out"
-        ) from None
+        raise StoreError(f"{folder} cannot be {verb} ({in_words(error)}): {remedy(error)}") from None
 
 
 def _small(folder: Folder, name: str, default: T) -> T:

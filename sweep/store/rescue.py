@@ -26,7 +26,7 @@ def rescue(study: Study, name: str, records: Sequence[TrialRecord]) -> str:
             write_durably(file, content)
         except (OSError, RuntimeError):
             continue
-        return f"{len(records)} records are in {file} instead: make room, and run again with --reuse {file}"
+        return f"{len(records)} records are in {file} instead: run again with --reuse {file} once there is room"
     return (
         f"{len(records)} records are lost, since neither the folder for temporary files nor the home can be written: "
         "make room and run again"

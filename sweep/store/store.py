@@ -173,20 +173,22 @@ class Store:
         """
         self._driving()
         if records:
-            if self._committer is None:
-                self._committer = Committer(
-                    f"{self.folder}/{PARTS}", self._write_records, self._rescue, self._told, self.patience_s
-                )
-            self._committer.append(records)
+            self._committing().append(records)
+
+    def hasten(self) -> None:
+        """Wait for no disk from now on: ``flush`` leaves elsewhere at once what cannot be written at once."""
+        self._committing().hasten()
 
     def flush(self) -> None:
         """All that was appended survives a crash when this returns.
 
         Raises:
-            StoreError: as for :meth:`append`.
+            StoreError: as for :meth:`append`; or the folder that is written was deleted.
         """
         if self._committer is not None:
             self._committer.flush()
+        if self._lock is not None:
+            self._refuse_deleted()
 
     def table(self, columns: Sequence[str] | None = None, skip_bad: bool = False) -> pa.Table:
         """All records, one per key: of equal keys the latest that is ok, else the latest.
@@ -301,6 +303,13 @@ class Store:
             raise StoreError("the store is open for reading only: use it in a with statement")
         return self._lock
 
+    def _committing(self) -> Committer:
+        if self._committer is None:
+            self._committer = Committer(
+                f"{self.folder}/{PARTS}", self._write_records, self._rescue, self._told, self.patience_s
+            )
+        return self._committer
+
     def _write_records(self, records: Sequence[TrialRecord]) -> None:
         self._write_table(to_table(records, self._schema))
 
@@ -310,11 +319,16 @@ class Store:
             lost = self._lock.lost if self._lock is not None else "it was closed"
             if lost:
                 raise StoreError(lost)
+            self._refuse_deleted()
             # The number is used up by success alone, so that there is no gap.
             name = part_name(self._next, self._session)
             self.folder.write(f"{PARTS}/{name}", content)
             self._next += 1
             self._written[name] = Part(table.num_rows, content.size)
+
+    def _refuse_deleted(self) -> None:
+        if not self.folder.exists(STUDY):
+            raise StoreError(f"{self.folder} was deleted while it was written (no {STUDY}): nothing more is trained")
 
     def _told(self, records: Sequence[TrialRecord]) -> None:
         if self.on_durable is not None:

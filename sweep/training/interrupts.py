@@ -40,8 +40,9 @@ def deferred_interrupts() -> Iterator[Callable[[], bool]]:
     if not callable(usual):
         yield lambda: False
         return
-    # SIGTERM, with which batch systems end a run, is deferred too if it has the same handler as Ctrl-C (see Session).
-    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) == usual]
+    # SIGTERM, with which batch systems end a run, and SIGHUP are deferred too if they have the same handler as Ctrl-C
+    # (see Session).
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == usual]
     for number in numbers:
         signal.signal(number, note)
     try:

@@ -13,7 +13,10 @@ from vcm_sweep.sweep.folder import Folder
 
 @pytest.fixture(params=["disk", "s3"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "f") if request.param == "disk" else Folder(f"{request.getfixturevalue('s3')}/a/f")
+    if request.param == "disk":
+        (tmp_path / "f").mkdir()
+        return Folder(tmp_path / "f")
+    return Folder(f"{request.getfixturevalue('s3')}/a/f")
 
 
 def test_what_was_written_is_read_listed_and_deleted(folder: Folder) -> None:

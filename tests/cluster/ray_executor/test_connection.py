@@ -1,8 +1,14 @@
 """A cluster that does not come up is one line, whatever Ray raises."""
 
+import os
+import signal
+import subprocess
+
 import pytest
 
 from vcm_sweep.cluster import RayExecutor
+from vcm_sweep.cluster.ray_executor.connection import Connection
+from vcm_sweep.cluster.ray_executor.survivors import watch_driver
 from vcm_sweep.sweep import ExecutorError
 
 
@@ -15,3 +21,31 @@ def test_a_cluster_that_does_not_start_in_time_is_one_line(monkeypatch: pytest.M
     monkeypatch.setattr("ray.init", init)
     with pytest.raises(ExecutorError, match=r"a Ray cluster on this machine cannot be used \(The current node"):
         next(RayExecutor(len).run([[]]))  # type: ignore[arg-type]
+
+
+@pytest.mark.ray
+def test_a_cluster_of_this_machine_whose_raylet_is_killed_is_one_line() -> None:
+    """Ray itself ends the process some seconds later, with exit code 1 and a text of its own."""
+    ray = pytest.importorskip("ray")
+    if ray.is_initialized():
+        pytest.skip("this process is connected to another cluster")
+    connection = Connection(None, 1)
+    try:
+        connection.check()
+        raylet = ray._private.worker._global_node.all_processes["raylet"][0].process
+        raylet.kill()
+        raylet.wait(10)
+        with pytest.raises(ExecutorError, match=r"on this machine is gone \(its raylet was killed.* goes on"):
+            connection.check()
+    finally:
+        connection.close()
+
+
+@pytest.mark.slow
+def test_what_a_killed_driver_leaves_behind_is_ended() -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    watch = watch_driver(os.getpid())  # as if this process were a raylet, and its children its agents
+    assert watch.stdin is not None
+    watch.stdin.close()
+    assert child.wait(20) == -signal.SIGKILL
+    assert watch.wait(10) == 0

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from vcm_sweep.sweep.session.state import (
     read_sessions,
     request_stop,
     silent_sessions,
+    waits_for_disk,
     write_state,
 )
 from vcm_sweep.sweep.session.tally import Tally
@@ -139,7 +141,7 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("how", ["SIGTERM", "stop request"])
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGHUP", "stop request"])
 def test_a_process_that_was_started_deaf_to_ctrl_c_stops_too(tmp_path: Path, how: str) -> None:
     """Ray blocks SIGINT in drivers of jobs, shells ignore it in the background."""
 
@@ -153,8 +155,8 @@ def test_a_process_that_was_started_deaf_to_ctrl_c_stops_too(tmp_path: Path, how
     assert run.stdout is not None
     while run.stdout.readline() != "in\n":
         assert run.poll() is None
-    if how == "SIGTERM":
-        run.terminate()
+    if how.startswith("SIG"):
+        run.send_signal(getattr(signal, how))
     else:
         folder = Folder(tmp_path)
         state = latest_session(folder)
@@ -164,7 +166,54 @@ def test_a_process_that_was_started_deaf_to_ctrl_c_stops_too(tmp_path: Path, how
     assert run.wait(20) == 0
     noted = latest_session(Folder(tmp_path))
     assert noted is not None
-    assert noted.state == ("interrupted" if how == "SIGTERM" else "stopped")
+    assert noted.state == ("interrupted" if how.startswith("SIG") else "stopped")
+
+
+def test_nohup_keeps_a_run_alive_when_its_terminal_is_gone(tmp_path: Path) -> None:
+    usual = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Session(tmp_path):
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, usual)
+
+
+def test_a_run_whose_disk_is_full_is_heard_of_and_said_to_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vcm_sweep.sweep.session.session._TICK_S", 0.1)
+    monkeypatch.setattr("vcm_sweep.sweep.session.state._FRESH_S", 0.5)
+    folder = Folder(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with Session(folder) as session:
+        session(0, 8, [])
+        state = latest_session(folder)
+        assert state is not None
+        with monkeypatch.context() as patched:
+            patched.setattr(Folder, "write", full)
+            time.sleep(1.5)
+            state = latest_session(folder)
+            assert state is not None
+            assert silent_sessions([(folder, state)]) == set()
+            assert waits_for_disk(folder, state)
+        time.sleep(0.5)
+        state = latest_session(folder)
+        assert state is not None
+        assert not waits_for_disk(folder, state)
+
+
+def test_a_run_whose_folder_is_deleted_is_stopped_and_writes_it_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vcm_sweep.sweep.session.session._TICK_S", 0.1)
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "study.toml").touch()
+    with pytest.raises(KeyboardInterrupt), Session(tmp_path / "r") as session:  # noqa: PT012
+        session(0, 8, [])
+        shutil.rmtree(tmp_path / "r")
+        time.sleep(20)
+    assert not (tmp_path / "r").exists()
 
 
 def test_a_killed_run_is_silent_and_a_living_one_is_not_whatever_the_clocks_say(tmp_path: Path) -> None:

@@ -3,20 +3,21 @@
 import logging
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow.parquet as pq
 import pytest
 
-from vcm_sweep.sweep import Store, StoreError, Study, TrialRecord
+from vcm_sweep.sweep import Executor, Store, StoreError, Study, Trial, TrialRecord, run
 from vcm_sweep.sweep.folder import Folder
 
 Records: TypeAlias = Callable[..., list[TrialRecord]]
@@ -445,6 +446,61 @@ def test_interrupting_a_run_whose_disk_is_full_a_second_time_ends_it_at_once(
     threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     with pytest.raises(StoreError, match=r"16 records are in"), Store.create(study, tmp_path / "r") as store:
         store.append(records(study))
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_while_the_disk_is_full_leaves_all_that_is_finished_elsewhere_at_once(
+    tiny: Callable[..., Study], records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, presses: int
+) -> None:
+    """What came in before, and what ends in the time of grace, in one file; no press but the first is needed."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    study = tiny()
+    given = {record.key: record for record in records(study)}
+    write = Folder.write
+
+    def fail(folder: Folder, name: str, content: Sequence[int]) -> None:
+        if name.startswith("parts/"):
+            raise OSError(28, "No space left on device")
+        write(folder, name, content)  # type: ignore[arg-type]
+
+    class Interrupted(Executor):
+        def run(self, packs: Iterable[Sequence[Trial]]) -> Iterator[list[TrialRecord]]:
+            self.packs = [[given[trial.key] for trial in pack] for pack in packs]
+            yield from self.packs[:2]
+            raise KeyboardInterrupt
+
+        def finish(self, grace_s: float) -> Iterator[list[TrialRecord]]:
+            yield from self.packs[2:]
+            if presses == 2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(Folder, "write", fail)
+    began = time.monotonic()
+    with pytest.raises(StoreError, match=r"No space left on device\); 16 records are in \S+ instead: run again with"):
+        run(study, Interrupted(), tmp_path / "r", pack=4)
+    assert time.monotonic() - began < 20, "nobody waited for the disk"
+    (left,) = tmp_path.glob("vcm-sweep-*.parquet")
+    assert sorted(pq.read_table(left)["key"].to_pylist()) == sorted(given)
+
+
+def test_a_folder_that_is_deleted_while_it_is_written_ends_the_run_and_is_not_made_anew(
+    tiny: Callable[..., Study], records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    study = tiny()
+    with (  # noqa: PT012
+        pytest.raises(StoreError, match=r"r was deleted while it was written \(no study.toml\).*; 8 records are in"),
+        Store.create(study, tmp_path / "r") as store,
+    ):
+        store.append(records(study)[:8])
+        store.flush()
+        shutil.rmtree(tmp_path / "r")
+        with pytest.raises(StoreError, match="was deleted"):
+            store.flush()
+        store.append(records(study)[8:])
+    assert not (tmp_path / "r").exists()
+    (left,) = tmp_path.glob("vcm-sweep-*.parquet")
+    assert pq.read_metadata(left).num_rows == 8
 
 
 @pytest.mark.parametrize("elsewhere", ["no folder for temporary files", "no home either", "a bug"])
