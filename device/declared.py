@@ -106,7 +106,7 @@ def number(
 
 
 def whole(
-    default: int | Needed,
+    default: int | Needed | None,
     low: int,
     high: int,
     meaning: str = "",

@@ -5,6 +5,7 @@ nominal cell at N_low and N_high and the nominal ambient temperature, computed w
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -44,6 +45,15 @@ class Periphery:
     def __post_init__(self) -> None:
         if not -100 <= self.w_min < self.w_max <= 100:
             raise DeviceError(f"w_min = {self.w_min!r} must be below w_max = {self.w_max!r}, both within -100..100")
+
+
+MAPPINGS: Mapping[str, Periphery] = {
+    "as-described": Periphery(),
+    "as-published": Periphery(-0.6, 0.6, clamped=False),
+}
+"""The map of arXiv 2403.06746: as its text describes it, and as its published code ran. That code sets the range of
+weights on another level than it is read from: cells keep +-0.6, their default, and bounds for +-1.5 lie outside of any
+current that a cell can carry, so that nothing stops N between N_min and N_max."""
 
 
 @dataclass(frozen=True)

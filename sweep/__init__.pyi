@@ -1,4 +1,5 @@
 from .designs.build import build_design as build_design
+from .designs.conditions import ConditionsDesign as ConditionsDesign
 from .designs.design import Design as Design
 from .designs.limits import LimitsDesign as LimitsDesign
 from .designs.morris import MorrisDesign as MorrisDesign
@@ -16,6 +17,7 @@ from .running.running import run as run
 from .store import Store as Store
 from .store.results import Results as Results
 from .store.results import open_results as open_results
+from .study.conditions import Condition as Condition
 from .study.factors import Factor as Factor
 from .study.study import Study as Study
 from .training.training import train as train

@@ -22,7 +22,6 @@ SMALL = {
         ("covered, worst / all", "| stairs | 256 | 20 % | 1 |", "1 studies in"),
     ),
     "intervention": ("--smoke", ("| mismatch | plain |", "| mismatch-explicit |")),
-    "paper": ("described --epochs 1 --repeats 2 --smoke", ("described: ", "standard deviation")),
     "report": ("--n 16 32", ("| trainings |", "| 320 |", "| 640 |")),
     "store": ("--records 640 --parts 20", ("append 640 records", "640 rows, 20 parts", "640 rows, compacted")),
     "training": (

@@ -162,6 +162,10 @@ def prepare(results: "Results", metric: str, *, method: str = "", policy: str = 
             f"{results.study.name}: a limits design gives costs, not sensitivity indices: vcm-sweep analyze prints the "
             "costs, vcm_sweep.analysis.limit_costs computes them"
         )
+    if layout == "conditions":
+        raise AnalysisError(
+            f"{results.study.name}: a study of conditions has no factors whose indices could be computed"
+        )
     own = own_methods(results.study.design)
     if method and method not in METHODS:
         raise AnalysisError(f"method: {method!r} is not one of {', '.join(METHODS)}")

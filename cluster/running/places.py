@@ -24,7 +24,7 @@ def settings_of(place: Place, study: Any) -> Any:
     if place.device == "cuda":
         from vcm_sweep.sweep.study.gpu_support import check_gpu_study
 
-        check_gpu_study(study.device, study.factors)
+        study.check_each(check_gpu_study)
     # Paths are made absolute, since workers have another working directory.
     given = place.data_dir or os.environ.get(DATA_VARIABLE)
     data_dir = str(Path(given).resolve()) if given else None

@@ -42,6 +42,7 @@ def planned(
         pilot_s: seconds of the pilot, beyond its least eight rows; None: no pilot, and no costs.
         failure_rate: share of the trainings that are expected to fail.
     """
+    from vcm_sweep.sweep.packs.order import unlike
     from vcm_sweep.sweep.study.corners import rates_in_words
     from vcm_sweep.sweep.study.operating_point import fastest_corners
     from vcm_sweep.sweep.training.stackable import splitting
@@ -57,11 +58,13 @@ def planned(
     pack = study.run.pack if pilot_s is None else pack_of(study, settings, options.place)
     size = plan(study, directory, pack)
     design, lost = size.order.design, size.lost_share(rate)
+    rates: list[str] = []
+    study.check_each(lambda device, factors: rates.append(rates_in_words(device, factors)))
     values: dict[str, Any] = {
         "study": study.name,
         "method": design.method,
         "folder": str(directory),
-        "rates": rates_in_words(study.device, study.factors),
+        "rates": "; ".join(dict.fromkeys(rates)),
         "points": size.points,
         "trials": size.trials,
         "done": size.done,
@@ -72,7 +75,7 @@ def planned(
     made_of = f" ({study.design.n} {design.unit} of {design.block} rows)" if design.block > 1 else ""
     once_more = f", and {len(design.repeated)} of them once more" if len(design.repeated) else ""
     words = values | {
-        "study": f"{study.name}: {len(study.factors)} factors, {design.method}, n = {study.design.n}",
+        "study": f"{study.name}: {_asked(study)}",
         "points": f"{size.points}{made_of}",
         "trials": f"{size.trials} (every point {_times(study.design.replicates)}{once_more})",
         "trials_per_pack": pack or "chosen by run",
@@ -83,6 +86,9 @@ def planned(
     if by := splitting(study.factors):
         values["packs_split_by"] = by
         words["packs_split_by"] = f"{', '.join(by)}: the trials of a pack are stacked, and have one value of each"
+    if study.conditions and (apart := [study.conditions[point].name for point in unlike(design)]):
+        values["packs_of_their_own"] = apart
+        words["packs_of_their_own"] = f"{', '.join(apart)}: cannot be stacked with {study.conditions[0].name}"
     if fastest := fastest_corners(study.device, study.factors):
         values["pulses_per_window"] = {way.direction: [way.pulses, way.most] for way in fastest}
         spans = ", ".join(f"{way.direction} {way.pulses:.3g} to {way.most:.3g}" for way in fastest)
@@ -192,6 +198,12 @@ def _add_costs(values: dict[str, Any], words: dict[str, Any], size: Plan, costs:
     if costs.pack_bytes is not None:
         values["pack_bytes"] = costs.pack_bytes
         words["memory_per_pack"] = f"{costs.pack_bytes / 2**20:.3g} MiB, estimated"
+
+
+def _asked(study: Study) -> str:
+    if study.conditions:
+        return f"{len(study.conditions)} conditions, {study.design.baseline} the baseline"
+    return f"{len(study.factors)} factors, {study.design.method}, n = {study.design.n}"
 
 
 def _times(count: int) -> str:

@@ -100,6 +100,8 @@ def _next(folder: Any, study: Any, failed: int, report: dict[str, str]) -> dict[
     if failed:
         return {"next": f"{_command('retry', folder)} (the trials that failed, once more)"}
     longer = f"{_command('extend', folder, '--to', 2 * study.design.n)} (twice the points)"
+    if study.conditions:
+        longer = f"{_command('extend', folder, '--replicates', 2 * study.design.replicates)} (twice the trainings)"
     if "no_report" in report and study.design.method in ("sobol", "space"):
         return {"next": longer}
     return {"next": _command("analyze", folder), "or": longer}

@@ -1,5 +1,6 @@
 """Builds a study's design, chosen by the method's name in the study file."""
 
+from vcm_sweep.sweep.designs.conditions import ConditionsDesign
 from vcm_sweep.sweep.designs.design import Design
 from vcm_sweep.sweep.designs.limits import LimitsDesign
 from vcm_sweep.sweep.designs.morris import MorrisDesign
@@ -9,7 +10,8 @@ from vcm_sweep.sweep.designs.space import SpaceDesign
 from vcm_sweep.sweep.study.study import Study
 
 _DESIGNS: dict[str, type[Design]] = {
-    made.method: made for made in (SobolDesign, SpaceDesign, MorrisDesign, ShapleyDesign, LimitsDesign)
+    made.method: made
+    for made in (SobolDesign, SpaceDesign, MorrisDesign, ShapleyDesign, LimitsDesign, ConditionsDesign)
 }
 
 

@@ -35,10 +35,12 @@ class Design(ABC):
             probabilities of the factors. points: (rows, D) float64, the factors' values there, in their units. Both are
             sampled when they are first asked for.
         block: rows that belong together; an analysis loses them all where one is missing.
+        in_turn: whether points are trained in their order, all runs of one after the other; else the longest first.
     """
 
     method: str
     unit: str
+    in_turn = False
 
     def __init__(self, study: "Study") -> None:
         self.study = study

@@ -7,7 +7,7 @@ import numpy as np
 
 from vcm_sweep.sweep.designs.design import Design, Indices
 from vcm_sweep.sweep.packs.costs import Array, CostModel
-from vcm_sweep.sweep.training.stackable import splits_packs
+from vcm_sweep.sweep.training.stackable import splits_packs, stack_key
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 MIN_PILOT = 8
@@ -34,15 +34,23 @@ def corner_points(design: Design, count: int = MIN_PILOT) -> Indices:
 
 def kinds(design: Design) -> Indices:
     """(rows,) the kind of each point: trials of one kind can be stacked."""
-    columns = [
+    study = design.study
+    columns: list[list[Any]] = [
         [factor.field_value(value) for value in design.points[:, j].tolist()]
-        for j, factor in enumerate(design.study.factors)
+        for j, factor in enumerate(study.factors)
         if splits_packs(factor)
     ]
+    if study.conditions:
+        columns.append([stack_key(study.inputs_of(condition)) for condition in study.conditions])
     found: dict[tuple[Any, ...], int] = {}
     return np.array(
         [found.setdefault(held, len(found)) for held in zip(*columns, strict=True)] or design.rows_in_all * [0]
     )
+
+
+def unlike(design: Design) -> list[int]:
+    """Points that cannot be stacked with the first one."""
+    return np.flatnonzero(kinds(design)).tolist()
 
 
 class Order:
@@ -69,6 +77,8 @@ class Order:
         self._learn_at = MIN_PILOT
         self.costs = CostModel(np.empty((0, design.dimension)), np.empty(0))
         self._left = np.asarray(missing, np.int64)
+        if design.in_turn:
+            self._left = self._left[np.argsort(design.places(self._left)[0], kind="stable")]
         self._kinds = kinds(design)
         self._alike = not self._kinds.any()
 
@@ -84,7 +94,9 @@ class Order:
             self.sort()
 
     def sort(self) -> None:
-        """Sort the trials that are left by predicted cost, longest first."""
+        """Sort the trials that are left by predicted cost, longest first, unless the design has an order of its own."""
+        if self.design.in_turn:
+            return
         self._left = self._left[np.argsort(-self.predicted(), kind="stable")]
 
     def learn_from(self, records: Iterable[TrialRecord]) -> None:
@@ -124,7 +136,7 @@ class Order:
 
     def packs(self) -> Iterator[list[Trial]]:
         """The packs, lazily: each is taken from the order as it is at that moment."""
-        if not self.costs.rows:
+        if not self.costs.rows and not self.design.in_turn:
             self._pilot_first()
         for numbers in self.sizes():
             yield list(self.design.trials(numbers))

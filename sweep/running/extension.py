@@ -50,6 +50,11 @@ def extended(
 ) -> Study:
     """The longer study; only [design] changes in its text. Arguments and errors as for :func:`extend`."""
     old = study.design
+    if old.method == "conditions" and to is not None:
+        raise StudyError(
+            f"--to {to} is not for conditions, which are counted: add them to the study file and run it, which takes "
+            "over what is finished; --replicates raises the number of trainings of each"
+        )
     for option, asked, has in (("--to", to, old.n), ("--replicates", replicates, old.replicates)):
         if asked is not None and asked < has:
             raise StudyError(f"{option} {asked} is less than the {has} that the study has: a design only grows")

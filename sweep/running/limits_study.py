@@ -31,6 +31,11 @@ def limits_study(study: Study, n: int = PAIRS, arms: str = "cost") -> Study:
         >>> limits_study(Study.from_toml("studies/demo.toml")).design.plain()["n"]
         32
     """
+    if study.conditions:
+        raise StudyError(
+            f"{study.name} is a study of conditions, and limits are ends of factors' ranges: vcm-sweep analyze tells "
+            "what each condition costs"
+        )
     design: dict[str, int | str] = {"method": "limits", "n": n}
     if arms != "cost":
         design["arms"] = arms

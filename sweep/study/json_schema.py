@@ -31,16 +31,20 @@ def study_schema() -> Schema:
         "title": "A study of vcm-sweep",
         "type": "object",
         "additionalProperties": False,
-        "required": ["study", "network", "factor", "design"],
+        "required": ["study", "network", "design"],
         "properties": {
             "study": table(PLAIN["study"]),
             "network": _network(),
             "device": _device(),
             "factor": {"type": "array", "minItems": 2, "items": _factor()},
-            "design": table(PLAIN["design"]),
+            "condition": {"type": "array", "minItems": 2, "items": _condition()},
+            "design": _design(),
             "run": table(PLAIN["run"]),
             "tolerance": table(PLAIN["tolerance"]) | _not_both("target", "drop"),
         },
+        "if": {"properties": {"design": _CONDITIONS}},
+        "then": {"properties": {"factor": False, "tolerance": False}},
+        "else": {"properties": {"condition": False}, "required": ["factor"]},
     }
 
 
@@ -116,6 +120,38 @@ def _not_both(one: str, other: str) -> Schema:
     return {"not": {"required": [one, other]}}
 
 
+_CONDITIONS: Schema = {"properties": {"method": {"const": "conditions"}}, "required": ["method"]}
+
+
+def _design() -> Schema:
+    made = table(PLAIN["design"])
+    made["required"].remove("n")
+    counted = {"properties": {"n": False}, "required": ["baseline"]}
+    others = {"properties": {"baseline": False, "conditions": False}, "required": ["n"]}
+    return made | {"if": _CONDITIONS, "then": counted, "else": others}
+
+
+def _condition() -> Schema:
+    """[[condition]]: fields of [network] and [device], some of them, and values of factors."""
+    made = table(PLAIN["condition"], {"network": _some(_network()), "device": _some(_device())})
+    factors = {
+        name: {"enum": list(known.words)} if known.words else _value(known.low, known.high, known.whole)
+        for name, known in CATALOGUE.items()
+    }
+    made["properties"] |= factors
+    made["patternProperties"] = {r"^aihwkit\.[A-Za-z_][A-Za-z0-9_]*$": {"type": "number"}}
+    return made | {"dependencies": {"published_sd": ["published", "published_n"], "published_n": ["published_sd"]}}
+
+
+def _some(made: Schema) -> Schema:
+    """The schema of a table without what must be given, and without rules between fields: it lies over another."""
+    kept = {key: value for key, value in made.items() if key in ("type", "additionalProperties", "properties")}
+    inner = {
+        name: _some(own) if own.get("type") == "object" else own for name, own in kept.get("properties", {}).items()
+    }
+    return kept | ({"properties": inner} if inner else {})
+
+
 def _network() -> Schema:
     made = table(PLAIN["network"]) | _not_both("init", "start")
     made["required"].remove("hidden")
@@ -182,4 +218,8 @@ def _factor() -> Schema:
 
 
 def _within(low: float, high: float, whole: bool) -> Schema:
-    return {"items": {"type": "integer" if whole else "number", "minimum": low, "maximum": high}}
+    return {"items": _value(low, high, whole)}
+
+
+def _value(low: float, high: float, whole: bool) -> Schema:
+    return {"type": "integer" if whole else "number", "minimum": low, "maximum": high}

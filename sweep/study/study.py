@@ -1,9 +1,9 @@
-"""What a study is: network, device, factors, design, and how it is run."""
+"""What a study is: network, device, factors or conditions, design, and how it is run."""
 
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +13,8 @@ from typing import Any
 from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.errors import StudyError, one_line
 from vcm_sweep.sweep.study.catalogue import apply_factors
+from vcm_sweep.sweep.study.condition_file import with_rows
+from vcm_sweep.sweep.study.conditions import Condition, check_conditions, read_conditions
 from vcm_sweep.sweep.study.contents import digests
 from vcm_sweep.sweep.study.corners import check_devices
 from vcm_sweep.sweep.study.editing import with_values
@@ -70,6 +72,7 @@ class Study:
     text: str
     frozen: dict[str, Any]
     tolerance: ToleranceSpec | None = None
+    conditions: tuple[Condition, ...] = ()
     origin: str = field(default="", compare=False)
 
     @classmethod
@@ -104,17 +107,20 @@ class Study:
 
     @classmethod
     def _read(cls, text: str, frozen: dict[str, Any] | None, origin: str) -> "Study":
-        try:
-            table = tomllib.loads(text)
-        # tomllib raises a plain ValueError for numbers of thousands of digits.
-        except (ValueError, RecursionError) as error:
-            raise StudyError(f"not TOML: {one_line(error)}") from None
-        factors = _factors(table.pop("factor", None))
+        table = _loaded(text)
+        design_given = table.get("design")
+        given = design_given if isinstance(design_given, dict) else {}
+        named = given.get("method") == "conditions"
+        if named and isinstance(file := given.get("conditions"), str):
+            text = with_rows(text, file, origin)
+            table = _loaded(text)
+        factors, rows = _factors(table.pop("factor", None), named), table.pop("condition", None)
         fields = Fields(table, "top level")
         head = Fields(fields.table("study"), "study")
-        named = head.all(STUDY_FIELDS)
+        study = head.all(STUDY_FIELDS)
         head.finish()
-        network = NetworkSpec.from_table(fields.table("network"))
+        network_table = fields.table("network")
+        network = NetworkSpec.from_table(network_table)
         device_table = fields.table("device")
         if frozen is not None and frozen["model_version"] < 3 and "aihwkit" not in device_table:
             device_table.setdefault("model", "explicit")  # the default, and the only model, before version 3
@@ -124,7 +130,15 @@ class Study:
         design_table = fields.table("design")
         if frozen is not None:
             design_table.setdefault("method", UNNAMED)
-        design = DesignSpec.from_table(design_table)
+        conditions = read_conditions(rows, network_table, device_table) if named else ()
+        design = DesignSpec.from_table(design_table, len(conditions))
+        if named:
+            check_conditions(conditions, design.baseline)
+        elif rows is not None:
+            raise StudyError(
+                f"[[condition]] is for [design] method = 'conditions', and this is {design.method!r}: give that "
+                "method, or leave it out"
+            )
         if "method" not in design_table:
             # The folder that this text comes to keeps its method, whatever the default becomes.
             text = with_values(text, "design", {"method": design.method})
@@ -133,12 +147,17 @@ class Study:
         check_correlation(design.correlation, names, [f.name for f in factors if not f.law.ordered])
         run = RunSpec.from_table(fields.table("run"))
         asked = fields.table("tolerance")
+        if asked and named:
+            raise StudyError("[tolerance] is of factors, and method = 'conditions' has none: leave it out")
         tolerance = ToleranceSpec.from_table(asked, tuple(f.name for f in factors)) if asked else None
-        fields.finish(also=("factor",))
+        fields.finish(also=("factor", "condition"))
         if frozen is None:
             # The user's own data, model and weights are read now, so that errors in them are one line, before a run.
             frozen = {"model_version": MODEL_VERSION} | digests(network)
-        return cls(named["name"], named["seed"], network, device, factors, design, run, text, frozen, tolerance, origin)
+        return cls(
+            study["name"], study["seed"], network, device, factors, design, run, text, frozen, tolerance, conditions,
+            origin,
+        )  # fmt: skip
 
     def check(self) -> None:
         """Raise StudyError if the study cannot be trained, which takes some simulation to find out.
@@ -146,21 +165,36 @@ class Study:
         It simulates pulses of the nominal cell and builds devices at the ends of all ranges. Everything that trains
         calls this; reading results does not.
         """
+        self.check_each(check_devices)
+
+    def check_each(self, check: Callable[[dict[str, Any], tuple[Factor, ...]], None]) -> None:
+        """Call a check with each [device] table that is trained, and the factors that act on it."""
         with _said_of(self.origin):
-            check_devices(self.device, self.factors)
+            if not self.conditions:
+                check(self.device, self.factors)
+            for condition in self.conditions:
+                with _said_of(f"condition {condition.name!r}"):
+                    check(condition.device, ())
 
     def inputs(self, values: dict[str, float]) -> dict[str, Any]:
         """All that determines a trial's result besides its seed and the model's version, in plain JSON types."""
         return apply_factors(self._nominal, values)
 
+    def inputs_of(self, condition: Condition) -> dict[str, Any]:
+        """The same of a condition's trials."""
+        return self._inputs(condition.network, condition.device)
+
     @cached_property
     def _nominal(self) -> dict[str, Any]:
         """The inputs before any factor acts. Trials share these tables, so they must not be changed."""
-        contents = {name: value for name, value in self.frozen.items() if name != "model_version"}
-        return {"network": self._network() | contents, "device": self.device}
+        return self._inputs(self.network, self.device)
 
-    def _network(self) -> dict[str, Any]:
-        table = self.network.plain()
+    def _inputs(self, network: NetworkSpec, device: dict[str, Any]) -> dict[str, Any]:
+        contents = {name: value for name, value in self.frozen.items() if name != "model_version"}
+        return {"network": self._network(network) | contents, "device": device}
+
+    def _network(self, network: NetworkSpec) -> dict[str, Any]:
+        table = network.plain()
         # Keys identify first weights by their digest. Keys of model versions 1 and 2 had the path of the file, so it
         # must stay for those.
         if self.frozen["model_version"] > 2:
@@ -171,10 +205,13 @@ class Study:
         """All that determines the results of the study; [run] and [tolerance] are left out."""
         return {
             "study": {"name": self.name, "seed": self.seed},
-            "network": self._network(),
+            "network": self._network(self.network),
             "device": self.device,
             "factor": [factor.plain() for factor in self.factors],
             "design": self.design.plain(),
+            **(
+                {"condition": [own.plain() | self.inputs_of(own) for own in self.conditions]} if self.conditions else {}
+            ),
             # The first version had no ``frozen``: its digests must stay as they were.
             **({} if self.frozen == {"model_version": 1} else {"frozen": self.frozen}),
         }
@@ -206,7 +243,23 @@ def _written_out(device: dict[str, Any], factors: tuple[Factor, ...]) -> dict[st
     return canonical_device(table)
 
 
-def _factors(tables: Any) -> tuple[Factor, ...]:
+def _loaded(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    # tomllib raises a plain ValueError for numbers of thousands of digits.
+    except (ValueError, RecursionError) as error:
+        raise StudyError(f"not TOML: {one_line(error)}") from None
+
+
+def _factors(tables: Any, named: bool) -> tuple[Factor, ...]:
+    """The factors; ``named``: whether the study has conditions in their place."""
+    if named and tables is not None:
+        raise StudyError(
+            "[[factor]] is not for method = 'conditions', whose conditions give values themselves: leave it out, or "
+            "choose another method"
+        )
+    if named:
+        return ()
     if not isinstance(tables, list) or not tables:
         raise StudyError("[[factor]] is missing: a study varies at least one factor")
     if len(tables) < 2:

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vcm_sweep.device.declared import NEEDED, declared, flag, table, whole, word
+from vcm_sweep.device.declared import NEEDED, declared, flag, table, text, whole, word
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.study.tables.correlation import Pairs, read_correlation
 from vcm_sweep.sweep.study.tables.fields import Fields, brief
 from vcm_sweep.sweep.study.tables.run import canonical
 
 SEED_POLICIES = ("independent", "common")
-METHODS = ("space", "sobol", "morris", "shapley", "limits")
+METHODS = ("space", "sobol", "morris", "shapley", "limits", "conditions")
 GROUPED = ("space", "sobol", "morris")
 """Methods that can rank groups of factors."""
 ARMS = ("cost", "mediation")
@@ -21,6 +21,7 @@ UNNAMED = "sobol"
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     **{method: {"replicates": 1} for method in METHODS[1:]},
     "limits": {"replicates": 1, "seeds": "common"},
+    "conditions": {"replicates": 5, "seeds": "common"},
 }
 """Where a method's default is not that of the field."""
 _INDEPENDENT: Mapping[str, str] = {
@@ -28,6 +29,7 @@ _INDEPENDENT: Mapping[str, str] = {
     "morris": "whose steps move one factor and leave the others where they are",
     "shapley": "whose trajectories draw every factor by itself",
     "limits": "which moves one factor alone",
+    "conditions": "which has no factors",
 }
 """Why a method's factors cannot be correlated."""
 MIN_PAIRS = 8
@@ -41,14 +43,16 @@ class DesignSpec:
     """Which points are run, how often, and how seeds are shared.
 
     Attributes:
-        method: "space", "sobol", "morris", "shapley" or "limits".
-        n: number of points (space), base points (sobol), trajectories (morris, shapley) or pairs, i.e. seeds (limits).
+        method: "space", "sobol", "morris", "shapley", "limits" or "conditions".
+        n: number of points (space), base points (sobol), trajectories (morris, shapley), pairs, i.e. seeds (limits),
+            or conditions, which are counted.
         levels: number of levels of Morris' grid.
         second_order: whether Sobol's design has the rows that estimate the interaction of every pair of factors.
         correlation: rank correlations between factors, see tables/correlation.py; of space designs.
         groups: factors by group, for factors that are to move together; a factor in no group is ranked by itself.
         arms: for limits: "cost", or "mediation" to run the interventions too.
-        replicates: number of runs of every point; unless it is given, 2 for space and 1 for all others.
+        baseline: for conditions: the name of the one that the others are compared with.
+        replicates: number of runs of every point; unless it is given, 2 for space, 5 for conditions, 1 for all others.
         replicate_rows: number of points that are run once more.
         trainings: this many successive replicates train the same array of cells; 1: each replicate has its own array.
         seeds: "independent" or "common", see docs/statistics.md.
@@ -60,23 +64,32 @@ class DesignSpec:
         "rows, n (D + 2) of them for D factors, for an estimate that needs no model of the output; morris: n "
         "trajectories of D + 1 rows, for a first look at many factors; shapley: n trajectories of D + 1 rows from one "
         "random point to another, for shares that add up to one; limits: each factor alone at the ends of its range, "
-        "in pairs with the nominal device",
+        "in pairs with the nominal device; conditions: named settings, each trained with the same seeds",
     )
     n: int = whole(
         NEEDED,
         2,
         1 << 20,
         "points (a power of 2, and 256 or more for a verdict), base points (a power of 2), trajectories, or pairs "
-        "(seeds; 8 or more)",
+        "(seeds; 8 or more); not given with conditions, which are counted",
     )
-    replicates: int = whole(2, 1, 1000, "runs of every point; 1 by default with any method but 'space'")
+    replicates: int = whole(
+        2, 1, 1000, "runs of every point; by default 2 with space, 5 with conditions, 1 with any other method"
+    )
     replicate_rows: int = whole(0, 0, 1 << 30, "points that are run once more: they measure the training noise")
-    seeds: str = word(SEED_POLICIES, "common: within a base point or trajectory; limits always; see docs/statistics.md")
+    seeds: str = word(
+        SEED_POLICIES, "common: within a base point or trajectory; limits and conditions always; see docs/statistics.md"
+    )
     levels: int = whole(4, 2, 100, "of the grid, even", only=("method", ("morris",)))
     arms: str = word(
         ARMS,
         "mediation: also what of a cost goes through SET/RESET mismatch and speed, five trainings for one",
         only=("method", ("limits",)),
+    )
+    baseline: str = text("", "of conditions: the name of the one that the others are compared with")
+    conditions: str = text(
+        "",
+        "of conditions: a CSV or Parquet file beside the study file, one in each row, in place of [[condition]]",
     )
     second_order: bool = flag("sobol: with the rows that tell the interaction of every pair, n (2 D + 2) of them")
     trainings: int = whole(
@@ -102,10 +115,16 @@ class DesignSpec:
     )
 
     @classmethod
-    def from_table(cls, table: Any) -> "DesignSpec":
-        """The design of a study, from its [design] table."""
+    def from_table(cls, table: Any, conditions: int = 0) -> "DesignSpec":
+        """The design of a study, from its [design] table; ``conditions``: how many the study has."""
         fields = Fields(table, "design")
-        values = fields.all(declared(cls), **_DEFAULTS.get(str(table.get("method")), {}))
+        if conditions and "n" in fields.given:
+            raise StudyError(
+                f"[design] n = {brief(table['n'])} is not for method = 'conditions', which are counted: leave it out, "
+                "replicates is the number of trainings of each"
+            )
+        counted = {"n": conditions} if conditions else {}
+        values = fields.all(declared(cls), **_DEFAULTS.get(str(table.get("method")), {}), **counted)
         read = {"groups": _groups(values["groups"]), "correlation": read_correlation(values["correlation"])}
         spec = cls(**values | read)
         fields.finish()
@@ -142,6 +161,13 @@ class DesignSpec:
             )
         if self.method == "limits":
             self._check_pairs()
+        if self.method == "conditions":
+            self._check_conditions()
+        elif self.baseline or self.conditions:
+            name, value = ("baseline", self.baseline) if self.baseline else ("conditions", self.conditions)
+            raise StudyError(
+                f"[design] {name} = {value!r} is for method = 'conditions', and this is {self.method!r}: leave it out"
+            )
         if self.trainings > 1 and (self.replicates % self.trainings or self.replicates < 2 * self.trainings):
             least = self.trainings * max(2, -(-self.replicates // self.trainings))
             raise StudyError(
@@ -170,6 +196,19 @@ class DesignSpec:
                     f"[design] {name} = {value} is not for method = 'limits': each of its n is a seed, raise n"
                 )
 
+    def _check_conditions(self) -> None:
+        """Checks of designs of conditions, in which a replicate is one seed, shared by all conditions."""
+        for name, value, plain in (
+            ("seeds", self.seeds, "common"),
+            ("replicate_rows", self.replicate_rows, 0),
+            ("trainings", self.trainings, 1),
+        ):
+            if value != plain:
+                raise StudyError(
+                    f"[design] {name} = {value!r} is not for method = 'conditions', whose replicates share seeds: "
+                    "leave it out, or raise replicates"
+                )
+
     def no_verdict(self) -> str:
         """Why no verdict can follow from this design, with what to change, in a sentence; "" where one can.
 
@@ -178,6 +217,11 @@ class DesignSpec:
         >>> print(DesignSpec(n=64).no_verdict())
         [design] n = 64 is too few points for a verdict, 256 or more are needed: give n = 256, or extend --to 256 later
         """
+        if self.method == "conditions" and self.replicates < 2:
+            return (
+                "[design] replicates = 1 is one training of each condition, which has no interval: give replicates = "
+                "5, or extend --replicates 5 later"
+            )
         if self.method != "space":
             return ""
         if self.n < MIN_POINTS:
@@ -202,6 +246,8 @@ class DesignSpec:
         >>> DesignSpec(n=8, groups={"size": ("r", "l")}).grouped(["l", "T_0", "r"])
         {'size': ('l', 'r'), 'T_0': ('T_0',)}
         """
+        if self.method == "conditions":
+            return {}
         of = {name: group for group, members in self.groups.items() for name in members}
         for name, group in of.items():
             if name not in names:

@@ -6,7 +6,7 @@ from typing import Any
 
 from vcm_sweep.device.declared import Declared, declared
 from vcm_sweep.device.errors import DeviceError
-from vcm_sweep.device.periphery import Periphery
+from vcm_sweep.device.periphery import MAPPINGS, Periphery
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.vcm_device import VCMDevice
 from vcm_sweep.sweep.errors import StudyError
@@ -24,6 +24,17 @@ CELL_FIELD: Mapping[str, Declared] = {
     "cell": Declared("text", "a cell of the library, or the path of a cell's TOML file; the default one without it", "")
 }
 """The field of [device] that names a cell, which provides the parameters that [device] does not give itself."""
+
+MAPPING_FIELD: Mapping[str, Declared] = {
+    "preset": Declared(
+        "word",
+        "what the other fields are where they are not given: the paper's text, or its code, which ran with +-0.6, "
+        "unclamped",
+        "as-described",
+        words=tuple(MAPPINGS),
+    )
+}
+"""The field of [device.periphery] that names a preset of the others."""
 
 DEVICE_FIELDS: Mapping[str, Declared] = {
     "model": Declared(
@@ -89,7 +100,8 @@ def _canonical_aihwkit(table: dict[str, Any]) -> dict[str, Any]:
 
 def _periphery(table: dict[str, Any]) -> dict[str, Any]:
     fields = Fields(table, "device.periphery")
-    plain = fields.all(declared(Periphery))
+    preset = MAPPINGS[fields.all(MAPPING_FIELD)["preset"]]
+    plain = fields.all(declared(Periphery), **dataclasses.asdict(preset))
     fields.finish()
     return plain
 

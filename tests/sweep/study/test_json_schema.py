@@ -44,6 +44,34 @@ def test_studies_are_valid(schema: jsonschema.Draft7Validator, path: Path) -> No
     schema.validate(tomllib.loads(path.read_text(encoding="utf-8")))
 
 
+def of_conditions(**second: Any) -> dict[str, Any]:
+    """A study of two conditions; the fields of the second."""
+    rows = [{"name": "plain"}, {"name": "b", "published": 90.0, "r.d2d.sigma": 0.1} | second]
+    design = {"method": "conditions", "baseline": "plain"}
+    return {name: DEMO[name] for name in ("study", "network", "device")} | {"design": design, "condition": rows}
+
+
+def test_conditions_are_valid_and_their_slips_are_not(schema: jsonschema.Draft7Validator) -> None:
+    for second in (
+        {}, {"published_sd": 0.5, "published_n": 5}, {"device": {"d2d": {"l": {"sigma": 0.1}}}},
+        {"network": {"lr": 0.1}, "io.noise_management": "MAX"}, {"device": {"aihwkit": "SoftBoundsDevice"}},
+    ):  # fmt: skip
+        study = of_conditions(**second)
+        schema.validate(study)
+        Study.from_text(tomlkit.dumps(study))
+    slips = [
+        of_conditions(published=940.0), of_conditions(published_sd=0.5), of_conditions(rubbish=1),
+        of_conditions(network={"epoch": 3}), of_conditions(device={"d2d": {"q": {"sigma": 0.1}}}),
+        of_conditions(**{"r.d2d.sigma": 11.0}), of_conditions(**{"io.noise_management": "MANY"}),
+        of_conditions() | {"factor": DEMO["factor"]}, of_conditions() | {"tolerance": {"drop": 0.02}},
+        of_conditions() | {"design": {"method": "conditions"}}, DEMO | {"condition": of_conditions()["condition"]},
+    ]  # fmt: skip
+    for study in slips:
+        assert not schema.is_valid(study), study
+        with pytest.raises(StudyError):
+            Study.from_text(tomlkit.dumps(study))
+
+
 SLIPS = [
     ("study.name", "../x", ""),
     ("study.seed", -1, ""),
@@ -123,7 +151,7 @@ def test_slips_are_refused_by_reader_and_schema(
 
 
 TABLES = [
-    *((name, fields) for name, fields in PLAIN.items() if name != "factor"),
+    *((name, fields) for name, fields in PLAIN.items() if name not in ("factor", "condition")),
     ("device", DEVICE),
     ("device.periphery", PERIPHERY),
     *((f"device.{name}", fields) for name, fields in (LAYER | MECHANISMS).items() if name != "correlation"),
@@ -148,6 +176,8 @@ def test_all_that_is_declared_is_valid(
                 study[name][field.only[0]] = field.only[1][0]
             if study["network"].get("preset") == "lenet":
                 del study["network"]["hidden"]
+            if study["design"].get("method") == "conditions":
+                study = of_conditions()
             assert not [error.message for error in schema.iter_errors(study)], f"{name}.{key} = {value!r}"
 
 

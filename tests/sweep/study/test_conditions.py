@@ -1,0 +1,143 @@
+"""Conditions are the study's own tables with some fields changed; every slip is one line that names the condition."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from vcm_sweep.sweep import Study, StudyError, build_design
+
+HEAD = """
+[study]
+name = "tiny"
+[network]
+hidden = [8]
+data = "digits"
+epochs = 1
+batch = 32
+lr = 0.02
+[device]
+T_0 = 300.0
+[device.d2d]
+r = { sigma = 0.02, clip = 0.2 }
+[design]
+method = "conditions"
+baseline = "plain"
+"""
+PLAIN = '[[condition]]\nname = "plain"\n'
+
+
+def study(*rows: str, head: str = HEAD) -> Study:
+    return Study.from_text(
+        head + PLAIN + "".join(f'[[condition]]\nname = "{chr(97 + i)}"\n{r}\n' for i, r in enumerate(rows))
+    )
+
+
+def test_fields_and_factors_are_laid_over_the_study_s_own_tables() -> None:
+    by_field, by_factor = study("device.d2d.r.sigma = 0.05"), study('"r.d2d.sigma" = 0.05')
+    assert by_field.conditions[1].device == by_factor.conditions[1].device
+    assert by_field.conditions[1].device["d2d"]["r"] == {"sigma": 0.05, "clip": 0.2, "distribution": "truncated"}
+    assert by_field.conditions[1].device["T_0"] == 300.0
+    assert by_field.conditions[0].device == by_field.device
+    made = study('"network.batch" = 16\n"io.inp_bits" = 5\n"io.noise_management" = "MAX"').conditions[1]
+    assert made.network.batch == 16
+    assert made.device["io"] == {"inp_res": 1 / 30, "noise_management": "MAX"}
+
+
+def test_another_device_keeps_the_layers_alone() -> None:
+    head = HEAD.replace("[device.d2d]", "[device.io]\nout_noise = 0.0\n[device.d2d]")
+    made = study('device.aihwkit = "SoftBoundsDevice"\ndevice.settings.dw_min = 1e-3', head=head).conditions[1].device
+    assert (made["aihwkit"], made["settings"], made["io"]) == ("SoftBoundsDevice", {"dw_min": 1e-3}, {"out_noise": 0.0})
+
+
+def test_the_rows_of_a_file_are_the_same_study(tmp_path: Path) -> None:
+    head = HEAD + 'conditions = "rows.csv"\n'
+    names = "name,published,published_sd,published_n,network.batch,device.d2d.l.sigma,r.d2d.sigma"
+    (tmp_path / "rows.csv").write_text(f"{names}\nplain,,,,,,\n2,89.2,0.5,5,16,0.05,\nc,,,,,,0.1\n", encoding="utf-8")
+    (tmp_path / "study.toml").write_text(head, encoding="utf-8")
+    of_csv = Study.from_toml(tmp_path / "study.toml")
+    written = HEAD + PLAIN + (
+        '[[condition]]\nname = "2"\npublished = 89.2\npublished_sd = 0.5\npublished_n = 5\nnetwork.batch = 16\n'
+        'device.d2d.l.sigma = 0.05\n[[condition]]\nname = "c"\n"r.d2d.sigma" = 0.1\n'
+    )  # fmt: skip
+    assert of_csv.digest == Study.from_text(written).digest
+    # A results folder keeps the text, and has no file beside it.
+    assert Study.from_text(of_csv.text).digest == of_csv.digest
+    rows = [{"name": "plain"}, {"name": "d", "network.hidden": [8, 4]}]
+    columns = pa.schema([("name", pa.string()), ("network.hidden", pa.list_(pa.int64()))])
+    pq.write_table(pa.Table.from_pylist(rows, columns), tmp_path / "rows.parquet")
+    (tmp_path / "study.toml").write_text(head.replace("rows.csv", "rows.parquet"), encoding="utf-8")
+    assert Study.from_toml(tmp_path / "study.toml").conditions[1].network.hidden == (8, 4)
+
+
+SECOND = '[[condition]]\nname = "b"\nnetwork.lr = 1.0\n'
+FACTOR = '[[factor]]\nname = "r.d2d.sigma"\nrange = [0.0, 0.1]\n'
+SLIPS = {
+    "device.d2d.q.sigma = 0.1": "condition 'a': [device.d2d] unknown name 'q'",
+    "device.periphary.w_min = -1.0": "condition 'a': [device] unknown key 'periphary'; did you mean 'periphery'?",
+    "network.epoch = 3": "condition 'a': [network] unknown key 'epoch'; did you mean 'epochs'?",
+    "network.lr = -1.0": "condition 'a': [network] lr = -1.0 must be a finite number from 1e-09 to 100",
+    '"r.d2d.sigmas" = 0.1': "condition 'a': unknown key 'r.d2d.sigmas', neither a field nor a factor; did you mean",
+    '"r.d2d.sigma" = 11.0': "condition 'a': [factors] r.d2d.sigma = 11.0 must be a finite number from 0 to 10",
+    '"network.batch" = 1.5': "condition 'a': [factors] network.batch = 1.5 must be a whole number",
+    '"update.pulse_type" = "MANY"': "condition 'a': [factors] update.pulse_type = 'MANY' must be one of",
+    'network.data = "mnist"': "condition 'a': [network] data is of the whole study: leave it out",
+    "published = 940": "[condition 2] published = 940 must be a finite number from 0 to 100",
+    "published_sd = 0.5\npublished_n = 5": "condition 'a': published_sd = 0.5 without published: give published,",
+    "published = 94\npublished_sd = 0.5": "condition 'a': published_sd = 0.5 without published_n: give published,",
+    "published = 94\npublished_n = 5": "condition 'a': published_n = 5 without published_sd: give published,",
+    "published = 94": "condition 'a' differs from the baseline 'plain' in nothing: give it a field",
+    "device.d2d.r = { sigma = 0.02 }": "condition 'a' differs from the baseline 'plain' in nothing",
+    'device = "VCM"': "[condition 2.device] must be a table, not 'VCM'",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("row", "said"), SLIPS.items())
+def test_a_slip_is_one_line(row: str, said: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        study(row)
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+OF_THE_LIST = [
+    (HEAD + PLAIN, "[[condition]] a study of conditions compares at least two"),
+    (HEAD, "[[condition]] a study of conditions compares at least two"),
+    (HEAD + 2 * PLAIN, "[[condition]] name = 'plain' is given 2 times: rename all but one"),
+    (HEAD.replace("plain", "plan") + PLAIN + SECOND,
+     "[design] baseline = 'plan' is no condition of the study: did you mean 'plain'?"),
+    (HEAD.replace('baseline = "plain"', "") + PLAIN + SECOND,
+     "[design] baseline is missing: name one of 'plain', 'b'"),
+    (HEAD + "n = 8\n" + PLAIN + SECOND,
+     "[design] n = 8 is not for method = 'conditions', which are counted"),
+    (HEAD + 'conditions = "none.csv"\n', "[design] conditions = 'none.csv' cannot be read as none.csv (FileNotFound"),
+    (HEAD + 'conditions = "rows.txt"\n', "[design] conditions = 'rows.txt' must end in .csv or .parquet"),
+    (HEAD + 'conditions = "rows.csv"\n' + PLAIN, "[design] conditions = 'rows.csv' and [[condition]] both"),
+    (HEAD + 'seeds = "independent"\n' + PLAIN + SECOND,
+     "[design] seeds = 'independent' is not for method = 'conditions'"),
+    (HEAD + PLAIN + SECOND + '[[condition]]\nname = "c"\n"network.lr" = 1.0\n',
+     "condition 'c' differs from condition 'b' in nothing"),
+    (HEAD.replace("conditions", "space") + PLAIN, "[[factor]] is missing"),
+    (HEAD + PLAIN + FACTOR, "[[factor]] is not for method = 'conditions'"),
+    (HEAD + PLAIN + SECOND + "[tolerance]\ndrop = 0.01\n", "[tolerance] is of factors"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "said"), OF_THE_LIST)
+def test_a_list_that_cannot_be_compared_is_refused(text: str, said: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        Study.from_text(text)
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_condition_whose_cells_cannot_be_trained_is_named() -> None:
+    with pytest.raises(StudyError, match=r"^condition 'a': \[device\] one SET pulse of pulse_s = 0.5 s"):
+        study("device.pulse_s = 0.5").check()
+
+
+def test_one_training_of_each_has_no_interval() -> None:
+    made = study("network.lr = 1.0", head=HEAD + "replicates = 1\n")
+    assert made.design.no_verdict().startswith("[design] replicates = 1 is one training of each condition")
+    assert len(build_design(made)) == 2
