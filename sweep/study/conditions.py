@@ -108,7 +108,10 @@ def _read(table: Any, place: int, network: _Table, device: _Table) -> Condition:
             # Another device altogether: of the study's own only what is of the layers stays.
             device = {name: device[name] for name in _OF_ANY_DEVICE if name in device}
         laid = laid_over(laid_over({"network": network, "device": device}, own), _of_factors(fields.rest()))
-        read: dict[str, Any] = {"network": NetworkSpec.from_table(laid["network"]), "device": canonical_device(laid["device"])}
+        read: dict[str, Any] = {
+            "network": NetworkSpec.from_table(laid["network"]),
+            "device": canonical_device(laid["device"]),
+        }
     except StudyError as error:
         raise StudyError(f"condition {head['name']!r}: {error}") from None
     return Condition(**head, **read)
