@@ -1,5 +1,9 @@
 """Time the cell itself on one core: nanoseconds per cell for a current, a step and a pulse, and ratios of them.
 
+A second table pulses arrays of 128 x 128 cells of the full model, SET and RESET in turns, so that every cell fires:
+nanoseconds per pulse by what differs between the cells. In a training few cells fire at a time; benchmarks/training.py
+has those ratios.
+
     python benchmarks/device.py [--cells 100000]
 
 Ratios are relative to the explicit RK4 step of the same run, because absolute times depend on the machine and on what
@@ -15,8 +19,11 @@ from functools import partial
 import numba as nb
 import numpy as np
 import torch
+from aihwkit.simulator.parameters.training import UpdateParameters
+from training import FULL, FULL_EVERYTHING, SPREADS, WALKS
 
-from vcm_sweep.device import CellParameters, Periphery, Spread, Variability, VCMDevice, integrate
+from vcm_sweep.device import ArraySeeds, CellParameters, Periphery, Spread, Variability, VCMDevice, integrate
+from vcm_sweep.device.array.cell_arrays import CellArrays
 from vcm_sweep.device.dynamics.fixed_steps import rk4
 from vcm_sweep.device.kernels.cpu.march import march
 from vcm_sweep.device.kernels.cpu.stencil import at_stencil, fill_stencil, scratch
@@ -112,10 +119,38 @@ def rows(count: int) -> list[tuple[str, float, float]]:
     return table
 
 
+ARRAYS = {
+    "differ in nothing": FULL.device,
+    "r and l d2d": VCMDevice(model="full", variability=SPREADS),
+    "r and l d2d and c2c": VCMDevice(model="full", variability=Variability(d2d=SPREADS.d2d, c2c=WALKS.c2c)),
+    "all of studies/default.toml": FULL_EVERYTHING.device,
+}
+SIDE = 128  # lines each way of an array
+
+
+def array_pulses(pulses: int, rounds: int) -> dict[str, float]:
+    """Seconds of one pulse of every cell, by what differs between them; the arrays take turns."""
+    arrays = {name: CellArrays([device], SIDE, SIDE, [ArraySeeds(1, 2, 3)], 0) for name, device in ARRAYS.items()}
+    x = torch.ones(1, 1, SIDE)
+    one_slot = UpdateParameters(desired_bl=1)
+    best = dict.fromkeys(arrays, float("inf"))
+    for around in range(rounds):
+        for name, array in arrays.items():
+            started = time.process_time()
+            for k in range(pulses):
+                d = torch.full((1, 1, SIDE), float((-1) ** k))
+                array.pulse(x, d, [1e3], [one_slot], [around * pulses + k], 0)
+            if around:  # the first round compiles
+                best[name] = min(best[name], (time.process_time() - started) / pulses)
+    return best
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", type=int, default=100_000, help="cells at a time (default 100000)")
-    count = parser.parse_args().cells
+    parser.add_argument("--rounds", type=int, default=5, help="of the arrays, the first of which does not count")
+    arguments = parser.parse_args()
+    count = arguments.cells
     torch.set_num_threads(1)
     table = rows(count)
     base = sum(table[0][1:])
@@ -123,6 +158,11 @@ def main() -> None:
     print(f"{'':36}{'SET':>10}{'RESET':>10}{'ratio':>8}")
     for name, up, down in table:
         print(f"{name:36}{up / count * 1e9:10.0f}{down / count * 1e9:10.0f}{(up + down) / base:8.2f}")
+    arrays = array_pulses(10, arguments.rounds)
+    print("\narrays in which every cell fires, by what differs between the cells: ns per pulse")
+    print(f"{'':36}{'':20}{'ratio':>8}")
+    for name, one in arrays.items():
+        print(f"{name:36}{one / SIDE**2 * 1e9:20.0f}{one / arrays['differ in nothing']:8.2f}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import numba as nb
 import numpy as np
 
 from vcm_sweep.device import CellParameters, VCMDevice, integrate, rate
-from vcm_sweep.device.kernels.cpu.random import popcount
+from vcm_sweep.device.kernels.cpu.random import advance, popcount
 from vcm_sweep.device.kernels.cpu.update import draw_sample
 from vcm_sweep.device.kernels.layout import PULSES_RESET, PULSES_SET, SKIPPED
 from vcm_sweep.device.periphery import ReadMap
@@ -154,6 +154,7 @@ def euler_update(x, d, key, cells, train, pulse_s, law, counters):
                 both = row_masks[row] & column_masks[column]
                 if not both:
                     continue
+                state = advance(state)  # the start of the visit's own stream, which a cell without noise does not use
                 up = rising == (x[sample, columns[column]] > 0.0)
                 index = first + columns[column]
                 n = math.exp(cells.log_n[index])
