@@ -2,7 +2,8 @@
 
 Exit codes: 0 done; 1 a bug of ours (with traceback); 2 a study, option or device that cannot be used; 3 an error of a
 results folder; 4 an error of the cluster; 5 an analysis that the data do not support; 6 done, but trials (or doctor's
-checks) failed; 7 the budget of run --until ended before its goal was reached; 130 interrupted.
+checks) failed, or a fit cannot be believed; 7 the budget of run --until ended before its goal was reached; 130
+interrupted.
 """
 
 import argparse

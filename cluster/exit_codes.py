@@ -1,7 +1,7 @@
 """The exit codes of the command line."""
 
 EXIT_FAILED_TRIALS = 6
-"""Done, but trials failed, or checks of doctor."""
+"""Done, but trials failed, or checks of doctor, or a fit cannot be believed."""
 
 EXIT_BUDGET = 7
 """The budget of ``run --until`` ended before its goal was reached."""
@@ -11,6 +11,7 @@ EXIT_INTERRUPTED = 130
 
 EXIT_CODES = (
     "exit codes: 0 done; 2 study, option or device; 3 results folder; 4 cluster; 5 analysis; "
-    "6 done, but trials or checks failed; 7 the budget ended before --until was reached; 130 interrupted"
+    "6 done, but trials or checks failed, or a fit is not believable; 7 the budget ended before --until was reached; "
+    "130 interrupted"
 )
 """All exit codes, as the help of the command line lists them."""

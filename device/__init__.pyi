@@ -9,12 +9,12 @@ from .errors import DeviceError as DeviceError
 from .errors import VcmSweepError as VcmSweepError
 from .fitting.least_squares import Fit as Fit
 from .fitting.least_squares import fit as fit
-from .fitting.measurement import Measurement as Measurement
-from .fitting.measurement import read_measurement as read_measurement
 from .library.library import LibraryCell as LibraryCell
 from .library.library import cell_names as cell_names
 from .library.library import library_cell as library_cell
 from .library.library import load_cell as load_cell
+from .measured.measurement import Measurement as Measurement
+from .measured.reading import read_measurement as read_measurement
 from .periphery import Periphery as Periphery
 from .physics.cell import current as current
 from .physics.cell import rate as rate

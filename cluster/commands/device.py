@@ -1,16 +1,17 @@
-"""``vcm-sweep device``: the library of cells, sensitivities, fits and pictures."""
+"""``vcm-sweep device``: the library of cells, sensitivities and pictures; fits are in fit.py."""
 
 import argparse
 import json
 from pathlib import Path
 from typing import Any
 
-from vcm_sweep.cluster.terminal.printing import aligned, bar, prose, show
+from vcm_sweep.cluster.commands.fit import MODELS, add_fit_options, fit_cell, words
+from vcm_sweep.cluster.terminal.printing import aligned, bar, prose
 from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
 
-MODELS = ("explicit", "full")
 KINDS = ("iv", "pulses", "switching", "maps", "mismatch")
 # Default states (1e26/m3) and voltages, which docs/physics.md and arXiv 2403.06746 use.
+_OF_FIT = ("data", "rows", "rms", "noise", "believable", "doubts")
 STATES, SET_V, RESET_V = "0.1,0.5,1.5", -0.342, 0.7065
 
 
@@ -34,29 +35,16 @@ def add_device_commands(parser: argparse.ArgumentParser, epilog: str) -> None:
     cell(sub)
     sub.add_argument("--model", choices=MODELS, default="full", help="of the current (default full)")
     sub.add_argument("--n", type=_numbers, default=_numbers(STATES), help=f"states, 1e26/m3 (default {STATES})")
-    sub = command("fit", _fit, "fit parameters to a measured I-V sweep or pulse response")
-    columns = "voltage_v,current_a[,time_s] in the order of time; or pulse,voltage_v,width_s,current_a"
-    sub.add_argument("data", type=Path, help=f"CSV: {columns}")
-    sub.add_argument("--fit", type=_words, required=True, metavar="NAMES", help="parameters to fit, as r,dW_A")
-    cell(sub)
-    sub.add_argument("--model", choices=MODELS, default="full", help="of the current (default full)")
-    sub.add_argument("--ramp", type=float, metavar="V/S", help="speed of a sweep without time_s")
-    sub.add_argument("--n-start", type=float, metavar="N", help="state before the first row, 1e26/m3; default fitted")
-    sub.add_argument("--floor", type=float, metavar="A", help="current below which residuals are not logarithmic")
-    sub.add_argument("--out", type=Path, help="folder for cell and pictures; default fits/<name of the data>")
+    add_fit_options(command("fit", fit_cell, "fit parameters to a measured I-V sweep or pulse response"), cell)
     sub = command("plot", _plot, "draw a cell: PNG and SVG, explicit and full model side by side")
     cell(sub)
     sub.add_argument("--kind", choices=("all", *KINDS), default="all", help="which picture (default all)")
     sub.add_argument("--out", type=Path, default=Path("pictures"), help="folder (default pictures)")
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
 def _numbers(text: str) -> list[float]:
     try:
-        numbers = [float(word) for word in _words(text)]
+        numbers = [float(word) for word in words(text)]
     except ValueError:
         numbers = []
     if not numbers:
@@ -86,12 +74,17 @@ def _show(arguments: argparse.Namespace) -> int:
             {"name": n, "value": v, "unit": Cell.unit(n), "allowed": Cell.allowed(n), "meaning": Cell.meaning(n)}
             for n, v in values.items()
         ]
-        head = {"name": cell.name, "source": cell.source, "validity": dict(cell.validity)}
+        head = {"name": cell.name, "source": cell.source, "validity": dict(cell.validity), "fit": dict(cell.fit)}
+        head["defaults"] = list(cell.defaults)
         print(json.dumps({**head, "parameters": rows}))
         return 0
     print(prose(f"{cell.name}: {cell.source}"))
     for key, (low, high) in cell.validity.items():
         print(f"valid for {key} {low:g} .. {high:g} {VALIDITY[key]}")
+    if cell.fit:
+        print(prose("fit: " + ", ".join(f"{key} {value}" for key, value in cell.fit.items() if key in _OF_FIT)))
+    if cell.defaults:
+        print(prose(f"not in the file, so the default cell's: {', '.join(cell.defaults)}"))
     table = [(n, f"{v:.7g}", Cell.unit(n), Cell.allowed(n), Cell.meaning(n)) for n, v in values.items()]
     print("", aligned([("parameter", "value", "unit", "allowed", "meaning"), *table], right=(1,)), sep="\n")
     return 0
@@ -137,66 +130,6 @@ def _short(x: float) -> str:
     if abs(x) < 5e-3:
         return "0"
     return f"{x:.2f}" if abs(x) < 10 else f"{x:.1f}"
-
-
-def _fit(arguments: argparse.Namespace) -> int:
-    from vcm_sweep.device.fitting.least_squares import fit
-    from vcm_sweep.device.fitting.measurement import read_measurement
-    from vcm_sweep.device.library.library import load_cell
-    from vcm_sweep.device.physics.parameters import CellParameters
-    from vcm_sweep.device.pictures.pictures import draw_fit, save_picture
-
-    data = read_measurement(arguments.data, arguments.ramp)
-    start = load_cell(arguments.cell)
-    with bar("fit", quiet=arguments.json) as step:
-        result = fit(
-            data, arguments.fit, start, arguments.model, arguments.n_start, arguments.floor,
-            lambda rms: step(f"residual rms {rms:.3g}"),
-        )  # fmt: skip
-    folder = arguments.out or Path("fits") / arguments.data.stem
-    png, svg = save_picture(draw_fit(result), folder, "fit")
-    path = _written(folder / "cell.toml", result.cell(_cell_name(arguments.data.stem)).to_toml())
-    report = {
-        "data": str(arguments.data),
-        "kind": data.kind,
-        "model": result.model,
-        "residual_rms": result.residual_rms,
-        "values": result.values,
-        "errors": result.errors,
-        "correlation": result.correlation.tolist(),
-        "warnings": list(result.warnings),
-        "cell": str(path),
-        "pictures": [str(png), str(svg)],
-    }
-    if arguments.json:
-        print(json.dumps(report))
-        return 0
-    rows = [("parameter", "fitted", "standard error", "unit")]
-    for key, value in result.values.items():
-        unit = CellParameters.unit(key) if key in CellParameters.names() else "1e26/m3"
-        rows.append((key, f"{value:.5g}", f"{result.errors[key]:.2g}", unit))
-    print(aligned(rows, right=(1, 2)))
-    rows_read = len(data.current_a)
-    print(f"\nresidual rms {result.residual_rms:.3g} over {rows_read} rows (about the relative error of the current)")
-    for line in result.warnings:
-        print(prose(f"warning: {line}"))
-    show({"cell": path, "pictures": f"{png}, {svg}"}, as_json=False)
-    return 0
-
-
-def _cell_name(stem: str) -> str:
-    """A valid cell name, made from the name of a data file."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in stem) or "fitted"
-
-
-def _written(path: Path, text: str) -> Path:
-    from vcm_sweep.device.errors import DeviceError
-
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DeviceError(f"{path}: cannot be written ({type(error).__name__}): name another --out") from None
-    return path
 
 
 def _plot(arguments: argparse.Namespace) -> int:

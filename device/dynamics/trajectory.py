@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from vcm_sweep.device.kernels.cpu.compiling import compiled
 from vcm_sweep.device.physics.constants import BOUND_EXPONENT
+from vcm_sweep.device.physics.currents import current_function
 from vcm_sweep.device.physics.kinetics import log_speed
 from vcm_sweep.device.physics.parameters import CellParameters
 
@@ -23,11 +24,13 @@ NODES = 193  # number of nodes of y, at which ln of the rate is linear to about 
 KNOT_V = 5e-3  # spacing of the voltages along ramps, V
 _Y_END = 1.0  # the last node of y, where N is within 1e-5 of its bound and the rate is constant
 _FAR = 40.0  # at V = 0 ln of the rate is taken this much below that of the next voltage, so that nothing moves
+_MOST_KNOTS = 600  # so that a table stays small whatever the voltages
+_AT_ONCE = 32  # voltages whose rates are computed together
 
 Array: TypeAlias = NDArray[np.float64]
 
 
-def trajectory(
+def trajectory(  # noqa: PLR0913  (the waveform, the cells and the resolution)
     n: Array,
     start_v: Array,
     end_v: Array,
@@ -36,8 +39,12 @@ def trajectory(
     model: str,
     nodes: int = NODES,
     knot_v: float = KNOT_V,
+    compliance_a: tuple[float, float] = (math.inf, math.inf),
+    known_n: tuple[NDArray[np.int64], Array] | None = None,
 ) -> Array:
     """N in 1e26/m3 after every step, (steps, cells); NaN where the field is beyond the hopping model.
+
+    Under a compliance a cell that would carry more has the voltage at which it carries that, and its rate there.
 
     Args:
         n: concentration before the first step, (cells,), 1e26/m3; a cell outside [N_min, N_max] starts at the bound.
@@ -46,22 +53,27 @@ def trajectory(
         parameters: the cells, whose fields are floats or (cells,).
         model: the current model.
         nodes, knot_v: resolution of the table: number of nodes of y, and spacing of voltages along ramps in V.
+        compliance_a: the largest |I| at negative and at positive voltage, A.
+        known_n: steps (k,), rising, after which the concentration is known, and what it is, (k, cells), 1e26/m3.
     """
     cells = len(n)
     low, high = (_per_cell(getattr(parameters, name), cells) for name in ("N_min", "N_max"))
     log_n = np.log(np.clip(n, low, high))
     after = np.empty((len(start_v), cells))
     sides = []
-    for sign, bound in ((-1.0, high), (1.0, low)):
-        knots = _knots(sign * start_v, sign * end_v, knot_v)
-        sides.append((knots, *_table(sign, knots, np.log(low), np.log(high), parameters, model, nodes), bound))
+    for sign, bound, most_a in zip((-1.0, 1.0), (high, low), compliance_a, strict=True):
+        knots = _knots(sign * start_v, sign * end_v, knot_v, math.isfinite(most_a))
+        table = _table(sign, knots, np.log(low), np.log(high), parameters, model, nodes, most_a)
+        sides.append((knots, *table, bound))
     steps = start_v, end_v, duration_s
+    at, values = known_n or (np.zeros(0, dtype=np.int64), np.zeros((0, cells)))
+    known = np.log(np.clip(values, low, high))
     for cell in range(cells):
         own = [
             (knots, table[:, :, cell], y[cell], step[cell], math.log(bound[cell]))
             for knots, table, y, step, bound in sides
         ]
-        _walk(log_n[cell], steps, *own, after[:, cell])
+        _walk(log_n[cell], steps, *own, at, known[:, cell], after[:, cell])
     return np.exp(after)
 
 
@@ -69,18 +81,25 @@ def _per_cell(value: float | torch.Tensor, cells: int) -> Array:
     return np.broadcast_to(np.asarray(value, dtype=np.float64), (cells,))
 
 
-def _knots(start: Array, end: Array, spacing: float) -> Array:
-    """|V| at which the rates of one polarity are tabulated, from 0 up: each constant voltage, and a grid for ramps."""
-    constant = start[(start == end) & (start > 0)]
-    ramps = start != end
-    top = max(np.max(start[ramps], initial=0.0), np.max(end[ramps], initial=0.0))
-    grid = np.linspace(0.0, top, math.ceil(top / spacing) + 1) if top > 0 else np.zeros(1)
-    return np.unique(np.concatenate((grid, constant)))
+def _knots(start: Array, end: Array, spacing: float, dense: bool) -> Array:
+    """|V| at which the rates of one polarity are tabulated, from 0 up: each constant voltage, and a grid for ramps.
+
+    There is a grid for constant voltages too if they are many, or if rates between them are asked for (``dense``).
+    """
+    constant = np.unique(start[(start == end) & (start > 0)])
+    if dense or len(constant) > _MOST_KNOTS:
+        top = max(np.max(start, initial=0.0), np.max(end, initial=0.0))
+    else:
+        top = max(np.max(start[start != end], initial=0.0), np.max(end[start != end], initial=0.0))
+    count = min(math.ceil(top / spacing), _MOST_KNOTS)
+    grid = np.linspace(0.0, top, count + 1) if top > 0 else np.zeros(1)
+    return grid if len(constant) > _MOST_KNOTS else np.unique(np.concatenate((grid, constant)))
 
 
 def _table(
-    sign: float, knots: Array, log_low: Array, log_high: Array, parameters: CellParameters, model: str, nodes: int
-) -> tuple[Array, Array, Array]:
+    sign: float, knots: Array, log_low: Array, log_high: Array, parameters: CellParameters, model: str, nodes: int,
+    most_a: float,
+) -> tuple[Array, Array, Array]:  # fmt: skip
     """ln(dy/dt) of one polarity, (knots, nodes, cells), and each cell's first node and step of y."""
     span = log_high - log_low
     first = -(span + np.log(-np.expm1(-BOUND_EXPONENT * span)) / BOUND_EXPONENT)
@@ -89,18 +108,45 @@ def _table(
     u = torch.nn.functional.softplus(-BOUND_EXPONENT * y, threshold=700.0) / BOUND_EXPONENT
     x = torch.from_numpy(log_high) - u if sign < 0 else torch.from_numpy(log_low) + u
     table = np.full((len(knots), nodes, len(first)), -np.inf)
-    if len(knots) > 1:
-        voltage = torch.from_numpy(sign * knots[1:])[:, None, None].expand(-1, *x.shape)
+    if len(knots) == 1:
+        return table, first, step
+    limited, below = np.zeros(x.shape, dtype=bool), np.zeros(x.shape)
+    for begin in range(1, len(knots), _AT_ONCE):
+        part = slice(begin, min(begin + _AT_ONCE, len(knots)))
+        voltage = torch.from_numpy(sign * knots[part])[:, None, None].expand(-1, *x.shape)
         state = x.expand_as(voltage)
+        n = torch.exp(state)
         with torch.no_grad():
-            table[1:] = (log_speed(voltage, torch.exp(state), parameters, model) - state).numpy()
-        table[0] = table[1] - _FAR
+            amperes = current_function(model)(voltage, n, parameters)
+            table[part] = (log_speed(voltage, n, parameters, model, amperes) - state).numpy()
+        if math.isfinite(most_a):
+            _limit(table, np.abs(amperes.numpy()), part, most_a, limited, below)
+    table[0] = table[1] - _FAR
     return table, first, step
 
 
+def _limit(table: Array, size_a: Array, part: slice, most_a: float, limited: NDArray[np.bool_], below: Array) -> None:
+    """Replaces the rates at voltages that would drive more than ``most_a`` by those at the voltage that drives it.
+
+    ``limited``: (nodes, cells), where a voltage below did so already; ``below``: |I| at the voltage before.
+    """
+    for row, now in zip(range(part.start, part.stop), size_a, strict=True):
+        crossing = (now > most_a) & ~limited
+        # The voltage of the compliance lies between this knot and the one before; the rate is linear in it there.
+        share = np.where(crossing, (most_a - below) / np.maximum(now - below, 1e-300), 0.0)
+        before = table[row - 1] if row > 1 else table[row]
+        table[row] = np.where(limited, before, np.where(crossing, before + share * (table[row] - before), table[row]))
+        limited |= crossing
+        below[...] = now
+
+
 @compiled(error_model="numpy")
-def _walk(x, steps, set_, reset, after):
-    """Fills ``after`` with ln N at the end of every step; each side: knots, table, its first y and step, the bound."""
+def _walk(x, steps, set_, reset, at, known, after):
+    """Fills ``after`` with ln N at the end of every step; each side: knots, table, its first y and step, the bound.
+
+    At the end of the steps ``at`` ln N is ``known``.
+    """
+    taken = 0
     start_v, end_v, duration_s = steps
     knots_s, table_s, y_s, step_s, high = set_
     knots_r, table_r, y_r, step_r, low = reset
@@ -117,6 +163,9 @@ def _walk(x, steps, set_, reset, after):
                 x = high - _from_stretched(_ramp(_stretched(high - x), a, b, time, knots_s, table_s, y_s, step_s))
             else:
                 x = low + _from_stretched(_ramp(_stretched(x - low), a, b, time, knots_r, table_r, y_r, step_r))
+        if taken < len(at) and at[taken] == i:
+            x = known[taken]
+            taken += 1
         after[i] = x
 
 
@@ -125,7 +174,9 @@ def _ramp(y, v, last, time, knots, table, first, step):
     """y after |V| has gone from ``v`` to ``last`` in ``time``, from one tabulated voltage to the next."""
     k = min(max(np.searchsorted(knots, v, side="right") - 1, 0), len(knots) - 1)
     if v == last:
-        return _patch(y, time, table[k], table[k], 0.0, 0.0, first, step)
+        above = k if v == knots[k] else k + 1
+        at = 0.0 if above == k else (v - knots[k]) / (knots[above] - knots[k])
+        return _patch(y, time, table[k], table[above], at, at, first, step)
     rising = last > v
     if not rising and v == knots[k]:
         k -= 1

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from vcm_sweep.device.dynamics.trajectory import trajectory
 from vcm_sweep.device.errors import DeviceError
-from vcm_sweep.device.fitting.measurement import Measurement
-from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
+from vcm_sweep.device.measured.measurement import Measurement
 from vcm_sweep.device.physics.currents import current_function
 from vcm_sweep.device.physics.parameters import CellParameters
 
@@ -19,6 +18,8 @@ FLOOR = 1e-3  # the default floor relative to the largest current: the three dec
 START_STATES = 64  # how many values are tried for the concentration before the first row
 _STEP = 1e-4  # the step of central differences
 _NO_EFFECT = 1e-6  # smallest relative change of the currents per relative change of a parameter worth fitting
+_AFTER = 8  # rows after a compliance or the start of a cycle, from which the state there is taken
+_NODES = 65  # of ln N, between which ln of the current is linear to a thousandth
 _BELOW = (("l", "l_cell"), ("N_min", "N_max"))
 
 Array: TypeAlias = NDArray[np.float64]
@@ -31,8 +32,10 @@ class Problem:
     in units of its start. The arguments and errors are those of :func:`vcm_sweep.device.fit`.
 
     Attributes:
+        names, model: the parameters that are fitted, and the current model.
         keys: (k,), the names of the values that are varied.
         bounds: lowest and highest vector, (k,) each.
+        floor_a: current below which residuals are linear, A.
     """
 
     def __init__(
@@ -49,17 +52,20 @@ class Problem:
         n_low, n_high = float(cell.N_min), float(cell.N_max)
         if n_start is not None and not n_low <= n_start <= n_high:
             raise DeviceError(f"n_start = {n_start:g} must be from N_min = {n_low:g} to N_max = {n_high:g} (1e26/m3)")
-        largest = float(np.abs(measurement.current_a).max())
+        _check_conductance(measurement, names, cell)
+        self._read = measurement.read
+        self._shown = _shown(measurement)
+        largest = float(np.abs(measurement.current_a[self._read]).max())
         floor = FLOOR * largest if floor_a is None else floor_a
         if not 0 < floor < largest:
             raise DeviceError(f"floor = {floor:g} A must be above 0 and below the largest current, {largest:g} A")
         self.keys = (*names, START) if n_start is None else names
-        rows = len(measurement.current_a)
+        rows = int(self._read.sum())
         if rows < len(self.keys) + 2:
             raise DeviceError(f"{rows} rows are too few for {len(self.keys)} unknowns: measure more or fit fewer")
-        self._names, self._cell, self._model, self._n_start = names, cell, model, n_start
-        self._measurement, self._floor = measurement, floor
-        self._target = np.arcsinh(measurement.current_a / (2 * floor))
+        self.names, self._cell, self.model, self._n_start = names, cell, model, n_start
+        self._measurement, self.floor_a = measurement, floor
+        self._target = np.arcsinh(measurement.current_a[self._read] / (2 * floor))
         self._ends = np.array([self._allowed(key) for key in self.keys]).T
         self._log = np.array([key == START or _positive(key) for key in self.keys])
         self._unit = np.array([1.0 if log else _unit(key, cell) for key, log in zip(self.keys, self._log, strict=True)])
@@ -84,7 +90,7 @@ class Problem:
         effect = np.linalg.norm(self.jacobian(x), axis=0) / math.sqrt(len(self._target))
         for key, size in zip(self.keys, effect, strict=True):
             if size < _NO_EFFECT and key != START:
-                raise DeviceError(f"{key} has no effect on this measurement with model {self._model!r}: leave it out")
+                raise DeviceError(f"{key} has no effect on this measurement with model {self.model!r}: leave it out")
         return x
 
     def values(self, x: Array) -> dict[str, float]:
@@ -96,11 +102,11 @@ class Problem:
         return np.where(self._log, self._backward(x[:, None])[:, 0], self._unit)
 
     def residuals(self, x: Array) -> Array:
-        """The residuals, (rows,), at a vector (k,)."""
+        """The residuals of the rows with a reading, (readings,), at a vector (k,)."""
         return self._differences(x[:, None])[:, 0]
 
     def jacobian(self, x: Array) -> Array:
-        """Derivatives of the residuals, (rows, k), by central differences, one-sided at a bound.
+        """Derivatives of the residuals, (readings, k), by central differences, one-sided at a bound.
 
         All shifted vectors are simulated together.
         """
@@ -125,41 +131,76 @@ class Problem:
         values = dict(zip(self.keys, self._backward(x), strict=True))
         start = np.broadcast_to(values.pop(START, self._n_start), x.shape[1:]).astype(np.float64)
         cells = self._cell.replace(**{name: torch.from_numpy(value) for name, value in values.items()})
-        n = trajectory(start, *self._measurement.steps(), cells, self._model, **resolution)
-        volts = self._measurement.voltage_v if self._measurement.kind == "iv" else READ_VOLTAGE_V
-        voltage = torch.from_numpy(np.broadcast_to(np.reshape(volts, (-1, 1)), n.shape).copy())
-        with torch.no_grad():
-            amperes = current_function(self._model)(voltage, torch.from_numpy(np.nan_to_num(n, nan=1.0)), cells)
-        return n, np.where(np.isfinite(n), amperes.numpy(), np.nan)
+        data = self._measurement
+        known = self._known(cells, x.shape[1])
+        begin, end, duration = data.steps()
+        n = trajectory(
+            start, begin, end, duration, cells, self.model, compliance_a=data.compliance_a, known_n=known, **resolution
+        )
+        amperes = np.where(np.isfinite(n), self._current(data.at_v(), np.nan_to_num(n, nan=1.0), cells), np.nan)
+        if data.kind == "iv":
+            amperes = np.clip(amperes, -data.compliance_a[0], data.compliance_a[1])
+        return n, amperes
 
-    def at_the_end(self, x: Array) -> list[str]:
-        """Warnings about values at an end of their allowed range."""
-        found = []
+    def _current(self, volts: float | Array, n: Array, cells: CellParameters) -> Array:
+        """The current in A at the voltage of each row, for N (rows, ..., cells)."""
+        per_row = np.reshape(volts, (-1,) + (1,) * (n.ndim - 1))
+        with torch.no_grad():
+            found = current_function(self.model)(
+                torch.from_numpy(np.broadcast_to(per_row, n.shape).copy()), torch.from_numpy(n), cells
+            )
+        amperes: Array = found.numpy()
+        return amperes
+
+    def _known(self, cells: CellParameters, count: int) -> tuple[NDArray[np.int64], Array] | None:
+        """Where the data say the state: after a compliance, and at the start of each further cycle.
+
+        It is the N at which a cell carries the currents of the next rows.
+        """
+        rows, states = [], []
+        low, high = (np.broadcast_to(np.log(np.asarray(getattr(cells, k))), (count,)) for k in ("N_min", "N_max"))
+        nodes = low + np.linspace(0.0, 1.0, _NODES)[:, None] * (high - low)
+        volts = np.broadcast_to(self._measurement.at_v(), self._read.shape)
+        for row, shown in self._shown:
+            n = np.broadcast_to(np.exp(nodes), (len(shown), *nodes.shape)).copy()
+            carried = np.log(np.abs(self._current(volts[shown], n, cells)))
+            wanted = np.log(np.abs(self._measurement.current_a[shown]))
+            found = [
+                [np.interp(wanted[k], carried[k, :, cell], nodes[:, cell]) for cell in range(count)]
+                for k in range(len(shown))
+            ]
+            rows.append(row)
+            states.append(np.exp(np.mean(found, axis=0)))
+        return (np.array(rows), np.array(states)) if rows else None
+
+    def at_the_end(self, x: Array) -> dict[str, str]:
+        """A line for each value at an end of its allowed range, by key."""
+        found = {}
         for key, value, low, high in zip(self.keys, self.values(x).values(), *self._ends, strict=True):
             for name, end in (("lowest", low), ("highest", high)):
                 if math.isfinite(end) and abs(value - end) <= 1e-5 * abs(end):
-                    found.append(
+                    found[key] = (
                         f"{key} = {value:.4g} is at the {name} allowed value, and the data would take it further: fix "
                         "it, or check the data and the model"
                     )
         return found
 
     def _differences(self, x: Array, **resolution: Any) -> Array:
-        return np.arcsinh(self.simulate(x, **resolution)[1] / (2 * self._floor)) - self._target[:, None]
+        return np.arcsinh(self.simulate(x, **resolution)[1][self._read] / (2 * self.floor_a)) - self._target[:, None]
 
     def _allowed(self, key: str) -> tuple[float, float]:
         """The range of a value, narrowed so that l stays below l_cell and N_min below N_max."""
         if key == START:
             # The widest range that the bounds can have during the fit; a state past a bound is moved to the bound.
-            low = self._allowed("N_min")[0] if "N_min" in self._names else float(self._cell.N_min)
-            return low, self._allowed("N_max")[1] if "N_max" in self._names else float(self._cell.N_max)
+            low = self._allowed("N_min")[0] if "N_min" in self.names else float(self._cell.N_min)
+            return low, self._allowed("N_max")[1] if "N_max" in self.names else float(self._cell.N_max)
         low, high = CellParameters.bounds(key)
         for small, large in _BELOW:
             a, b = float(getattr(self._cell, small)), float(getattr(self._cell, large))
             if key == small:
-                high = min(high, (math.sqrt(a * b) if large in self._names else b) * (1 - 1e-9))
+                high = min(high, (math.sqrt(a * b) if large in self.names else b) * (1 - 1e-9))
             if key == large:
-                low = max(low, (math.sqrt(a * b) if small in self._names else a) * (1 + 1e-9))
+                low = max(low, (math.sqrt(a * b) if small in self.names else a) * (1 + 1e-9))
         return low, high
 
     def _forward(self, values: Array) -> Array:
@@ -170,6 +211,23 @@ class Problem:
         log = self._log[:, None]
         values = np.where(log, np.exp(np.where(log, x, 0.0)), x * self._unit[:, None])
         return np.clip(values, self._ends[0][:, None], self._ends[1][:, None])
+
+
+def _shown(data: Measurement) -> list[tuple[int, NDArray[np.int64]]]:
+    """Rows after which the data show the state, and the rows that show it: of one polarity, and from 0 V on."""
+    found = []
+    ends = [last for _, last in data.limited]
+    if data.kind == "pulses":
+        found += [(start, np.array([start])) for start in data.cycles[1:] if data.read[start]]
+    else:
+        ends += data.cycles[1:]
+    for row in sorted(set(ends)):
+        after = np.arange(row + 1, min(row + 1 + _AFTER, len(data.voltage_v)))
+        after = after[data.read[after] & (data.voltage_v[after] * data.current_a[after] > 0)]
+        after = after[np.sign(data.voltage_v[after]) == np.sign(data.voltage_v[after[:1]])]
+        if len(after):
+            found.append((row, after))
+    return found
 
 
 def _positive(name: str) -> bool:
@@ -195,3 +253,20 @@ def _check_names(names: tuple[str, ...], cell: CellParameters) -> None:
         value = getattr(cell, name)
         if isinstance(value, torch.Tensor) and value.numel() != 1:
             raise DeviceError(f"{name} has {value.numel()} values: a fit starts from one cell, give one number")
+
+
+def _check_conductance(measurement: Measurement, names: tuple[str, ...], cell: CellParameters) -> None:
+    """Refuse currents that the resistances in series would not let flow in a cell of no resistance itself."""
+    series = float(cell.R_TiOx) + float(cell.R_0)
+    if series <= 0 or {"R_TiOx", "R_0"} & set(names):
+        return
+    volts = np.broadcast_to(np.abs(measurement.at_v()), measurement.current_a.shape)
+    size = np.abs(np.nan_to_num(measurement.current_a))
+    beyond = size > 1.1 * volts / series
+    if beyond.sum() > 0.02 * len(size) and size[beyond].max() > 0.05 * size.max():
+        row = int(np.argmax(np.where(beyond, size, 0.0)))
+        raise DeviceError(
+            f"current_a of {size[row]:.3g} A at {volts[row]:.3g} V is more than R_TiOx + R_0 = {series:.4g} Ohm let "
+            f"flow ({volts[row] / series:.3g} A), as in {int(beyond.sum())} of {len(size)} rows: in another unit? "
+            "(--columns current_a=NAME:mA or :uA); or fit R_TiOx too, or start from a cell with less"
+        )

@@ -10,6 +10,7 @@ come from and where they hold:
     [parameters]                    # numbers in the units of CellParameters; what is left out is the default's
     r = 30e-9
     l = "0.5e-9 m"                  # a unit may be written out; it must be the one of the table
+    [fit]                           # in the file of a fitted cell: data, rms, noise, errors; for the reader
 """
 
 import math
@@ -39,6 +40,8 @@ class LibraryCell:
         parameters: the cell's parameters, floats.
         validity: the ranges in which the numbers hold, ``{quantity: (lowest, highest)}`` for any of ``voltage_v`` (V),
             ``n`` (1e26/m3) and ``temperature_k`` (K). They are information for the reader; nothing enforces them.
+        fit: of a fitted cell how good the fit is: numbers, words, truth values, or tables of numbers by parameter.
+        defaults: the parameters that its file does not give, which are the default cell's.
 
     Raises:
         DeviceError: a name that is empty or has other characters, no source, an unknown or reversed range.
@@ -48,6 +51,8 @@ class LibraryCell:
     source: str
     parameters: CellParameters
     validity: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    fit: Mapping[str, Any] = field(default_factory=dict)
+    defaults: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or set(self.name) - _NAME_CHARACTERS:
@@ -68,9 +73,14 @@ class LibraryCell:
         True
         """
         lines = [f"name = {_quoted(self.name)}", f"source = {_quoted(self.source)}", "", "[validity]"]
-        lines += [f"{key} = [{low!r}, {high!r}]" for key, (low, high) in self.validity.items()]
+        lines += [f"{key} = [{_written(low)}, {_written(high)}]" for key, (low, high) in self.validity.items()]
         lines += ["", "[parameters]"]
-        lines += [f"{name} = {float(getattr(self.parameters, name))!r}" for name in CellParameters.names()]
+        lines += [f"{name} = {_written(float(getattr(self.parameters, name)))}" for name in CellParameters.names()]
+        tables = {"fit": {key: value for key, value in self.fit.items() if not isinstance(value, Mapping)}}
+        tables |= {f"fit.{key}": dict(value) for key, value in self.fit.items() if isinstance(value, Mapping)}
+        for title, table in tables.items():
+            if table:
+                lines += ["", f"[{title}]", *(f"{key} = {_written(value)}" for key, value in table.items())]
         return "\n".join(lines) + "\n"
 
 
@@ -132,18 +142,19 @@ def _read(path: Path) -> LibraryCell:
 
 
 _KEYS = ("name", "source", "validity", "parameters")
+_OPTIONAL = ("fit",)
 _NAME_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 
 def _cell(table: dict[str, Any]) -> LibraryCell:
     for key in table:
-        if key not in _KEYS:
+        if key not in _KEYS + _OPTIONAL:
             hint = ": put it under [parameters]" if key in CellParameters.names() else ""
-            raise DeviceError(f"unknown key {key!r}{hint or ', must be one of ' + ', '.join(_KEYS)}")
+            raise DeviceError(f"unknown key {key!r}{hint or ', must be one of ' + ', '.join(_KEYS + _OPTIONAL)}")
     for key in _KEYS:
         if key not in table:
             raise DeviceError(f"{key} is missing: a cell file has {', '.join(_KEYS)}")
-    for key in ("validity", "parameters"):
+    for key in ("validity", "parameters", *(key for key in _OPTIONAL if key in table)):
         if not isinstance(table[key], dict):
             raise DeviceError(f"{key} = {table[key]!r} must be a table: write [{key}]")
     validity = {}
@@ -152,7 +163,10 @@ def _cell(table: dict[str, Any]) -> LibraryCell:
             raise DeviceError(f"validity.{key} = {ends!r} must be [lowest, highest] in {VALIDITY.get(key, 'its unit')}")
         validity[key] = tuple(ends)
     values = {name: _value(name, value) for name, value in table["parameters"].items()}
-    return LibraryCell(table["name"], table["source"], CellParameters(**values), validity)
+    defaults = tuple(name for name in CellParameters.names() if name not in values)
+    return LibraryCell(
+        table["name"], table["source"], CellParameters(**values), validity, table.get("fit", {}), defaults
+    )
 
 
 def _value(name: str, value: Any) -> float:
@@ -177,6 +191,16 @@ def _is_number(value: Any) -> bool:
         return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:  # an integer of hundreds of digits
         return False
+
+
+def _written(value: Any) -> str:
+    """A number, a truth value or a text as TOML."""
+    if isinstance(value, str):
+        return _quoted(value)
+    if not isinstance(value, float):
+        return str(value).lower()
+    short = f"{value:.15g}"
+    return repr(value) if float(short) != value or short.isdigit() else short
 
 
 def _quoted(text: str) -> str:

@@ -71,6 +71,7 @@ class CellParameters:
     alpha_line: Value = _parameter(3.92e-3, "1/K", 0.0, _LARGEST, "temperature coefficient of the line")
 
     def __post_init__(self) -> None:
+        wrong = []
         for spec in dataclasses.fields(self):
             value = getattr(self, spec.name)
             if isinstance(value, torch.Tensor):
@@ -83,7 +84,9 @@ class CellParameters:
             else:
                 value = float(value)
             object.__setattr__(self, spec.name, value)
-            _check_range(spec.name, value, _DECLARED[spec.name])
+            wrong += _beyond_range(spec.name, value, _DECLARED[spec.name])
+        if wrong:
+            raise DeviceError("; ".join(wrong))
         _check_below(self, "l", "l_cell", "m")
         _check_below(self, "N_min", "N_max", "1e26/m3")
         if _any(_tensor(self.phi_n) >= _tensor(self.phi_Bn0)):
@@ -166,7 +169,8 @@ def _span(field: Declared) -> str:
     return f"{'above' if field.open_low else 'at least'} {field.low:g} and at most {field.high:g}"
 
 
-def _check_range(name: str, value: Value, field: Declared) -> None:
+def _beyond_range(name: str, value: Value, field: Declared) -> list[str]:
+    """What is wrong with a value, in one line, if anything is."""
     low, high, unit = field.low, field.high, field.unit
     if (
         isinstance(value, float)
@@ -174,25 +178,25 @@ def _check_range(name: str, value: Value, field: Declared) -> None:
         and math.isfinite(value)
         and not (field.open_low and value == low)
     ):
-        return  # the common case, without a tensor
+        return []  # the common case, without a tensor
     cells = _tensor(value)
     if cells.numel() == 0:
         raise DeviceError(f"{name} is an empty tensor: give at least one cell")
     below = cells <= low if field.open_low else cells < low
     bad = ~torch.isfinite(cells) | below | (cells > high)
     if not _any(bad):
-        return
+        return []
     span = _span(field)
     if cells.numel() == 1:
-        raise DeviceError(f"{name} = {cells.item():g} {unit} must be {span} {unit}")
+        return [f"{name} = {cells.item():g} {unit} must be {span} {unit}"]
     wrong = cells[bad]
     middle = low if high == _LARGEST else 0.5 * (low + high)
     distance = torch.where(torch.isfinite(wrong), (wrong - middle).abs(), torch.inf)
     worst = wrong[distance.argmax()].item()
-    raise DeviceError(
+    return [
         f"{name} must be {span} {unit}: {int(bad.sum())} of {cells.numel()} cells are not, "
         f"the worst is {worst:g} {unit}"
-    )
+    ]
 
 
 def _check_below(parameters: CellParameters, small: str, large: str, unit: str) -> None:

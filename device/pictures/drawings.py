@@ -153,30 +153,37 @@ def mismatch(cell: CellParameters, models: Sequence[str]) -> Figure:
 
 
 def fitted(fit: "Fit") -> Figure:
-    """Measured and fitted current over voltage or pulses, with their ratio below."""
-    figure, panels = _panels(4.6, 2, 1, sharex=True, height_ratios=[3, 1])
+    """Measured and fitted current over voltage or pulses; below, the residuals of all rows, of both polarities."""
+    figure, panels = _panels(4.6, 2, 1, sharex=True, height_ratios=[3, 1.3])
     (above,), (below,) = panels
     data, colour = fit.measurement, COLOUR.get(fit.model, COLOUR["full"])
     is_sweep = data.kind == "iv"
     x = data.voltage_v if is_sweep else np.arange(1, len(data.current_a) + 1)
-    nonzero = (data.current_a != 0) & (fit.current_a != 0) & (data.current_a * fit.current_a > 0)
-    measured, model = (np.where(nonzero, np.abs(i), np.nan) for i in (data.current_a, fit.current_a))
+    measured, model = (np.where(i == 0, np.nan, np.abs(i)) for i in (data.current_a, fit.current_a))
     scale = 1.0 if is_sweep else 1e6
     above.plot(x, measured * scale, "o", ms=3.5, mfc="none", mec=GREY, mew=0.9)
     above.plot(x, model * scale, color=colour)
     if is_sweep:
         above.set_yscale("log")
-    above.set_ylabel("|current| (A)" if is_sweep else "read current at 0.2 V (µA)")
-    below.plot(x, measured / model, "o", ms=3.5, mfc="none", mec=GREY, mew=0.9)
-    below.axhline(1.0, color=colour)
-    below.set_ylabel("measured / fit")
+        above.set_ylim(fit.floor_a / 2, 2 * max(np.nanmax(measured), np.nanmax(model)))
+    above.set_ylabel("|current| (A)" if is_sweep else "read current (µA)")
+    below.axhspan(-2 * fit.noise, 2 * fit.noise, color=colour, alpha=0.2, lw=0)
+    below.plot(x, fit.residuals, "o", ms=3.5, mfc="none", mec=GREY, mew=0.9)
+    below.axhline(0.0, color=colour)
+    below.set_ylabel("ln(measured / fit)")
     below.set_xlabel("voltage (V)" if is_sweep else "row of the file (pulse)")
     units = {name: CellParameters.unit(name).replace("-", "") for name in CellParameters.names()}
     found = ", ".join(
         f"{key} = {_rounded(value, fit.errors[key])} {units.get(key, '1e26/m3')}".rstrip()
         for key, value in fit.values.items()
     )
-    above.set_title(f"{data.source}: circles measured, line fitted ({fit.model} model)\n{found}", parse_math=False)
+    head = "" if fit.believable else "NOT BELIEVABLE: "
+    size = f"residual rms {fit.residual_rms:.2g}, noise {fit.noise:.2g} (band: twice)"
+    above.set_title(
+        f"{head}{data.source}: circles measured, line fitted ({fit.model} model)\n{found}\n{size}",
+        parse_math=False,
+        color="black" if fit.believable else "#b00020",
+    )
     return figure
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from scipy.optimize import brentq
 
-from vcm_sweep.device import CellParameters, DeviceError, Measurement, current, fit, integrate, load_cell, rate
+from vcm_sweep.device import CellParameters, DeviceError, Measurement, current, fit, integrate, library_cell, rate
 from vcm_sweep.device.dynamics.trajectory import trajectory
 
 N_START = 0.05
@@ -101,6 +102,8 @@ def test_known_parameters_come_back(reference_cell, measured, truth: dict[str, f
         assert abs(result.values[name] - value) < 4 * error, name
         assert error < 0.03 * value, name
     assert result.residual_rms == pytest.approx(NOISE, rel=0.3)
+    assert result.noise == pytest.approx(NOISE, rel=0.3)
+    assert result.believable
     for name in truth:
         assert getattr(result.parameters, name) == result.values[name]
 
@@ -143,13 +146,15 @@ def test_what_the_data_cannot_tell_apart_is_said(reference_cell) -> None:
     """nu_0 and l only scale the explicit rate: their ratio is all that any measurement holds."""
     result = fit(measured_pulses(reference_cell()), ["nu_0", "l"], model="explicit")
     assert any("nu_0 and l are correlated" in line for line in result.warnings)
-    assert any("is not determined" in line for line in result.warnings)
+    assert any("is not determined" in line for line in result.doubts)
+    assert result.condition > 1e4
+    assert not result.believable
 
 
 def test_a_value_at_the_end_of_its_range_is_said(reference_cell) -> None:
     result = fit(measured_pulses(reference_cell(nu_0=3e14)), ["nu_0"], model="explicit")
     assert result.values["nu_0"] == pytest.approx(1e14, rel=1e-4)
-    assert any(line.startswith("nu_0 = 1e+14 is at the highest allowed value") for line in result.warnings)
+    assert any(line.startswith("nu_0 = 1e+14 is at the highest allowed value") for line in result.doubts)
 
 
 def test_l_and_l_cell_keep_their_order(reference_cell) -> None:
@@ -162,7 +167,13 @@ def test_l_and_l_cell_keep_their_order(reference_cell) -> None:
 def test_the_fitted_cell_is_a_file_that_can_be_used(reference_cell, tmp_path: Path) -> None:
     result = fit(measured_pulses(reference_cell(r=43e-9)), ["r"], model="explicit")
     (tmp_path / "cell.toml").write_text(result.cell("fitted").to_toml())
-    assert load_cell(tmp_path / "cell.toml").r == result.values["r"]
+    cell = library_cell(tmp_path / "cell.toml")
+    assert abs(cell.parameters.r - result.values["r"]) < 0.02 * result.errors["r"]
+    assert len(repr(cell.parameters.r)) <= len("4.30125e-08")  # no digits that the error does not carry
+    assert cell.fit["believable"] is True
+    assert cell.fit["errors"]["r"] == pytest.approx(result.errors["r"], rel=0.01)
+    assert cell.fit["rms"] == pytest.approx(result.residual_rms, rel=0.01)
+    assert not cell.defaults
 
 
 @pytest.mark.parametrize(
@@ -190,3 +201,68 @@ def test_data_in_other_units_are_refused_in_one_line() -> None:
     data = Measurement("pulses", [-360.0] * 8, [1e-6] * 8, np.linspace(2e-5, 3e-5, 8))
     with pytest.raises(DeviceError, match="check the units of the data"):
         fit(data, ["r"], model="explicit")
+
+
+def test_a_compliance_is_what_an_independent_integration_says(reference_cell) -> None:
+    """scipy under the voltage that lets the compliance flow, against the table, from SET to the end of the stay."""
+    limit, cell, ramp = 8e-5, reference_cell(r=43e-9), 1.0
+    volts = sweep_voltages(0.02)[:56]
+
+    def slope(v: float, n: float) -> float:
+        if v < 0 and -cell.current(v, n) > limit:
+            v = brentq(lambda x: cell.current(x, n) + limit, v, 0.0, xtol=1e-12)
+        return cell.rate(v, n)
+
+    expected = states_of_a_sweep(slope, math.log(N_START), volts, ramp)[1:]
+    steps = volts[:-1], volts[1:], np.abs(np.diff(volts)) / ramp
+    n = trajectory(
+        np.array([N_START]), *steps, CellParameters(r=43e-9), "explicit", compliance_a=(limit, math.inf)
+    )  # fmt: skip
+    free = trajectory(np.array([N_START]), *steps, CellParameters(r=43e-9), "explicit")
+    assert np.abs(np.log(n[:, 0] / expected)).max() < 0.01
+    assert free[-1, 0] > 5 * n[-1, 0]
+
+
+def test_a_known_state_is_taken_where_it_is_known() -> None:
+    volts = np.full(4, -0.342)
+    n = trajectory(
+        np.array([0.3]), volts, volts, np.full(4, 1e-6), CellParameters(), "explicit",
+        known_n=(np.array([1]), np.array([[0.7]])),
+    )[:, 0]  # fmt: skip
+    assert n[1] == pytest.approx(0.7)
+    assert n[2] == pytest.approx(integrate(0.7, -0.342, 1e-6).item(), rel=1e-4)
+
+
+def test_currents_that_no_cell_gives_are_not_believed(reference_cell) -> None:
+    """A gain that drifts by a tenth over the pulses: far above the noise, and smooth."""
+    data = measured_pulses(reference_cell(r=42e-9), noise=0.005)
+    drift = 1 + 0.1 * np.sin(np.linspace(0, 3 * np.pi, len(data.current_a)))
+    result = fit(dataclasses.replace(data, current_a=data.current_a * drift), ["r"], model="explicit")
+    assert not result.believable
+    assert any("times the noise of these data" in line for line in result.doubts)
+    assert result.noise == pytest.approx(0.005, rel=0.5)
+    assert result.cell("x").source.startswith("NOT BELIEVABLE")
+
+
+def test_cycles_are_fitted_together_and_by_themselves(reference_cell) -> None:
+    """Three cycles of cells that differ by a nanometre: the fit of all is among them, and their spread is said."""
+    radii = (41e-9, 42e-9, 43e-9)
+    parts = [measured_pulses(reference_cell(r=r), seed=k) for k, r in enumerate(radii)]
+    rows = len(parts[0].voltage_v)
+    data = Measurement(
+        "pulses",
+        *(np.concatenate([getattr(part, key) for part in parts]) for key in ("voltage_v", "duration_s", "current_a")),
+        cycles=(0, rows, 2 * rows),
+    )
+    result = fit(data, ["r"], model="explicit")
+    assert np.allclose(result.cycles["r"], radii, atol=0.1e-9)
+    assert radii[0] < result.values["r"] < radii[-1]
+    assert result.errors["r"] >= 0.9 * np.std(radii, ddof=1) / math.sqrt(3)
+    assert result.cell("x").fit["spread"]["r"] == pytest.approx(1e-9, rel=0.1)
+
+
+def test_currents_that_the_series_resistance_forbids_are_refused(reference_cell) -> None:
+    """Milliamperes taken for amperes: no radius makes a cell conduct that much."""
+    data = measured_pulses(reference_cell())
+    with pytest.raises(DeviceError, match="in another unit"):
+        fit(dataclasses.replace(data, current_a=1e3 * data.current_a), ["r"], model="explicit")

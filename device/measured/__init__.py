@@ -1,0 +1,1 @@
+"""Measured files: what instruments write, read into volts, amperes and seconds."""

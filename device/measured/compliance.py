@@ -1,0 +1,122 @@
+"""Rows in which the instrument, not the cell, set the current: its compliance.
+
+Two kinds of files show it. Where the file holds the voltage that was asked for, the current stands at one value while
+the voltage goes on. Where it holds the voltage that the instrument lowered it to, the voltage falls as the current
+jumps to its largest value, and the current then stands there. What was asked for is then what the ramps before and
+after come to when they go straight on. In both the cell is integrated under the voltage that lets the compliance flow.
+
+A current that does not follow the voltage is no response of a cell in SET, where a filament that grows conducts more at
+more voltage, and less at less. In RESET a current can stand for a while by itself, so there it must stand for longer.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.measured.measurement import Array
+
+_NEAR = 0.85  # a row belongs to a plateau if its current is this part of the largest one
+_ROWS = 3  # rows that a plateau has at least
+_FLAT = 0.25  # largest d ln|I| / d ln|V| of a plateau; the currents of a cell have 0.8 and more
+_RANGE = {-1.0: 0.12, 1.0: 0.4}  # ln of the largest over the smallest |V| of a plateau at least, in SET and RESET
+_EXACT = 2e-3  # an instrument that regulates this well stands exactly
+_JUMP = 1.2  # a SET makes the current this much larger at least while the voltage falls
+
+
+@dataclass(frozen=True)
+class Limited:
+    """The compliance of a sweep.
+
+    ``compliance_a``: at negative and at positive voltage, A, infinite where there is none. ``runs``: first and last row
+    of each stay at it. ``asked_v``: (rows,), the voltage that was asked for, V.
+    """
+
+    compliance_a: tuple[float, float]
+    runs: list[tuple[int, int]]
+    asked_v: Array
+
+
+def limited(
+    voltage_v: Array, current_a: Array, time_s: Array, programmed_v: Array | None, given_a: float | None
+) -> Limited:
+    """Where a sweep was limited, as far as it shows, or as ``given_a`` says (A; 0: nowhere).
+
+    Raises:
+        DeviceError: no row stands at the given compliance.
+    """
+    asked = voltage_v.copy()
+    level, stays = [np.inf, np.inf], []
+    for place, sign in enumerate((-1.0, 1.0)):
+        size, current = sign * voltage_v, np.where(sign * voltage_v > 0, sign * current_a, np.nan)
+        top = float(np.nanmax(current, initial=-np.inf))
+        if given_a == 0 or not top > 0 or (given_a is not None and not 0.97 * given_a <= top <= 1.2 * given_a):
+            continue
+        at = voltage_v if programmed_v is None else programmed_v
+        runs = []
+        for begin, end in _runs(current >= (0.97 * given_a if given_a else _NEAR * top)):
+            jumped = _jumps(size, current, begin)
+            stands = end - begin >= _ROWS and _stands(np.abs(at[begin:end]), current[begin:end], sign)
+            if given_a or (end - begin >= _ROWS and jumped) or stands:
+                runs.append((begin, end, jumped))
+        if not runs:
+            continue
+        level[place] = given_a or float(np.median(np.concatenate([current[b:e] for b, e, _ in runs])))
+        for begin, end, jumped in runs:
+            first, last = _inner(current, begin, end)
+            stays.append((first, last))
+            if programmed_v is not None:
+                asked[first : last + 1] = programmed_v[first : last + 1]
+            elif jumped:
+                asked[first : last + 1] = sign * _straight_on(size, time_s, first, last + 1)
+    if given_a and not stays:
+        raise DeviceError(
+            f"compliance = {given_a:g} A: no rows stand at it on a side that it limits (largest |I| "
+            f"{np.nanmax(np.abs(current_a)):.3g} A): check its unit, or leave it out"
+        )
+    return Limited((level[0], level[1]), sorted(stays), asked)
+
+
+def _inner(current: Array, begin: int, end: int) -> tuple[int, int]:
+    """First and last row of a run without the rows that lead to its level and away from it."""
+    own = np.log(current[begin:end] / np.median(current[begin:end]))
+    scatter = 1.4826 * float(np.median(np.abs(own - np.median(own))))
+    inside = np.flatnonzero(np.abs(own) <= max(4 * scatter, 5e-3))
+    return begin + int(inside[0]), begin + int(inside[-1])
+
+
+def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(int), [0]))))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _jumps(size: Array, current: Array, begin: int) -> bool:
+    """Whether the voltage fell as the current rose to the plateau: so only an instrument that lowers it does."""
+    return begin > 0 and size[begin] < 0.98 * size[begin - 1] and current[begin] > _JUMP * current[begin - 1]
+
+
+def _stands(size: Array, current: Array, sign: float) -> bool:
+    """Whether the current of some rows does not follow their voltage."""
+    x, y = np.log(size), np.log(current)
+    span = float(np.ptp(x))
+    slope = float(np.polyfit(x, y, 1)[0]) if span > 0 else 1.0
+    if span > 0.03 and np.std(y) < _EXACT and abs(slope) < _FLAT / 5:
+        return True
+    return len(x) >= 2 * _ROWS and span >= _RANGE[sign] and abs(slope) < _FLAT and float(np.std(y)) < 0.3 * span
+
+
+def _straight_on(size: Array, time: Array, begin: int, end: int) -> Array:
+    """|V| from row ``begin`` to before ``end`` if the ramps before and after went on: the smaller of the two."""
+    at = time[begin:end]
+    before = slice(max(begin - 5, 0), begin)
+    asked = np.full(end - begin, np.inf)
+    if begin >= 2:
+        slope = max(float(np.median(np.diff(size[before]) / np.diff(time[before]))), 0.0)
+        asked = size[begin - 1] + slope * (at - time[begin - 1])
+    after = slice(end, end + 5)
+    if len(size[after]) >= 2:
+        slope = min(float(np.median(np.diff(size[after]) / np.diff(time[after]))), 0.0)
+        asked = np.minimum(asked, size[end] + slope * (at - time[end]))
+    higher: Array = np.maximum(asked, size[begin:end])
+    return higher

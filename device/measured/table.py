@@ -1,0 +1,164 @@
+"""Rows and header of a text file: which lines are the table, what separates its cells, and its decimal mark.
+
+The separator and the decimal mark are those with which most lines hold the same number, two or more, of numbers. A
+header is a line of words before the rows that has as many cells, commented out or not; a line of units may follow it.
+What stands before (an instrument's settings) and what does not look like a row between (a heading of the
+next cycle, a repeated header) is not part of the table.
+"""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.measured.units import is_unit
+
+COMMENTS = ("#", "%", "!", "//")
+NO_READING = {
+    "", "-", "--", "---", "----", "nan", "-nan", "inf", "+inf", "-inf", "n/a", "#n/a", "na", "none", "null", "overflow",
+    "ovrflw", "ovfl", "over", "overload", "#nan", "1.#inf", "1.#qnan", "-1.#ind",
+}  # fmt: skip
+_SEPARATORS = ("\t", ";", ",", "|", "")  # the last: blanks
+_BEGIN = "+-.0123456789"  # of a number
+_SAMPLE = 400  # lines from which separator and decimal mark are found
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a text file.
+
+    Attributes:
+        headers: what may be the names of the columns, with units if there are some, the nearest to the rows first.
+        lines: (rows,), the line of each row as an editor counts them.
+        rows: (rows,), the cells of each row, stripped, with a decimal point.
+        breaks: rows before which words stand, such as the heading of another cycle.
+    """
+
+    headers: list[tuple[str, ...]]
+    lines: list[int]
+    rows: list[list[str]]
+    breaks: list[int]
+
+
+def table_of(text: str, progress: Callable[[str], None] | None = None) -> Table:
+    """The table in a text; ``progress`` is told now and then how many rows have been read.
+
+    Raises:
+        DeviceError: no table is found, or a row has another number of cells than the others.
+    """
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    separator, comma, width, filled = _layout([line for _, line in lines if not _is_comment(line)])
+    numbers: list[int] = []
+    rows: list[list[str]] = []
+    breaks: list[int] = []
+    before: list[str] = []
+    between = False
+    for number, line in lines:
+        if _is_comment(line):
+            if not rows:
+                before.append(line)
+            continue
+        cells = _cells(line, separator, comma)
+        if not rows and (_filled(cells) < filled or len(cells) != width):
+            before.append(line)
+        elif not any(map(is_number, cells)) and line.lstrip()[0] not in _BEGIN:
+            between = True
+        elif len(cells) != width:
+            raise DeviceError(
+                f"line {number} has {len(cells)} values, the others {width}: separate them as in the other lines"
+            )
+        else:
+            if between:
+                breaks.append(len(rows))
+                between = False
+            numbers.append(number)
+            rows.append(cells)
+            if progress and len(rows) % 50_000 == 0:
+                progress(f"{len(rows)} rows")
+    if not rows:
+        raise DeviceError("it has no rows of numbers: give a table with a header and one line per reading")
+    return Table(_headers(before, separator, width), numbers, rows, breaks)
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell holds a number.
+
+    >>> is_number("1e-6"), is_number("9.91E+37"), is_number("A"), is_number("nan")
+    (True, True, False, False)
+    """
+    return bool(_NUMBER.fullmatch(cell))
+
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith(COMMENTS)
+
+
+def _cells(line: str, separator: str, comma: bool) -> list[str]:
+    if not separator:
+        cells = line.split()
+    elif '"' in line:
+        cells = [cell.strip() for cell in next(csv.reader([line], delimiter=separator))]
+    else:
+        cells = [cell.strip() for cell in line.split(separator)]
+    return [cell.replace(",", ".") for cell in cells] if comma else cells
+
+
+def _filled(cells: list[str]) -> int:
+    """The number of cells that hold a number or stand for one."""
+    return sum(is_number(cell) or cell.lower() in NO_READING for cell in cells)
+
+
+def _layout(lines: list[str]) -> tuple[str, bool, int, int]:
+    """(separator, decimal comma, cells of a row, numbers in it) with which equal rows hold most numbers."""
+    step = max(len(lines) // _SAMPLE, 1)
+    sample = lines[: _SAMPLE // 2] + lines[_SAMPLE // 2 :: step]
+    best, most = ("", False, 0, 2), 0
+    for separator in _SEPARATORS:
+        for comma in (False, True) if separator != "," else (False,):
+            rows = [cells for line in sample if sum(map(is_number, cells := _cells(line, separator, comma))) >= 2]
+            if not rows:
+                continue
+            width = Counter(map(len, rows)).most_common(1)[0][0]
+            counts = [_filled(cells) for cells in rows if len(cells) == width]
+            if sum(counts) > most:
+                most = sum(counts)
+                best = (separator, comma, width, Counter(counts).most_common(1)[0][0])
+    return best
+
+
+def _headers(before: list[str], separator: str, width: int) -> list[tuple[str, ...]]:
+    """The lines of words before the rows that name as many columns, the last first, with units from a line below."""
+    found: list[tuple[str, ...]] = []
+    units: tuple[str, ...] = ()
+    for line in reversed(before):
+        bare = line.lstrip().lstrip("".join(COMMENTS)).strip() if _is_comment(line) else line
+        for names in _splits(bare, separator):
+            while len(names) > width and not names[-1]:
+                names.pop()
+            if len(names) != width or any(map(is_number, names)):
+                continue
+            if not units and sum(map(is_unit, names)) >= 2 and all(is_unit(name) for name in names if name.strip("-")):
+                units = tuple(name.strip("()[]{} -") for name in names)
+            elif units:
+                pairs = zip(names, units, strict=True)
+                found.append(tuple(f"{name} ({unit})" if unit else name for name, unit in pairs))
+            else:
+                found.append(tuple(names))
+            break
+    return [*found, units] if units else found
+
+
+def _splits(line: str, separator: str) -> Iterator[list[str]]:
+    """A header's names by the separator of the rows and by others: a program may write the two differently."""
+    seen = list(dict.fromkeys((separator or None, "\t", ";", ",", "|", "  ")))
+    for mark in seen:
+        if mark and mark in line:
+            names = re.split(r"\s{2,}", line.strip()) if mark == "  " else line.split(mark)
+            yield [name.strip().strip('"') for name in names]
+    # Words, with a unit in brackets after a blank kept at its name.
+    yield [name.strip('"') for name in re.sub(r"\s+(?=[(\[])|\s+/\s+", "/", line).split()]

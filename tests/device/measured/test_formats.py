@@ -1,0 +1,212 @@
+"""The same sweep, however a program writes it, is read to the same numbers."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vcm_sweep.device import Measurement, read_measurement
+
+ROWS = 24
+VOLTS = np.concatenate((-0.05 * np.arange(7), -0.05 * np.arange(5, -1, -1), 0.05 * np.arange(1, 12)))[:ROWS]
+AMPERES = np.round(VOLTS * 1e-4, 9) + np.sign(VOLTS) * 1e-7
+TIMES = 0.5 * np.arange(ROWS)
+FACTORS = {"": 1.0, "m": 1e3, "u": 1e6, "n": 1e9}
+
+volt_names = st.sampled_from(
+    ["voltage_v", "Voltage", "V", "U", "Vforce", "AV", "V1", "Bias", "Voltage_applied", "SMU1 V"]
+)
+current_names = st.sampled_from(["current_a", "Current", "I", "AI", "Imeas", "I1", "Measured Current"])
+time_names = st.sampled_from(["time_s", "Time", "t", "Timestamp", "Elapsed Time"])
+
+
+def written(  # noqa: PLR0913  (each is a habit of some program)
+    separator: str,
+    comma: bool,
+    names: list[str],
+    units: list[str],
+    style: str,
+    comment: str,
+    before: list[str],
+    extra: bool,
+    newline: str,
+) -> str:
+    """The sweep as text; ``style`` with {name} and {unit} is how a header names a column."""
+    scaled = [
+        column * FACTORS[unit[:-1].replace("µ", "u")]
+        for column, unit in zip((VOLTS, AMPERES, TIMES), units, strict=True)
+    ]
+    header = [style.format(name=name, unit=unit) for name, unit in zip(names, units, strict=True)]
+    if extra:
+        header.insert(1, "Comment" if separator == "  " else "Note 1")
+        scaled.insert(1, np.arange(len(VOLTS)))
+    lines = [*before, comment + separator.join(header)]
+    for row in zip(*scaled, strict=True):
+        cells = [f"{x:.9g}" for x in row]
+        lines.append(separator.join(cell.replace(".", ",") if comma else cell for cell in cells))
+    return newline.join(lines) + newline
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    separator=st.sampled_from([",", ";", "\t", "  ", ", ", "|"]),
+    comma=st.booleans(),
+    names=st.tuples(volt_names, current_names, time_names),
+    prefixes=st.tuples(
+        st.sampled_from(["", "m"]), st.sampled_from(["", "m", "u", "µ", "n"]), st.sampled_from(["", "m"])
+    ),
+    style=st.sampled_from(["{name} ({unit})", "{name} [{unit}]", "{name}/{unit}", "{name}({unit})", "{name} / {unit}"]),
+    comment=st.sampled_from(["", "# ", "#", "% "]),
+    before=st.sampled_from(
+        [[], ["# made by a program"], ["Setup: sweep 3", "Date;2024-05-01"], ["", "Device A,12,4", ""]]
+    ),
+    extra=st.booleans(),
+    newline=st.sampled_from(["\n", "\r\n"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "latin-1", "utf-16-le"]),
+)
+def test_every_habit_is_read(  # noqa: PLR0913
+    tmp_path_factory, separator, comma, names, prefixes, style, comment, before, extra, newline, encoding
+) -> None:
+    comma = comma and "," not in separator
+    units = [prefix + base for prefix, base in zip(prefixes, "VAs", strict=True)]
+    text = written(separator, comma, list(names), units, style, comment, before, extra, newline)
+    path = tmp_path_factory.mktemp("f") / "sweep.txt"
+    path.write_bytes(text.encode(encoding))
+    read_back(read_measurement(path))
+
+
+def read_back(data: Measurement) -> None:
+    assert np.allclose(data.voltage_v, VOLTS, rtol=1e-6, atol=1e-12)
+    assert np.allclose(data.current_a, AMPERES, rtol=1e-6, atol=1e-18)
+    assert np.allclose(data.duration_s[1:], 0.5, rtol=1e-6)
+
+
+ROW_LINES = [f"{v:.6g},{i:.6g},{t:.6g}" for v, i, t in zip(VOLTS, AMPERES, TIMES, strict=True)]
+FILES = {
+    "units in a line of their own": "Voltage,Current,Time\nV,A,s\n" + "\n".join(ROW_LINES),
+    "long names, units, comments (Origin)": "Voltage\tCurrent\tTime\nV\tmA\ts\n\t\trun 3\n"
+    + "\n".join(f"{v:.6g}\t{1e3 * i:.6g}\t{t:.6g}" for v, i, t in zip(VOLTS, AMPERES, TIMES, strict=True)),
+    "EasyEXPERT": "SetupTitle, I/V Sweep\nPrimitiveTest, I/V Sweep\nTestParameter, Measurement.Secondary, 0, 0.5, 11\n"
+    "MetaData, TestRecord.RecordTime, 05/06/2024 10:11:12\nDataName, V1, I1, Time\n"
+    + "\n".join("DataValue, " + line.replace(",", ", ") for line in ROW_LINES),
+    "quoted cells": '"Voltage (V)","Current (A)","Time (s)"\n'
+    + "\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in ROW_LINES),
+    "a separator at the end of the rows": "Voltage,Current,Time,\n" + "\n".join(line + "," for line in ROW_LINES),
+    "units as names": "V,A,s\n" + "\n".join(ROW_LINES),
+    "a name between two words": "Drain note,Voltage,x,Current,Time\n"
+    + "\n".join("ok,{},7,{},{}".format(*line.split(",")) for line in ROW_LINES),
+    "blank lines and a last word": "Voltage,Current,Time\n\n" + "\n\n".join(ROW_LINES) + "\nend of data\n",
+    "Fortran's exponents": "Voltage,Current,Time\n" + "\n".join(ROW_LINES).replace("e-", "D-"),
+    "fewer words than blanks (padded columns)": "  Voltage      Current      Time\n"
+    + "\n".join("   ".join(f"{cell:>12}" for cell in line.split(",")) for line in ROW_LINES),
+}
+
+
+@pytest.mark.parametrize("text", FILES.values(), ids=FILES)
+def test_files_of_programs(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "sweep.csv"
+    path.write_text(text)
+    read_back(read_measurement(path))
+
+
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        ("a,b,c", {"voltage_v": "a", "current_a": "b", "time_s": "c"}),
+        ("a,b,c", {"voltage_v": "1", "current_a": "2:A", "time_s": "3"}),
+        ("", {"voltage_v": "1", "current_a": "2", "time_s": "3"}),
+        ("V1,I1,c", {"time_s": "c"}),
+    ],
+)
+def test_columns_that_the_caller_names(tmp_path: Path, header: str, columns: dict[str, str]) -> None:
+    path = tmp_path / "sweep.csv"
+    path.write_text("\n".join([*([header] if header else []), *ROW_LINES]))
+    read_back(read_measurement(path, columns=columns))
+
+
+def test_a_unit_and_a_sign_that_the_caller_gives(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.csv"
+    rows = [f"{1e3 * v:.6g},{-1e6 * i:.6g},{t:.6g}" for v, i, t in zip(VOLTS, AMPERES, TIMES, strict=True)]
+    path.write_text("\n".join(["Vds,Ids,Time", *rows]))
+    read_back(read_measurement(path, columns={"voltage_v": "Vds:mV", "current_a": "-Ids:uA"}))
+
+
+@pytest.mark.parametrize("code", ["9.91E+37", "-9.9e37", "1e38", "nan", "OVERFLOW", "", "---", "9999", "#N/A"])
+def test_an_instruments_code_is_no_reading(tmp_path: Path, code: str) -> None:
+    path = tmp_path / "sweep.csv"
+    lines = ["Voltage,Current,Time", *ROW_LINES]
+    volt, _, time = lines[5].split(",")
+    lines[5] = f"{volt},{code},{time}"
+    path.write_text("\n".join(lines))
+    data = read_measurement(path)
+    assert np.isnan(data.current_a).tolist() == [k == 4 for k in range(ROWS)]
+    assert np.allclose(data.duration_s[1:], 0.5)  # the row keeps its time
+    assert any("line 6" in note and "no reading" in note for note in data.notes)
+
+
+def test_clocks_that_start_again_are_cycles(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.csv"
+    path.write_text("\n".join(["Voltage,Current,Time", *ROW_LINES * 3]))
+    data = read_measurement(path)
+    assert data.cycles == (0, ROWS, 2 * ROWS)
+    assert np.allclose(data.duration_s[1:], 0.5)
+
+
+def test_cycles_by_a_column_by_words_and_by_voltage(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.csv"
+    rows = [line.rpartition(",")[0] for line in ROW_LINES] + ["0,0"]
+    by_column = [f"{line},{cycle}" for cycle in (1, 2) for line in rows]
+    for text in (
+        "\n".join(["Voltage,Current,Cycle", *by_column]),
+        "\n".join(["Voltage,Current", *rows, "Cycle 2", "Voltage,Current", *rows]),
+        "\n".join(["Voltage,Current", *rows, *rows[1:]]),
+    ):
+        path.write_text(text)
+        cycles = read_measurement(path, 1.0).cycles
+        assert len(cycles) == 2
+        assert abs(cycles[1] - len(rows)) <= 1
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.25, 1.0])
+@pytest.mark.parametrize("rounding", [np.floor, np.round, np.ceil])
+def test_a_coarse_clock_is_spread(tmp_path: Path, seconds: float, rounding) -> None:
+    """Rows of 0.03 s on a clock of ``seconds``: their time is right to a row over the whole sweep."""
+    times = rounding(0.03 * np.arange(200) / seconds) * seconds
+    volts = 0.5 * np.sin(2 * np.pi * np.arange(200) / 199)
+    path = tmp_path / "sweep.csv"
+    path.write_text(
+        "\n".join(["V,I,t", *(f"{v:.6g},{1e-4 * v:.6g},{t:.6g}" for v, t in zip(volts, times, strict=True))])
+    )
+    data = read_measurement(path)
+    assert (data.duration_s[1:] > 0).all()
+    assert np.abs(np.cumsum(data.duration_s) - 0.03 * np.arange(200)).max() < seconds
+    if seconds < 1:
+        assert np.abs(data.duration_s[1:] / 0.03 - 1).max() < 0.06
+
+
+def test_a_large_file_is_thinned_and_keeps_its_turns(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.csv"
+    quarter = np.linspace(0, 0.5, 12_500)
+    volts = np.concatenate((-quarter, -quarter[::-1], quarter, quarter[::-1]))
+    path.write_text("V,I,t\n" + "\n".join(f"{v:.7g},{1e-4 * v:.7g},{1e-3 * k:.6g}" for k, v in enumerate(volts)))
+    said: list[str] = []
+    data = read_measurement(path, progress=said.append)
+    assert len(data.voltage_v) < 5000
+    assert data.voltage_v.min() == -0.5
+    assert data.voltage_v.max() == 0.5
+    assert data.duration_s.sum() == pytest.approx(1e-3 * (len(volts) - 1))
+    assert any("thinned" in note for note in data.notes)
+    assert said
+
+
+def test_many_equal_pulses_are_thinned_to_as_long_ones(tmp_path: Path) -> None:
+    path = tmp_path / "pulses.csv"
+    rows = [f"{v},1e-6,{2e-5 + 1e-10 * k}" for v, k in itertools.product((-0.342, 0.7065), range(6000))]
+    path.write_text("\n".join(["voltage_v,width_s,current_a", *rows]))
+    data = read_measurement(path)
+    assert len(data.voltage_v) < 5000
+    for volts in (-0.342, 0.7065):
+        assert data.duration_s[data.voltage_v == volts].sum() == pytest.approx(6e-3)
