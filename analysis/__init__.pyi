@@ -8,6 +8,11 @@ from .asking.response import Response as Response
 from .asking.response import ask as ask
 from .asking.reweighting import RangeIndices as RangeIndices
 from .asking.reweighting import range_indices as range_indices
+from .conditions.costs import condition_costs as condition_costs
+from .conditions.result import ConditionResult as ConditionResult
+from .conditions.result import Conditions as Conditions
+from .conditions.two_studies import ConditionsComparison as ConditionsComparison
+from .conditions.two_studies import compare_conditions as compare_conditions
 from .errors import AnalysisError as AnalysisError
 from .errors import TooFewError as TooFewError
 from .limits.costs import limit_costs as limit_costs
@@ -30,6 +35,7 @@ from .methods.shapley import shapley_effects as shapley_effects
 from .methods.sobol import sobol_indices as sobol_indices
 from .records.source import ResultsSource as ResultsSource
 from .report import write_report as write_report
+from .report.conditions_compared import write_conditions_comparison as write_conditions_comparison
 from .report.side_by_side import write_comparison as write_comparison
 from .results.enough import Enough as Enough
 from .results.enough import RankStability as RankStability

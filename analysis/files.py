@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_NUMBERS = ("value", "low", "high", "floor", "confidence", "range_low", "range_high", "level")
+_NUMBERS = ("value", "low", "high", "floor", "confidence", "range_low", "range_high", "level", "p_holm", "one", "other")
 
-_OTHERS = {"settled": pa.bool_(), "needs": pa.int64()}
+_OTHERS = {"settled": pa.bool_(), "needs": pa.int64(), "trainings": pa.int64(), "real": pa.bool_()}
 
 
 def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:

@@ -38,7 +38,9 @@ def interval_rows(indices: Sequence[Index], series: str, *, share: bool, scale: 
     ]  # fmt: skip
 
 
-def intervals(rows: Sequence[Interval], axis: str, *, share: bool, tooltip: str = "estimate") -> Spec:
+def intervals(
+    rows: Sequence[Interval], axis: str, *, share: bool, tooltip: str = "estimate", log: bool = False
+) -> Spec:
     """Factors from top to bottom in the order of ``rows``, series side by side in a factor's lane.
 
     Where a model leaves something unexplained, the line is thick up to where the interval would end without it.
@@ -46,6 +48,7 @@ def intervals(rows: Sequence[Interval], axis: str, *, share: bool, tooltip: str 
     Args:
         axis: title of the axis. share: whether it is read in per cent.
         tooltip: what the value is called when hovering.
+        log: a logarithmic axis, of values above 0, and no line at 0.
     """
     order = list(dict.fromkeys(row.factor for row in rows))
     series = list(dict.fromkeys(row.series for row in rows))
@@ -71,12 +74,13 @@ def intervals(rows: Sequence[Interval], axis: str, *, share: bool, tooltip: str 
     )
     if len(series) > 1:
         base = base.encode(yOffset=alt.YOffset("series:N", sort=series, scale=alt.Scale(paddingOuter=0.6)))
-    x = alt.X("value:Q", title=axis, axis=alt.Axis(format=number_format(share=share), tickCount=5))
+    scale = alt.Scale(type="log", zero=False, nice=False) if log else alt.Scale()
+    x = alt.X("value:Q", title=axis, scale=scale, axis=alt.Axis(format=number_format(share=share), tickCount=5))
     zero = alt.Chart(data([{"zero": 0}])).mark_rule(color=INK, opacity=0.6).encode(x="zero:Q")
-    low = alt.X("low:Q", title=axis, axis=alt.Axis(format=number_format(share=share), tickCount=5))
+    low = alt.X("low:Q", title=axis, scale=scale, axis=alt.Axis(format=number_format(share=share), tickCount=5))
     whole = base.mark_rule(strokeWidth=1.2 if missed else 2.6, opacity=0.55).encode(x=low, x2="high:Q")
     own = [base.mark_rule(strokeWidth=5, opacity=0.55).encode(x=low, x2="own:Q")] if missed else []
     dots = base.mark_point(filled=True, size=75, opacity=1).encode(
         x=x, shape=alt.Shape("series:N", scale=alt.Scale(domain=series, range=shapes), legend=legend)
     )
-    return finished([zero, whole, *own, dots], WIDE, lane * max(1, len(order)))
+    return finished([*([] if log else [zero]), whole, *own, dots], WIDE, lane * max(1, len(order)))

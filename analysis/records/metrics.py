@@ -198,8 +198,8 @@ def two_humps(output: Output) -> tuple[str, ...]:
     )
 
 
-def read_output(results: "Results", metric: str) -> Output:
-    """The values of a metric for all trainings of a study.
+def read_output(results: "Results", metric: str, *, partly: bool = False) -> Output:
+    """The values of a metric for all trainings of a study; ``partly``: points may be without one.
 
     Raises:
         AnalysisError: an unknown metric, points that are not finished, or a column that was not recorded.
@@ -217,7 +217,7 @@ def read_output(results: "Results", metric: str) -> Output:
     status = laid_out("status", "", "U16")
     ended, ran = status == "ok", status != ""
     unfinished = int((~ran[:, :, 0]).sum())
-    if unfinished:
+    if unfinished and not partly:
         raise AnalysisError(
             f"{results.study.name}: {unfinished} of {shape[0] * shape[1]} points are not finished; vcm-sweep resume "
             f"{results.folder} goes on where it stopped"

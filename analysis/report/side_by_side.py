@@ -11,7 +11,7 @@ from vcm_sweep.analysis.report.frame import refuse_unwritable, write_page
 from vcm_sweep.analysis.results.kinds import KINDS
 from vcm_sweep.analysis.studies.comparison import Comparison
 
-_FILES = (
+FILES = (
     ("compare.md", "summary in Markdown"),
     ("compare.json", "all numbers, JSON"),
     ("compare.parquet", "the differences, Parquet"),
@@ -36,7 +36,7 @@ def write_comparison(comparison: Comparison, directory: str | os.PathLike[str]) 
         facts=_facts(comparison, quantity),
         sections=[_indices(comparison), _differences(comparison), _order(comparison), _caveats(comparison)],
         numbers=comparison.to_dict(),
-        files=_FILES,
+        files=FILES,
     )
     with refuse_unwritable(target):
         target.mkdir(parents=True, exist_ok=True)

@@ -8,10 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vcm_sweep.analysis.conditions.costs import condition_costs
 from vcm_sweep.analysis.files import replace_file, write_json, write_parquet
 from vcm_sweep.analysis.limits.costs import limit_costs
 from vcm_sweep.analysis.report.answer import answer, facts
 from vcm_sweep.analysis.report.companions import read_limits, read_tolerance_answers
+from vcm_sweep.analysis.report.conditions_page import write_conditions_page
 from vcm_sweep.analysis.report.content.material import Material
 from vcm_sweep.analysis.report.content.parts import Page, Section
 from vcm_sweep.analysis.report.content.snapshot import Snapshot
@@ -71,6 +73,8 @@ def write_report(
     snapshot = Snapshot(results)
     if snapshot.study.design.method == "limits":
         return _write_limits(snapshot, Path(directory), metric, policy)
+    if snapshot.study.conditions:
+        return _write_conditions(snapshot, Path(directory), metric, policy)
     result = analyze(snapshot, metric, method=method, policy=policy)
     limits, no_limits = read_limits(snapshot.folder, result.metric, policy)
     answers, no_answers = read_tolerance_answers(snapshot.folder)
@@ -103,6 +107,16 @@ def _write_limits(snapshot: Snapshot, target: Path, metric: str, policy: str) ->
         limits.write_parquet(target / "indices.parquet")
         _write_trainings(target, snapshot.table())
         return write_limits_page(snapshot, limits, target, _FILES)
+
+
+def _write_conditions(snapshot: Snapshot, target: Path, metric: str, policy: str) -> Path:
+    found = condition_costs(snapshot, metric, policy=policy)
+    with refuse_unwritable(target):
+        target.mkdir(parents=True, exist_ok=True)
+        found.write_json(target / "indices.json")
+        found.write_parquet(target / "indices.parquet")
+        _write_trainings(target, snapshot.table())
+        return write_conditions_page(snapshot, found, target, _FILES)
 
 
 def _write_trainings(target: Path, table: pa.Table) -> None:

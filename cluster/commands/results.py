@@ -3,6 +3,7 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from vcm_sweep.cluster.commands.shared import AddCommand
 from vcm_sweep.cluster.exit_codes import EXIT_INTERRUPTED
@@ -66,6 +67,10 @@ def _analyze(arguments: argparse.Namespace) -> int:
         from vcm_sweep.cluster.commands.limits import analyze_limits
 
         return analyze_limits(arguments, results)
+    if results.study.conditions:
+        from vcm_sweep.cluster.commands.conditions import analyze_conditions
+
+        return analyze_conditions(arguments, results)
     result = analyze(results, arguments.metric, method=arguments.method, policy=arguments.policy)
     opinions = second_opinions(results, result, arguments.policy)
     if arguments.json:
@@ -92,15 +97,21 @@ def _report(arguments: argparse.Namespace) -> int:
 
 def _compare(arguments: argparse.Namespace) -> int:
     from vcm_sweep.analysis import compare_studies, write_comparison
+    from vcm_sweep.cluster.commands.conditions import compare_conditions
     from vcm_sweep.cluster.terminal.tables import comparison_table
     from vcm_sweep.sweep.store.results import open_results
 
     one, other = open_results(arguments.one), open_results(arguments.other)
-    found = compare_studies(one, other, arguments.metric, method=arguments.method, policy=arguments.policy)
+    found: Any
+    if one.study.conditions and other.study.conditions:
+        found, write, table = compare_conditions(arguments, one, other)
+    else:
+        found = compare_studies(one, other, arguments.metric, method=arguments.method, policy=arguments.policy)
+        write, table = write_comparison, comparison_table(found)
     names = [str(results.folder).rstrip("/").rpartition("/")[2] for results in (one, other)]
-    page = write_comparison(found, arguments.out or Path("reports") / "-against-".join(names))
+    page = write(found, arguments.out or Path("reports") / "-against-".join(names))
     if arguments.json:
         print(json.dumps(found.to_dict() | {"report": str(page)}))
     else:
-        print(prose(" ".join(found.answer())), comparison_table(found), f"report  {page}", sep="\n\n")
+        print(prose(" ".join(found.answer())), table, f"report  {page}", sep="\n\n")
     return 0

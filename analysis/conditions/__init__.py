@@ -1,0 +1,1 @@
+"""What named conditions cost against their baseline, and whether they agree with what was published of them."""
