@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 _NUMBERS = ("value", "low", "high", "floor", "confidence", "range_low", "range_high", "level", "p_holm", "one", "other")
 
-_OTHERS = {"settled": pa.bool_(), "needs": pa.int64(), "trainings": pa.int64(), "real": pa.bool_()}
+_OTHERS = {"settled": pa.bool_(), "needs": pa.int64(), "trainings": pa.int64()}
 
 
 def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:

@@ -90,7 +90,7 @@ class ConditionsComparison:
         return [
             {"condition": shift.name, "one": shift.one.ours.mean, "other": shift.other.ours.mean}
             | {name: _known(getattr(shift.difference, name)) for name in ("value", "low", "high")}
-            | {"p_holm": _known(shift.p), "real": self.real(shift)}
+            | {"p_holm": _known(shift.p), "real": "yes" if self.real(shift) else "open"}
             for shift in self.shifts
         ]
 

@@ -59,7 +59,7 @@ def test_schema_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
 
     for options in ([], ["--json"]):
         assert main(["schema", *options]) == 0
-        assert json.loads(capsys.readouterr().out)["required"] == ["study", "network", "factor", "design"]
+        assert json.loads(capsys.readouterr().out)["required"] == ["study", "network", "design"]
 
 
 @pytest.mark.parametrize(
