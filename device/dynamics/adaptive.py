@@ -25,11 +25,11 @@ from vcm_sweep.device.physics.validity import Extremes
 MAX_ROUNDS = 20_000
 # The smallest absolute error of a way that is ever demanded, since ln N cannot resolve less. Without this limit the
 # steps would shrink without end at a jump of the current.
-_RESOLUTION = 1e-12
+RESOLUTION = 1e-12
 
 # Dormand-Prince 5(4), J. Comput. Appl. Math. 6 (1980) 19.
-_C = (1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0)
-_A = (
+TIMES = (1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0)
+STAGES = (
     (1 / 5,),
     (3 / 40, 9 / 40),
     (44 / 45, -56 / 15, 32 / 9),
@@ -37,7 +37,7 @@ _A = (
     (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
     (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
 )
-_E = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)
+ERROR_WEIGHTS = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)
 
 
 class _State(NamedTuple):
@@ -121,12 +121,12 @@ def _round(line: _Stretched, state: _State, rtol: float) -> _State:
     active = time < duration
     step = torch.minimum(step, duration - time)
     k = [slope]
-    for row, c in zip(_A, _C, strict=True):
+    for row, c in zip(STAGES, TIMES, strict=True):
         trial = way + step * sum(a * ki for a, ki in zip(row, k, strict=True))
         k.append(line.slope(trial, time + c * step))
     gone = (trial - way).detach()
-    error = (step * sum(e * ki for e, ki in zip(_E, k, strict=True))).detach().abs()
-    share = error / (rtol * gone).clamp_min(_RESOLUTION)
+    error = (step * sum(e * ki for e, ki in zip(ERROR_WEIGHTS, k, strict=True))).detach().abs()
+    share = error / (rtol * gone).clamp_min(RESOLUTION)
     finite = torch.isfinite(share) & torch.isfinite(k[-1].detach())
     share = torch.where(finite, share, 1e10)
     accept = active & (share <= 1)

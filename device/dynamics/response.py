@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from vcm_sweep.device.dynamics.adaptive import adaptive
@@ -46,7 +47,8 @@ def respond(
     """State, current and temperature of cells over a waveform.
 
     The waveform is cut where its voltage changes sign. Each piece is integrated like a pulse with ``adaptive``, where
-    the voltage changes within every step too. At V = 0 nothing moves: retention is not part of the model.
+    the voltage changes within every step too; on a CPU and without gradients by compiled steps of the same kind. At
+    V = 0 nothing moves: retention is not part of the model.
 
     Args:
         n: concentration at the start, 1e26/m3, any shape; broadcasts against the parameters.
@@ -74,8 +76,13 @@ def respond(
         raise DeviceError(f"on_invalid = {on_invalid!r} must be one of {', '.join(map(repr, ON_INVALID))}")
     _, start = checked_state(0.0, n, parameters)
     parameters = parameters or CellParameters()
-    everything, shape = Lanes.of(start, start.new_zeros(()), 0.0, parameters, model)
     time, volts = _samples(waveform, points)
+    differentiable = start.requires_grad or any(
+        x.requires_grad for name in parameters.names() if isinstance(x := getattr(parameters, name), torch.Tensor)
+    )
+    if start.device.type == "cpu" and not differentiable:
+        return _compiled(start, time, volts, parameters, model, rtol, on_invalid)
+    everything, shape = Lanes.of(start, start.new_zeros(()), 0.0, parameters, model)
     extremes = Extremes(shape.numel(), start.device)
     beyond = torch.zeros(shape.numel(), dtype=torch.bool, device=start.device)
     courses = []
@@ -95,6 +102,44 @@ def respond(
         courses.append(_course(block, states, volts))
     n_of, current, hot = (torch.cat(x, dim=1).reshape(len(time), *shape) for x in zip(*courses, strict=True))
     at, under = (torch.tensor(x, dtype=torch.float64, device=start.device) for x in (time, volts))
+    return Response(at, under, n_of, current, hot, extremes.validity(shape, beyond))
+
+
+def _compiled(
+    start: torch.Tensor, time: list[float], volts: list[float], parameters: CellParameters, model: str, rtol: float,
+    on_invalid: str,
+) -> Response:  # fmt: skip
+    """The response cell by cell, in compiled steps: where no gradient is asked for."""
+    from vcm_sweep.device.dynamics.one_cell import follow
+
+    current_function(model)
+    fields = [torch.as_tensor(getattr(parameters, name), dtype=torch.float64) for name in parameters.names()]
+    shape = torch.broadcast_shapes(start.shape, *(x.shape for x in fields))
+    count = shape.numel()
+    numbers = torch.stack([x.expand(shape).reshape(-1) for x in fields], dim=1).contiguous().numpy()
+    first = start.expand(shape).reshape(-1).tolist()
+    at, under = torch.tensor(time, dtype=torch.float64), torch.tensor(volts, dtype=torch.float64)
+    states = torch.empty((count, len(time)), dtype=torch.float64)
+    extremes, beyond = Extremes(count, start.device), torch.zeros(count, dtype=torch.bool)
+    for cell, n in enumerate(first):
+        worst = np.full(2, -np.inf)
+        how = follow(n, under.numpy(), at.numpy(), numbers[cell], model == "full", rtol, states[cell].numpy(), worst)
+        if how > 0:
+            raise DeviceError(
+                f"a cell with N = {states[cell, how - 1].item():g} (1e26/m3) did not reach the end of the ramp from "
+                f"{volts[how - 1]:g} to {volts[how]:g} V: raise rtol or shorten the waveform"
+            )
+        if how < 0 and on_invalid == "error":
+            own = CellParameters.of_numbers(tuple(numbers[cell].tolist()))
+            before, _ = Lanes.of(states[cell, -how - 1 : -how], start.new_zeros(()), 0.0, own, model)
+            moved = _between(before, before.n, volts[-how - 1], volts[-how], time[-how] - time[-how - 1])
+            refuse_beyond(moved, PulseEnd(states[cell, -how : 1 - how], torch.ones(1, dtype=torch.bool)))
+        extremes.temperature_k[cell], extremes.log_rate[cell], beyond[cell] = *worst.tolist(), how < 0
+    n_of = states.T.reshape(len(time), *shape).contiguous()
+    voltage = under.reshape(-1, *(1 for _ in shape)).expand(n_of.shape)
+    with torch.no_grad():
+        current = current_function(model)(voltage, n_of, parameters)
+        hot = temperature_of(voltage, current, parameters)
     return Response(at, under, n_of, current, hot, extremes.validity(shape, beyond))
 
 

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from vcm_sweep.cluster.cli import main
+from vcm_sweep.cluster.terminal import printing
 from vcm_sweep.cluster.terminal.printing import aligned, bar, prose, show
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -105,3 +107,15 @@ def test_a_bar_is_seen_on_a_terminal_alone(tmp_path: Path) -> None:
 def test_a_bar_lets_errors_through() -> None:
     with pytest.raises(ZeroDivisionError), bar("fetch"):
         _ = 1 / 0
+
+
+def test_a_bar_says_where_it_is_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After two seconds, and then every twenty."""
+    seconds = iter([0.0, 1.0, 2.5, 10.0, 23.0])
+    monkeypatch.setattr(printing, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    with bar("fit") as step:
+        for word in "abcd":
+            step(word)
+    assert capsys.readouterr().err == "fit: b (2 s)\nfit: d (23 s)\n"

@@ -128,6 +128,22 @@ def test_extremes_are_seen_between_samples(reference_cell):
     assert got.validity.fastest_switching_s == pytest.approx(fastest, rel=0.05)
 
 
+@pytest.mark.parametrize("model", ["explicit", "full"])
+def test_compiled_steps_are_those_that_gradients_flow_through(model):
+    """The same steps by other code: alike to the rounding that an avalanche enlarges, extremes too."""
+    ramp = Waveform((0.0, 1e-6, 1e-6, 3e-6), (-0.3, -0.36, 0.6, 0.7))
+    r = torch.tensor([45e-9, 40.5e-9], dtype=torch.float64)
+    varied = r.clone().requires_grad_()
+    quick = respond(0.3, ramp, CellParameters(r=r), model, points=2)
+    slow = respond(0.3, ramp, CellParameters(r=varied), model, points=2)
+    for ours, theirs in zip(quick[:5], slow[:5], strict=True):
+        assert torch.allclose(ours, theirs.detach(), rtol=1e-8, atol=0)
+    assert quick.validity.worst_temperature_k == pytest.approx(slow.validity.worst_temperature_k, rel=1e-8)
+    assert quick.validity.fastest_switching_s == pytest.approx(slow.validity.fastest_switching_s, rel=1e-8)
+    (gradient,) = torch.autograd.grad(slow.n[1].sum(), varied)
+    assert (gradient < 0).all()  # a wider filament is colder and slower
+
+
 def test_a_field_beyond_the_model_stops_or_marks():
     cell = CellParameters(r=5e-9, mu_n=1e-6)
     ramp = Waveform((0.0, 1e-9, 2e-9), (0.0, -1.5, 0.0))
