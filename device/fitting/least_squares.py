@@ -140,7 +140,7 @@ def fit(
     problem = Problem(measurement, tuple(names), cell, model, n_start, floor_a)
     x, residuals, converged = _solved(problem, progress or _silent)
     values = problem.values(x)
-    deviation, correlation, condition = _uncertainty(problem.jacobian(x), residuals)
+    deviation, correlation, condition = _uncertainty(problem.jacobian(x), problem.shown_states(x), residuals)
     errors = dict(zip(values, (dependence(residuals) * deviation * problem.slopes(x)).tolist(), strict=True))
     fitted = cell.replace(**{key: values[key] for key in names})
     rms, noise = _rms(residuals), noise_of(residuals)
@@ -231,18 +231,21 @@ def _each_cycle(
     return cycles, doubts
 
 
-def _uncertainty(jacobian: Array, residuals: Array) -> tuple[Array, Array, float]:
+def _uncertainty(jacobian: Array, shown: Array, residuals: Array) -> tuple[Array, Array, float]:
     """Standard deviations (k,) and correlation (k, k) of the fitted vector, and the condition of the problem.
 
-    They come from the singular values of the scaled Jacobian, which are cut off from below: a direction that the data
-    do not determine gets a large error, where inverting a singular matrix would fail.
+    ``shown``: the derivatives by the states that the data show, which are unknowns as well. All come from the singular
+    values of the scaled derivatives, which are cut off from below: a direction that the data do not determine gets a
+    large error, where inverting a singular matrix would fail.
     """
-    rows, unknowns = jacobian.shape
-    scale = np.maximum(np.linalg.norm(jacobian, axis=0), 1e-9)
-    _, singular, rotation = np.linalg.svd(jacobian / scale, full_matrices=False)
+    k, all_of_them = jacobian.shape[1], np.concatenate((jacobian, shown), axis=1)
+    rows, unknowns = all_of_them.shape
+    scale = np.maximum(np.linalg.norm(all_of_them, axis=0), 1e-9)
+    _, singular, rotation = np.linalg.svd(all_of_them / scale, full_matrices=False)
     kept = np.maximum(singular, 1e-9 * singular[0])
     spread = rotation.T / kept
-    covariance = float(residuals @ residuals) / (rows - unknowns) * (spread @ spread.T) / np.outer(scale, scale)
+    variance = float(residuals @ residuals) / max(rows - unknowns, 1)
+    covariance = (variance * (spread @ spread.T) / np.outer(scale, scale))[:k, :k]
     deviation = np.sqrt(np.diag(covariance))
     safe = np.maximum(deviation, 1e-300)
     return deviation, np.clip(covariance / np.outer(safe, safe), -1.0, 1.0), float(kept[0] / kept[-1])

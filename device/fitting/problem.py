@@ -122,17 +122,35 @@ class Problem:
             )
         return jacobian
 
+    def shown_states(self, x: Array) -> Array:
+        """Derivatives of the residuals, (readings, states), with respect to ln N of the states that the data show.
+
+        They are as uncertain as the rows that show them, which the errors of the other values have to take in.
+        """
+        count = len(self._shown)
+        if not count:
+            return np.zeros((int(self._read.sum()), 0))
+        shifts = _STEP * np.concatenate((np.eye(count), -np.eye(count)), axis=1)
+        far = self._differences(np.repeat(x[:, None], 2 * count, axis=1), shifts=shifts)
+        derivatives: Array = (far[:, :count] - far[:, count:]) / (2 * _STEP)
+        return derivatives
+
     def coarse_misfit(self, x: Array) -> Array:
         """Mean |residual|, (cells,), of each vector in (k, cells), with a coarser table that is eight times faster."""
         return np.abs(self._differences(x, nodes=97, knot_v=20e-3)).mean(axis=0)
 
-    def simulate(self, x: Array, **resolution: Any) -> tuple[Array, Array]:
-        """N (1e26/m3) and current (A) at the rows of the measurement, (rows, cells) each, for vectors (k, cells)."""
+    def simulate(self, x: Array, shifts: Array | None = None, **resolution: Any) -> tuple[Array, Array]:
+        """N (1e26/m3) and current (A) at the rows of the measurement, (rows, cells) each, for vectors (k, cells).
+
+        ``shifts``: (states, cells), what is added to ln N of the states that the data show.
+        """
         values = dict(zip(self.keys, self._backward(x), strict=True))
         start = np.broadcast_to(values.pop(START, self._n_start), x.shape[1:]).astype(np.float64)
         cells = self._cell.replace(**{name: torch.from_numpy(value) for name, value in values.items()})
         data = self._measurement
         known = self._known(cells, x.shape[1])
+        if known is not None and shifts is not None:
+            known = known[0], known[1] * np.exp(shifts)
         begin, end, duration = data.steps()
         n = trajectory(
             start, begin, end, duration, cells, self.model, compliance_a=data.compliance_a, known_n=known, **resolution

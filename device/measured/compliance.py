@@ -19,6 +19,7 @@ from vcm_sweep.device.measured.measurement import Array
 
 _NEAR = 0.85  # a row belongs to a plateau if its current is this part of the largest one
 _ROWS = 3  # rows that a plateau has at least
+_GAP = 2  # rows within one that may be too low by noise
 _FLAT = 0.25  # largest d ln|I| / d ln|V| of a plateau; the currents of a cell have 0.8 and more
 _RANGE = {-1.0: 0.12, 1.0: 0.4}  # ln of the largest over the smallest |V| of a plateau at least, in SET and RESET
 _EXACT = 2e-3  # an instrument that regulates this well stands exactly
@@ -50,26 +51,26 @@ def limited(
     level, stays = [np.inf, np.inf], []
     for place, sign in enumerate((-1.0, 1.0)):
         size, current = sign * voltage_v, np.where(sign * voltage_v > 0, sign * current_a, np.nan)
-        top = float(np.nanmax(current, initial=-np.inf))
+        top = _third(current)
         if given_a == 0 or not top > 0 or (given_a is not None and not 0.97 * given_a <= top <= 1.2 * given_a):
             continue
         at = voltage_v if programmed_v is None else programmed_v
         runs = []
-        for begin, end in _runs(current >= (0.97 * given_a if given_a else _NEAR * top)):
-            jumped = _jumps(size, current, begin)
-            stands = end - begin >= _ROWS and _stands(np.abs(at[begin:end]), current[begin:end], sign)
-            if given_a or (end - begin >= _ROWS and jumped) or stands:
-                runs.append((begin, end, jumped))
+        for run in _runs(current >= (0.97 * given_a if given_a else _NEAR * top)):
+            begin, end = _inner(current, *run)
+            lowered = _jumps(size, current, begin) or (sign < 0 and _sinks(size[begin:end]))
+            stands = end - begin >= _ROWS and (lowered or _stands(np.abs(at[begin:end]), current[begin:end], sign))
+            if given_a or stands:
+                runs.append((begin, end, lowered))
         if not runs:
             continue
-        level[place] = given_a or float(np.median(np.concatenate([current[b:e] for b, e, _ in runs])))
-        for begin, end, jumped in runs:
-            first, last = _inner(current, begin, end)
-            stays.append((first, last))
+        level[place] = given_a or float(np.nanmedian(np.concatenate([current[b:e] for b, e, _ in runs])))
+        for begin, end, lowered in runs:
+            stays.append((begin, end - 1))
             if programmed_v is not None:
-                asked[first : last + 1] = programmed_v[first : last + 1]
-            elif jumped:
-                asked[first : last + 1] = sign * _straight_on(size, time_s, first, last + 1)
+                asked[begin:end] = programmed_v[begin:end]
+            elif lowered:
+                asked[begin:end] = sign * _straight_on(size, time_s, begin, end)
     if given_a and not stays:
         raise DeviceError(
             f"compliance = {given_a:g} A: no rows stand at it on a side that it limits (largest |I| "
@@ -79,16 +80,29 @@ def limited(
 
 
 def _inner(current: Array, begin: int, end: int) -> tuple[int, int]:
-    """First and last row of a run without the rows that lead to its level and away from it."""
-    own = np.log(current[begin:end] / np.median(current[begin:end]))
-    scatter = 1.4826 * float(np.median(np.abs(own - np.median(own))))
+    """A run, first row and the row after the last, without the rows that lead to its level and away from it."""
+    own = np.log(current[begin:end] / np.nanmedian(current[begin:end]))
+    scatter = 1.4826 * float(np.nanmedian(np.abs(own)))
     inside = np.flatnonzero(np.abs(own) <= max(4 * scatter, 5e-3))
-    return begin + int(inside[0]), begin + int(inside[-1])
+    return begin + int(inside[0]), begin + int(inside[-1]) + 1
+
+
+def _third(current: Array) -> float:
+    """The third largest value, which noise moves less than the largest."""
+    known = np.sort(current[~np.isnan(current)])
+    return float(known[-_ROWS]) if len(known) >= _ROWS else 0.0
 
 
 def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First row and the row after the last of each run of rows; gaps of two rows, by noise, do not end one."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(int), [0]))))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    runs: list[tuple[int, int]] = []
+    for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if runs and begin - runs[-1][1] <= _GAP:
+            runs[-1] = runs[-1][0], end
+        else:
+            runs.append((begin, end))
+    return runs
 
 
 def _jumps(size: Array, current: Array, begin: int) -> bool:
@@ -96,9 +110,17 @@ def _jumps(size: Array, current: Array, begin: int) -> bool:
     return begin > 0 and size[begin] < 0.98 * size[begin - 1] and current[begin] > _JUMP * current[begin - 1]
 
 
+def _sinks(size: Array) -> bool:
+    """Whether the voltage falls slowly from row to row, as an instrument lowers it under a filament that grows."""
+    step = np.diff(size)
+    step = step[step != 0]
+    return len(step) >= _ROWS and float((step < 0).mean()) >= 0.9 and float(np.ptp(size)) < 0.1 * float(size[0])
+
+
 def _stands(size: Array, current: Array, sign: float) -> bool:
     """Whether the current of some rows does not follow their voltage."""
-    x, y = np.log(size), np.log(current)
+    known = ~np.isnan(current)
+    x, y = np.log(size[known]), np.log(current[known])
     span = float(np.ptp(x))
     slope = float(np.polyfit(x, y, 1)[0]) if span > 0 else 1.0
     if span > 0.03 and np.std(y) < _EXACT and abs(slope) < _FLAT / 5:

@@ -5,7 +5,7 @@ from pathlib import Path
 from vcm_sweep.device.errors import DeviceError
 
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-_LARGEST = 2**30  # bytes; a table of a billion would not fit into memory as text
+_LARGEST = 100e6  # bytes: two to four million rows, which take a few gigabytes while they are read
 
 
 def text_of(path: Path) -> str:
@@ -15,8 +15,11 @@ def text_of(path: Path) -> str:
         DeviceError: the file cannot be opened, is too large, or holds no text.
     """
     try:
-        if path.stat().st_size > _LARGEST:
-            raise DeviceError(f"{path.stat().st_size / 2**30:.1f} GiB are too much to read, at most 1: thin it out")
+        size = path.stat().st_size
+        if size > _LARGEST:
+            raise DeviceError(
+                f"{size / 1e6:.0f} MB are too much to read, at most {_LARGEST / 1e6:.0f}: keep fewer rows"
+            )
         raw = path.read_bytes()
     except OSError as error:
         raise DeviceError(f"cannot be read ({error.strerror or type(error).__name__}): give a text file") from None
