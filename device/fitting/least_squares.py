@@ -154,8 +154,8 @@ def fit(
     doubts += [line for key, line in {**unclear, **ends}.items() if key != START]
     warnings = [found[START] for found in (ends, unclear) if START in found]
     if not converged:
-        # Residuals without noise go on falling for long, to no use.
-        (doubts if rms > SMALL else warnings).append(
+        # Residuals without noise, and those of cycles that differ, go on falling for long, to no use.
+        (doubts if rms > SMALL and not cycles else warnings).append(
             "the fit stopped before it converged: start from a cell that is closer"
         )
     n, amperes = problem.simulate(x[:, None])

@@ -21,6 +21,7 @@ _NEAR = 0.85  # a row belongs to a plateau if its current is this part of the la
 _ROWS = 3  # rows that a plateau has at least
 _GAP = 2  # rows within one that may be too low by noise
 _FLAT = 0.25  # largest d ln|I| / d ln|V| of a plateau; the currents of a cell have 0.8 and more
+_BEND = 0.06  # largest ln of the current in the middle of a plateau over that at its ends; a peak has 0.1 and more
 _RANGE = {-1.0: 0.12, 1.0: 0.4}  # ln of the largest over the smallest |V| of a plateau at least, in SET and RESET
 _EXACT = 2e-3  # an instrument that regulates this well stands exactly
 _JUMP = 1.2  # a SET makes the current this much larger at least while the voltage falls
@@ -125,7 +126,10 @@ def _stands(size: Array, current: Array, sign: float) -> bool:
     slope = float(np.polyfit(x, y, 1)[0]) if span > 0 else 1.0
     if span > 0.03 and np.std(y) < _EXACT and abs(slope) < _FLAT / 5:
         return True
-    return len(x) >= 2 * _ROWS and span >= _RANGE[sign] and abs(slope) < _FLAT and float(np.std(y)) < 0.3 * span
+    if len(x) < 2 * _ROWS or span < _RANGE[sign] or abs(slope) >= _FLAT or float(np.std(y)) >= 0.3 * span:
+        return False
+    bend = float(np.polyfit(x - x.mean(), y, 2)[0]) * (span / 2) ** 2
+    return abs(bend) < _BEND
 
 
 def _straight_on(size: Array, time: Array, begin: int, end: int) -> Array:
