@@ -1,17 +1,15 @@
 """Voltages as functions of time: piecewise linear, with jumps."""
 
-import csv
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.measured.reading import columns_in
 from vcm_sweep.device.public import public
-
-COLUMNS = ["time_s", "voltage_v"]
 
 
 class Segment(NamedTuple):
@@ -91,36 +89,23 @@ class Waveform:
         return cls(times, volts)
 
     @classmethod
-    def from_csv(cls, path: str | Path) -> "Waveform":
-        """The waveform in a CSV file with a header and the columns ``time_s,voltage_v``.
+    def from_csv(cls, path: str | Path, columns: Mapping[str, str] | None = None) -> "Waveform":
+        """The waveform in a text file with times and voltages, as a program or an oscilloscope writes it.
 
-        Two rows with the same time are a jump.
+        Separators, names and units are recognised as by :func:`vcm_sweep.device.read_measurement`, or given by
+        ``columns``. Two rows with the same time are a jump.
 
         Raises:
             DeviceError: the file cannot be read or a row is wrong; the message gives the row's line number.
         """
-        times, volts, lines = [], [], []
         try:
-            with Path(path).open(newline="", encoding="utf-8-sig") as file:
-                reader = csv.reader(file)
-                header = [name.strip() for name in next(reader, [])]
-                if header != COLUMNS:
-                    raise DeviceError(
-                        f"{path}, row 1: the columns are {','.join(header)!r}, they must be 'time_s,voltage_v' and no "
-                        "others: rename or remove columns"
-                    )
-                for row in reader:
-                    if not row:
-                        continue
-                    times.append(_cell(path, reader.line_num, row, 0))
-                    volts.append(_cell(path, reader.line_num, row, 1))
-                    lines.append(reader.line_num)
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise DeviceError(f"{path} cannot be read as a table of time_s,voltage_v: {reason}") from None
-        if len(lines) < 2:
-            raise DeviceError(f"{path} has {len(lines)} rows after its header and must have at least 2: add rows")
-        _check_points(times, volts, [f" in row {line}" for line in lines], ("time_s", "voltage_v"), f"{path}: ")
+            lines, values = columns_in(path, ("time_s", "voltage_v"), columns or {})
+            if len(lines) < 2:
+                raise DeviceError(f"it has {len(lines)} rows after its header and must have at least 2: add rows")
+            times, volts = (found.tolist() for found in values)
+            _check_points(times, volts, [f" in line {line}" for line in lines], ("time_s", "voltage_v"))
+        except DeviceError as error:
+            raise DeviceError(f"{path}: {error}") from None
         return cls(times, volts)
 
     @property
@@ -152,36 +137,21 @@ def _numbers(name: str, values: object) -> tuple[float, ...]:
         raise DeviceError(f"{name} must be a sequence of numbers") from None
 
 
-def _check_points(
-    times: Sequence[float], volts: Sequence[float], where: Sequence[str], names: tuple[str, str], file: str = ""
-) -> None:
+def _check_points(times: Sequence[float], volts: Sequence[float], where: Sequence[str], names: tuple[str, str]) -> None:
     time, volt = names
     for i, (t, v) in enumerate(zip(times, volts, strict=True)):
         for name, x in ((time, t), (volt, v)):
             if not math.isfinite(x):
-                raise DeviceError(f"{file}{name}{where[i]} = {x} must be finite: correct or remove it")
+                raise DeviceError(f"{name}{where[i]} = {x} must be finite: correct or remove it")
         if i and t < times[i - 1]:
             raise DeviceError(
-                f"{file}{time}{where[i]} = {t:g} must be at least {time}{where[i - 1]} = {times[i - 1]:g}: "
+                f"{time}{where[i]} = {t:g} must be at least {time}{where[i - 1]} = {times[i - 1]:g}: "
                 "put the points in order"
             )
         if i > 1 and t == times[i - 2]:
-            raise DeviceError(
-                f"{file}{time}{where[i]} = {t:g} is the third point at this time: a jump has two, remove one"
-            )
+            raise DeviceError(f"{time}{where[i]} = {t:g} is the third point at this time: a jump has two, remove one")
     if len(times) < 2 or times[-1] <= times[0]:
-        raise DeviceError(f"{file}{time} must have at least 2 points at different times: add points")
-
-
-def _cell(path: str | Path, line: int, row: list[str], column: int) -> float:
-    if len(row) != len(COLUMNS):
-        raise DeviceError(f"{path}, row {line}: {len(row)} values instead of 2 (time_s,voltage_v): correct the row")
-    try:
-        return float(row[column])
-    except ValueError:
-        raise DeviceError(
-            f"{path}, row {line}: {COLUMNS[column]} = {row[column]!r} must be a number: correct or remove the row"
-        ) from None
+        raise DeviceError(f"{time} must have at least 2 points at different times: add points")
 
 
 def _above(name: str, value: float, unit: str, low: float, *, at_least: bool = False) -> float:

@@ -1,8 +1,9 @@
 """Which column of a table is which of ours, by its name or as the caller says."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.measured.units import factor_of, split_name
@@ -146,16 +147,52 @@ def columns_of(headers: Sequence[Sequence[str]], width: int, given: Mapping[str,
         DeviceError: a name that is not in the header, a unit that is none, two columns that could be one quantity, or a
             quantity that is missing; of the likeliest header.
     """
+    return _first_that_fits(headers, lambda header: _columns(header, width, given))
+
+
+def wanted_columns(
+    headers: Sequence[Sequence[str]], width: int, given: Mapping[str, str], wanted: Sequence[str]
+) -> dict[str, Column]:
+    """Where some of our quantities stand; arguments and errors are those of :func:`columns_of`."""
+
+    def found(header: Sequence[str]) -> dict[str, Column]:
+        columns = _found(header, width, given)
+        for ours in wanted:
+            if ours not in columns:
+                raise DeviceError(_missing(ours, "a waveform", header, width))
+        return columns
+
+    return _first_that_fits(headers, found)
+
+
+Found = TypeVar("Found")
+
+
+def _first_that_fits(headers: Sequence[Sequence[str]], find: Callable[[Sequence[str]], Found]) -> Found:
     failures = []
     for header in headers or [()]:
         try:
-            return _columns(header, width, given)
+            return find(header)
         except DeviceError as error:
             failures.append(error)
     raise failures[0]
 
 
 def _columns(header: Sequence[str], width: int, given: Mapping[str, str]) -> tuple[str, dict[str, Column]]:
+    found = _found(header, width, given)
+    kind = "pulses" if "pulse" in found or "width_s" in found else "iv"
+    words = "an I-V sweep" if kind == "iv" else "a pulse response"
+    for ours in COLUMNS[kind]:
+        if ours not in found:
+            raise DeviceError(_missing(ours, words, header, width))
+    wanted = COLUMNS[kind] + OPTIONAL[kind]
+    for ours in given:
+        if ours not in wanted:
+            raise DeviceError(f"--columns: {ours} does not belong to {words}: leave it out")
+    return kind, {ours: column for ours, column in found.items() if ours in wanted}
+
+
+def _found(header: Sequence[str], width: int, given: Mapping[str, str]) -> dict[str, Column]:
     found = {ours: _given(ours, spec, header, width) for ours, spec in given.items()}
     taken = {column.place for column in found.values()}
     parts = [split_name(name) for name in header]
@@ -168,15 +205,7 @@ def _columns(header: Sequence[str], width: int, given: Mapping[str, str]) -> tup
                     taken.add(column.place)
     if "programmed_v" in found and found["programmed_v"].place == found.get("voltage_v", Column(-1, "", 1.0)).place:
         del found["programmed_v"]
-    kind = "pulses" if "pulse" in found or "width_s" in found else "iv"
-    for ours in COLUMNS[kind]:
-        if ours not in found:
-            raise DeviceError(_missing(ours, kind, header, width))
-    wanted = COLUMNS[kind] + OPTIONAL[kind]
-    for ours in given:
-        if ours not in wanted:
-            raise DeviceError(f"--columns: {ours} does not belong to {_kinds(kind)}: leave it out")
-    return kind, {ours: column for ours, column in found.items() if ours in wanted}
+    return found
 
 
 def _given(ours: str, spec: str, header: Sequence[str], width: int) -> Column:
@@ -242,13 +271,10 @@ def _plain(name: str) -> str:
     return re.sub(r"[^0-9a-z]", "", name.lower())
 
 
-def _kinds(kind: str) -> str:
-    return "an I-V sweep" if kind == "iv" else "a pulse response"
-
-
 def _missing(ours: str, kind: str, header: Sequence[str], width: int) -> str:
     names = ", ".join(map(repr, header)) if header else f"no header, {width} columns"
+    unit = {"V": "mV", "A": "uA", "s": "ms"}[BASE[ours]]
     return (
-        f"column {ours} of {_kinds(kind)} is not found; the file has {names}: say which it is, as "
-        f"--columns {ours}={'NAME' if header else '1'}:{ {'V': 'mV', 'A': 'uA', 's': 'ms'}.get(BASE[ours], '') }"
+        f"column {ours} of {kind} is not found; the file has {names}: say which it is, as "
+        f"--columns {ours}={'NAME' if header else '1'}:{unit}"
     )

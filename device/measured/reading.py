@@ -6,14 +6,14 @@ sweep. A pulse response has for each pulse its voltage, its width and the curren
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.measured.clock import durations_of
-from vcm_sweep.device.measured.columns import columns_of
+from vcm_sweep.device.measured.columns import columns_of, wanted_columns
 from vcm_sweep.device.measured.compliance import limited
 from vcm_sweep.device.measured.cycles import cycles_of
 from vcm_sweep.device.measured.measurement import MIN_ROWS, Array, Measurement
@@ -80,6 +80,28 @@ def read_measurement(
         return thinned(data)
     except DeviceError as error:
         raise DeviceError(f"{path}: {error}") from None
+
+
+def columns_in(path: str | Path, wanted: Sequence[str], given: Mapping[str, str]) -> tuple[list[int], list[Array]]:
+    """Line numbers and some of our quantities, (rows,) each, of a file in which every row must have them all.
+
+    Args:
+        path: path of the file.
+        wanted: the quantities, as ``("time_s", "voltage_v")``.
+        given: as ``columns`` of :func:`read_measurement`.
+
+    Raises:
+        DeviceError: no table, a column that is missing, or a row without one of them.
+    """
+    table, notes, found = table_of(text_of(Path(path))), list[str](), []
+    where = wanted_columns(table.headers, len(table.rows[0]), given, wanted)
+    for ours in wanted:
+        values = numbers_of(table, ours, where[ours], notes)
+        if np.isnan(values).any():
+            line = table.lines[int(np.argmax(np.isnan(values)))]
+            raise DeviceError(f"line {line}: {ours} must be finite: correct or remove it")
+        found.append(values)
+    return table.lines, found
 
 
 def _check_options(ramp: float | None, polarity: str, compliance: float | None) -> None:

@@ -168,17 +168,17 @@ def test_a_file_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("time_s,voltage_v\n0,0\n1e-6,nan\n", "voltage_v in row 3 = nan must be finite"),
-        ("time_s,voltage_v\n0,0\ninf,1\n", "time_s in row 3 = inf must be finite"),
-        ("time_s,voltage_v\n0,0\n2,0\n\n1,0\n", "time_s in row 5 = 1 must be at least time_s in row 3 = 2"),
-        ("time_s,voltage_v\n0,0\n0,1\n0,2\n1,0\n", "row 4 = 0 is the third point at this time"),
+        ("time_s,voltage_v\n0,0\n1e-6,nan\n", "no reading of voltage_v (from line 3)"),
+        ("time_s,voltage_v\n" + "".join(f"{k},0\n" for k in range(20)) + "inf,1\n", "line 22: time_s must be finite"),
+        ("time_s,voltage_v\n0,0\n2,0\n\n1,0\n", "time_s in line 5 = 1 must be at least time_s in line 3 = 2"),
+        ("time_s,voltage_v\n0,0\n0,1\n0,2\n1,0\n", "line 4 = 0 is the third point at this time"),
         ("time_s,voltage_v\n0,0\n", "1 rows after its header"),
         ("time_s,voltage_v\n0,0\n0,1\n", "at least 2 points at different times"),
-        ("", "row 1: the columns are '', they must be 'time_s,voltage_v'"),
-        ("time_s,voltage_v,note\n0,0,x\n", "rename or remove columns"),
-        ("time_s,voltage_v\n0,0\n1\n", "row 3: 1 values instead of 2"),
-        ("time_s,voltage_v\n0,0\n1,fast\n", "row 3: voltage_v = 'fast' must be a number"),
-        ("0,0\n1,1\n", "row 1: the columns are '0,0'"),
+        ("", "it has no rows of numbers"),
+        ("time_s,voltage_v\n0,0\n1\n", "line 3 has 1 values, the others 2"),
+        ("time_s,voltage_v\n0,0\n1,fast\n", "line 3: voltage_v = 'fast' must be a number"),
+        ("0,0\n1,1\n", "column time_s of a waveform is not found; the file has no header, 2 columns"),
+        ("time_s,voltage_v\n0,0\n1,500\n2,0\n", "in mV? say --columns voltage_v=voltage_v:mV"),
     ],
 )
 def test_a_wrong_file_is_one_line_with_the_row(tmp_path, text, words):
@@ -191,10 +191,16 @@ def test_a_wrong_file_is_one_line_with_the_row(tmp_path, text, words):
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_of_an_oscilloscope_is_read(tmp_path):
+    file = tmp_path / "wave.txt"
+    file.write_text("Model;XY 3\nt [us];CH1 (mV);CH2 (mV)\n0;0,0;1\n1,5;-300;2\n")
+    assert Waveform.from_csv(file, {"voltage_v": "CH1"}) == Waveform((0.0, 1.5e-6), (0.0, -0.3))
+
+
 def test_a_file_that_is_none_is_an_error(tmp_path):
     with pytest.raises(DeviceError, match="cannot be read"):
         Waveform.from_csv(tmp_path / "absent.csv")
-    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00\x80")
+    (tmp_path / "bytes.csv").write_bytes(bytes(range(256)))
     with pytest.raises(DeviceError, match="cannot be read"):
         Waveform.from_csv(tmp_path / "bytes.csv")
 

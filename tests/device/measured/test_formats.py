@@ -50,7 +50,7 @@ def written(  # noqa: PLR0913  (each is a habit of some program)
     return newline.join(lines) + newline
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     separator=st.sampled_from([",", ";", "\t", "  ", ", ", "|"]),
     comma=st.booleans(),
