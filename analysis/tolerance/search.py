@@ -6,7 +6,7 @@ from pathlib import Path
 from vcm_sweep.analysis.tolerance.answer import FOLDER, ToleranceAnswer, write_answer
 from vcm_sweep.analysis.tolerance.context import Context
 from vcm_sweep.analysis.tolerance.evaluation import Evaluator
-from vcm_sweep.sweep.errors import StoreError, StudyError
+from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.packs.executor import Executor
 from vcm_sweep.sweep.running.limits_study import same_but_design
@@ -48,12 +48,8 @@ def find_tolerances(
         AnalysisError: the question has no answer. StoreError: the folder holds another study. StudyError: the study
             cannot be trained.
     """
-    if study.conditions:
-        raise StudyError(
-            f"{study.name} is a study of conditions, and tolerances are of factors: give a study that has some"
-        )
     study.check()
-    spec = spec or study.tolerance or ToleranceSpec()
+    spec = spec or study.tolerance or ToleranceSpec.from_table({}, tuple(factor.name for factor in study.factors))
     folder = Folder(default_directory(study) if directory is None else directory)
     own = _own_results(study, folder)
     pack = pack or study.run.pack or PACK

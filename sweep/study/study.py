@@ -147,8 +147,6 @@ class Study:
         check_correlation(design.correlation, names, [f.name for f in factors if not f.law.ordered])
         run = RunSpec.from_table(fields.table("run"))
         asked = fields.table("tolerance")
-        if asked and named:
-            raise StudyError("[tolerance] is of factors, and method = 'conditions' has none: leave it out")
         tolerance = ToleranceSpec.from_table(asked, tuple(f.name for f in factors)) if asked else None
         fields.finish(also=("factor", "condition"))
         if frozen is None:

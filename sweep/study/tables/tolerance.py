@@ -50,6 +50,8 @@ class ToleranceSpec:
         >>> ToleranceSpec.from_table({"target": 0.9}, ("r.d2d.sigma",)).target
         0.9
         """
+        if not factors:
+            raise StudyError("[tolerance] is of factors, and a study of conditions has none: ask one that has factors")
         fields = Fields(table, "tolerance")
         if {"target", "drop"} <= fields.given:
             raise StudyError("[tolerance] target and drop both say what is to be kept: leave one out")

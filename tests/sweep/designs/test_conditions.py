@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from vcm_sweep.sweep import InProcessExecutor, Study, build_design, open_results, run, train
+from vcm_sweep.sweep import Design, InProcessExecutor, Study, build_design, open_results, run, train
+from vcm_sweep.sweep.data.sets import load
 from vcm_sweep.sweep.packs.order import Order
 
 STUDIES = Path(__file__).parents[3] / "studies"
@@ -116,3 +118,35 @@ def test_a_word_chooses_the_published_or_the_described_map() -> None:
     assert described.conditions[0].device["periphery"] == {"w_min": -1.5, "w_max": 1.5, "clamped": True}
     assert [c.published for c in described.conditions] == [c.published for c in published.conditions]
     assert sum(c.published is not None for c in published.conditions) == 7
+
+
+@pytest.mark.engine
+def test_floating_point_is_a_condition_where_aihwkit_s_engine_works() -> None:
+    text = (STUDIES / "paper.toml").read_text(encoding="utf-8")
+    for old, new in (('data = "mnist"', 'data = "digits"'), ("[256, 128]", "[32]"), ("lr = 0.05", "lr = 0.5")):
+        text = text.replace(old, new)
+    before, _, rest = text.partition("# [[condition]]")
+    design = build_design(Study.from_text(before + "[[condition]]" + rest.replace("\n# ", "\n")))
+    assert design.study.conditions[-1].name == "floating point"
+    [record] = train([design.trial(len(design.points) - 1, 0)])
+    # As stochastic gradient descent by torch.
+    assert abs(record.accuracy - plain_accuracy(design)) < 0.03
+
+
+def plain_accuracy(design: Design) -> float:
+    """Of the same network and schedule, trained by torch without any device."""
+    spec, data = design.study.network, load("digits")
+    torch.manual_seed(0)
+    hidden = spec.hidden[0]
+    net = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(64, hidden), torch.nn.Sigmoid(), torch.nn.Linear(hidden, 10)
+    )
+    optimizer = torch.optim.SGD(net.parameters(), spec.lr)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, spec.lr_step_epochs, spec.lr_gamma)
+    for _ in range(spec.epochs):
+        for rows in torch.randperm(len(data.train_y)).split(spec.batch):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(net(data.train_x[rows]), data.train_y[rows]).backward()
+            optimizer.step()
+        schedule.step()
+    return float((net(data.test_x).argmax(1) == data.test_y).float().mean())
