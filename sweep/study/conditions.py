@@ -96,7 +96,8 @@ def check_conditions(conditions: Sequence[Condition], baseline: str) -> None:
 
 
 def _read(table: Any, place: int, network: _Table, device: _Table) -> Condition:
-    fields = Fields(table, f"condition {place}")
+    named = table.get("name") if isinstance(table, Mapping) else None
+    fields = Fields(table, f"condition {place}: {named}" if isinstance(named, str) and named else f"condition {place}")
     head = fields.all(CONDITION_FIELDS)
     own = {"network": fields.table("network"), "device": fields.table("device")}
     try:

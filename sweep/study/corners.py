@@ -46,7 +46,7 @@ def check_devices(device: dict[str, Any], factors: Sequence[Factor]) -> None:
     _checked(json.dumps(device), tuple(factors))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _checked(device: str, factors: tuple[Factor, ...]) -> None:
     check_device(json.loads(device))
     check_corners(json.loads(device), factors)

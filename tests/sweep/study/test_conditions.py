@@ -83,13 +83,13 @@ SLIPS = {
     '"network.batch" = 1.5': "condition 'a': [factors] network.batch = 1.5 must be a whole number",
     '"update.pulse_type" = "MANY"': "condition 'a': [factors] update.pulse_type = 'MANY' must be one of",
     'network.data = "mnist"': "condition 'a': [network] data is of the whole study: leave it out",
-    "published = 940": "[condition 2] published = 940 must be a finite number from 0 to 100",
+    "published = 940": "[condition 2: a] published = 940 must be a finite number from 0 to 100",
     "published_sd = 0.5\npublished_n = 5": "condition 'a': published_sd = 0.5 without published: give published,",
     "published = 94\npublished_sd = 0.5": "condition 'a': published_sd = 0.5 without published_n: give published,",
     "published = 94\npublished_n = 5": "condition 'a': published_n = 5 without published_sd: give published,",
     "published = 94": "condition 'a' differs from the baseline 'plain' in nothing: give it a field",
     "device.d2d.r = { sigma = 0.02 }": "condition 'a' differs from the baseline 'plain' in nothing",
-    'device = "VCM"': "[condition 2.device] must be a table, not 'VCM'",
+    'device = "VCM"': "[condition 2: a.device] must be a table, not 'VCM'",
 }  # fmt: skip
 
 
@@ -104,6 +104,7 @@ def test_a_slip_is_one_line(row: str, said: str) -> None:
 OF_THE_LIST = [
     (HEAD + PLAIN, "[[condition]] a study of conditions compares at least two"),
     (HEAD, "[[condition]] a study of conditions compares at least two"),
+    (HEAD + PLAIN + "[[condition]]\nnetwork.lr = 1.0\n", "[condition 2] name is missing: give it"),
     (HEAD + 2 * PLAIN, "[[condition]] name = 'plain' is given 2 times: rename all but one"),
     (HEAD.replace("plain", "plan") + PLAIN + SECOND,
      "[design] baseline = 'plan' is no condition of the study: did you mean 'plain'?"),

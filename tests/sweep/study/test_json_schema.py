@@ -46,7 +46,7 @@ def test_studies_are_valid(schema: jsonschema.Draft7Validator, path: Path) -> No
 
 def of_conditions(**second: Any) -> dict[str, Any]:
     """A study of two conditions; the fields of the second."""
-    rows = [{"name": "plain"}, {"name": "b", "published": 90.0, "r.d2d.sigma": 0.1} | second]
+    rows = [{"name": "plain"}, {"name": "b", "published": 90.0, "network": {"lr": 0.1}} | second]
     design = {"method": "conditions", "baseline": "plain"}
     return {name: DEMO[name] for name in ("study", "network", "device")} | {"design": design, "condition": rows}
 
@@ -54,7 +54,7 @@ def of_conditions(**second: Any) -> dict[str, Any]:
 def test_conditions_are_valid_and_their_slips_are_not(schema: jsonschema.Draft7Validator) -> None:
     for second in (
         {}, {"published_sd": 0.5, "published_n": 5}, {"device": {"d2d": {"l": {"sigma": 0.1}}}},
-        {"network": {"lr": 0.1}, "io.noise_management": "MAX"}, {"device": {"aihwkit": "SoftBoundsDevice"}},
+        {"r.d2d.sigma": 0.1, "io.noise_management": "MAX"}, {"device": {"aihwkit": "SoftBoundsDevice"}},
     ):  # fmt: skip
         study = of_conditions(**second)
         schema.validate(study)
