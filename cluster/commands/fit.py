@@ -73,9 +73,8 @@ def fit_cell(arguments: argparse.Namespace) -> int:
     png, svg = save_picture(draw_fit(result), folder, "fit")
     # A cell that cannot be believed gets another name, and takes the place of an older one.
     good, doubtful = folder / "cell.toml", folder / "doubtful.toml"
-    (doubtful if result.believable else good).unlink(missing_ok=True)
-    cell = result.cell(_cell_name(arguments.data.stem))
-    path = _saved(good if result.believable else doubtful, cell.to_toml())
+    path, other = (good, doubtful) if result.believable else (doubtful, good)
+    _save(path, result.cell(_cell_name(arguments.data.stem)).to_toml(), other)
     notes = list(data.notes)
     if start.defaults:
         notes.append(f"not in {arguments.cell}, so the default cell's: {', '.join(start.defaults)}")
@@ -138,11 +137,12 @@ def _cell_name(stem: str) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in stem) or "fitted"
 
 
-def _saved(path: Path, text: str) -> Path:
+def _save(path: Path, text: str, other: Path) -> None:
+    """Write a text to one path, in place of what stood there or at the other."""
     from vcm_sweep.device.errors import DeviceError
 
     try:
         path.write_text(text, encoding="utf-8")
+        other.unlink(missing_ok=True)
     except OSError as error:
         raise DeviceError(f"{path}: cannot be written ({type(error).__name__}): name another --out") from None
-    return path

@@ -95,6 +95,8 @@ FILES = {
     "quoted cells": '"Voltage (V)","Current (A)","Time (s)"\n'
     + "\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in ROW_LINES),
     "a separator at the end of the rows": "Voltage,Current,Time,\n" + "\n".join(line + "," for line in ROW_LINES),
+    "a source meter's status and resistance": "VOLT,CURR,RES,TIME,STAT\n"
+    + "\n".join("{},{},+9.91E37,{},2.1E4".format(*line.split(",")) for line in ROW_LINES),
     "units as names": "V,A,s\n" + "\n".join(ROW_LINES),
     "a name between two words": "Drain note,Voltage,x,Current,Time\n"
     + "\n".join("ok,{},7,{},{}".format(*line.split(",")) for line in ROW_LINES),
