@@ -7,10 +7,14 @@ interrupted.
 """
 
 import argparse
+import errno
+import io
 import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import version
 from typing import Any, NoReturn
 
 from vcm_sweep.cluster.commands.ask import add_ask_command
@@ -23,17 +27,23 @@ from vcm_sweep.cluster.commands.schema import add_schema_command
 from vcm_sweep.cluster.commands.store import add_store_commands
 from vcm_sweep.cluster.commands.study import add_study_commands
 from vcm_sweep.cluster.commands.tolerance import add_tolerance_commands
-from vcm_sweep.cluster.exit_codes import EXIT_CODES, EXIT_FAILED_TRIALS, EXIT_INTERRUPTED
+from vcm_sweep.cluster.exit_codes import EXIT_CODES, EXIT_FAILED_TRIALS, EXIT_FOLDER, EXIT_INTERRUPTED
 from vcm_sweep.cluster.terminal.printing import aligned
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, and return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # In a locale without them, signs such as ± are printed as ?, in place of a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     arguments = build_parser().parse_args(argv)
     from vcm_sweep.device.errors import VcmSweepError
 
     try:
-        return int(arguments.command(arguments))
+        code = int(arguments.command(arguments))
+        sys.stdout.flush()
+        return code
     except VcmSweepError as error:
         print(f"vcm-sweep: {error}", file=sys.stderr)
         return error.exit_code
@@ -43,8 +53,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
+            raise
+        _print_no_more()
+        with suppress(OSError):
+            named = f" {error.filename}" if error.filename else " what was to be printed, or a file for it,"
+            print(f"vcm-sweep:{named} cannot be written ({error.strerror}): make room there", file=sys.stderr)
+        return EXIT_FOLDER
+
+
+def _print_no_more() -> None:
+    """What Python still holds for standard output goes nowhere, so that it is no error when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,6 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Which nonideality of a memristive (VCM) cell costs a neural network the most accuracy?",
         epilog=EXIT_CODES,
     )
+    parser.add_argument("--version", action="version", version=f"vcm-sweep {version('vcm-sweep')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, function: Any, text: str) -> argparse.ArgumentParser:

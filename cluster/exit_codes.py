@@ -1,5 +1,8 @@
 """The exit codes of the command line."""
 
+EXIT_FOLDER = 3
+"""Something cannot be written: a results folder, or what is printed."""
+
 EXIT_FAILED_TRIALS = 6
 """Done, but trials failed, or checks of doctor, or a fit cannot be believed."""
 

@@ -1,5 +1,8 @@
 """Errors of studies, designs, stores and executors; each is one line for the user and an exit code."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from vcm_sweep.device.errors import VcmSweepError
 
 
@@ -7,6 +10,43 @@ class StudyError(VcmSweepError):
     """A study file or a data set cannot be used as it is."""
 
     exit_code = 2
+
+
+class Mistakes:
+    """Gathers what is wrong with a study, so that all of it is told at once.
+
+    >>> found = Mistakes()
+    >>> for field in ("lr", "batch"):
+    ...     with found.noted():
+    ...         raise StudyError(f"{field} is missing: give it")
+    >>> found.tell()
+    Traceback (most recent call last):
+    ...
+    vcm_sweep.sweep.errors.StudyError: 2 mistakes: (1) lr is missing: give it (2) batch is missing: give it
+    """
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Take a StudyError of the block, and go on."""
+        try:
+            yield
+        except StudyError as error:
+            self._found += getattr(error, "mistakes", [str(error)])
+
+    def tell(self) -> None:
+        """Raise StudyError if there was one."""
+        if not self._found:
+            return
+        told = self._found[0]
+        if len(self._found) > 1:
+            numbered = (f"({number}) {text}" for number, text in enumerate(self._found, 1))
+            told = f"{len(self._found)} mistakes: {' '.join(numbered)}"
+        error = StudyError(told)
+        error.__dict__["mistakes"] = self._found
+        raise error
 
 
 class StoreError(VcmSweepError):

@@ -18,6 +18,7 @@ from vcm_sweep.analysis.limits.pairs import (
     with_rare_losses,
 )
 from vcm_sweep.analysis.limits.result import LimitCost, Limits, name_of
+from vcm_sweep.analysis.records.chance import check_chance
 from vcm_sweep.analysis.records.metrics import Output, read_output
 from vcm_sweep.analysis.records.policies import check_policy, fill_worst, refusal
 from vcm_sweep.analysis.results.failures import Failures, count_kinds
@@ -69,6 +70,7 @@ def limit_costs(
     check_factors([factor.name for factor in results.study.factors], "common")
     resampling = Resampling(resamples, confidence, seed)
     output = read_output(results, metric)
+    check_chance(results, output)
     y, failures = _by_policy(output, policy, results.study.name)
     _check(y, output, metric)
     sign = 1.0 if output.metric.more_is_better else -1.0

@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 from vcm_sweep.analysis.conditions.costs import condition_costs
 from vcm_sweep.analysis.files import replace_file, write_json, write_parquet
 from vcm_sweep.analysis.limits.costs import limit_costs
+from vcm_sweep.analysis.records.chance import ChanceError
 from vcm_sweep.analysis.report.answer import answer, facts
+from vcm_sweep.analysis.report.chance_page import write_chance_page
 from vcm_sweep.analysis.report.companions import read_limits, read_tolerance_answers
 from vcm_sweep.analysis.report.conditions_page import write_conditions_page
 from vcm_sweep.analysis.report.content.material import Material
@@ -75,7 +77,10 @@ def write_report(
         return _write_limits(snapshot, Path(directory), metric, policy)
     if snapshot.study.conditions:
         return _write_conditions(snapshot, Path(directory), metric, policy)
-    result = analyze(snapshot, metric, method=method, policy=policy)
+    try:
+        result = analyze(snapshot, metric, method=method, policy=policy)
+    except ChanceError as error:
+        return _write_chance(snapshot, Path(directory), metric, error)
     limits, no_limits = read_limits(snapshot.folder, result.metric, policy)
     answers, no_answers = read_tolerance_answers(snapshot.folder)
     material = Material(snapshot, result, policy, limits, answers, no_limits, no_answers)
@@ -100,7 +105,10 @@ def write_report(
 
 
 def _write_limits(snapshot: Snapshot, target: Path, metric: str, policy: str) -> Path:
-    limits = limit_costs(snapshot, metric, policy=policy)
+    try:
+        limits = limit_costs(snapshot, metric, policy=policy)
+    except ChanceError as error:
+        return _write_chance(snapshot, target, metric, error)
     with refuse_unwritable(target):
         target.mkdir(parents=True, exist_ok=True)
         limits.write_json(target / "indices.json")
@@ -117,6 +125,14 @@ def _write_conditions(snapshot: Snapshot, target: Path, metric: str, policy: str
         found.write_parquet(target / "indices.parquet")
         _write_trainings(target, snapshot.table())
         return write_conditions_page(snapshot, found, target, _FILES)
+
+
+def _write_chance(snapshot: Snapshot, target: Path, metric: str, why: ChanceError) -> Path:
+    with refuse_unwritable(target):
+        target.mkdir(parents=True, exist_ok=True)
+        _write_trainings(target, snapshot.table())
+        files = tuple(file for file in _FILES if not file[0].startswith("indices"))
+        return write_chance_page(snapshot, why, target, metric, files)
 
 
 def _write_trainings(target: Path, table: pa.Table) -> None:

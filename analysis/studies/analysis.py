@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vcm_sweep.analysis.errors import AnalysisError, NoiseError
 from vcm_sweep.analysis.methods.luck import split_luck
+from vcm_sweep.analysis.records.chance import check_chance
 from vcm_sweep.analysis.records.metrics import Output, beyond_a_cliff, read_output, two_humps
 from vcm_sweep.analysis.records.policies import check_policy, drop_blocks, fill_worst, refusal
 from vcm_sweep.analysis.results.failures import Failures, count_kinds
@@ -92,6 +93,10 @@ def concluded(prepared: "Prepared", **options: Any) -> Sensitivity:
     return replace(result, failures=failures, failing=failing)
 
 
+# Where so many trainings ended at chance level, that is why a study shows no more than noise.
+_MOST = 0.5
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A study's outputs, ready for a method.
@@ -150,6 +155,7 @@ class Prepared:
         try:
             return _METHODS[self.method](self.results, self.u[:first], self.y[:first], given)
         except NoiseError as error:
+            check_chance(self.results, self.output, _MOST)
             cliff = beyond_a_cliff(self.output)
             raise NoiseError(f"{error}. {cliff}") if cliff else error from None
 
@@ -183,11 +189,7 @@ def prepare(results: "Results", metric: str, *, method: str = "", policy: str = 
         )
     check_policy(policy)
     output = read_output(results, metric)
-    if output.metric.name in ("accuracy", "loss") and output.chance == 1.0:
-        raise AnalysisError(
-            f"{metric}: all {int((output.status != '').sum())} trainings diverged or ended at chance level, so nothing "
-            "tells the factors apart; narrow their ranges, or see whether the nominal device trains at all (epochs, lr)"
-        )
+    check_chance(results, output)
     check_varied(results.points(), [factor.name for factor in results.study.factors])
     blocks = results.cube().reshape(*output.y.shape[:2], -1)
     y, keep, failures = _by_policy(results, output, policy, _UNITS[layout])

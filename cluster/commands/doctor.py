@@ -140,7 +140,12 @@ def _ray() -> str:
         raise _Lacking(f"{error}: studies are trained in this process alone (--in-process)") from None
     if ray.is_initialized():
         return f"{ray.__version__}, already running"
-    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    from vcm_sweep.cluster.ray_executor.connection import short_sockets
+
+    ray.init(
+        address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR,
+        **short_sockets(),
+    )  # fmt: skip
     try:
         if ray.get(ray.remote(num_cpus=1)(lambda: 6 * 7).remote(), timeout=60) != 42:
             raise RuntimeError("a task gave a wrong answer")

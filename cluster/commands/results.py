@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -84,24 +85,28 @@ def _analyze(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from vcm_sweep.analysis import write_report
-    from vcm_sweep.cluster.running.reports import place_of
+    from vcm_sweep.analysis import AnalysisError, write_report
+    from vcm_sweep.cluster.running.reports import no_ranking, place_of
     from vcm_sweep.sweep.store.results import open_results
 
     results = open_results(arguments.dir)
     target = Path(arguments.out) if arguments.out else place_of(results.folder)
     how = {"method": arguments.method, "policy": arguments.policy}
-    show({"report": str(write_report(results, target, arguments.metric, **how))}, arguments.json)
-    return 0
+    page = write_report(results, target, arguments.metric, **how)
+    why = no_ranking(results, arguments.metric)
+    show({"report": str(page), **why}, arguments.json)
+    return AnalysisError.exit_code if why else 0
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from vcm_sweep.analysis import compare_studies, write_comparison
+    from vcm_sweep.analysis import AnalysisError, compare_studies, write_comparison
     from vcm_sweep.cluster.commands.conditions import compare_conditions
     from vcm_sweep.cluster.terminal.tables import comparison_table
     from vcm_sweep.sweep.store.results import open_results
 
     one, other = open_results(arguments.one), open_results(arguments.other)
+    if os.path.realpath(one.folder.path) == os.path.realpath(other.folder.path):
+        raise AnalysisError(f"{arguments.one} and {arguments.other} are one folder: name two studies to compare")
     found: Any
     if one.study.conditions and other.study.conditions:
         found, write, table = compare_conditions(arguments, one, other)

@@ -32,8 +32,8 @@ class Copied:
 def fetch(source: Folder, local: Path, quiet: bool = False) -> Copied:
     """Copy a results folder; after an interruption the same call continues.
 
-    Files of records never change, so one with the same name and size is kept. All other files are small and are copied
-    again; those that say which records count come last.
+    Files of records never change, so one with the same name and size is kept. All other files are small and are read
+    again, and written where they are others; those that say which records count come last.
 
     Raises:
         StoreError: ``local`` holds another study or something else, or a file does not arrive whole.
@@ -94,22 +94,25 @@ def _copy_all(source: Folder, target: Folder, quiet: bool) -> Copied:
     with bar("fetch", len(names), quiet) as step:
         for name in names:
             there = Path(target.path) / name
-            if name.endswith(".parquet") and there.is_file() and there.stat().st_size == listed[name]:
-                kept += 1
-            else:
-                size += _copy(source, target, name, listed[name])
+            same = name.endswith(".parquet") and there.is_file() and there.stat().st_size == listed[name]
+            copied = None if same else _copy(source, target, name, listed[name])
+            kept += copied is None
+            size += copied or 0
             step(name)
     return Copied(len(names) - kept, kept, round(size / 1e6, 2))
 
 
-def _copy(source: Folder, target: Folder, name: str, size: int) -> int:
-    """Copy one file and return its size; StoreError if a file of records is not as long as it was listed."""
+def _copy(source: Folder, target: Folder, name: str, size: int) -> int | None:
+    """Copy one file and return its size, or None if it is there already; StoreError if a part is not of its length."""
     try:
         content = source.read(name)
     except FileNotFoundError:
         raise _Gone from None
     if name.endswith(".parquet") and len(content) != size:
         raise StoreError(f"{source}/{name} came with {len(content)} of {size} bytes: run it again to go on")
-    (Path(target.path) / name).parent.mkdir(parents=True, exist_ok=True)
+    there = Path(target.path) / name
+    if there.is_file() and there.read_bytes() == content:
+        return None
+    there.parent.mkdir(parents=True, exist_ok=True)
     target.write(name, content)
     return len(content)

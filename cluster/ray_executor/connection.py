@@ -12,6 +12,10 @@ from vcm_sweep.cluster.ray_executor.survivors import watch_driver
 from vcm_sweep.sweep.errors import ExecutorError
 
 _ANSWER_S = 10.0
+# The system takes 107 bytes for the path of a socket. Ray's begin with the folder for temporary files, and go on with
+# /ray/session_2026-01-01_00-00-00_123456_1234567/sockets/plasma_store.
+_LONGEST_TMP = 107 - 68
+_SHORT_TMP = "/tmp"
 
 
 class Connection:
@@ -50,14 +54,17 @@ class Connection:
             "logging_level": logging.ERROR,
         }
         if address is None:
-            options |= {"num_cpus": cpus, "include_dashboard": False}
+            options |= {"num_cpus": cpus, "include_dashboard": False, **short_sockets()}
         try:
             ray.init(address=address or "local", **options)
         except Exception as error:  # Ray raises a bare Exception where a busy machine does not start it in time
             self._empty.cleanup()
             where = f"the Ray cluster at {address}" if address else "a Ray cluster on this machine"
             first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ExecutorError(f"{where} cannot be used ({first}): vcm-sweep doctor tells more") from None
+            fix = "vcm-sweep doctor tells more"
+            if "AF_UNIX" in first:
+                fix = f"set RAY_TMPDIR={_SHORT_TMP}, or another short folder, or run --in-process"
+            raise ExecutorError(f"{where} cannot be used ({first}): {fix}") from None
         with suppress(AttributeError, LookupError):  # only a cluster started here has one
             self._raylet = ray._private.worker._global_node.all_processes["raylet"][0].process
             self._watch = watch_driver(self._raylet.pid)
@@ -78,6 +85,17 @@ class Connection:
             self._empty = None
             if self._watch is not None and self._watch.stdin is not None:
                 self._watch.stdin.close()
+
+
+def short_sockets() -> dict[str, str]:
+    """The options of ``ray.init`` with which its sockets have paths that the system takes, whatever TMPDIR is.
+
+    A batch system makes a folder of its own for each job, with a long name. RAY_TMPDIR is the user's own choice.
+    """
+    given = os.environ.get("TMPDIR", "")
+    if "RAY_TMPDIR" in os.environ or len(os.path.abspath(given)) <= _LONGEST_TMP or not os.access(_SHORT_TMP, os.W_OK):
+        return {}
+    return {"_temp_dir": f"{_SHORT_TMP}/ray"}
 
 
 def _check_answers(address: str) -> None:

@@ -46,6 +46,7 @@ class Pilot:
         points: (rows,) row numbers of the design. seconds: (rows,) time per trial, in a pack of equal trials.
         share: the smallest part of a training that was run; the rest is extrapolated.
         failed: number of rows that could not be trained. memory_bytes: of the largest pack.
+        at_chance: number of rows that were trained whole and ended at chance level.
     """
 
     points: list[int]
@@ -53,6 +54,7 @@ class Pilot:
     share: float
     failed: int
     memory_bytes: float
+    at_chance: int = 0
 
 
 def pilot(
@@ -97,6 +99,7 @@ def pilot(
         min((cost.share for cost in found), default=1.0),
         failed,
         max((cost.bytes for cost in found), default=0.0),
+        sum(cost.at_chance for cost in found),
     )
 
 
@@ -123,11 +126,13 @@ def measure(
         whole_s, share, memory = len(trials) * one[0], *one[1:]
     else:
         whole_s, share, memory = began(trials, limit_s=limit_s)
+    trained: list[TrialRecord] = []
     if whole_s < limit_s:
-        whole_s, share = _timed(clock, lambda: train_from(settings, trials, data)), 1.0
+        whole_s, share = _timed(clock, lambda: trained.extend(train_from(settings, trials, data))), 1.0
+    low = bool(trained) and all(record.at_chance for record in trained)
     each = whole_s / len(trials)
     return [
-        Cost(t.key, t.point, t.replicate, t.factors, t.seed, "ok", cpu_s=each, share=share, bytes=memory)
+        Cost(t.key, t.point, t.replicate, t.factors, t.seed, "ok", cpu_s=each, share=share, bytes=memory, at_chance=low)
         for t in trials
     ]
 

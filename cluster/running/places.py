@@ -8,13 +8,15 @@ from typing import Any
 from vcm_sweep.cluster.options import Place
 from vcm_sweep.cluster.ray_executor.resources import PackNeeds
 from vcm_sweep.cluster.running.gpu import gpu_fault
+from vcm_sweep.sweep.errors import StudyError
+
+_MOST_PER_CORE = 2
 
 
 def settings_of(place: Place, study: Any) -> Any:
     """The settings of the workers for a place; StudyError if they cannot train the study there."""
     from vcm_sweep.cluster.ray_executor.tasks import TrainSettings
     from vcm_sweep.sweep.data.sets import DATA_VARIABLE
-    from vcm_sweep.sweep.errors import StudyError
 
     if place.in_process and place.address:
         raise StudyError(f"--in-process trains here, and --address {place.address} elsewhere: leave one out")
@@ -31,15 +33,29 @@ def settings_of(place: Place, study: Any) -> Any:
     return TrainSettings(data_dir=data_dir, import_dir=os.getcwd(), device=place.device)
 
 
+def checked_data(place: Place, study: Any, settings: Any) -> Any:
+    """The study's data, found or downloaded once, here; StudyError if the study cannot be trained with them here."""
+    from vcm_sweep.sweep.data.sets import load
+    from vcm_sweep.sweep.packs.size import check_size
+    from vcm_sweep.sweep.study.effects import check_samples
+
+    cores = len(os.sched_getaffinity(0))
+    if not place.address and place.cores > _MOST_PER_CORE * cores:
+        raise StudyError(f"--cpus {place.cpus} is far more than the {cores} cores of this machine: leave it out")
+    data = load(study.network.data, settings.data_dir)
+    network = study.network
+    check_samples(network, study.device, study.factors, len(data.train_y))
+    data.first(network.train_samples, network.test_samples, network.validation_samples)
+    if not place.address:
+        check_size(network.plain(), data.train_x.shape[1:], data.classes)
+    return data
+
+
 def executor_of(place: Place, study: Any, settings: Any, task: Any = None) -> Any:
     """The executor for a study's trials at a place; it runs ``task``, which is training by default."""
     from vcm_sweep.cluster.ray_executor.tasks import limit_threads, train_from
-    from vcm_sweep.sweep.data.sets import load
-    from vcm_sweep.sweep.study.effects import check_samples
 
-    # The data are found or downloaded once, here, where a failure is an error of one line.
-    data = load(study.network.data, settings.data_dir)
-    check_samples(study.network, study.device, study.factors, len(data.train_y))
+    data = checked_data(place, study, settings)
     if place.in_process:
         from vcm_sweep.sweep.packs.executor import InProcessExecutor
 

@@ -7,7 +7,7 @@ from typing import Any
 from vcm_sweep.cluster.options import Place, RunOptions
 from vcm_sweep.cluster.ray_executor.resources import PackNeeds
 from vcm_sweep.cluster.running.packs import pack_of
-from vcm_sweep.cluster.running.places import executor_of, places_of, settings_of
+from vcm_sweep.cluster.running.places import checked_data, executor_of, places_of, settings_of
 from vcm_sweep.cluster.running.run_study import with_run_options
 from vcm_sweep.cluster.terminal.words import duration
 from vcm_sweep.device.errors import VcmSweepError
@@ -25,11 +25,13 @@ _ENOUGH_RECORDS = 4 * MIN_PILOT
 
 @dataclasses.dataclass(frozen=True)
 class _Costs:
-    """The costs of trials, in words what they were learned from, and the bytes of a pack if they were measured."""
+    """The costs of trials, in words what they were learned from, and of the pilot's packs: bytes, and the rows at
+    chance level if all are."""
 
     model: CostModel
     source: str
     pack_bytes: float | None = None
+    at_chance: int = 0
 
 
 def planned(
@@ -42,7 +44,9 @@ def planned(
         pilot_s: seconds of the pilot, beyond its least eight rows; None: no pilot, and no costs.
         failure_rate: share of the trainings that are expected to fail.
     """
+    from vcm_sweep.sweep.data.sets import is_at_hand
     from vcm_sweep.sweep.packs.order import unlike
+    from vcm_sweep.sweep.study.cautions import cautions, step_in_words
     from vcm_sweep.sweep.study.corners import rates_in_words
     from vcm_sweep.sweep.study.operating_point import fastest_corners
     from vcm_sweep.sweep.training.stackable import splitting
@@ -54,6 +58,8 @@ def planned(
     checked_design(study)  # before sizes of packs are tried
     directory = options.out or default_directory(study)
     settings = settings_of(options.place, study)
+    at_hand = pilot_s is not None or is_at_hand(study.network.data, settings.data_dir)
+    data = checked_data(options.place, study, settings) if at_hand else None
     # The pack size that run would choose with these options; it depends on how many packs run at the same time.
     pack = study.run.pack if pilot_s is None else pack_of(study, settings, options.place)
     size = plan(study, directory, pack)
@@ -93,6 +99,11 @@ def planned(
         values["pulses_per_window"] = {way.direction: [way.pulses, way.most] for way in fastest}
         spans = ", ".join(f"{way.direction} {way.pulses:.3g} to {way.most:.3g}" for way in fastest)
         words["pulses_per_window"] = f"{spans}, through 90 % of the nominal cell's, at the corners of the ranges"
+    if step := step_in_words(study.device):
+        words["one_pulse"] = values["one_pulse"] = step
+    if found := cautions(study, data):
+        values["beware"] = list(found)
+        words["beware"] = "; ".join(found)
     outlook = _outlook(study, directory, size.points)
     values |= outlook
     words |= outlook
@@ -164,7 +175,8 @@ def _measured(study: Study, place: Place, settings: Any, size: Plan, pilot_s: fl
     part = "" if measured.share == 1 else f", extrapolated from {100 * epochs:.2g} % of an epoch"
     failed = f", {measured.failed} more failed" if measured.failed else ""
     source = f"a pilot of {len(measured.points)} rows, corners first{part}{failed}"
-    return _Costs(learned(size.order.design, measured), source, measured.memory_bytes)
+    low = measured.at_chance if measured.at_chance == len(measured.points) else 0
+    return _Costs(learned(size.order.design, measured), source, measured.memory_bytes, low)
 
 
 def _add_costs(values: dict[str, Any], words: dict[str, Any], size: Plan, costs: _Costs, place: Place) -> None:
@@ -195,6 +207,12 @@ def _add_costs(values: dict[str, Any], words: dict[str, Any], size: Plan, costs:
         f"({duration(share * hours[1])} to {duration(share * hours[2])})",
         "cost_from": costs.source,
     }
+    if costs.at_chance:
+        why = (
+            f"all {costs.at_chance} rows of the pilot ended at chance level, so the study would rank nothing: train "
+            "longer, or look at lr, init, dw_min and the pulses, and narrow the ranges if the nominal device trains"
+        )
+        values["at_chance"] = words["at_chance"] = why
     if costs.pack_bytes is not None:
         values["pack_bytes"] = costs.pack_bytes
         words["memory_per_pack"] = f"{costs.pack_bytes / 2**20:.3g} MiB, estimated"

@@ -27,14 +27,18 @@ def run_study(study: Any, options: RunOptions, conclude: Callable[[Any], dict[st
 
     ``conclude`` makes, from the results, the values that are shown in place of the report.
     """
+    from vcm_sweep.cluster.running.places import checked_data, settings_of
     from vcm_sweep.sweep.designs.build import checked_design
     from vcm_sweep.sweep.folder import Folder
     from vcm_sweep.sweep.running.running import default_directory
     from vcm_sweep.sweep.store import holds_study
+    from vcm_sweep.sweep.study.cautions import cautions
 
     checked_design(study)  # before sizes of packs are tried
     if why := study.design.no_verdict():
         print(f"vcm-sweep: {why}", file=sys.stderr)
+    for said in cautions(study, checked_data(options.place, study, settings_of(options.place, study))):
+        print(f"vcm-sweep: beware: {said}", file=sys.stderr)
     folder = Folder(options.out or default_directory(study))
     try:
         done = run_once(study, options, conclude)
@@ -99,6 +103,8 @@ def _next(folder: Any, study: Any, failed: int, report: dict[str, str]) -> dict[
     """The commands that a user may want to run next."""
     if failed:
         return {"next": f"{_command('retry', folder)} (the trials that failed, once more)"}
+    if "no_ranking" in report:
+        return {}
     longer = f"{_command('extend', folder, '--to', 2 * study.design.n)} (twice the points)"
     if study.conditions:
         longer = f"{_command('extend', folder, '--replicates', 2 * study.design.replicates)} (twice the trainings)"

@@ -47,7 +47,7 @@ class CellParameters:
         vcm_sweep.device.DeviceError: l = 5e-09 m must be below l_cell = 3e-09 m: lower l or raise l_cell
     """
 
-    T_0: Value = _parameter(293.0, "K", 0.0, _LARGEST, "ambient temperature", open_low=True)
+    T_0: Value = _parameter(293.0, "K", 77.0, 1000.0, "ambient temperature")
     eps: Value = _parameter(17.0, "-", 10.0, 25.0, "static permittivity")
     eps_phiB: Value = _parameter(5.5, "-", 0.0, _LARGEST, "permittivity for barrier lowering", open_low=True)
     phi_Bn0: Value = _parameter(0.18, "eV", 0.1, 0.5, "Schottky barrier height")
@@ -143,7 +143,7 @@ class CellParameters:
     def allowed(cls, name: str) -> str:
         """The allowed range of one parameter in words, without its unit.
 
-        >>> CellParameters.allowed("eps"), CellParameters.allowed("T_0")
+        >>> CellParameters.allowed("eps"), CellParameters.allowed("eps_phiB")
         ('at least 10 and at most 25', 'above 0 and at most 1e+30')
         """
         return _span(_DECLARED[name])

@@ -55,7 +55,9 @@ class VCMTile(CustomTile):
     def joint_forward(self, x_input: Tensor, is_test: bool = False, ctx: Any = None) -> Tensor:
         """The periphery's and the array's part of a pass; with stacked trials (vectors, trials, features)."""
         out: Tensor = self._swap(super().joint_forward(self._swap(x_input), is_test, ctx))
-        return out
+        # Without a bias to be added this is the layer's output. torch lets nobody change a view that comes from a
+        # function of its own in place, as ReLU(inplace=True) does.
+        return out if self.digital_bias else out.clone()
 
     def backward(self, d_input: Tensor, ctx: Any = None) -> Tensor | None:
         """Errors at the inputs; None if nothing needs them, as in a network's first layer."""

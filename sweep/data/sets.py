@@ -112,6 +112,14 @@ def load(name: str, data_dir: str | None = None) -> DataSet:
     return _load(name, (data_dir or os.environ.get(DATA_VARIABLE)) if name in TORCHVISION else None)
 
 
+def is_at_hand(name: str, data_dir: str | None = None) -> bool:
+    """Whether a data set is read without downloading it."""
+    if name not in TORCHVISION:
+        return True
+    raw = Path(data_dir or os.environ.get(DATA_VARIABLE) or CACHE) / TORCHVISION[name] / "raw"
+    return all((raw / file).exists() for file in _RAW_FILES)
+
+
 def sample_shape(name: str) -> tuple[tuple[int, ...], int]:
     """(shape of a sample, classes) of a data set, without reading files of the MNIST family.
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from vcm_sweep.sweep.errors import StudyError, one_line
+from vcm_sweep.sweep.networks.sample_shapes import channels_hint
 
 _LAYERS = (nn.Linear, nn.Conv2d)
 _SAMPLES = 3
@@ -72,7 +73,10 @@ def _scores(model: nn.Module, what: str, samples: torch.Tensor) -> torch.Tensor:
     try:
         scores = model.train()(samples)
     except (Exception, SystemExit) as error:
-        raise StudyError(f"{what} failed on a batch of shape {tuple(samples.shape)} with {one_line(error)}") from None
+        raise StudyError(
+            f"{what} failed on a batch of shape {tuple(samples.shape)} with {one_line(error)}"
+            f"{channels_hint(tuple(samples.shape[1:]))}"
+        ) from None
     return torch.nan_to_num(scores) if isinstance(scores, torch.Tensor) else scores
 
 
@@ -84,6 +88,7 @@ def _check_scores(model: nn.Module, what: str, samples: torch.Tensor, classes: i
     if not isinstance(scores, torch.Tensor) or scores.shape != (_SAMPLES, classes):
         got = tuple(getattr(scores, "shape", ())) or type(scores).__name__
         raise StudyError(f"{what} gave {got} for {_SAMPLES} samples: return scores of shape (samples, {classes})")
+    _refuse_probabilities(scores, what)
     if not torch.equal(scores, _scores(model, what, some)):
         raise StudyError(f"{what} gives other scores at every call: leave out dropout and other random layers")
     if not torch.allclose(scores[:1], _scores(model, what, mixed)[:1], atol=1e-5):
@@ -98,6 +103,15 @@ def _check_scores(model: nn.Module, what: str, samples: torch.Tensor, classes: i
     for name, buffer in model.named_buffers():
         if name not in buffers or not _same(buffer, buffers[name]):
             raise StudyError(f"{what} changes its buffer {name!r} when it is called: let nothing but weights change")
+
+
+def _refuse_probabilities(scores: torch.Tensor, what: str) -> None:
+    """Checks that scores are not probabilities already: the loss (cross entropy) takes a softmax of its own."""
+    if bool((scores >= 0).all()) and torch.allclose(scores.sum(1), torch.ones(len(scores)), atol=1e-4):
+        raise StudyError(
+            f"{what} gives probabilities (each sample's scores add up to 1), and the loss has a softmax of its own: "
+            "leave its softmax out, or take LogSoftmax"
+        )
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from vcm_sweep.sweep.errors import StudyError, one_line
 from vcm_sweep.sweep.networks.model_checks import check_model
@@ -71,7 +72,24 @@ def _call(factory: Any, path: str, shape: tuple[int, ...], classes: int) -> nn.M
         raise StudyError(f"{FIELD} = {path!r} failed with {one_line(error)}") from None
     if not isinstance(model, nn.Module):
         raise StudyError(f"{FIELD} = {path!r} returned {type(model).__name__}: return a torch.nn.Module")
+    if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
+        _find_shapes(model, path, shape)
     return model
+
+
+@torch.no_grad()
+def _find_shapes(model: nn.Module, path: str, shape: tuple[int, ...]) -> None:
+    """Call a network with lazy layers once, from which they take the number of their inputs."""
+    try:
+        model(torch.zeros(2, *shape))
+    except (Exception, SystemExit) as error:
+        raise StudyError(
+            f"{FIELD} = {path!r}: its lazy layers take their shapes from a first call, and on a batch of shape "
+            f"{(2, *shape)} that failed with {one_line(error)}"
+        ) from None
+    lazy = [name for name, tensor in model.named_parameters() if is_lazy(tensor)]
+    if lazy:
+        raise StudyError(f"{FIELD} = {path!r}: a call gives {lazy[0]!r} no shape: use its layer, or leave it out")
 
 
 def _digest(path: str, factory: Any, model: nn.Module) -> str:

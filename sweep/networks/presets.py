@@ -10,6 +10,7 @@ from torch import nn
 
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.networks.own_model import build_own_model
+from vcm_sweep.sweep.networks.sample_shapes import channels_hint
 
 ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
 PRESETS = ("mlp", "lenet")
@@ -50,9 +51,10 @@ def _dense(sizes: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
 def _lenet(shape: tuple[int, ...], classes: int, activation: type[nn.Module]) -> nn.Sequential:
     """LeNet-5 (LeCun 1998) with max pooling; kernels of 3 instead of 5 for images below 20 pixels."""
     if len(shape) != 3 or min(shape[1:]) < 8:
+        fix = channels_hint(shape).removeprefix("; ") or "use preset = 'mlp'"
         raise StudyError(
-            f"[network] preset = 'lenet' needs images of at least 8 x 8 pixels, not samples of shape {shape}: "
-            "use preset = 'mlp'"
+            f"[network] preset = 'lenet' needs images of at least 8 x 8 pixels, (channels, height, width), not samples "
+            f"of shape {shape}: {fix}"
         )
     kernel = 5 if min(shape[1:]) >= 20 else 3
     features = nn.Sequential(

@@ -3,9 +3,10 @@
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ _GPU_SIZES = (16, 64, 256, 1024)
 # one is stopped.
 _GAIN = 0.05
 _MEMORY_SHARE = 0.6
+_BYTES_PER_WEIGHT = 200.0  # of a training alone, as measured with 2.4 million weights
 _WARM_UP, _STEPS, _ROUNDS = 2, 5, 3
 _LOOKED_AT = 4
 # If the steps of a size take longer than this, they are long and stacking saves little more.
@@ -156,6 +158,23 @@ def _training(trials: Sequence[Trial], data: DataSet, device: str) -> StackedTra
     spec = trials[0].inputs["network"]
     part = data.first(spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0))
     return StackedTraining(trials, spec, part, device)
+
+
+def check_size(network: Mapping[str, Any], shape: Sequence[int], classes: int) -> None:
+    """Raise StudyError where not even one training of a study's network fits into the memory of this machine.
+
+    Args:
+        network: canonical [network] table. shape: of a sample. classes: number of scores.
+    """
+    sizes = [math.prod(shape), *network.get("hidden", []), classes]
+    weights = sum(one * other for one, other in pairwise(sizes))
+    there, needed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), weights * _BYTES_PER_WEIGHT
+    if needed > there:
+        raise StudyError(
+            f"[network] hidden = {network['hidden']} makes {weights:.2g} weights, which take about "
+            f"{needed / 2**30:,.0f} GB as cells, and this machine has {there / 2**30:,.0f} GB: take fewer or narrower "
+            "layers"
+        )
 
 
 def free_bytes(device: str) -> float:

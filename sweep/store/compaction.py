@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.folder import Folder
-from vcm_sweep.sweep.store.manifest import PARTS, Listing, Manifest, Part, part_name
+from vcm_sweep.sweep.store.manifest import PARTS, Listing, Manifest, Part, digest, part_name
 from vcm_sweep.sweep.store.schema import encode
 
 _ROWS = 1 << 20  # per part
@@ -55,7 +55,7 @@ def compact(
         folder.write(f"{PARTS}/{name}", content)
         if rows_of(name) != piece.num_rows:
             raise StoreError(f"{folder}/{PARTS}/{name} is not what was written: nothing was deleted; check the disk")
-        parts[name] = Part(piece.num_rows, content.size)
+        parts[name] = Part(piece.num_rows, content.size, digest(content))
     aside = tuple(name for name in bad if name in before)
     for name in aside:
         folder.write(f"{_ASIDE}/{name}", folder.read(f"{PARTS}/{name}"))

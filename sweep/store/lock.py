@@ -1,6 +1,8 @@
-"""One driver at a time: a lock on a disk, a lease on an object store."""
+"""One driver at a time: a lock on a disk, a lease on an object store, and on a disk that has no locks."""
 
+import errno
 import fcntl
+import logging
 import os
 import socket
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import IO, Protocol
 from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.store.lease import Lease, in_use
+
+_log = logging.getLogger("vcm_sweep")
 
 
 class Lock(Protocol):
@@ -21,11 +25,15 @@ class Lock(Protocol):
         """Give it back, so that the next driver can take it."""
 
 
+class NoLocks(OSError):
+    """A file system on which no file can be locked, as Lustre without flock and NFS without its lock service."""
+
+
 class FileLock:
     """The system's lock on a file, which the system releases when the process ends, in whatever way.
 
     Raises:
-        StoreError: another driver holds it. OSError: the file cannot be written.
+        StoreError: another driver holds it. NoLocks: the file system has no locks. OSError: the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,7 +41,10 @@ class FileLock:
         self._file: IO[str] = open(path, "a+", encoding="utf-8")  # noqa: SIM115
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES):
+                self._file.close()
+                raise NoLocks(error.errno, error.strerror) from None
             self._file.seek(0)
             who = self._file.read(500).strip()
             self._file.close()
@@ -57,7 +68,10 @@ def take_lock(folder: Folder, session: str, lease_s: float) -> Lock:
         StoreError: another driver holds it. OSError: the folder cannot be written.
     """
     if folder.local is not None:
-        return FileLock(folder.local / "lock")
+        try:
+            return FileLock(folder.local / "lock")
+        except NoLocks as error:
+            _log.warning("%s: its file system has no locks (%s): a lease takes their place", folder, error.strerror)
     return Lease(folder, session, owner(), lease_s)
 
 

@@ -2,6 +2,7 @@
 
     manifest.json
         parts       every part there was when it was written: name, rows, bytes
+        digests     CRC-32 of the bytes of each, which finds the bit that Parquet's own checksums of pages do not cover
         first       number of the first part that counts; those below were merged into others by compaction
         replaced    names of files that others have replaced, and that may be deleted
         unique      names of parts among which no key is twice
@@ -13,6 +14,9 @@ names: ``<number>-<session>.parquet``, where numbers go up by one, whatever the 
 import json
 import re
 from dataclasses import dataclass, field
+from zlib import crc32
+
+from pyarrow import Buffer
 
 from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.folder import Folder
@@ -25,10 +29,11 @@ _NUMBERED = re.compile(r"(\d{8})-[0-9a-f]{8}\.parquet")
 
 @dataclass(frozen=True)
 class Part:
-    """Rows and bytes of one file."""
+    """Rows and bytes of one file, and the digest of its bytes: "" in manifests from before there were any."""
 
     rows: int
     bytes: int
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,9 @@ class Manifest:
         """The folder's manifest; an empty one if it has none yet. StoreError if it is not valid."""
         try:
             plain = json.loads(folder.read(_MANIFEST))
+            digests = plain.get("digests", {})
             return cls(
-                {_file(name): Part(int(rows), int(size)) for name, rows, size in plain["parts"]},
+                {_file(name): Part(int(n), int(size), str(digests.get(name, ""))) for name, n, size in plain["parts"]},
                 int(plain["first"]),
                 frozenset(map(_file, plain["replaced"])),
                 frozenset(map(_file, plain["unique"])),
@@ -65,6 +71,7 @@ class Manifest:
             "unique": sorted(self.unique),
             "replaced": sorted(self.replaced),
             "parts": [[name, part.rows, part.bytes] for name, part in sorted(self.parts.items(), key=_by_number)],
+            "digests": {name: part.digest for name, part in self.parts.items() if part.digest},
         }
         folder.write(_MANIFEST, json.dumps(plain, indent=0).encode())
 
@@ -114,6 +121,11 @@ class Listing:
     def unique(self) -> bool:
         """Whether it is certain that no key occurs twice."""
         return set(self.names) <= self.manifest.unique
+
+
+def digest(content: "bytes | memoryview | Buffer") -> str:
+    """Eight hex digits that are others where any bit is."""
+    return f"{crc32(content):08x}"
 
 
 def part_name(sequence: int, session: str) -> str:

@@ -18,6 +18,10 @@ def merge(sources: Sequence[str | Path | Folder], into: str | Path | Folder) -> 
     Raises:
         StoreError: the folders hold different studies (the difference is named), or one cannot be used.
     """
+    places = [_place(source) for source in sources]
+    for source, place in zip(sources, places, strict=True):
+        if place == _place(into) or places.count(place) > 1:
+            raise StoreError(f"{source} cannot be merged with itself: name each folder once, and another --into")
     stores = [Store.open(source) for source in sources]
     if holds_study(into):
         target = Store.open(into)
@@ -29,6 +33,11 @@ def merge(sources: Sequence[str | Path | Folder], into: str | Path | Folder) -> 
     _check(target, stores)
     with target:
         return {str(store.folder): target.take_over(store) for store in stores}
+
+
+def _place(where: str | Path | Folder) -> str:
+    folder = Folder(where)
+    return str(folder.local.resolve()) if folder.local is not None else folder.path
 
 
 def _check(target: Store, stores: Sequence[Store]) -> None:

@@ -16,7 +16,7 @@ from pyarrow import NativeFile
 from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.store.duplicates import chosen
-from vcm_sweep.sweep.store.manifest import MISSING, PARTS, Listing, Part
+from vcm_sweep.sweep.store.manifest import MISSING, PARTS, Listing, Part, digest
 from vcm_sweep.sweep.store.schema import SCHEMA_VERSION, STUDY_NOTE, VERSION_NOTE, conform
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class PartReader:
 
         def part(name: str) -> Part | None:
             with suppress(BadPart):
-                return written.get(name) or Part(self.rows(name), listing.sizes[name])
+                return written.get(name) or self._found(name)
             return None
 
         listing = Listing.of(self.folder)
@@ -126,14 +126,20 @@ class PartReader:
         """Records in a part, by its last bytes alone; BadPart where it cannot be used."""
         return self._part(name, lambda file, _: int(file.metadata.num_rows))
 
+    def _found(self, name: str) -> Part:
+        content = self.folder.read(f"{PARTS}/{name}")
+        return Part(self.rows(name), len(content), digest(content))
+
     def _checked(self, listing: Listing, columns: pa.Schema, name: str) -> str:
-        found = self._one(listing, columns, False, name)
+        found = self._one(listing, columns, False, True, name)
         return str(found) if isinstance(found, BadPart) else ""
 
     def _read_all(self, listing: Listing, columns: pa.Schema) -> "dict[str, pa.Table | BadPart]":
         # With a few large files, columns are read in parallel; with many small ones, files.
         few = len(listing.names) < _LOCAL_THREADS
-        read = self._threads(partial(self._one, listing, columns, few), listing.names)
+        # Of an object store only the columns that are asked for are fetched; it has checksums of its own.
+        whole = self.folder.local is not None
+        read = self._threads(partial(self._one, listing, columns, few, whole), listing.names)
         return dict(zip(listing.names, read, strict=True))
 
     def _threads(self, work: Callable[[str], T], names: Sequence[str]) -> list[T]:
@@ -143,23 +149,30 @@ class PartReader:
         with ThreadPoolExecutor(most) as pool:
             return list(pool.map(work, names))
 
-    def _one(self, listing: Listing, columns: pa.Schema, threads: bool, name: str) -> "pa.Table | BadPart":
+    def _one(self, listing: Listing, columns: pa.Schema, threads: bool, whole: bool, name: str) -> "pa.Table | BadPart":
         def use(file: pq.ParquetFile, known: pa.Schema) -> pa.Table:
             has = set(known.names)
             there = [field.name for field in columns if field.name in has]
             return conform(file.read(columns=there, use_threads=threads), columns)
 
+        noted = listing.manifest.parts.get(name)
         try:
-            table = self._part(name, use)
+            table = self._part(name, use, noted.digest if noted is not None and whole else "")
         except BadPart as bad:
             return bad
-        noted = listing.manifest.parts.get(name)
         if noted is not None and noted.rows != table.num_rows:
             return BadPart(f"has {table.num_rows} records and should have {noted.rows}")
         return table
 
-    def _part(self, name: str, use: Callable[[pq.ParquetFile, pa.Schema], T]) -> T:
+    def _part(self, name: str, use: Callable[[pq.ParquetFile, pa.Schema], T], expected: str = "") -> T:
+        """What ``use`` makes of a part; BadPart where it cannot be used, or its digest is not what is ``expected``."""
+
         def checked(source: NativeFile) -> T:
+            if expected:
+                content = source.read_buffer()
+                if digest(content) != expected:
+                    raise BadPart("is not what was written (its bytes have another digest)")
+                source = pa.BufferReader(content)
             file = pq.ParquetFile(source, page_checksum_verification=True)
             known = file.schema_arrow  # made anew at each look
             notes = known.metadata or {}

@@ -24,7 +24,7 @@ from vcm_sweep.sweep.store.compaction import Compaction, compact, delete_replace
 from vcm_sweep.sweep.store.difference import difference
 from vcm_sweep.sweep.store.frozen import FROZEN, LINEAGE, STUDY, read_frozen, replace_frozen, reported, write_frozen
 from vcm_sweep.sweep.store.lock import Lock, take_lock
-from vcm_sweep.sweep.store.manifest import PARTS, Listing, Part, part_name
+from vcm_sweep.sweep.store.manifest import PARTS, Listing, Part, digest, part_name
 from vcm_sweep.sweep.store.parts import PartReader
 from vcm_sweep.sweep.store.rescue import rescue
 from vcm_sweep.sweep.store.schema import encode, schema, to_table
@@ -324,7 +324,7 @@ class Store:
             name = part_name(self._next, self._session)
             self.folder.write(f"{PARTS}/{name}", content)
             self._next += 1
-            self._written[name] = Part(table.num_rows, content.size)
+            self._written[name] = Part(table.num_rows, content.size, digest(content))
 
     def _refuse_deleted(self) -> None:
         if not self.folder.exists(STUDY):

@@ -24,6 +24,8 @@ def digests(network: "NetworkSpec") -> dict[str, str]:
         found["data_digest"] = fingerprint(load(network.data))
     if network.model:
         found["model_digest"] = own_model_digest(network.model, *sample_shape(network.data))
+    if network.preset == "lenet" and is_own(network.data):
+        build_network(network.plain(), *sample_shape(network.data))  # refuses samples that are no such images
     if network.start:
         digital = build_network(network.plain(), *sample_shape(network.data))
         found["start_digest"] = set_start(digital, network.start)

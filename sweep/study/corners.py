@@ -67,6 +67,7 @@ def check_corners(device: dict[str, Any], factors: Sequence[Factor]) -> None:
     if not is_physical(device):
         _check_each(device, own, lambda made: check_device(canonical_device(made)))
         return
+    check_layer(device)
     of_layer = [factor for factor in own if factor.path[1] in _LAYER]
     _check_each(device, of_layer, check_layer)
     _check_each(device, [factor for factor in own if factor not in of_layer], build_device)

@@ -36,7 +36,7 @@ def study_schema() -> Schema:
             "study": table(PLAIN["study"]),
             "network": _network(),
             "device": _device(),
-            "factor": {"type": "array", "minItems": 2, "items": _factor()},
+            "factor": {"type": "array", "minItems": 1, "items": _factor()},
             "condition": {"type": "array", "minItems": 2, "items": _condition()},
             "design": _design(),
             "run": table(PLAIN["run"]),
@@ -44,7 +44,13 @@ def study_schema() -> Schema:
         },
         "if": {"properties": {"design": _CONDITIONS}},
         "then": {"properties": {"factor": False, "tolerance": False}},
-        "else": {"properties": {"condition": False}, "required": ["factor"]},
+        "else": {
+            "properties": {"condition": False},
+            "required": ["factor"],
+            # Each factor alone is what limits are; all else compares two or more.
+            "if": {"properties": {"design": _LIMITS}},
+            "else": {"properties": {"factor": {"minItems": 2}}},
+        },
     }
 
 
@@ -121,6 +127,7 @@ def _not_both(one: str, other: str) -> Schema:
 
 
 _CONDITIONS: Schema = {"properties": {"method": {"const": "conditions"}}, "required": ["method"]}
+_LIMITS: Schema = {"properties": {"method": {"const": "limits"}}, "required": ["method"]}
 
 
 def _design() -> Schema:

@@ -1,5 +1,6 @@
 """What a study is: network, device, factors or conditions, design, and how it is run."""
 
+import difflib
 import hashlib
 import json
 import tomllib
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from vcm_sweep.device.declared import NEEDED, Declared
-from vcm_sweep.sweep.errors import StudyError, one_line
+from vcm_sweep.sweep.errors import Mistakes, StudyError, one_line
 from vcm_sweep.sweep.study.catalogue import apply_factors
+from vcm_sweep.sweep.study.cautions import check_reach
 from vcm_sweep.sweep.study.condition_file import with_rows
 from vcm_sweep.sweep.study.conditions import Condition, check_conditions, read_conditions
 from vcm_sweep.sweep.study.contents import digests
@@ -34,8 +36,8 @@ STUDY_FIELDS: Mapping[str, Declared] = {
         "text",
         "the results folder becomes runs/NAME-HASH; no part of any result",
         NEEDED,
-        pattern="(?=.{1,60}$)[-_]*[A-Za-z0-9][A-Za-z0-9_-]*",
-        form="letters, digits, '-' and '_', at most 60",
+        pattern="(?=.{1,60}$)_*[A-Za-z0-9][A-Za-z0-9_-]*",
+        form="letters, digits, '-' and '_', at most 60, the first no '-'",
     ),
     "seed": Declared(
         "whole",
@@ -46,6 +48,8 @@ STUDY_FIELDS: Mapping[str, Declared] = {
     ),
 }
 """[study]."""
+
+_TABLES = ("study", "network", "device", "factor", "condition", "design", "run", "tolerance")
 
 
 @dataclass(frozen=True)
@@ -82,12 +86,19 @@ class Study:
         ``frozen``: that of the results folder to which the file belongs, see :class:`Study`.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = Path(path).read_text(encoding="utf-8-sig")
+            if "\0" in text:  # of UTF-16 every other byte is 0, which is valid UTF-8
+                raise UnicodeDecodeError("utf-8", text.encode(), text.index("\0"), text.index("\0") + 1, "a null")
         except IsADirectoryError:
             raise StudyError(
                 f"{path} is a folder: give a study file, or go on with results by vcm-sweep resume"
             ) from None
-        except (OSError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise StudyError(
+                f"{path}: not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8, as TOML is; an editor "
+                "may call it Unicode or UTF-16 now"
+            ) from None
+        except OSError as error:
             raise StudyError(
                 f"{path}: cannot be read ({error.__class__.__name__}): give the path of a study file"
             ) from None
@@ -114,24 +125,39 @@ class Study:
         if named and isinstance(file := given.get("conditions"), str):
             text = with_rows(text, file, origin)
             table = _loaded(text)
-        factors, rows = _factors(table.pop("factor", None), named), table.pop("condition", None)
+        found = Mistakes()
+        with found.noted():
+            _right_names(table)
+        given_factors, rows = table.pop("factor", None), table.pop("condition", None)
         fields = Fields(table, "top level")
-        head = Fields(fields.table("study"), "study")
-        study = head.all(STUDY_FIELDS)
-        head.finish()
-        network_table = fields.table("network")
-        network = NetworkSpec.from_table(network_table)
-        device_table = fields.table("device")
+        with found.noted():
+            factors = _factors(given_factors, named)
+        with found.noted():
+            study = Fields(fields.table("study"), "study").exactly(STUDY_FIELDS)
+        network_table, device_table = fields.table("network"), fields.table("device")
+        with found.noted():
+            network = NetworkSpec.from_table(network_table)
         if frozen is not None and frozen["model_version"] < 3 and "aihwkit" not in device_table:
             device_table.setdefault("model", "explicit")  # the default, and the only model, before version 3
-        device = canonical_device(device_table)
-        check_effects(network, device, factors)
-        device = _written_out(device, factors)
+        with found.noted():
+            device = canonical_device(device_table)
         design_table = fields.table("design")
         if frozen is not None:
             design_table.setdefault("method", UNNAMED)
-        conditions = read_conditions(rows, network_table, device_table) if named else ()
-        design = DesignSpec.from_table(design_table, len(conditions))
+        conditions: tuple[Condition, ...] = ()
+        with found.noted():
+            conditions = read_conditions(rows, network_table, device_table) if named else ()
+            design = DesignSpec.from_table(design_table, len(conditions))
+        with found.noted():
+            run = RunSpec.from_table(fields.table("run"))
+        found.tell()
+        if len(factors) == 1 and design.method != "limits":
+            raise StudyError(
+                "[[factor]] a study compares at least two factors (the share of a single one is 1): add one, or take "
+                "[design] method = 'limits' for what it costs alone"
+            )
+        check_effects(network, device, factors)
+        device = _written_out(device, factors)
         if named:
             check_conditions(conditions, design.baseline)
         elif rows is not None:
@@ -145,10 +171,8 @@ class Study:
         names = [factor.name for factor in factors]
         design.grouped(names)
         check_correlation(design.correlation, names, [f.name for f in factors if not f.law.ordered])
-        run = RunSpec.from_table(fields.table("run"))
         asked = fields.table("tolerance")
         tolerance = ToleranceSpec.from_table(asked, tuple(f.name for f in factors)) if asked else None
-        fields.finish(also=("factor", "condition"))
         if frozen is None:
             # The user's own data, model and weights are read now, so that errors in them are one line, before a run.
             frozen = {"model_version": MODEL_VERSION} | digests(network)
@@ -164,6 +188,7 @@ class Study:
         calls this; reading results does not.
         """
         self.check_each(check_devices)
+        self.check_each(lambda device, factors: check_reach(self.network, device, factors))
 
     def check_each(self, check: Callable[[dict[str, Any], tuple[Factor, ...]], None]) -> None:
         """Call a check with each [device] table that is trained, and the factors that act on it."""
@@ -260,10 +285,27 @@ def _factors(tables: Any, named: bool) -> tuple[Factor, ...]:
         return ()
     if not isinstance(tables, list) or not tables:
         raise StudyError("[[factor]] is missing: a study varies at least one factor")
-    if len(tables) < 2:
-        raise StudyError("[[factor]] a study compares at least two factors (the share of a single one is 1): add one")
     names = [table.get("name") for table in tables if isinstance(table, dict)]
     for name in names:
         if names.count(name) > 1:
             raise StudyError(f"[[factor]] {name!r} is given {names.count(name)} times: keep one")
-    return tuple(Factor.from_table(table, number) for number, table in enumerate(tables, 1))
+    found, factors = Mistakes(), []
+    for number, table in enumerate(tables, 1):
+        with found.noted():
+            factors.append(Factor.from_table(table, number))
+    found.tell()
+    return tuple(factors)
+
+
+def _right_names(table: dict[str, Any]) -> None:
+    """Raise StudyError for tables that no study has; one whose name is nearly right is read under the right one."""
+    found = Mistakes()
+    for key in [key for key in table if key not in _TABLES]:
+        near = difflib.get_close_matches(key, _TABLES, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_TABLES)}"
+        with found.noted():
+            raise StudyError(f"[top level] unknown key {key!r}; {hint}")
+        value = table.pop(key)
+        if near and near[0] not in table:
+            table[near[0]] = value
+    found.tell()

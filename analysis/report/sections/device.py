@@ -15,9 +15,14 @@ _WEIGHTS = 41
 
 def device(material: Material) -> Section | None:
     """Pictures of the nominal cell; None where the study uses one of aihwkit's devices."""
-    table = material.results.study.device
+    return nominal_cell(material.results.study.device)
+
+
+def nominal_cell(table: dict[str, Any]) -> Section | None:
+    """The same of a canonical [device] table."""
     if "aihwkit" in table:
         return None
+    from vcm_sweep.sweep.study.cautions import step_in_words
     from vcm_sweep.sweep.study.tables.build_device import build_device
 
     try:
@@ -25,7 +30,7 @@ def device(material: Material) -> Section | None:
         charts = [_current(cell), _steps(cell)]
     except VcmSweepError as error:
         return Section("The device", "device", [Text(f"No picture of the nominal cell: {error}")])
-    note = f"The nominal cell, {cell.model} model, before any factor acts."
+    note = f"The nominal cell, {cell.model} model, before any factor acts. One pulse: {step_in_words(table)}."
     return Section("The device", "device", [Text(note, soft=True), Charts(charts)])
 
 

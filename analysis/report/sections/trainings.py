@@ -7,25 +7,33 @@ from numpy.typing import NDArray
 
 from vcm_sweep.analysis.plots.histogram import histogram
 from vcm_sweep.analysis.plots.quantiles import QUANTILES, quantile_band
+from vcm_sweep.analysis.records.metrics import Output
 from vcm_sweep.analysis.report.content.material import Material
 from vcm_sweep.analysis.report.content.parts import Chart, Charts, Part, Section, Text
+from vcm_sweep.analysis.report.content.quantity import Quantity
 
 
 def trainings(material: Material) -> Section:
     """A histogram of the output and the training curves by quantile."""
-    quantity, table = material.quantity, material.results.table()
-    values = material.output.y[np.isfinite(material.output.y)]
+    return all_trainings(material.results.table(), material.output, material.quantity)
+
+
+def all_trainings(table: pa.Table, output: Output, quantity: Quantity) -> Section:
+    """The same of any records; output: their values of the quantity."""
+    values = output.y[np.isfinite(output.y)]
     at_chance = pc.sum(pc.fill_null(table["at_chance"], False)).as_py() or 0
-    q10, q50, q90 = np.quantile(values, [0.1, 0.5, 0.9])
-    charts = [
-        Chart(
-            "histogram",
-            histogram(values, quantity.label, share=quantity.share),
-            f"Histogram of {quantity.label} over {values.size} trainings: 10 % below {q10:.3g}, median {q50:.3g}, 10 % "
-            f"above {q90:.3g}",
-            f"{quantity.label[:1].upper()}{quantity.label[1:]} of all trainings.",
+    charts = []
+    if values.size:
+        q10, q50, q90 = np.quantile(values, [0.1, 0.5, 0.9])
+        charts.append(
+            Chart(
+                "histogram",
+                histogram(values, quantity.label, share=quantity.share),
+                f"Histogram of {quantity.label} over {values.size} trainings: 10 % below {q10:.3g}, median {q50:.3g}, "
+                f"10 % above {q90:.3g}",
+                f"{quantity.label[:1].upper()}{quantity.label[1:]} of all trainings.",
+            )
         )
-    ]
     bands = history_quantiles(table["history"])
     if bands is not None:
         charts.append(

@@ -124,10 +124,9 @@ class DesignSpec:
                 "replicates is the number of trainings of each"
             )
         counted = {"n": conditions} if conditions else {}
-        values = fields.all(declared(cls), **_DEFAULTS.get(str(table.get("method")), {}), **counted)
+        values = fields.exactly(declared(cls), **_DEFAULTS.get(str(table.get("method")), {}), **counted)
         read = {"groups": _groups(values["groups"]), "correlation": read_correlation(values["correlation"])}
         spec = cls(**values | read)
-        fields.finish()
         spec._check()
         return spec
 
@@ -262,7 +261,7 @@ class DesignSpec:
                     f"[design.groups] {name} is the name of a factor that is in no group: rename the group"
                 )
             found[group] = (*found.get(group, ()), name)
-        if len(found) < 2:
+        if len(found) < 2 and self.groups:
             raise StudyError(
                 f"[design.groups] {next(iter(found))} holds every factor: leave one out, or make two groups to compare"
             )

@@ -9,7 +9,7 @@ from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.periphery import MAPPINGS, Periphery
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.vcm_device import VCMDevice
-from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.errors import Mistakes, StudyError
 from vcm_sweep.sweep.study.tables.aihwkit_device import canonical_settings
 from vcm_sweep.sweep.study.tables.aihwkit_fields import canonical_layer
 from vcm_sweep.sweep.study.tables.build_device import FIRST, build_device
@@ -75,10 +75,17 @@ def canonical_device(table: dict[str, Any]) -> dict[str, Any]:
     own: dict[str, Any] = {name: getattr(nominal, name) for name in CellParameters.names()}
     if table.get("model") == "explicit":
         own["read_path"] = "nominal"
-    plain = _model(fields.all(DEVICE_FIELDS, **own))
-    plain["periphery"] = _periphery(fields.table("periphery"))
-    plain |= canonical_variability(fields)
-    plain |= canonical_layer(fields)
+    plain: dict[str, Any] = {}
+    found = Mistakes()
+    for read in (
+        lambda: _model(fields.all(DEVICE_FIELDS, **own)),
+        lambda: {"periphery": _periphery(fields.table("periphery"))},
+        lambda: canonical_variability(fields),
+        lambda: canonical_layer(fields),
+    ):
+        with found.noted():
+            plain |= read()
+    found.tell()
     if "intervention" in fields.given:
         plain |= {"intervention": canonical_intervention(fields.table("intervention"), plain, canonical_device)}
     fields.finish()

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vcm_sweep.device.declared import NEEDED, Declared, warn_of
-from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.errors import Mistakes, StudyError
+
+# What other tools call a field.
+_MEANT = {"learning_rate": "lr", "batch_size": "batch"}
 
 
 def brief(value: Any) -> str:
@@ -54,12 +57,26 @@ class Fields:
             defaults: defaults that replace the declared ones.
         """
         values: dict[str, Any] = {}
+        found = Mistakes()
         for key, field in declarations.items():
-            if field.formerly and field.formerly in self._table:
-                self._rename(field.formerly, key)
-            default = defaults.get(key, field.default)
-            other, words = field.only or (key, ())
-            values[key] = default if field.only and values[other] not in words else self._one(key, field, default)
+            with found.noted():
+                if field.formerly and field.formerly in self._table:
+                    self._rename(field.formerly, key)
+                default = defaults.get(key, field.default)
+                other, words = field.only or (key, ())
+                left_out = field.only and values.get(other) not in words
+                values[key] = default if left_out else self._one(key, field, default)
+        found.tell()
+        return values
+
+    def exactly(self, declarations: Mapping[str, Declared], **defaults: Any) -> dict[str, Any]:
+        """As :meth:`all`, for a table that has no other fields: as :meth:`finish` says."""
+        found, values = Mistakes(), {}
+        with found.noted():
+            values = self.all(declarations, **defaults)
+        with found.noted():
+            self.finish()
+        found.tell()
         return values
 
     def _rename(self, former: str, key: str) -> None:
@@ -81,7 +98,7 @@ class Fields:
             return None
         match field.kind:
             case "number":
-                return self.number(key, field.low, field.high, default)
+                return self.number(key, field.low, field.high, default, field.unit)
             case "whole":
                 return self.integer(key, int(field.low), int(field.high), default)
             case "word":
@@ -103,14 +120,15 @@ class Fields:
             raise StudyError(f"[{self.name}] {key} = {brief(value)} must be {field.form}{hint}")
         return value
 
-    def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
+    def number(self, key: str, low: float, high: float, default: float | None = None, unit: str = "") -> float:
         """A finite number within [low, high]."""
         value = self._take(key, default)
+        span = f"from {low:g} to {high:g}{f' {unit}' if unit not in ('', '-') else ''}"
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be a number from {low:g} to {high:g}")
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be a number {span}")
         # Written so that NaN, which fails every comparison, is refused.
         if not low <= value <= high:
-            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be a finite number from {low:g} to {high:g}")
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be a finite number {span}")
         return float(value)
 
     def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:
@@ -173,6 +191,6 @@ class Fields:
         """Raise StudyError for a key that has not been read, and suggest the known key nearest to it."""
         for key in self._table:
             known = [*self._asked, *also]
-            near = difflib.get_close_matches(key, known, 1)
+            near = difflib.get_close_matches(_MEANT.get(key, key), known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
             raise StudyError(f"[{self.name}] unknown key {key!r}; {hint}")

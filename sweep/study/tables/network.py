@@ -62,8 +62,7 @@ class NetworkSpec:
         """The network of a study, from its [network] table."""
         fields = Fields(table, "network")
         mlp = "model" not in fields.given and table.get("preset", "mlp") == "mlp"
-        spec = cls(**fields.all(declared(cls), **({} if mlp else {"hidden": []})))
-        fields.finish()
+        spec = cls(**fields.exactly(declared(cls), **({} if mlp else {"hidden": []})))
         spec._check(fields)
         return spec
 

@@ -62,8 +62,7 @@ class RunSpec:
     def from_table(cls, table: Any) -> "RunSpec":
         """From the [run] table."""
         fields = Fields(table, "run")
-        spec = cls(**fields.all(declared(cls)))
-        fields.finish()
+        spec = cls(**fields.exactly(declared(cls)))
         if spec.gpus_per_pack is not None:
             check_gpu_share(spec.gpus_per_pack)
         return spec

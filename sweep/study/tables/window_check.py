@@ -16,6 +16,7 @@ from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.study.tables.aihwkit_device import check_compiled
 from vcm_sweep.sweep.study.tables.build_device import aihwkit_config, build_device
 from vcm_sweep.sweep.study.tables.device import is_physical
+from vcm_sweep.sweep.study.tables.nominal_step import fitting_pulse
 
 _SATURATED = 0.9  # the share of its window through which one pulse may carry a nominal cell
 _NODES = 257
@@ -64,7 +65,7 @@ def check_window(device: VCMDevice) -> None:
             raise DeviceError(
                 f"one {what.upper()} pulse of pulse_s = {device.pulse_s:g} s at {what}_voltage_v = {voltage:g} V "
                 f"crosses {min(share, 1):.0%} of the nominal cell's window and saturates every cell: "
-                "shorten the pulse or lower the voltage"
+                f"shorten the pulse or lower the voltage; {fitting_pulse(device)}"
             )
 
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from vcm_sweep.cluster import RayExecutor
-from vcm_sweep.cluster.ray_executor.connection import Connection
+from vcm_sweep.cluster.ray_executor.connection import Connection, short_sockets
 from vcm_sweep.cluster.ray_executor.survivors import watch_driver
 from vcm_sweep.sweep import ExecutorError
 
@@ -21,6 +21,35 @@ def test_a_cluster_that_does_not_start_in_time_is_one_line(monkeypatch: pytest.M
     monkeypatch.setattr("ray.init", init)
     with pytest.raises(ExecutorError, match=r"a Ray cluster on this machine cannot be used \(The current node"):
         next(RayExecutor(len).run([[]]))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("tmpdir", "ray_tmpdir", "given"),
+    [
+        ("/scratch/job/" + "x" * 60, None, {"_temp_dir": "/tmp/ray"}),
+        ("/scratch/job/" + "x" * 60, "/short", {}),
+        ("/scratch", None, {}),
+        ("", None, {}),
+    ],
+)
+def test_ray_keeps_its_sockets_in_a_short_folder_where_a_job_has_a_long_one(
+    monkeypatch: pytest.MonkeyPatch, tmpdir: str, ray_tmpdir: str | None, given: dict[str, str]
+) -> None:
+    monkeypatch.setenv("TMPDIR", tmpdir)
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    if ray_tmpdir:
+        monkeypatch.setenv("RAY_TMPDIR", ray_tmpdir)
+    assert short_sockets() == given
+
+
+def test_a_path_that_is_too_long_for_a_socket_is_one_line_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**options: object) -> None:
+        raise OSError("validate_socket_filename failed: AF_UNIX path length cannot exceed 107 bytes: /x")
+
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("ray.init", init)
+    with pytest.raises(ExecutorError, match=r"set RAY_TMPDIR=/tmp, or another short folder, or run --in-process"):
+        Connection(None, 1)
 
 
 @pytest.mark.ray

@@ -97,7 +97,13 @@ def test_must_be_positive_and_finite(name, value):
         CellParameters(**{name: value})
 
 
-@pytest.mark.parametrize("name", POSITIVE + NOT_NEGATIVE)
+@pytest.mark.parametrize("value", [25.0, 76.9, 1000.1])
+def test_a_temperature_in_celsius_is_refused_with_the_range_in_kelvin(value):
+    with pytest.raises(DeviceError, match=r"T_0 = .* K must be at least 77 and at most 1000"):
+        CellParameters(T_0=value)
+
+
+@pytest.mark.parametrize("name", [name for name in (*POSITIVE, *NOT_NEGATIVE) if name != "T_0"])
 def test_what_has_no_physical_limit_stays_within_floats(name):
     """1e300 squared is no float: an OverflowError in the middle of a study would name nothing."""
     with pytest.raises(DeviceError, match=rf"^{name} = 1e\+300 .* at most 1e\+30 "):

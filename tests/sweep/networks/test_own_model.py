@@ -233,3 +233,33 @@ def test_results_are_opened_without_running_a_users_code(own: Own) -> None:
     study = read(path)
     own("raise RuntimeError('somebody else wrote this')")
     assert Study.from_text(study.text, study.frozen).digest == study.digest
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(72, classes))",
+        "nn.Sequential(nn.Flatten(), nn.Linear(64, 8, bias=False), nn.ReLU(inplace=True), nn.Linear(8, classes))",
+        "nn.Sequential(nn.Flatten(), nn.LazyLinear(8), nn.Tanh(), nn.LazyLinear(classes))",
+        "nn.Sequential(nn.LazyConv2d(2, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(classes), nn.LogSoftmax(1))",
+    ],
+)
+def test_layers_in_place_without_bias_and_lazy_ones_train(own: Own, first: str) -> None:
+    study = Study.from_text(TEXT.format(model=own(f"def get(shape, classes):\n    return {first}\n")))
+    (record,) = train([SobolDesign(study).trial(0, 0)])
+    assert record.status == "ok"
+
+
+@pytest.mark.parametrize("last", ["nn.Softmax(1)", "nn.Softmax(dim=-1)"])
+def test_scores_that_are_probabilities_already_are_refused(own: Own, last: str) -> None:
+    code = f"def get(shape, classes):\n    return nn.Sequential(Net(classes), {last})\n"
+    with pytest.raises(StudyError, match=r"gives probabilities .* loss has a softmax of its own: leave its softmax"):
+        Study.from_text(TEXT.format(model=own(code)))
+
+
+def test_a_lazy_network_that_cannot_be_called_is_one_line(own: Own) -> None:
+    code = (
+        "def get(shape, classes):\n    return nn.Sequential(nn.LazyConv2d(2, 3), nn.LazyLinear(2), nn.Linear(7, 2))\n"
+    )
+    with pytest.raises(StudyError, match=r"lazy layers take their shapes from a first call, .* failed with Runtime"):
+        Study.from_text(TEXT.format(model=own(code)))

@@ -358,3 +358,16 @@ def test_start_weights_that_do_not_fit_say_what_was_wanted(tmp_path: Path) -> No
     save_file({"a": torch.zeros(2)}, tmp_path / "start.safetensors")
     with pytest.raises(StudyError, match=r"does not fit.*wanted: 1.weight \(16, 64\)"):
         train([nominal(text)])
+
+
+@pytest.mark.parametrize(
+    ("shape", "fix"),
+    [
+        ((28, 28, 3), r"give samples of shape \(3, 28, 28\)"),
+        ((28, 28), r"give samples of shape \(1, 28, 28\)"),
+        ((3, 5, 5), "use preset = 'mlp'"),
+    ],
+)
+def test_a_lenet_says_what_is_likely_meant_by_samples_that_are_no_images(shape: tuple[int, ...], fix: str) -> None:
+    with pytest.raises(StudyError, match=f"needs images of at least 8 x 8 pixels.*: .*{fix}"):
+        build_network({"preset": "lenet"}, shape, 10)

@@ -1,5 +1,7 @@
 """What goes wrong around a store, injected: nothing reported durable is lost, nothing is doubled."""
 
+import errno
+import json
 import logging
 import os
 import random
@@ -446,6 +448,58 @@ def test_interrupting_a_run_whose_disk_is_full_a_second_time_ends_it_at_once(
     threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     with pytest.raises(StoreError, match=r"16 records are in"), Store.create(study, tmp_path / "r") as store:
         store.append(records(study))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_driven_by_a_lease(
+    tiny: Callable[..., Study], records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    study = tiny()
+    with Store.create(study, tmp_path / "r") as store:
+        store.append(records(study))
+        assert (tmp_path / "r" / "lease.json").exists()
+    assert "its file system has no locks" in caplog.text
+    assert not (tmp_path / "r" / "lease.json").exists()
+    assert Store.open(tmp_path / "r").counts() == {"ok": 16}
+
+
+def test_one_flipped_bit_in_a_finished_part_is_found_wherever_it_is(
+    tiny: Callable[..., Study], records: Records, tmp_path: Path
+) -> None:
+    """Parquet's own checksums cover pages alone: bits of the footer read as other values, or as null."""
+    study = tiny()
+    with Store.create(study, tmp_path / "r") as store:
+        store.append(records(study))
+    (part,) = (tmp_path / "r" / "parts").glob("*.parquet")
+    content = part.read_bytes()
+    rng = random.Random(1)
+    for place in [*(rng.randrange(len(content)) for _ in range(60)), len(content) - 1, len(content) - 300]:
+        bit = 1 << rng.randrange(8)
+        part.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :])
+        (problem,) = Store.open(tmp_path / "r").problems()
+        assert "is not what was written (its bytes have another digest)" in problem
+        with pytest.raises(StoreError, match="another digest"):
+            Store.open(tmp_path / "r").table(["accuracy"])
+    part.write_bytes(content)
+    assert Store.open(tmp_path / "r").problems() == []
+
+
+def test_a_manifest_without_digests_is_read_as_before(
+    tiny: Callable[..., Study], records: Records, tmp_path: Path
+) -> None:
+    study = tiny()
+    with Store.create(study, tmp_path / "r") as store:
+        store.append(records(study))
+    manifest = tmp_path / "r" / "manifest.json"
+    plain = json.loads(manifest.read_text())
+    assert list(plain.pop("digests")) == [name for name, _, _ in plain["parts"]]
+    manifest.write_text(json.dumps(plain))
+    assert Store.open(tmp_path / "r").counts() == {"ok": 16}
 
 
 @pytest.mark.parametrize("presses", [1, 2])

@@ -1,0 +1,192 @@
+"""What makes a study's answer worthless though nothing in it is invalid, in sentences: likely trainings at chance."""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+
+from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.sweep.data.sets import DataSet
+from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.study.tables.build_device import build_device
+from vcm_sweep.sweep.study.tables.device import is_physical
+from vcm_sweep.sweep.study.tables.nominal_step import fitting_pulse, nominal_step
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.study.factors import Factor
+    from vcm_sweep.sweep.study.tables.network import NetworkSpec
+
+# Of a weight's window: a training whose every pulse moves a weight by less, in all, does not train.
+_LEAST_REACH = 0.05
+# Real step over the step that the pulse rule assumes; the studies in studies/ have 25 to 95.
+_SMALL_STEP, _LARGE_STEP = 0.1, 1000.0
+# Of the window: one pulse crosses so much that a cell has few states, or so little that longer pulses are worth it.
+_COARSE, _FINE = 0.15, 1e-4
+# Learning rate times that; those of studies/ are 0.5 to 6.
+_FAST, _SLOW = 100.0, 1e-3
+_SLOTS = 31  # aihwkit's default of desired_bl
+_MANY_SAMPLES = 100_000  # where a study trains with all there are
+_PULSE = {"set_voltage_v", "reset_voltage_v", "pulse_s", "periphery"}
+
+
+class Asked(Protocol):
+    """What is looked at of a study."""
+
+    @property
+    def network(self) -> "NetworkSpec":
+        """Its network."""
+
+    @property
+    def device(self) -> dict[str, Any]:
+        """Its canonical [device] table."""
+
+    @property
+    def factors(self) -> "Sequence[Factor]":
+        """What it varies."""
+
+
+def cautions(study: Asked, data: DataSet | None = None) -> tuple[str, ...]:
+    """Why trainings of a study may end at chance level, or below what the network could reach; () if nothing is seen.
+
+    Args:
+        study: that will be, or was, trained. data: all its samples, where they are at hand.
+    """
+    found = [*_of_pulses(study), *_of_weights(study)]
+    if data is not None:
+        found += _of_samples(study, data)
+    return tuple(found)
+
+
+def check_reach(network: "NetworkSpec", device: dict[str, Any], factors: Sequence["Factor"]) -> None:
+    """Raise StudyError where not even all pulses of a whole training would move a weight of the nominal cell."""
+    chosen = {factor.path[1] for factor in factors if factor.path[0] == "device"}
+    if not is_physical(device) or chosen & _PULSE:
+        return
+    slots = int(device["update"].get("desired_bl", _SLOTS))
+    pulses = network.epochs * (network.train_samples or _MANY_SAMPLES) * slots
+    width = device["periphery"]["w_max"] - device["periphery"]["w_min"]
+    plain = json.dumps(device)
+    for what, step in zip(("SET", "RESET"), _steps(plain), strict=True):
+        if step * pulses < _LEAST_REACH * width:
+            raise StudyError(
+                f"[device] one {what} pulse of pulse_s = {device['pulse_s']:g} s moves the nominal cell's weight by "
+                f"{max(0.0, step):.1g} (dw_min = {device['dw_min']:g}), so that all {pulses:.2g} pulses of a training "
+                f"together move it by {max(0.0, step * pulses):.1g} of a window of {width:g}: nothing can be trained; "
+                f"{_advice(plain)}"
+            )
+
+
+def step_in_words(device: dict[str, Any]) -> str:
+    """The real step of the nominal cell beside dw_min, for ``plan`` and the report; "" for aihwkit's devices."""
+    if not is_physical(device):
+        return ""
+    up, down = _steps(json.dumps(device))
+    acts = f", so that lr acts as {_mean(up, down) / device['dw_min']:.3g} times as large" if min(up, down) > 0 else ""
+    return f"SET {up:.2g}, RESET {down:.2g} of weight; the pulse rule assumes dw_min = {device['dw_min']:g}{acts}"
+
+
+@lru_cache(maxsize=8)
+def _steps(plain: str) -> tuple[float, float]:
+    return nominal_step(build_device(json.loads(plain)))
+
+
+@lru_cache(maxsize=8)
+def _advice(plain: str) -> str:
+    return fitting_pulse(build_device(json.loads(plain)))
+
+
+def _mean(up: float, down: float) -> float:
+    return float((up * down) ** 0.5)
+
+
+def _of_pulses(study: Asked) -> Iterator[str]:
+    if not is_physical(study.device):
+        return
+    plain, dw_min, lr = json.dumps(study.device), float(study.device["dw_min"]), study.network.lr
+    try:
+        up, down = _steps(plain)
+    except DeviceError:
+        return
+    small, large = sorted((up, down))
+    steps = f"one pulse moves the nominal cell's weight by {up:.2g} (SET) and {down:.2g} (RESET)"
+    width = study.device["periphery"]["w_max"] - study.device["periphery"]["w_min"]
+    if large > _COARSE * width:
+        yield f"{steps} in a window of {width:g}, so that it has few states: {_advice(plain)}"
+    elif not small >= _SMALL_STEP * dw_min:
+        other = f", or {_advice(plain)}" if small < _FINE * width else ""
+        yield (
+            f"{steps}, and the pulse rule assumes dw_min = {dw_min:g}, so that training is as slow as with a much "
+            f"smaller lr: lower dw_min{f' to {_mean(up, down):.1g}' if small > 0 else ''}{other}"
+        )
+    elif large > _LARGE_STEP * dw_min:
+        yield (
+            f"{steps}, and the pulse rule assumes dw_min = {dw_min:g}, so that every update fires all its pulses and "
+            f"overshoots: raise dw_min, up to {_mean(up, down):.1g}"
+        )
+    elif lr * _mean(up, down) / dw_min > _FAST:
+        yield (
+            f"{steps} where the pulse rule assumes dw_min = {dw_min:g}, so that lr = {lr:g} acts as "
+            f"{lr * _mean(up, down) / dw_min:.2g}: lower lr, or raise dw_min"
+        )
+    elif lr * _mean(up, down) / dw_min < _SLOW:
+        yield (
+            f"{steps} where the pulse rule assumes dw_min = {dw_min:g}, so that lr = {lr:g} acts as "
+            f"{lr * _mean(up, down) / dw_min:.2g}, which hardly fires a pulse: raise lr, or lower dw_min"
+        )
+
+
+def _of_weights(study: Asked) -> Iterator[str]:
+    init = study.network.init
+    if not is_physical(study.device) or isinstance(init, str) or study.network.start:
+        return
+    low, high = study.device["periphery"]["w_min"], study.device["periphery"]["w_max"]
+    if init > 2 * max(-low, high):
+        yield (
+            f"[network] init = {init:g} draws first weights from +-{init:g}, and the cells hold {low:g} to {high:g}, "
+            "so that most begin at an end of their window: lower init, or take 'fan_in'"
+        )
+
+
+def _of_samples(study: Asked, data: DataSet) -> Iterator[str]:
+    network = study.network
+    varied = [factor.low for factor in study.factors if factor.path == ("network", "train_samples")]
+    asked = int(min(varied)) if varied else network.train_samples
+    part = data.first(asked, network.test_samples, network.validation_samples)
+    trained, tested = (set(torch.unique(y).tolist()) for y in (part.train_y, part.test_y))
+    if lacking := sorted(tested - trained):
+        best = float(torch.isin(part.test_y, torch.tensor(sorted(trained))).double().mean())
+        held = " after validation_samples" if network.validation_samples else ""
+        yield (
+            f"the {len(part.train_y)} training samples{held} hold none of {_classes(lacking)} of the test set, so that "
+            f"no training can exceed {100 * best:.0f} %: mix the samples before [network] train_samples cuts them, or "
+            "take more"
+        )
+    everyone = set(torch.unique(data.test_y).tolist())
+    if len(part.test_y) < len(data.test_y) and (untested := sorted(everyone - tested)):
+        yield (
+            f"the {len(part.test_y)} test samples hold none of {_classes(untested)}: mix the samples before [network] "
+            "test_samples cuts them, or take more"
+        )
+
+
+def _classes(labels: Sequence[int]) -> str:
+    """Labels in words.
+
+    >>> _classes([3, 4, 5, 9]), _classes([7])
+    ('the classes 3 to 5 and 9', 'class 7')
+    """
+    if len(labels) == 1:
+        return f"class {labels[0]}"
+    runs: list[list[int]] = []
+    for label in labels:
+        if runs and label == runs[-1][-1] + 1:
+            runs[-1].append(label)
+        else:
+            runs.append([label])
+    words = [f"{run[0]} to {run[-1]}" if len(run) > 2 else " and ".join(map(str, run)) for run in runs]
+    more = f" and {len(words) - 6} more runs" if len(words) > 6 else ""
+    if 1 < len(words) <= 6:
+        return f"the classes {', '.join(words[:-1])} and {words[-1]}"
+    return f"the classes {', '.join(words[:6])}{more}"
