@@ -42,16 +42,18 @@ def fitting_pulse(device: VCMDevice) -> str:
     'pulse_s = 1e-06 would do (SET 0.023, RESET 0.038 of weight)'
     """
     width = device.periphery.w_max - device.periphery.w_min
-    longest = declared(VCMDevice)["pulse_s"]
-    steps = nominal_step(device)
-    shorter = any(math.isnan(step) for step in steps) or max(steps) > _LARGEST * width
-    length = device.pulse_s
-    while longest.low <= (length := _rounded(length * (0.1 if shorter else 10.0))) <= longest.high:
+    limits = declared(VCMDevice)["pulse_s"]
+    good, length = "", limits.low
+    # From the shortest on, since a pulse that saturates a cell takes long to integrate.
+    while length <= limits.high:
         small, large = sorted(steps := nominal_step(replace(device, pulse_s=length)))
-        if any(math.isnan(step) for step in steps) or (large > _LARGEST * width and not shorter):
+        if math.isnan(small + large) or large > _LARGEST * width:
             break
-        if small >= _SMALLEST * width and large <= _LARGEST * width:
-            return f"pulse_s = {length:g} would do (SET {steps[0]:.2g}, RESET {steps[1]:.2g} of weight)"
+        if small >= _SMALLEST * width:
+            good = f"pulse_s = {length:g} would do (SET {steps[0]:.2g}, RESET {steps[1]:.2g} of weight)"
+        length = float(f"{10 * length:.0e}")
+    if good:
+        return good
     voltages = []
     for name, sign in (("set_voltage_v", 1.0), ("reset_voltage_v", -1.0)):
         limits = declared(VCMDevice)[name]
@@ -64,8 +66,3 @@ def fitting_pulse(device: VCMDevice) -> str:
             return "no pulse of this length moves its weight by a hundredth of the window: take another cell"
         voltages.append(f"{name} = {weak:.3f}")
     return f"{' and '.join(voltages)} would do, each pulse a hundredth of the window"
-
-
-def _rounded(length: float) -> float:
-    """A length with one digit, so that decades of it read well."""
-    return float(f"{length:.0e}")

@@ -105,7 +105,7 @@ def test_what_trains_at_chance_is_said_beforehand(change: tuple[str, str], words
 
 def test_pulses_that_are_too_weak_are_refused_with_ones_that_would_do() -> None:
     study = Study.from_text(changed(("dw_min = 1e-3", "dw_min = 1e-3\npulse_s = 1e-12")))
-    with pytest.raises(StudyError, match=r"by 2e-08 \(dw_min = 0.001\).* nothing can be trained; pulse_s = 1e-07"):
+    with pytest.raises(StudyError, match=r"by 2e-08 \(dw_min = 0.001\).* nothing can be trained; pulse_s = 1e-06"):
         study.check()
     with pytest.raises(StudyError, match="nothing can be trained"):
         check_reach(study.network, study.device, study.factors)
