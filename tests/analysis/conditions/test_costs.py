@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -133,8 +134,9 @@ def test_the_page_the_table_and_the_files(tmp_path: Path, capsys: pytest.Capture
     assert {line["kind"] for line in lines if line["condition"] == "worse"} == {
         "mean", "cost", "left_plateau", "mean_if_left", "ours_minus_published",
     }  # fmt: skip
+    shutil.copytree(tmp_path / "x", tmp_path / "y")
     for command in ("analyze", "compare"):
-        folders = [str(tmp_path / "x")] * (2 if command == "compare" else 1)
+        folders = [str(tmp_path / name) for name in ("x", "y")][: 2 if command == "compare" else 1]
         out = ["--out", str(tmp_path / "side")] if command == "compare" else []
         assert main([command, *folders, *out]) == 0
         assert "worse" in capsys.readouterr().out
