@@ -22,7 +22,16 @@ import torch
 from aihwkit.simulator.parameters.training import UpdateParameters
 from training import FULL, FULL_EVERYTHING, SPREADS, WALKS
 
-from vcm_sweep.device import ArraySeeds, CellParameters, Periphery, Spread, Variability, VCMDevice, integrate
+from vcm_sweep.device import (
+    ArraySeeds,
+    CellParameters,
+    Intervention,
+    Periphery,
+    Spread,
+    Variability,
+    VCMDevice,
+    integrate,
+)
 from vcm_sweep.device.array.cell_arrays import CellArrays
 from vcm_sweep.device.dynamics.fixed_steps import rk4
 from vcm_sweep.device.kernels.cpu.march import march
@@ -119,11 +128,16 @@ def rows(count: int) -> list[tuple[str, float, float]]:
     return table
 
 
+RADII = Variability(d2d={"r": Spread(0.04)})
 ARRAYS = {
     "differ in nothing": FULL.device,
     "r and l d2d": VCMDevice(model="full", variability=SPREADS),
     "r and l d2d and c2c": VCMDevice(model="full", variability=Variability(d2d=SPREADS.d2d, c2c=WALKS.c2c)),
     "all of studies/default.toml": FULL_EVERYTHING.device,
+    "r d2d": VCMDevice(model="full", variability=RADII),
+    "r d2d, with a matched partner": VCMDevice(
+        model="full", variability=RADII, intervention=Intervention(kind="matched", nominal=FULL.device)
+    ),
 }
 SIDE = 128  # lines each way of an array
 

@@ -14,7 +14,15 @@ from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel
 from vcm_sweep.device.kernels.cpu.march import march
 from vcm_sweep.device.kernels.cpu.pulse import begin_pulse, end_pulse, free_pulse, weight_now
 from vcm_sweep.device.kernels.cpu.random import advance, symmetric_uniform, truncated_normal
-from vcm_sweep.device.kernels.cpu.reading import find_weight, locate, look_up, of_cell, read_weight, tabled_weight
+from vcm_sweep.device.kernels.cpu.reading import (
+    find_weight,
+    first_guess,
+    locate,
+    look_up,
+    of_cell,
+    read_weight,
+    tabled_weight,
+)
 from vcm_sweep.device.kernels.cpu.stencil import at_stencil, read_cubic, read_linear
 from vcm_sweep.device.kernels.cpu.strides import power_of
 from vcm_sweep.device.kernels.layout import (
@@ -32,10 +40,11 @@ from vcm_sweep.device.kernels.layout import (
 
 
 @inlined
-def _tabled(x, direction, cells, cell, physics, pulse_s, amplitude, width, scratch):
+def _tabled(x, w, direction, cells, cell, physics, pulse_s, amplitude, width, scratch):
     """(step of the weight by the pulse, by a nominal one of the other polarity, weight at x, ln N after the pulse).
 
-    The stencil of the pulse is left in ``scratch``, and the number of its nodes comes last.
+    ``w`` is the weight at x, or NaN where it is to be read. The stencil of the pulse is left in ``scratch``; how many
+    nodes it has comes last.
     """
     r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
     rate, boost = np.float64(of_cell(cells.rate, cell)), np.float64(of_cell(cells.boost, cell))
@@ -45,7 +54,8 @@ def _tabled(x, direction, cells, cell, physics, pulse_s, amplitude, width, scrat
     n_max, n_min = np.float64(of_cell(cells.walked[N_MAX], cell)), np.float64(of_cell(cells.walked[N_MIN], cell))
     offsets, weights = scratch.offsets, scratch.weights
     count = look_up(cells, cell, physics, 1.0, r, length, scratch)
-    w = tabled_weight(x, physics, count, scratch)
+    if w != w:
+        w = tabled_weight(x, physics, count, scratch)
     # The stencil of the pulse itself comes last: it stays.
     if direction > 0:
         _, w_back = _stepped(x, -1, n_min, time * boost, physics.reset, physics.read, offsets, weights, count)
@@ -74,20 +84,21 @@ def _stepped(x, direction, n_bound, time, curve, read, offsets, weights, count):
 
 
 @kernel
-def _direct(x, direction, cells, cell, physics, pulse_s, amplitude, width, scratch):
+def _direct(x, w, direction, cells, cell, physics, pulse_s, amplitude, width, scratch):
     """:func:`_tabled` where the equations are solved. Outside the model there is no step, and ln N after is NaN."""
     r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
     back, left_back, count = free_pulse(x, -direction, cells, cell, physics, pulse_s, 1.0, r, length, scratch)
     after, left, count = free_pulse(x, direction, cells, cell, physics, pulse_s * width, amplitude, r, length, scratch)
-    w = read_weight(x, physics, count, scratch)
+    if w != w:
+        w = read_weight(x, physics, count, scratch)
     step = (read_weight(after, physics, count, scratch) - w) * direction
     step_back = (w - read_weight(back, physics, count, scratch)) * direction
     return step, step_back if left_back >= 0.0 else 0.0, w, after if left >= 0.0 else math.nan, count
 
 
 @inlined
-def _at_weight(w, x, cells, cell, physics, scratch):
-    """ln N at which a cell reads a weight, from the guess x; an end of its reach where it cannot."""
+def _at_weight(w, cells, cell, physics, scratch):
+    """(ln N at which a cell reads a weight, that weight); (an end of its reach, NaN) where it cannot."""
     r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
     low = math.log(np.float64(of_cell(cells.walked[N_MIN], cell)))
     high = math.log(np.float64(of_cell(cells.walked[N_MAX], cell)))
@@ -96,7 +107,8 @@ def _at_weight(w, x, cells, cell, physics, scratch):
         count = look_up(cells, cell, physics, 1.0, r, length, scratch)
     else:
         count = locate(cells, cell, physics, 1.0, r, length, scratch)
-    return find_weight(w, low, high, x, physics, count, scratch)
+    x = find_weight(w, low, high, first_guess(w, physics), physics, count, scratch)
+    return x, w if low < x < high else math.nan
 
 
 @inlined
@@ -179,7 +191,7 @@ def pulse_beside(state, cells, cell, direction, fired, physics, pulses, partner,
         state, amplitude, width, amplitude_other, width_other = _shapes(state, pulses, partner.pulses)
         if physics.direct:
             step, back, w, after, count = _direct(
-                x, direction, cells, cell, physics, pulses.pulse_s, amplitude, width, scratch
+                x, math.nan, direction, cells, cell, physics, pulses.pulse_s, amplitude, width, scratch
             )
             if after != after:
                 counters[INVALID] += left
@@ -187,17 +199,19 @@ def pulse_beside(state, cells, cell, direction, fired, physics, pulses, partner,
                 break
         else:
             step, back, w, after, count = _tabled(
-                x, direction, cells, cell, physics, pulses.pulse_s, amplitude, width, scratch
+                x, math.nan, direction, cells, cell, physics, pulses.pulse_s, amplitude, width, scratch
             )
-        y = _at_weight(w, x, other, cell, beside, partner.scratch)
+        y, w_other = _at_weight(w, other, cell, beside, partner.scratch)
         if beside.direct:
             step_other, back_other, _, y_after, _ = _direct(
-                y, direction, other, cell, beside, partner.pulses.pulse_s, amplitude_other, width_other, partner.scratch
-            )
+                y, w_other, direction, other, cell, beside, partner.pulses.pulse_s, amplitude_other, width_other,
+                partner.scratch,
+            )  # fmt: skip
         else:
             step_other, back_other, _, y_after, _ = _tabled(
-                y, direction, other, cell, beside, partner.pulses.pulse_s, amplitude_other, width_other, partner.scratch
-            )
+                y, w_other, direction, other, cell, beside, partner.pulses.pulse_s, amplitude_other, width_other,
+                partner.scratch,
+            )  # fmt: skip
         before = x
         # Where one of the four steps is none, as of a cell at its end, the pulse is the cell's own.
         factor = 1.0
