@@ -91,7 +91,7 @@ REFUSED = {
     "mismatch": (WALKS, PULSES),
     "mismatch-explicit": (PULSES,),
     "mnist": (WALKS,),
-    "mnist-short": (WALKS,),
+    "mnist-short": (WALKS, PULSES, "more than 3"),
     "paper-full": (WALKS,),
 }
 
