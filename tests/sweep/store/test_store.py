@@ -99,12 +99,12 @@ def test_what_is_torn_foreign_or_missing_is_named_and_never_read(
 
     where.write(f"parts/{second}", whole[second][: len(whole[second]) // 2])
     refused(f"parts/{second} has .* bytes and should have {len(whole[second])}", 8)
-    # One bit of a column's page: the size is right, the checksum is not.
+    # One bit of a column's page: the size is right, the digest is not.
     flipped = bytearray(whole[second])
     column = pq.ParquetFile(BytesIO(whole[second])).metadata.row_group(0).column(0)
     flipped[column.data_page_offset + column.total_compressed_size - 1] ^= 4
     where.write(f"parts/{second}", bytes(flipped))
-    assert any(f"{second} cannot be read" in line for line in Store.open(where).problems())
+    assert any(f"{second} is not what was written" in line for line in Store.open(where).problems())
     where.write(f"parts/{second}", whole[second])
     where.write("parts/00000004-0123abcd.parquet", theirs.read_bytes())
     refused(r"parts/00000004-0123abcd\.parquet belongs to another study", 12)
