@@ -68,11 +68,11 @@ def test_a_swap_within_noise_is_called_open() -> None:
 @pytest.mark.slow
 def test_about_one_pair_in_twenty_of_equal_studies_is_said_to_differ_anywhere() -> None:
     """Ten factors, of which two do nothing: if each were judged by itself, a third of the pairs would differ."""
-    slopes = (1.0, 0.6, 0.5, 0.4, 0.3, 0.3, 0.2, 0.1, 0.0, 0.0)
+    slopes = (0.2, 0.12, 0.1, 0.08, 0.06, 0.06, 0.04, 0.02, 0.0, 0.0)  # accuracies stay above chance
     factors = tuple(SyntheticFactor(f"x{i}") for i in range(10))
     alone, together = [], []
     for seed in range(200):
-        one, other = (_study(n, *slopes, seed=2 * seed + k, base=64, scrambled=False, sd=0.2, factors=factors)
+        one, other = (_study(n, *slopes, seed=2 * seed + k, base=64, scrambled=False, sd=0.04, factors=factors)
                       for k, n in enumerate("ab"))  # fmt: skip
         found = compare(one, other, resamples=300, seed=seed)
         together.append(any(shift.real for shift in found.shifts))

@@ -255,7 +255,11 @@ def test_a_study_outlives_its_head_goes_on_with_another_and_is_stopped(tmp_path:
     assert call("run", "far.toml", "--out", out, "--in-process", "--no-report", home=home, cwd=project).returncode == 0
     assert len(keys(out)) == len(set(keys(out))) == TRIALS
     assert set(kept) <= set(before) <= set(keys(out))
-    assert said("fetch", out, "half", **here)["there"] == half
+    # What is equal already is not copied again, whatever kind of file it is.
+    kept_files = [path for path in (away / "half").rglob("*") if path.is_file()]
+    equal = sum(path.read_bytes() == (out / path.relative_to(away / "half")).read_bytes() for path in kept_files)
+    assert half <= equal < len(kept_files)
+    assert said("fetch", out, "half", **here)["there"] == equal
     assert sorted(keys(away / "half")) == sorted(keys(out))
     states = [json.loads(path.read_text())["state"] for path in sorted((out / "sessions").glob("*.json"))]
     assert states == ["interrupted", "stopped", "done"]
@@ -349,7 +353,6 @@ def test_results_are_fetched_from_an_object_store_and_the_fetch_goes_on(
         assert done.returncode == 0, done.stderr
         return dict(json.loads(done.stdout))
 
-    parts = len(list((tmp_path / "out" / "parts").glob("*.parquet")))
     assert fetch()["there"] == 0
     local = project / "local"
     whole = {path.relative_to(local): path.read_bytes() for path in local.rglob("*") if path.is_file()}
@@ -359,7 +362,7 @@ def test_results_are_fetched_from_an_object_store_and_the_fetch_goes_on(
     first.unlink()
     second.write_bytes(second.read_bytes()[:100])
     written = {path: path.stat().st_mtime_ns for path in others}
-    assert fetch()["there"] == parts - 2
+    assert fetch()["there"] == len(whole) - 2
     assert {path.relative_to(local): path.read_bytes() for path in local.rglob("*") if path.is_file()} == whole
     assert {path: path.stat().st_mtime_ns for path in others} == written
     [job] = json.loads(call("jobs", "s3://results/team", "--json", home=home, cwd=project, **store).stdout)

@@ -1,6 +1,5 @@
 """A cluster that does not come up is one line, whatever Ray raises."""
 
-import os
 import signal
 import subprocess
 
@@ -72,9 +71,12 @@ def test_a_cluster_of_this_machine_whose_raylet_is_killed_is_one_line() -> None:
 
 @pytest.mark.slow
 def test_what_a_killed_driver_leaves_behind_is_ended() -> None:
-    child = subprocess.Popen(["sleep", "60"])
-    watch = watch_driver(os.getpid())  # as if this process were a raylet, and its children its agents
+    # A shell stands for the raylet, and its child for an agent; of that the shell tells by its exit code.
+    raylet = subprocess.Popen(["sh", "-c", "sleep 60 & echo; wait $!"], stdout=subprocess.PIPE)
+    assert raylet.stdout is not None
+    raylet.stdout.readline()
+    watch = watch_driver(raylet.pid)
     assert watch.stdin is not None
     watch.stdin.close()
-    assert child.wait(20) == -signal.SIGKILL
+    assert raylet.wait(20) == 128 + signal.SIGKILL
     assert watch.wait(10) == 0
