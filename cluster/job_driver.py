@@ -22,7 +22,7 @@ def drive() -> int:
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     if not _usable(job):
         return 4
-    # The study's own modules and first weights are looked up in the current directory, as on the user's machine.
+    # The study's own modules and first weights are looked for from the current directory, as on the user's machine.
     os.chdir(folder / "own")
     from vcm_sweep.cluster.running.watched import COMMAND_VARIABLE, SESSION_VARIABLE
 
@@ -33,7 +33,7 @@ def drive() -> int:
     # Ray sets RAY_ADDRESS for its jobs; "auto" could find another cluster on this machine.
     address = os.environ.get("RAY_ADDRESS", "auto")
     try:
-        code = main(["run", str(folder / "study.toml"), "--out", job["out"], "--address", address, *job["options"]])
+        code = main(["run", job["study"], "--out", job["out"], "--address", address, *job["options"]])
     except BaseException as error:
         _report(job, f"{type(error).__name__}: {error}")
         raise

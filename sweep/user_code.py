@@ -1,7 +1,7 @@
 """A user's own code, named in a study as ``package.module:name``.
 
-It is looked for on Python's own search path and in the folder where vcm-sweep was started, never in a results folder:
-opening somebody else's results must not run their code.
+It is looked for on Python's own search path, beside the study file, and in the folder where vcm-sweep was started,
+never in a results folder: opening somebody else's results must not run their code.
 """
 
 import difflib
@@ -9,9 +9,13 @@ import importlib
 import os
 import re
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from vcm_sweep.sweep.errors import StudyError, one_line
+
+_beside: list[str] = []
 
 _PATH = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*)")
 
@@ -19,8 +23,8 @@ _PATH = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*)"
 def load_attribute(path: str, field: str) -> Any:
     """The object that ``path``, "package.module:name", names.
 
-    The current directory is searched after the installed packages, on the driver and on workers, so a file in it that
-    has the name of an installed package does not hide the package.
+    The folders of :func:`own_folders` are searched after the installed packages, on the driver and on workers, so a
+    file in them that has the name of an installed package does not hide the package.
 
     Args:
         path: module and name, with one colon between.
@@ -37,9 +41,8 @@ def load_attribute(path: str, field: str) -> Any:
     if match is None:
         raise StudyError(f"{field} = {path!r} must be 'package.module:name', with one colon")
     module_name, name = match["module"], match["name"]
-    # The directory stays on the path, since the user's function may import other modules from there when it is called.
-    if not {"", os.getcwd()} & set(sys.path):
-        sys.path.append(os.getcwd())
+    # They stay on the path, since the user's function may import other modules from there when it is called.
+    search_in(own_folders())
     # The import system caches the listing of a folder, in which a module that was just written may be missing.
     importlib.invalidate_caches()
     try:
@@ -49,11 +52,34 @@ def load_attribute(path: str, field: str) -> Any:
         if missing is None or not f"{module_name}.".startswith(f"{missing}."):
             raise StudyError(f"{field} = {path!r}: importing {module_name} failed with {one_line(error)}") from None
         raise StudyError(
-            f"{field} = {path!r}: there is no module {missing!r}: install it, or put it into the folder where you "
-            f"start vcm-sweep ({os.getcwd()})"
+            f"{field} = {path!r}: there is no module {missing!r}: install it, or put it beside the study file, or into "
+            f"the folder where you start vcm-sweep; looked for in {' and '.join(own_folders())}"
         ) from None
     if not hasattr(module, name):
         near = difflib.get_close_matches(name, vars(module), 1)
         hint = f"did you mean {near[0]!r}?" if near else f"define it in {getattr(module, '__file__', module_name)}"
         raise StudyError(f"{field} = {path!r}: the module {module_name} has no {name!r}: {hint}")
     return getattr(module, name)
+
+
+def look_beside(folder: str | Path) -> None:
+    """Look for the user's modules in this folder, too, from now on: that of a study file that is read."""
+    whole = str(Path(folder).resolve())
+    if whole not in _beside:
+        _beside.append(whole)
+
+
+def own_folders() -> list[str]:
+    """The folders in which the user's own modules are looked for: those of the study files read, then the current one.
+
+    >>> os.getcwd() in own_folders()
+    True
+    """
+    return list(dict.fromkeys([*_beside, os.getcwd()]))
+
+
+def search_in(folders: Iterable[str]) -> None:
+    """Let this process import modules from folders, which come after all others."""
+    for folder in folders:
+        if folder not in sys.path and not (folder == os.getcwd() and "" in sys.path):
+            sys.path.append(folder)

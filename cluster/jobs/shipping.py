@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.user_code import own_folders
 
 PACKAGES = ("device", "sweep", "analysis", "cluster")
 JOB_PACKAGE = "vcm_sweep_job"
-"""The package that holds a job's files: study.toml, job.json, and own/ with the user's modules."""
+"""The package that holds a job's files: job.json, and own/ with the study and the user's modules, laid out as here."""
 
 MAX_MB = 50.0
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "tests")
@@ -34,10 +35,12 @@ def pack_code(folder: Path) -> Path:
     return made
 
 
-def pack_job(folder: Path, study: Path, job: dict[str, Any], own: Iterable[Path]) -> Path:
+def pack_job(folder: Path, study: Path, text: str, job: dict[str, Any], own: Iterable[Path]) -> Path:
     """Make the job's package in a folder: the study, what is to be done (``job``, as JSON), and the user's own files.
 
     Args:
+        study: the study file; its name, or its place below the current directory, goes into the job as ``study``.
+        text: of the study, which may need fewer other files than the study file.
         own: files and folders below the current directory; they keep their relative place in ``own/``.
 
     Raises:
@@ -46,9 +49,11 @@ def pack_job(folder: Path, study: Path, job: dict[str, Any], own: Iterable[Path]
     made = folder / JOB_PACKAGE
     (made / "own").mkdir(parents=True)
     (made / "__init__.py").write_text('"""Files of a job."""\n', encoding="utf-8")
-    (made / "job.json").write_text(json.dumps(job), encoding="utf-8")
-    (made / "study.toml").write_text(study.read_text(encoding="utf-8"), encoding="utf-8")
-    here = Path.cwd().resolve()
+    here, whole = Path.cwd().resolve(), study.resolve()
+    place = whole.relative_to(here) if whole.is_relative_to(here) else Path(study.name)
+    (made / "job.json").write_text(json.dumps(job | {"study": str(place)}), encoding="utf-8")
+    (made / "own" / place).parent.mkdir(parents=True, exist_ok=True)
+    (made / "own" / place).write_text(text, encoding="utf-8")
     for path in own:
         whole = (here / path).resolve()
         if not whole.exists() or not whole.is_relative_to(here) or whole == here:
@@ -77,12 +82,12 @@ def check_size(folder: Path) -> float:
 
 
 def own_modules() -> list[Path]:
-    """Files of all imported modules that lie below the current directory: the user's own.
+    """Files of all imported modules that lie below the current directory or the study's folder: the user's own.
 
     Call it after the study has been read, because reading imports the modules that the study names. For a module in a
     package, the whole package is taken.
     """
-    here = Path.cwd().resolve()
+    here, folders = Path.cwd().resolve(), [Path(folder).resolve() for folder in own_folders()]
     libraries = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     found: set[Path] = set()
     for name, module in list(sys.modules.items()):
@@ -91,9 +96,12 @@ def own_modules() -> list[Path]:
             continue
         path = Path(file).resolve()
         # torch has modules whose __file__ is a name and no file.
-        if not path.is_file() or not path.is_relative_to(here):
+        if not path.is_file() or not any(path.is_relative_to(folder) for folder in folders):
             continue
         if any(path.is_relative_to(library) for library in libraries):
+            continue
+        if not path.is_relative_to(here):
+            found.add(path)
             continue
         relative = path.relative_to(here)
         package = name.partition(".")[0]

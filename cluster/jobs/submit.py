@@ -3,7 +3,6 @@
 import os
 import shlex
 import tempfile
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -80,7 +79,8 @@ def submit(
         words = [*in_words(replace(options.place, address=None)), *(["--no-report"] if options.no_report else [])]
         command = shlex.join(["vcm-sweep", "submit", str(study_file), "--address", address, "--out", where, *words])
         job = {"out": where, "session": session, "command": command, "options": words}
-        modules = [pack_code(Path(scratch)), pack_job(Path(scratch), study_file, job, [*_own_files(study), *take])]
+        own = [*_own_files(study), *take]
+        modules = [pack_code(Path(scratch)), pack_job(Path(scratch), study_file, study.text, job, own)]
         megabytes = sum(check_size(module) for module in modules)
         cluster = RayJobs(address)
         found = python or cluster.interpreter()
@@ -104,12 +104,10 @@ def submit(
 
 
 def _own_files(study: Study) -> list[Path]:
-    """The files in the current directory that the study uses: modules, first weights, a cell."""
-    tables = tomllib.loads(study.text)
-    named = [tables["network"].get("start"), tables.get("device", {}).get("cell")]
-    # A file with an absolute path must be on the cluster itself; a cell that is no file here is one of the library.
-    files = [Path(name) for name in named if name and not os.path.isabs(name) and os.path.isfile(name)]
-    return [*own_modules(), *files]
+    """The files in the current directory that the study uses: modules, first weights."""
+    start = study.network.start
+    # A file with an absolute path must be on the cluster itself.
+    return [*own_modules(), *([Path(start)] if start and not os.path.isabs(start) else [])]
 
 
 def _refuse_a_second_run(folder: Folder, cluster: RayJobs) -> None:

@@ -12,6 +12,7 @@ from vcm_sweep.sweep.packs.recovery import Failure, classified
 from vcm_sweep.sweep.training.interrupts import told_to_stop
 from vcm_sweep.sweep.training.turns import Turns, turns
 from vcm_sweep.sweep.trial import Trial, TrialRecord
+from vcm_sweep.sweep.user_code import search_in
 
 if TYPE_CHECKING:
     from vcm_sweep.sweep.data.shared_data import SharedData
@@ -23,13 +24,13 @@ class TrainSettings:
     """Where a worker finds data and code, and keeps checkpoints.
 
     Attributes:
-        data_dir: torchvision root. import_dir: folder of the user's own modules, in which vcm-sweep was started.
+        data_dir: torchvision root. import_dirs: folders of the user's own modules, in their order.
         device: torch's device. checkpoints: folder of the states of unfinished trials, a path or a URI for pyarrow.
         checkpoint_s: seconds between two checkpoints of a pack.
     """
 
     data_dir: str | None = None
-    import_dir: str | None = None
+    import_dirs: tuple[str, ...] = ()
     device: str = "cpu"
     checkpoints: str | None = None
     checkpoint_s: float = 300.0
@@ -39,18 +40,11 @@ def train_from(settings: TrainSettings, trials: Sequence[Trial], data: "SharedDa
     """Train a pack; with ``data`` from the driver nothing is read from data_dir."""
     from vcm_sweep.sweep.training.training import train
 
-    find_users_modules(settings)
+    search_in(settings.import_dirs)
     return train(
         trials, settings.data_dir, settings.device, settings.checkpoints, settings.checkpoint_s,
         data=data.data if data else None,
     )  # fmt: skip
-
-
-def find_users_modules(settings: TrainSettings) -> None:
-    """Let this process import the user's own modules."""
-    # Appended at the end, so that a user's file that is named like an installed package does not hide it.
-    if settings.import_dir and settings.import_dir not in sys.path:
-        sys.path.append(settings.import_dir)
 
 
 @dataclass(frozen=True)

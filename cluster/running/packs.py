@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from vcm_sweep.cluster.options import Place
 from vcm_sweep.cluster.ray_executor.resources import PackNeeds
-from vcm_sweep.cluster.ray_executor.tasks import TrainSettings, find_users_modules
+from vcm_sweep.cluster.ray_executor.tasks import TrainSettings
 from vcm_sweep.cluster.running.gpu import gpu_fault
 from vcm_sweep.cluster.running.places import executor_of, places_of
 from vcm_sweep.sweep.data.sets import DataSet, load
@@ -15,6 +15,7 @@ from vcm_sweep.sweep.designs.build import build_design
 from vcm_sweep.sweep.errors import ExecutorError, StudyError
 from vcm_sweep.sweep.study.study import Study
 from vcm_sweep.sweep.trial import Trial, TrialRecord
+from vcm_sweep.sweep.user_code import search_in
 
 # Making many cells takes minutes, whatever a training may take.
 _LEAST_S = 3600.0
@@ -48,7 +49,7 @@ class Question:
 
     def __call__(self, chosen: Sequence[Trial], data: SharedData | None = None) -> list[TrialRecord]:
         """Runs on a worker: the records of the chosen trials, with the size of packs."""
-        find_users_modules(self.settings)
+        search_in(self.settings.import_dirs)
         spec = self.trials[0].inputs["network"]
         pack = self._pack(data.data if data else load(spec["data"], self.settings.data_dir))
         return [Sized(t.key, t.point, t.replicate, t.factors, t.seed, "ok", pack=pack) for t in chosen]

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from vcm_sweep.cluster.ray_executor.tasks import TrainSettings, find_users_modules, train_from
+from vcm_sweep.cluster.ray_executor.tasks import TrainSettings, train_from
 from vcm_sweep.sweep.data.sets import DataSet
 from vcm_sweep.sweep.data.shared_data import SharedData
 from vcm_sweep.sweep.designs.design import Design
@@ -17,6 +17,7 @@ from vcm_sweep.sweep.packs.costs import CostModel
 from vcm_sweep.sweep.packs.executor import Executor, Task
 from vcm_sweep.sweep.packs.order import MIN_PILOT, corner_points
 from vcm_sweep.sweep.trial import Trial, TrialRecord
+from vcm_sweep.sweep.user_code import search_in
 
 # The pilot of a small study takes at most this share of the study's time (but measures MIN_PILOT rows all the same).
 _LARGEST_SHARE = 0.1
@@ -109,7 +110,7 @@ def measure(
     """Runs on a worker: one :class:`Cost` per trial, from a training that was begun and, given the time, finished."""
     from vcm_sweep.sweep.data.sets import load
 
-    find_users_modules(settings)
+    search_in(settings.import_dirs)
     spec = trials[0].inputs["network"]
     sizes = (spec["train_samples"], spec["test_samples"], spec.get("validation_samples", 0))
     part = (data.data if data else load(spec["data"], settings.data_dir)).first(*sizes)

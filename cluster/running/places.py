@@ -17,6 +17,7 @@ def settings_of(place: Place, study: Any) -> Any:
     """The settings of the workers for a place; StudyError if they cannot train the study there."""
     from vcm_sweep.cluster.ray_executor.tasks import TrainSettings
     from vcm_sweep.sweep.data.sets import DATA_VARIABLE
+    from vcm_sweep.sweep.user_code import own_folders
 
     if place.in_process and place.address:
         raise StudyError(f"--in-process trains here, and --address {place.address} elsewhere: leave one out")
@@ -30,7 +31,7 @@ def settings_of(place: Place, study: Any) -> Any:
     # Paths are made absolute, since workers have another working directory.
     given = place.data_dir or os.environ.get(DATA_VARIABLE)
     data_dir = str(Path(given).resolve()) if given else None
-    return TrainSettings(data_dir=data_dir, import_dir=os.getcwd(), device=place.device)
+    return TrainSettings(data_dir=data_dir, import_dirs=tuple(own_folders()), device=place.device)
 
 
 def checked_data(place: Place, study: Any, settings: Any) -> Any:

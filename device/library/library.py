@@ -116,11 +116,21 @@ def library_cell(name_or_path: str | Path) -> LibraryCell:
     (0.008, 20.0)
     """
     text = str(name_or_path)
-    if not isinstance(name_or_path, Path) and "/" not in text and not text.endswith(".toml"):
+    if not is_path(name_or_path):
         if text not in cell_names():
             raise DeviceError(f"cell = {text!r} must be one of {', '.join(cell_names())}, or the path of a .toml file")
         return _from_library(text)
     return _read(Path(name_or_path))
+
+
+def is_path(name_or_path: str | Path) -> bool:
+    """Whether a cell is named by the path of its file, not by its name in the library.
+
+    >>> is_path("default"), is_path("mine.toml")
+    (False, True)
+    """
+    text = str(name_or_path)
+    return isinstance(name_or_path, Path) or "/" in text or text.endswith(".toml")
 
 
 @cache

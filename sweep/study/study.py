@@ -6,7 +6,7 @@ import json
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.errors import Mistakes, StudyError, one_line
 from vcm_sweep.sweep.study.catalogue import apply_factors
 from vcm_sweep.sweep.study.cautions import check_reach
-from vcm_sweep.sweep.study.condition_file import with_rows
 from vcm_sweep.sweep.study.conditions import Condition, check_conditions, read_conditions
 from vcm_sweep.sweep.study.contents import digests
 from vcm_sweep.sweep.study.corners import check_devices
 from vcm_sweep.sweep.study.editing import with_values
 from vcm_sweep.sweep.study.effects import check_effects
 from vcm_sweep.sweep.study.factors import Factor
+from vcm_sweep.sweep.study.named_files import start_from_here, with_named_files
 from vcm_sweep.sweep.study.tables.correlation import check_correlation
 from vcm_sweep.sweep.study.tables.design import UNNAMED, DesignSpec
 from vcm_sweep.sweep.study.tables.device import canonical_device
@@ -30,6 +30,7 @@ from vcm_sweep.sweep.study.tables.network import NetworkSpec
 from vcm_sweep.sweep.study.tables.run import RunSpec
 from vcm_sweep.sweep.study.tables.tolerance import ToleranceSpec
 from vcm_sweep.sweep.trial import MODEL_VERSION
+from vcm_sweep.sweep.user_code import look_beside
 
 STUDY_FIELDS: Mapping[str, Declared] = {
     "name": Declared(
@@ -109,9 +110,10 @@ class Study:
         """The study in a TOML string.
 
         Args:
-            text: the text of a study file. The study's own ``text`` names the design's method where this one does not.
+            text: the text of a study file. The study's own ``text`` names the design's method where this one does not,
+                and has the contents of files of cells and conditions in place of their names.
             frozen: that of a results folder; None: it is made now, which reads the user's own data, model and weights.
-            origin: the file that the text comes from; error messages begin with it.
+            origin: the file that the text comes from, beside which others are looked for; error messages begin with it.
         """
         with _said_of(origin):
             return cls._read(text, frozen, origin)
@@ -119,12 +121,13 @@ class Study:
     @classmethod
     def _read(cls, text: str, frozen: dict[str, Any] | None, origin: str) -> "Study":
         table = _loaded(text)
-        design_given = table.get("design")
-        given = design_given if isinstance(design_given, dict) else {}
-        named = given.get("method") == "conditions"
-        if named and isinstance(file := given.get("conditions"), str):
-            text = with_rows(text, file, origin)
+        folder = Path(origin).parent if origin else Path()
+        if frozen is None:
+            look_beside(folder)
+            text = with_named_files(text, folder)
             table = _loaded(text)
+        design_given = table.get("design")
+        named = isinstance(design_given, dict) and design_given.get("method") == "conditions"
         found = Mistakes()
         with found.noted():
             _right_names(table)
@@ -174,6 +177,9 @@ class Study:
         asked = fields.table("tolerance")
         tolerance = ToleranceSpec.from_table(asked, tuple(f.name for f in factors)) if asked else None
         if frozen is None:
+            if network.start:
+                network = replace(network, start=start_from_here(network.start, folder))
+                text = with_values(text, "network", {"start": network.start})
             # The user's own data, model and weights are read now, so that errors in them are one line, before a run.
             frozen = {"model_version": MODEL_VERSION} | digests(network)
         return cls(

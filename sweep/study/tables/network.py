@@ -46,8 +46,8 @@ class NetworkSpec:
     )
     start: str = text(
         "",
-        "first weights from a file of safetensors.torch.save_file(model.state_dict(), path), looked for where "
-        "vcm-sweep is started; keys hold its content, not its place",
+        "first weights from a file of safetensors.torch.save_file(model.state_dict(), path), looked for "
+        "beside the study, then where vcm-sweep is started; keys hold its content, not its place",
         form="path of a file",
     )
     train_samples: int = whole(0, 0, 10_000_000, "train with the first so many; 0 is all")

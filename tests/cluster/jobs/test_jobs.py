@@ -304,10 +304,12 @@ def test_what_is_taken_along_is_code_study_and_own_modules_alone(
     found = subprocess.run([sys.executable, "-c", program], cwd=project, capture_output=True, text=True, check=True)
     assert json.loads(found.stdout) == ["my_helper.py", "package"]
     monkeypatch.chdir(project)
-    made = pack_job(tmp_path, project / "far.toml", {"out": "x; rm -rf /"}, [Path("my_helper.py"), Path("package")])
+    made = pack_job(
+        tmp_path, project / "far.toml", STUDY, {"out": "x; rm -rf /"}, [Path("my_helper.py"), Path("package")]
+    )
     files = sorted(str(path.relative_to(made)) for path in made.rglob("*") if path.is_file())
-    assert files == ["__init__.py", "job.json", "own/my_helper.py", "own/package/__init__.py", "own/package/part.py",
-                     "own/package/table.csv", "study.toml"]  # fmt: skip
+    assert files == ["__init__.py", "job.json", "own/far.toml", "own/my_helper.py", "own/package/__init__.py",
+                     "own/package/part.py", "own/package/table.csv"]  # fmt: skip
     code = pack_code(tmp_path)
     assert {path.name for path in code.iterdir()} == {"__init__.py", "device", "sweep", "analysis", "cluster"}
     assert (code / "analysis" / "report" / "templates" / "report.html.j2").is_file()
@@ -322,10 +324,10 @@ def test_what_is_too_large_or_elsewhere_is_not_taken_along(
     with open(project / "big.bin", "wb") as file:
         file.truncate(60_000_000)
     with pytest.raises(StudyError, match=r"has 60 MB, at most 50 .* own/big.bin"):
-        pack_job(tmp_path / "a", project / "far.toml", {}, [Path("big.bin")])
+        pack_job(tmp_path / "a", project / "far.toml", STUDY, {}, [Path("big.bin")])
     for number, path in enumerate(("..", ".", "../other", "no.py")):
         with pytest.raises(StudyError, match="cannot be taken along"):
-            pack_job(tmp_path / str(number), project / "far.toml", {}, [Path(path)])
+            pack_job(tmp_path / str(number), project / "far.toml", STUDY, {}, [Path(path)])
 
 
 @pytest.mark.slow

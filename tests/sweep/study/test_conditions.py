@@ -112,7 +112,7 @@ OF_THE_LIST = [
      "[design] baseline is missing: name one of 'plain', 'b'"),
     (HEAD + "n = 8\n" + PLAIN + SECOND,
      "[design] n = 8 is not for method = 'conditions', which are counted"),
-    (HEAD + 'conditions = "none.csv"\n', "[design] conditions = 'none.csv' cannot be read as none.csv (FileNotFound"),
+    (HEAD + 'conditions = "none.csv"\n', "[design] conditions = 'none.csv' cannot be read: there is no such file in"),
     (HEAD + 'conditions = "rows.txt"\n', "[design] conditions = 'rows.txt' must end in .csv or .parquet"),
     (HEAD + 'conditions = "rows.csv"\n' + PLAIN, "[design] conditions = 'rows.csv' and [[condition]] both"),
     (HEAD + 'seeds = "independent"\n' + PLAIN + SECOND,
