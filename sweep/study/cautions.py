@@ -83,8 +83,12 @@ def step_in_words(device: dict[str, Any]) -> str:
     if not is_physical(device):
         return ""
     up, down = _steps(json.dumps(device))
-    acts = f", so that lr acts as {_mean(up, down) / device['dw_min']:.3g} times as large" if min(up, down) > 0 else ""
-    return f"SET {up:.2g}, RESET {down:.2g} of weight; the pulse rule assumes dw_min = {device['dw_min']:g}{acts}"
+    steps, dw_min = f"SET {up:.2g}, RESET {down:.2g} of weight; the pulse rule assumes", device["dw_min"]
+    if not min(up, down) > 0.0:
+        return f"{steps} dw_min = {dw_min:g}"
+    if dw_min == float(f"{_mean(up, down):.4g}"):
+        return f"{steps} their mean, dw_min = {dw_min:g}"
+    return f"{steps} dw_min = {dw_min:g}, so that lr acts as {_mean(up, down) / dw_min:.3g} times as large"
 
 
 @lru_cache(maxsize=8)

@@ -1,6 +1,6 @@
 """Changes in the text of a study file that keep its comments and layout."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tomlkit
 from tomlkit.items import Table
@@ -26,6 +26,28 @@ def with_values(text: str, name: str, values: Mapping[str, int | str]) -> str:
     for key, value in values.items():
         table[key] = value
     body.extend(tail)
+    return tomlkit.dumps(document)
+
+
+def with_steps(text: str, dw_min: float | None, of_conditions: Sequence[float | None]) -> str:
+    """The text with numbers in place of each ``dw_min = "auto"``, that of the study's [device] and of its conditions.
+
+    Args:
+        dw_min: of [device]; None for a device without one. of_conditions: those of the [[condition]] tables, in order.
+
+    >>> print(with_steps('[device]\\ndw_min = "auto"  # ours\\n', 0.03, []), end="")
+    [device]
+    dw_min = 0.03  # ours
+    """
+    document = tomlkit.parse(text)
+    own = document.get("device", {})
+    of_all = own.get("dw_min") == "auto"
+    for row, number in zip(document.get("condition", []), of_conditions, strict=False):
+        table = row.get("device", {})
+        if number is not None and "device.dw_min" not in row and table.get("dw_min", "auto" if of_all else 0) == "auto":
+            row.setdefault("device", tomlkit.table())["dw_min"] = number
+    if of_all:
+        own["dw_min"] = dw_min
     return tomlkit.dumps(document)
 
 

@@ -18,7 +18,7 @@ from vcm_sweep.sweep.study.cautions import check_reach
 from vcm_sweep.sweep.study.conditions import Condition, check_conditions, read_conditions
 from vcm_sweep.sweep.study.contents import digests
 from vcm_sweep.sweep.study.corners import check_devices
-from vcm_sweep.sweep.study.editing import with_values
+from vcm_sweep.sweep.study.editing import with_steps, with_values
 from vcm_sweep.sweep.study.effects import check_effects
 from vcm_sweep.sweep.study.factors import Factor
 from vcm_sweep.sweep.study.named_files import start_from_here, with_named_files
@@ -111,7 +111,7 @@ class Study:
 
         Args:
             text: the text of a study file. The study's own ``text`` names the design's method where this one does not,
-                and has the contents of files of cells and conditions in place of their names.
+                has the contents of files of cells and conditions in place of their names, and dw_min as a number.
             frozen: that of a results folder; None: it is made now, which reads the user's own data, model and weights.
             origin: the file that the text comes from, beside which others are looked for; error messages begin with it.
         """
@@ -177,6 +177,7 @@ class Study:
         asked = fields.table("tolerance")
         tolerance = ToleranceSpec.from_table(asked, tuple(f.name for f in factors)) if asked else None
         if frozen is None:
+            text = with_steps(text, device.get("dw_min"), [own.device.get("dw_min") for own in conditions])
             if network.start:
                 network = replace(network, start=start_from_here(network.start, folder))
                 text = with_values(text, "network", {"start": network.start})

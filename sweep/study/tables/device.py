@@ -15,6 +15,7 @@ from vcm_sweep.sweep.study.tables.aihwkit_fields import canonical_layer
 from vcm_sweep.sweep.study.tables.build_device import FIRST, build_device
 from vcm_sweep.sweep.study.tables.fields import Fields
 from vcm_sweep.sweep.study.tables.intervention import canonical_intervention
+from vcm_sweep.sweep.study.tables.nominal_step import fitting_pulse, mean_step, nominal_step
 from vcm_sweep.sweep.study.tables.variability import canonical_variability
 
 MODELS = ("explicit", "full", "tabulated")
@@ -44,6 +45,11 @@ DEVICE_FIELDS: Mapping[str, Declared] = {
         words=MODELS,
     ),
     **declared(VCMDevice),
+    "dw_min": dataclasses.replace(
+        declared(VCMDevice)["dw_min"],
+        meaning="weight step that the pulse rule assumes; auto: the mean step of the nominal cell's pulses, see below",
+        instead={"auto": "auto"},
+    ),
     "read_path": dataclasses.replace(
         declared(VCMDevice)["read_path"],
         meaning="whose current is read: the cell's own, or the nominal cell's at its N, the default of explicit",
@@ -62,8 +68,8 @@ def is_physical(plain: dict[str, Any]) -> bool:
 def canonical_device(table: dict[str, Any]) -> dict[str, Any]:
     """The [device] table with every field that affects results written out, checked against the rules of a device.
 
-    Mechanisms that are off are left out. A canonical table is its own canonical form. Nothing is simulated: see
-    :func:`vcm_sweep.sweep.study.tables.window_check.check_device`.
+    Mechanisms that are off are left out. A canonical table is its own canonical form. Nothing is simulated, but a pulse
+    in each direction for ``dw_min = "auto"``: see :func:`vcm_sweep.sweep.study.tables.window_check.check_device`.
 
     Raises:
         StudyError: an unknown key, or a value that the cell refuses.
@@ -86,6 +92,8 @@ def canonical_device(table: dict[str, Any]) -> dict[str, Any]:
         with found.noted():
             plain |= read()
     found.tell()
+    if plain["dw_min"] == "auto":
+        plain["dw_min"] = _auto_step(plain | {"dw_min": declared(VCMDevice)["dw_min"].default})
     if "intervention" in fields.given:
         plain |= {"intervention": canonical_intervention(fields.table("intervention"), plain, canonical_device)}
     fields.finish()
@@ -94,6 +102,23 @@ def canonical_device(table: dict[str, Any]) -> dict[str, Any]:
     except DeviceError as error:
         raise StudyError(f"[device] {error}") from None
     return plain
+
+
+def _auto_step(plain: dict[str, Any]) -> float:
+    """The mean step of the nominal cell's pulses; StudyError where dw_min cannot be that."""
+    try:
+        device = build_device(plain)
+    except DeviceError as error:
+        raise StudyError(f"[device] {error}") from None
+    step, limits = mean_step(device), declared(VCMDevice)["dw_min"]
+    if not limits.low <= step <= limits.high:
+        up, down = nominal_step(device)
+        raise StudyError(
+            "[device] dw_min = 'auto' is the mean step of the nominal cell, and one pulse moves its weight by "
+            f"{up:.2g} (SET) and {down:.2g} (RESET): give a number from {limits.low:g} to {limits.high:g}, or another "
+            f"pulse; {fitting_pulse(device)}"
+        )
+    return step
 
 
 def _canonical_aihwkit(table: dict[str, Any]) -> dict[str, Any]:

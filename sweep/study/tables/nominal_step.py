@@ -25,6 +25,18 @@ def nominal_step(device: VCMDevice) -> tuple[float, float]:
     return _step(device, device.set_voltage_v, 1.0), _step(device, device.reset_voltage_v, -1.0)
 
 
+def mean_step(device: VCMDevice) -> float:
+    """The geometric mean of both to four digits, for ``dw_min = "auto"``; NaN where a pulse does not do its work.
+
+    Four digits, so that the last bits of a simulation, which differ between machines, enter no key.
+
+    >>> mean_step(VCMDevice(model="full"))
+    0.03066
+    """
+    up, down = nominal_step(device)
+    return float(f"{math.sqrt(up * down):.4g}") if min(up, down) > 0.0 else math.nan
+
+
 def _step(device: VCMDevice, voltage: float, sign: float) -> float:
     periphery, read = device.periphery, device.map
     middle = 0.0 if periphery.w_min < 0.0 < periphery.w_max else 0.5 * (periphery.w_min + periphery.w_max)
