@@ -24,6 +24,7 @@ from vcm_sweep.cluster.commands.life import add_life_commands
 from vcm_sweep.cluster.commands.limits import add_limits_command
 from vcm_sweep.cluster.commands.results import add_result_commands
 from vcm_sweep.cluster.commands.schema import add_schema_command
+from vcm_sweep.cluster.commands.serve import add_serve_command
 from vcm_sweep.cluster.commands.store import add_store_commands
 from vcm_sweep.cluster.commands.study import add_study_commands
 from vcm_sweep.cluster.commands.tolerance import add_tolerance_commands
@@ -101,6 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_ask_command(command)
     add_tolerance_commands(command)
     add_job_commands(command)
+    add_serve_command(command)
     add_store_commands(command)
     text = "cells: library, sensitivities, fits to measurements, pictures"
     add_device_commands(commands.add_parser("device", help=text, description=text, epilog=EXIT_CODES), EXIT_CODES)

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def add_place_options(sub: argparse.ArgumentParser) -> None:
-    """Add the options that say where trials are trained, for ``plan`` and all that runs trials."""
+    """Add the options that say where trials are trained, for all that plans or runs trials."""
     sub.add_argument("--data-dir", type=Path, help="folder that holds MNIST (torchvision root)")
     sub.add_argument("--address", help="of a running Ray cluster; default: start one on this machine")
     sub.add_argument(
@@ -20,12 +20,17 @@ def add_place_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--cpus", type=positive, help="cores to use on this machine; default all")
     sub.add_argument("--in-process", action="store_true", help="run in this process, without Ray")
     sub.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train")
+
+
+def add_pack_option(sub: argparse.ArgumentParser) -> None:
+    """Add the option that says how many trials are trained side by side."""
     sub.add_argument("--pack", type=positive, help="trials trained side by side; default: the study's own")
 
 
 def add_run_options(sub: argparse.ArgumentParser) -> None:
     """Add the options of all subcommands that run trials."""
     add_place_options(sub)
+    add_pack_option(sub)
     sub.add_argument("--deadline-s", type=float, help="wall time of a trial in seconds; default: the study's own")
     sub.add_argument("--no-report", action="store_true", help="do not write the report at the end")
 

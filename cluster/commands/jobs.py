@@ -108,19 +108,11 @@ def _log_words(line: dict[str, Any]) -> str:
 
 
 def _stop(arguments: argparse.Namespace) -> int:
-    from vcm_sweep.sweep.errors import StoreError
-    from vcm_sweep.sweep.session.state import latest_session, request_stop, silent_sessions
+    from vcm_sweep.cluster.jobs.stopping import ask_to_stop
+    from vcm_sweep.sweep.session.state import latest_session
 
     folder = _results_folder(arguments.dir)
-    session = latest_session(folder)
-    if session is None or not session.open:
-        raise StoreError(f"{folder}: no run is under way" + (f", the latest is {session.state}" if session else ""))
-    if silent_sessions([(folder, session)]):
-        raise StoreError(
-            f"{folder}: the run {session.id} was running on {session.host}, but nothing has been heard of it since "
-            f"{session.seen}, so there is nothing to stop; to go on: {session.command}"
-        )
-    request_stop(folder, session.id)
+    session = ask_to_stop(folder)
     until = time.monotonic() + (arguments.wait or 0)
     state = session.state
     while arguments.wait and time.monotonic() < until:

@@ -4,7 +4,14 @@ import argparse
 from pathlib import Path
 
 from vcm_sweep.cluster.commands.shared import AddCommand
-from vcm_sweep.cluster.options import RunOptions, UntilOptions, add_place_options, add_run_options, add_until_options
+from vcm_sweep.cluster.options import (
+    RunOptions,
+    UntilOptions,
+    add_pack_option,
+    add_place_options,
+    add_run_options,
+    add_until_options,
+)
 from vcm_sweep.cluster.running.run_study import run_study
 from vcm_sweep.cluster.running.run_until import run_until_known
 from vcm_sweep.cluster.terminal.printing import aligned, show
@@ -16,6 +23,7 @@ def add_study_commands(command: AddCommand) -> None:
     sub.add_argument("study", nargs="?", type=Path, help="study file (TOML)")
     sub.add_argument("--out", help="results folder, path or URI; default runs/<name>-<hash>")
     add_place_options(sub)
+    add_pack_option(sub)
     sub.add_argument("--no-pilot", action="store_true", help="do not measure the time of a trial")
     sub.add_argument("--pilot-s", type=float, default=60.0, help="seconds for more than eight rows (60)")
     sub.add_argument("--failure-rate", type=float, default=0.01, help="share of trainings that fail (0.01)")

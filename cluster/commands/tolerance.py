@@ -9,7 +9,7 @@ from typing import Any
 
 from vcm_sweep.cluster.commands.shared import AddCommand
 from vcm_sweep.cluster.exit_codes import EXIT_INTERRUPTED
-from vcm_sweep.cluster.options import Place, RunOptions, add_place_options, positive
+from vcm_sweep.cluster.options import Place, RunOptions, add_pack_option, add_place_options, positive
 from vcm_sweep.cluster.terminal.printing import prose, show
 
 
@@ -26,6 +26,7 @@ def add_tolerance_commands(command: AddCommand) -> None:
     sub.add_argument("--out", help="results folder of the study, path or URI; default runs/<name>-<hash>")
     sub.add_argument("--deadline-s", type=float, help="wall time of a training in seconds; default: the study's own")
     add_place_options(sub)
+    add_pack_option(sub)
 
 
 def _tolerance(arguments: argparse.Namespace) -> int:

@@ -76,7 +76,8 @@ def submit(
         # Everything above may fail: it comes before anything is written or sent.
         session = new_id()
         # The address is left out: the driver finds its cluster by itself.
-        words = [*in_words(replace(options.place, address=None)), *(["--no-report"] if options.no_report else [])]
+        words = [*in_words(replace(options.place, address=None)), *(["--no-report"] if options.no_report else []),
+                 *(["--retry"] if options.retry else [])]  # fmt: skip
         command = shlex.join(["vcm-sweep", "submit", str(study_file), "--address", address, "--out", where, *words])
         job = {"out": where, "session": session, "command": command, "options": words}
         own = [*_own_files(study), *take]

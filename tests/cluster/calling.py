@@ -26,6 +26,7 @@ import aihwkit, numba, optuna, pyarrow.dataset, scipy.stats, sklearn.datasets, t
 import vcm_sweep.analysis.tolerance, vcm_sweep.device, vcm_sweep.sweep
 from vcm_sweep.analysis import analyze, write_report
 from vcm_sweep.cluster import cli
+from vcm_sweep.cluster.service import app
 from vcm_sweep.device import VCMDevice
 from vcm_sweep.sweep import run
 
@@ -114,6 +115,10 @@ class Running:
         for file in self._files:
             file.unlink()
         return out, err
+
+    def printed(self) -> str:
+        """What it has written to stdout so far."""
+        return self._files[0].read_text()
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:

@@ -1,0 +1,86 @@
+"""A browser's session: a signed cookie, and the word that every change from a page must carry."""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from vcm_sweep.cluster.service.access.tokens import Token, Tokens
+
+COOKIE = "vcm_sweep_session"
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who asks: the name and role of a token; ``csrf``: what changes from a page must carry, "" for a bearer token."""
+
+    name: str
+    role: str
+    csrf: str = ""
+    until: float = float("inf")
+
+    @property
+    def may_run(self) -> bool:
+        """Whether changes are allowed."""
+        return self.role == "run"
+
+
+class Sessions:
+    """Cookies that need no table on the server, so that a restart logs nobody out; a token that is gone ends its own.
+
+    Args:
+        tokens: who may log in. last_s: seconds that a session lasts.
+    """
+
+    def __init__(self, tokens: Tokens, last_s: float) -> None:
+        self._tokens, self._last_s = tokens, last_s
+        self._ended: dict[str, float] = {}
+
+    def begin(self, token: Token) -> str:
+        """The cookie of a new session."""
+        plain = {"id": secrets.token_hex(8), "name": token.name, "until": time.time() + self._last_s}
+        # Without the signs at its end, which a cookie would have to quote.
+        return self._signed(base64.urlsafe_b64encode(json.dumps(plain).encode()).decode().rstrip("="), token)
+
+    def visitor(self, cookie: str) -> Visitor | None:
+        """Whose session a cookie is; None for one that is over, was ended, or was not made here."""
+        body = cookie.partition(".")[0]
+        try:
+            plain = _plain(body)
+            id, name, until = str(plain["id"]), str(plain["name"]), float(plain["until"])
+        except (ValueError, KeyError, TypeError):
+            return None
+        token = self._tokens.named(name)
+        if token is None or not hmac.compare_digest(self._signed(body, token).encode(), cookie.encode()):
+            return None
+        if time.time() > until or id in self._ended:
+            return None
+        return Visitor(token.name, token.role, self._mac(f"csrf {body}", token), until)
+
+    def end(self, cookie: str) -> None:
+        """Let a session be over before its time; until the server starts anew, even for whoever has kept the cookie."""
+        body = cookie.partition(".")[0]
+        if self.visitor(cookie) is not None:
+            now = time.time()
+            self._ended = {id: until for id, until in self._ended.items() if until > now}
+            plain = _plain(body)
+            self._ended[str(plain["id"])] = float(plain["until"])
+
+    def _signed(self, body: str, token: Token) -> str:
+        return f"{body}.{self._mac(body, token)}"
+
+    def _mac(self, text: str, token: Token) -> str:
+        # The token is part of the key: whoever changes it ends the sessions that it began.
+        return hmac.new(self._tokens.secret + token.token.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def _plain(body: str) -> dict[str, Any]:
+    """What the first part of a cookie says; ValueError for what is none."""
+    plain = json.loads(base64.urlsafe_b64decode(f"{body}=="))
+    if not isinstance(plain, dict):
+        raise ValueError("no session")
+    return plain

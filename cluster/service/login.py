@@ -1,0 +1,59 @@
+"""Logging in and out: a token becomes a session of a browser."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from vcm_sweep.cluster.service.access.guard import too_many
+from vcm_sweep.cluster.service.access.sessions import COOKIE
+from vcm_sweep.cluster.service.problems import problem
+from vcm_sweep.cluster.service.service import Service, service_of
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.post("/login")
+def log_in(
+    request: Request,
+    service: Annotated[Service, Depends(service_of)],
+    token: Annotated[str, Form()] = "",
+    next: Annotated[str, Form()] = "/",
+) -> Response:
+    """Begin a session with a token, and go on to a page of the service."""
+    address = request.client.host if request.client else ""
+    if wait := service.limiter.wait_s(address):
+        return too_many(request, wait)
+    owner = service.tokens.owner(token.strip())
+    if owner is None or request.headers.get("sec-fetch-site", "same-origin") == "cross-site":
+        service.limiter.failed(address)
+        return problem(request, HTTPStatus.UNAUTHORIZED, "this token is not known here: copy it whole, or ask for one")
+    home = request.scope.get("root_path", "")
+    answer = RedirectResponse(home + _inside(next), HTTPStatus.SEE_OTHER)
+    answer.set_cookie(
+        COOKIE,
+        service.sessions.begin(owner),
+        max_age=int(service.settings.session_s),
+        path=home or "/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+    return answer
+
+
+@router.post("/logout")
+def log_out(request: Request, service: Annotated[Service, Depends(service_of)]) -> Response:
+    """End the session."""
+    home = request.scope.get("root_path", "")
+    service.sessions.end(request.cookies.get(COOKIE, ""))
+    answer = RedirectResponse(f"{home}/login", HTTPStatus.SEE_OTHER)
+    answer.delete_cookie(COOKIE, path=home or "/", httponly=True, samesite="strict")
+    return answer
+
+
+def _inside(path: str) -> str:
+    """A path of the service itself, to which a log-in may lead on: no other site can have put itself there."""
+    inside = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if inside and "\\" not in path else "/"

@@ -1,0 +1,199 @@
+"""What changes something: start, resume, retry, extend and stop a study, and note something on it."""
+
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vcm_sweep.cluster.jobs.stopping import ask_to_stop
+from vcm_sweep.cluster.options import RunOptions
+from vcm_sweep.cluster.service.problems import ConflictError, ServiceError, TooLargeError
+from vcm_sweep.cluster.service.settings import MAX_NOTE, MAX_STUDY, ServiceSettings
+from vcm_sweep.cluster.service.studies.catalogue import NOTE, Catalogue
+from vcm_sweep.cluster.service.studies.keys import Keys, Started
+from vcm_sweep.cluster.service.studies.own_code import check_own
+from vcm_sweep.cluster.service.studies.runs import Runs
+from vcm_sweep.sweep.designs.build import build_design, checked_design
+from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.folder import write_durably
+from vcm_sweep.sweep.running.extension import extend
+from vcm_sweep.sweep.running.running import FAILURES
+from vcm_sweep.sweep.store import Store
+from vcm_sweep.sweep.study.study import Study
+
+# A process ends some time after it has said that its run is over: Ray's workers are ended first.
+_ENDING_S = 20.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """What an action did.
+
+    Attributes:
+        study: the id. run: of the run that was started, or that goes on; "" where none does.
+        fresh: whether this request started it; not where it had been started before.
+        trials_added: by an extension.
+    """
+
+    study: str
+    run: str = ""
+    fresh: bool = True
+    trials_added: int = 0
+
+
+class Actions:
+    """The changes that a service makes; each is whole or not at all, and two at once come one after the other.
+
+    Args:
+        settings: of the service. catalogue: its studies. runs: those of this machine.
+    """
+
+    def __init__(self, settings: ServiceSettings, catalogue: Catalogue, runs: Runs) -> None:
+        self._settings, self._catalogue, self._runs = settings, catalogue, runs
+        self._keys = Keys(settings.keys)
+        self._mutex = threading.RLock()
+
+    def read(self, text: str) -> Study:
+        """The study of a text, checked as ``vcm-sweep run`` does before it begins.
+
+        Raises:
+            TooLargeError: the text is too long. StudyError: it is no study that can be trained here.
+        """
+        if len(text) > MAX_STUDY:
+            raise TooLargeError(
+                f"the study has {len(text):,} characters, and at most {MAX_STUDY:,} are read: put conditions into a "
+                "file, or split the study"
+            )
+        if "\0" in text or _unwritable(text):
+            raise StudyError("the study has characters that no text file has: save it as UTF-8, and paste it anew")
+        check_own(text, self._settings.allow_code)
+        study = Study.from_text(text)
+        checked_design(study)
+        study.check()
+        return study
+
+    def start(self, text: str, key: str = "", note: str = "") -> Done:
+        """Make the folder of a study and start its run; one that runs already goes on.
+
+        Args:
+            text: of the study file. key: of this click; the same key never starts anything twice. note: on the study.
+
+        Raises:
+            StudyError, TooLargeError: as :meth:`read`. ConflictError: the key stands for another study.
+            StoreError: the folder cannot be written. ExecutorError: the cluster does not take it.
+        """
+        _check_note(note)
+        study = self.read(text)
+        name = f"{study.name}-{study.digest[:8]}"
+        with self._mutex:
+            before = self._keys.get(key, name)
+            if before is not None and before.run:
+                return Done(name, self._run_of(name), fresh=False)
+            self._keys.put(key, Started(name))
+            # The folder is whole or not there; a run that is not started yet is started by the same key.
+            Store.create(study, self._settings.root / name)
+            if note:
+                self._write_note(name, note)
+            if fresh := not self._under_way(name):
+                self._go_on(name, ["run", self._path(name, "study.toml"), "--out", self._path(name)], study)
+            self._keys.put(key, Started(name, run=True))
+            return Done(name, self._run_of(name), fresh)
+
+    def resume(self, study: str) -> Done:
+        """Go on with a study; NotFoundError, or ConflictError where a run of it is under way."""
+        with self._mutex:
+            self._refuse_running(study)
+            self._go_on(study, ["resume", self._path(study)])
+            return Done(study, self._run_of(study))
+
+    def retry(self, study: str, only: Sequence[str] = ()) -> Done:
+        """Run trials that failed once more; ``only``: of these statuses. Errors as :meth:`resume`."""
+        for status in only:
+            if status not in FAILURES:
+                raise StudyError(f"only = {status!r} must be one or more of {', '.join(FAILURES)}")
+        with self._mutex:
+            self._refuse_running(study)
+            self._go_on(study, ["retry", self._path(study), *(["--only", ",".join(only)] if only else [])], retry=True)
+            return Done(study, self._run_of(study))
+
+    def extend(
+        self, study: str, to: int | None = None, replicates: int | None = None, replicate_rows: int | None = None
+    ) -> Done:
+        """Make a study longer, and run what is new; arguments as ``vcm-sweep extend`` has them.
+
+        Raises:
+            NotFoundError, ConflictError: as :meth:`resume`. StudyError: the design would not grow.
+        """
+        with self._mutex:
+            self._refuse_running(study)
+            before, after = extend(self._settings.root / study, to, replicates, replicate_rows)
+            self._go_on(study, ["resume", self._path(study)], after)
+            added = len(build_design(after)) - len(build_design(before))
+            return Done(study, self._run_of(study), trials_added=added)
+
+    def stop(self, study: str) -> Done:
+        """Ask a study's run to stop, as Ctrl-C would; StoreError where none is under way."""
+        folder = self._catalogue.folder(study)
+        session = self._catalogue.session(study)
+        if session is not None and session.open and self._runs.live(study):
+            return Done(study, ask_to_stop(folder, session).id, fresh=False)
+        return Done(study, ask_to_stop(folder).id, fresh=False)
+
+    def note(self, study: str, text: str) -> None:
+        """Write a note on a study, in place of the one before; "" takes it away."""
+        _check_note(text)
+        self._catalogue.folder(study)
+        with self._mutex:
+            self._write_note(study, text)
+
+    def _write_note(self, study: str, text: str) -> None:
+        write_durably(self._settings.root / study / NOTE, text.strip().encode())
+
+    def _path(self, study: str, *names: str) -> str:
+        return str(self._settings.root.joinpath(study, *names))
+
+    def _under_way(self, study: str) -> bool:
+        """Whether a run goes on; the process of one that is over is waited for."""
+        until = time.monotonic() + _ENDING_S
+        while self._runs.live(study):
+            session = self._catalogue.session(study)
+            if session is None or session.open or time.monotonic() > until:
+                return True
+            time.sleep(0.05)
+        return self._catalogue.card(study).state in ("running", "disk full")
+
+    def _refuse_running(self, study: str) -> None:
+        if self._under_way(study):
+            raise ConflictError(f"{study}: a run is under way: watch it, or stop it first")
+
+    def _run_of(self, study: str) -> str:
+        session = self._catalogue.session(study)
+        return session.id if session else ""
+
+    def _go_on(self, study: str, words: Sequence[str], held: Study | None = None, retry: bool = False) -> None:
+        if self._settings.place.address is None:
+            self._runs.start(study, words)
+            return
+        from vcm_sweep.cluster.jobs.submit import submit
+
+        text = (held or Store.open(self._settings.root / study).study).text
+        with tempfile.TemporaryDirectory(prefix="vcm-sweep-serve-") as scratch:
+            file = Path(scratch) / "study.toml"
+            file.write_text(text, encoding="utf-8")
+            submit(file, RunOptions(self._settings.place, self._path(study), retry=retry))
+
+
+def _unwritable(text: str) -> bool:
+    """Whether a text has halves of characters, as JSON can name them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _check_note(text: str) -> None:
+    if len(text) > MAX_NOTE or _unwritable(text):
+        raise ServiceError(f"note has {len(text):,} characters: at most {MAX_NOTE:,} of UTF-8 are kept")

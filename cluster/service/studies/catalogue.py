@@ -1,0 +1,243 @@
+"""The studies of a service: what its folder holds, at a glance."""
+
+import json
+import os
+import re
+import socket
+import threading
+import time
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from vcm_sweep.cluster.service.problems import NotFoundError, ServiceError
+from vcm_sweep.cluster.service.settings import ServiceSettings
+from vcm_sweep.cluster.service.studies.runs import Runs
+from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.session.state import SessionState, age_s, pulse, read_sessions, waits_for_disk
+from vcm_sweep.sweep.store.manifest import Manifest
+
+NOTE = "note.txt"
+ORDERS = ("changed", "name", "state", "done", "best")
+"""By what the list can be sorted."""
+
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}")
+_HASHED = re.compile(r"(.+)-[0-9a-f]{8}")
+# A folder that was written a moment ago may be written again within the same tick of the disk's clock.
+_SETTLED_NS = 2_000_000_000
+_SILENT_TICKS = 5
+
+
+@dataclass(frozen=True)
+class StudyCard:
+    """A study in the list.
+
+    Attributes:
+        id: name of its folder. name: of the study; several folders may have one name.
+        state: of its latest run: submitted, running, silent, disk full, done, interrupted, stopped or failed; "new"
+            where none has begun, "unreadable" where the folder is torn, and ``reason`` says why.
+        done, planned: trainings with a record, and of the design; None where no run has said so yet.
+        failed: trainings of the latest run without a result.
+        best: highest accuracy of its runs. rate_per_h, eta_s: of one that runs.
+        changed: seconds of the epoch of the last change. host: of the latest run. note: of whoever owns it.
+    """
+
+    id: str
+    name: str
+    state: str = "new"
+    reason: str = ""
+    done: int | None = None
+    planned: int | None = None
+    failed: int = 0
+    best: float | None = None
+    rate_per_h: float | None = None
+    eta_s: float | None = None
+    changed: float = 0.0
+    host: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A card as its folder was at some times, with its latest run."""
+
+    times: tuple[int, int]
+    card: StudyCard
+    session: SessionState | None
+
+
+class Catalogue:
+    """What is in a service's folder. Nothing is kept but what was read last, which may be thrown away at any time.
+
+    Args:
+        settings: of the service. runs: those of this machine.
+    """
+
+    def __init__(self, settings: ServiceSettings, runs: Runs) -> None:
+        self._root, self._runs = settings.root, runs
+        self._known: dict[str, _Known] = {}
+        self._pulses: dict[str, tuple[tuple[int, float], float]] = {}
+        self._mutex = threading.Lock()
+
+    def studies(
+        self, state: str = "", search: str = "", order: str = "changed", descending: bool = True
+    ) -> list[StudyCard]:
+        """The cards of all studies, or of those in a state, or with a text in id or note.
+
+        Raises:
+            ServiceError: no such order. StoreError: the folder cannot be read.
+        """
+        if order not in ORDERS:
+            raise ServiceError(f"order = {order!r} must be one of {', '.join(ORDERS)}")
+        try:
+            with os.scandir(self._root) as entries:
+                names = [entry.name for entry in entries if _ID.fullmatch(entry.name) and entry.is_dir()]
+        except OSError as error:
+            raise StoreError(f"{self._root} cannot be read ({error.strerror}): is it mounted?") from None
+        with self._mutex:
+            cards = [card for name in names if (card := self._card(name)) is not None]
+            self._known = {card.id: self._known[card.id] for card in cards}
+        wanted = search.casefold()
+        found = [
+            card for card in cards
+            if state in ("", card.state) and (wanted in card.id.casefold() or wanted in card.note.casefold())
+        ]  # fmt: skip
+        return sorted(found, key=lambda card: (_rank(card, order), card.id), reverse=descending)
+
+    def card(self, study: str) -> StudyCard:
+        """One card; NotFoundError where there is no such study."""
+        self.folder(study)
+        with self._mutex:
+            card = self._card(study)
+        if card is None:
+            raise _missing(study)
+        return card
+
+    def session(self, study: str) -> SessionState | None:
+        """The latest run of a study; None where none has begun."""
+        self.card(study)
+        return self._known[study].session
+
+    def folder(self, study: str) -> Folder:
+        """The folder of a study, which is in the service's own; NotFoundError where there is none."""
+        path = self._root / study
+        if not _ID.fullmatch(study) or path.resolve().parent != self._root or not (path / "study.toml").is_file():
+            raise _missing(study)
+        return Folder(path)
+
+    def _card(self, name: str) -> StudyCard | None:
+        path = self._root / name
+        times = _times(path)
+        known = self._known.get(name)
+        if known is None or known.times != times or time.time_ns() - max(times) < _SETTLED_NS:
+            if not (path / "study.toml").is_file():
+                return None
+            known = self._read(name, times)
+            self._known[name] = known
+        return self._alive(known)
+
+    def _read(self, name: str, times: tuple[int, int]) -> _Known:
+        folder = Folder(self._root / name)
+        card = StudyCard(name, name, changed=max(times) / 1e9)
+        try:
+            sessions = read_sessions(folder)
+            card = replace(card, name=_name(folder, name), note=read_note(folder))
+            if not sessions:
+                # A run by the Python API says nothing; its parts do.
+                rows = sum(part.rows for part in Manifest.read(folder).parts.values())
+                return _Known(times, replace(card, done=rows or None), None)
+        except (OSError, ValueError, StoreError) as error:
+            return _Known(times, replace(card, state="unreadable", reason=str(error)[:300]), None)
+        latest = [session for session in sessions if session.state == "running"] or sessions
+        session = latest[-1]
+        best = [own.figures.best for own in sessions if own.figures.best is not None]
+        return _Known(times, replace(card, best=max(best, default=None)), session)
+
+    def _alive(self, known: _Known) -> StudyCard:
+        """The card with the state of its run as it is now."""
+        session = known.session
+        if session is None:
+            return known.card
+        state = session.state
+        if session.open:
+            session = self._runs.close_dead(known.card.id, session)
+            state = self._felt(known.card.id, session)
+        figures = session.figures
+        running = state == "running"
+        return replace(
+            known.card,
+            state=state,
+            reason=session.reason,
+            done=figures.done if figures.total else known.card.done,
+            planned=figures.total or None,
+            failed=figures.failed,
+            rate_per_h=figures.rate_per_h if running else None,
+            eta_s=figures.eta_s if running else None,
+            host=session.host,
+        )
+
+    def _felt(self, study: str, session: SessionState) -> Literal["running", "silent", "disk full"] | str:
+        """The state of a run that says it is not over: whether its pulse is felt."""
+        if session.state != "running" or self._runs.live(study):
+            return session.state
+        folder = Folder(self._root / study)
+        if waits_for_disk(folder, session):
+            return "disk full"
+        if _ended_here(session):
+            return "silent"
+        beat, now = pulse(folder, session), time.monotonic()
+        before, since = self._pulses.get(session.id, (None, now))
+        if before != beat:
+            since = now
+        self._pulses[session.id] = (beat, since)
+        # A state that is fresh by this machine's clock is believed; clocks may differ, so else its pulse is waited for.
+        fresh = 0 <= age_s(session.seen) <= 2 * _SILENT_TICKS * session.tick_s
+        return "running" if fresh or now - since <= _SILENT_TICKS * session.tick_s else "silent"
+
+
+def read_note(folder: Folder) -> str:
+    """What the owner of a study has noted; "" where that is nothing."""
+    try:
+        return folder.read(NOTE).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _ended_here(session: SessionState) -> bool:
+    """Whether a run was on this machine, and its process is there no more."""
+    if session.host != socket.gethostname() or session.pid <= 0:
+        return False
+    return not Path(f"/proc/{session.pid}").exists()
+
+
+def _times(path: Path) -> tuple[int, int]:
+    """When a folder and its folder of runs were written, in nanoseconds; a file that is renamed there changes both."""
+
+    def when(of: Path) -> int:
+        try:
+            return of.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    return when(path), when(path / "sessions")
+
+
+def _name(folder: Folder, study: str) -> str:
+    hashed = _HASHED.fullmatch(study)
+    if hashed:
+        return hashed[1]
+    plain: Any = tomllib.loads(folder.read("study.toml").decode())
+    return str(plain["study"]["name"]) if isinstance(plain.get("study"), dict) and "name" in plain["study"] else study
+
+
+def _rank(card: StudyCard, order: str) -> tuple[bool, Any]:
+    """By what a card is sorted: those without a value come last where the highest comes first."""
+    value = getattr(card, order)
+    return value is not None, value if value is not None else 0
+
+
+def _missing(study: str) -> NotFoundError:
+    shown = json.dumps(study[:80])
+    return NotFoundError(f"there is no study {shown} here: it may have been moved or deleted; the list has all")

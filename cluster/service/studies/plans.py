@@ -1,0 +1,65 @@
+"""What a study would cost, by ``vcm-sweep plan`` in a process of its own, since a pilot trains."""
+
+import json
+import subprocess
+import tempfile
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vcm_sweep.cluster.options import in_words
+from vcm_sweep.cluster.service.settings import ServiceSettings
+from vcm_sweep.cluster.service.studies.actions import Actions
+from vcm_sweep.sweep.errors import StudyError
+
+_LONGEST_S = 900.0
+
+
+class Plans:
+    """Plans studies, one at a time, so that pilots do not measure each other.
+
+    Args:
+        settings: of the service. actions: which read studies.
+    """
+
+    def __init__(self, settings: ServiceSettings, actions: Actions) -> None:
+        self._settings, self._actions = settings, actions
+        self._one = threading.Lock()
+
+    def plan(self, text: str, pilot_s: float = 20.0) -> dict[str, Any]:
+        """What ``vcm-sweep plan --json`` prints of a study.
+
+        Args:
+            text: of the study. pilot_s: seconds of the pilot, beyond its least eight rows; 0: no pilot, no costs.
+
+        Raises:
+            StudyError, TooLargeError: it is no study that can be trained here, or its pilot fails.
+        """
+        study = self._actions.read(text)
+        out = self._settings.root / f"{study.name}-{study.digest[:8]}"
+        with tempfile.TemporaryDirectory(prefix="vcm-sweep-plan-") as scratch, self._one:
+            file = Path(scratch) / "study.toml"
+            file.write_text(text, encoding="utf-8")
+            pilot = ["--pilot-s", str(pilot_s)] if pilot_s else ["--no-pilot"]
+            place = replace(self._settings.place, address=None, in_process=True)
+            words = ["plan", str(file), "--out", str(out), "--json", *pilot, *in_words(place)]
+            try:
+                done = subprocess.run(
+                    [*self._settings.program, *words],
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    text=True,
+                    timeout=_LONGEST_S,
+                    cwd=self._settings.working,
+                )
+            except subprocess.TimeoutExpired:
+                raise StudyError(
+                    f"no plan within {_LONGEST_S:g} s: its trainings are long; plan it with a shorter pilot"
+                ) from None
+            said = done.stderr.strip().splitlines()
+        if done.returncode or not done.stdout.strip():
+            last = said[-1].removeprefix("vcm-sweep: ") if said else f"plan ended with {done.returncode}"
+            raise StudyError(last.replace(f"{file}: ", ""))
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found | {"folder": out.name}
