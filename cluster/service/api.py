@@ -140,6 +140,12 @@ def one(study: str, service: Own) -> StudyView:
     return service.views.study(study)
 
 
+@router.get("/studies/{study}/card")
+def card(study: str, service: Own) -> StudyCard:
+    """Its line in the list, which is quick to ask for."""
+    return service.catalogue.card(study)
+
+
 @router.get("/studies/{study}/log")
 def log(study: str, service: Own, lines: Annotated[int, Query(ge=1, le=10_000)] = 100) -> list[dict[str, Any]]:
     """The last lines of the log of the latest run."""
@@ -156,6 +162,21 @@ def ranking(study: str, service: Own, metric: str = "accuracy", method: str = ""
 def curves(study: str, service: Own) -> Curves:
     """Accuracy after each epoch: the middle training, and half of all."""
     return service.views.curves(study)
+
+
+@router.get("/studies/{study}/records", response_class=Response)
+def records(study: str, service: Own) -> Response:
+    """All records so far, one per training, as Parquet."""
+    headers = {"Content-Disposition": f'attachment; filename="{study}.parquet"'}
+    return Response(service.views.records(study), media_type="application/vnd.apache.parquet", headers=headers)
+
+
+@router.get("/compare")
+def compare(
+    one: str, other: str, service: Own, metric: str = "accuracy", method: str = "", policy: str = "fail"
+) -> dict[str, Any]:
+    """Two studies side by side: what `vcm-sweep compare --json` prints."""
+    return service.rankings.comparison(one, other, metric, method, policy)
 
 
 @router.get("/studies/{study}/files")
@@ -214,6 +235,12 @@ def retry(study: str, service: Own, asked: Again | None = None) -> Done:
 def extend(study: str, asked: Longer, service: Own) -> Done:
     """Make a study longer, and run what is new."""
     return service.actions.extend(study, asked.to, asked.replicates, asked.replicate_rows)
+
+
+@router.post("/studies/{study}/report")
+def report(study: str, service: Own, metric: str = "accuracy", method: str = "", policy: str = "fail") -> StudyFile:
+    """Write the report of a study anew, with another metric, method or policy."""
+    return service.rankings.report(study, metric, method, policy)
 
 
 @router.put("/studies/{study}/note", status_code=HTTPStatus.NO_CONTENT)

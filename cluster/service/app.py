@@ -8,6 +8,7 @@ from fastapi import FastAPI, Response
 
 from vcm_sweep.cluster.service.access.guard import Guard
 from vcm_sweep.cluster.service.api import router as api
+from vcm_sweep.cluster.service.docs import router as docs
 from vcm_sweep.cluster.service.login import router as login
 from vcm_sweep.cluster.service.problems import add_problems
 from vcm_sweep.cluster.service.service import Service
@@ -44,6 +45,7 @@ def make_app(service: Service) -> FastAPI:
     add_problems(app)
     app.include_router(api)
     app.include_router(login)
+    app.include_router(docs)
 
     @app.get("/healthz", include_in_schema=False)
     def healthy() -> Response:

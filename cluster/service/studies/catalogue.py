@@ -150,8 +150,9 @@ class Catalogue:
                 return _Known(times, replace(card, done=rows or None), None)
         except (OSError, ValueError, StoreError) as error:
             return _Known(times, replace(card, state="unreadable", reason=str(error)[:300]), None)
-        latest = [session for session in sessions if session.state == "running"] or sessions
-        session = latest[-1]
+        # Ids name the second, and two runs may begin in one.
+        candidates = [session for session in sessions if session.state == "running"] or sessions
+        session = max(candidates, key=lambda session: (session.started, session.id))
         best = [own.figures.best for own in sessions if own.figures.best is not None]
         return _Known(times, replace(card, best=max(best, default=None)), session)
 

@@ -8,11 +8,15 @@ from typing import Any
 
 from vcm_sweep.analysis.conditions.costs import condition_costs
 from vcm_sweep.analysis.conditions.result import Conditions
+from vcm_sweep.analysis.conditions.two_studies import ConditionsComparison, compare_conditions
+from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.limits.costs import limit_costs
 from vcm_sweep.analysis.limits.result import Limits
+from vcm_sweep.analysis.report.write import write_report
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.studies.analysis import analyze
-from vcm_sweep.cluster.service.studies.view import Views
+from vcm_sweep.analysis.studies.comparison import Comparison, compare_studies
+from vcm_sweep.cluster.service.studies.view import StudyFile, Views
 from vcm_sweep.device.errors import VcmSweepError
 from vcm_sweep.sweep.store.results import Results
 
@@ -65,6 +69,32 @@ class Rankings:
         if isinstance(held.result, VcmSweepError):
             raise held.result.with_traceback(None)
         return held.result
+
+    def comparison(
+        self, one: str, other: str, metric: str = "accuracy", method: str = "", policy: str = "fail"
+    ) -> dict[str, Any]:
+        """What ``vcm-sweep compare --json`` prints of two studies, with ``answer``, sentences for people.
+
+        Raises:
+            AnalysisError: they cannot be compared. NotFoundError: there is no such study.
+        """
+        if one == other:
+            raise AnalysisError(f"{one} and {other} are one study: name two to compare")
+        first, second = self._views.results(one), self._views.results(other)
+        with self._one:
+            found: Comparison | ConditionsComparison
+            if first.study.conditions and second.study.conditions:
+                found = compare_conditions(first, second, metric, policy=policy)
+            else:
+                found = compare_studies(first, second, metric, method=method, policy=policy)
+        return found.to_dict() | {"answer": list(found.answer())}
+
+    def report(self, study: str, metric: str = "accuracy", method: str = "", policy: str = "fail") -> StudyFile:
+        """Write the report into a study's folder, in place of the one before; errors as :meth:`ranking`."""
+        results = self._views.results(study)
+        with self._one:
+            page = write_report(results, results.folder.path, metric, method=method, policy=policy)
+        return StudyFile(page.name, page.stat().st_size)
 
     def _made(self, asked: tuple[str, str, str, str], stamp: object) -> _Ranked:
         study, metric, method, policy = asked

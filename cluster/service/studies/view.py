@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from vcm_sweep.cluster.service.problems import NotFoundError
 from vcm_sweep.cluster.service.studies.catalogue import Catalogue, StudyCard
@@ -135,6 +137,12 @@ class Views:
         with self._mutex:
             _keep(self._counts, study, (stamp, counts))
         return counts
+
+    def records(self, study: str) -> bytes:
+        """All records so far, one per training, as a Parquet file."""
+        written = pa.BufferOutputStream()
+        pq.write_table(self.results(study).table(), written)
+        return bytes(written.getvalue())
 
     def log(self, study: str, lines: int = 100) -> list[dict[str, Any]]:
         """The last lines of the log of a study's latest run."""

@@ -1,11 +1,14 @@
 """A service in a folder of its own, asked without a network; its runs are played by a small script."""
 
+import socket
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 
 from vcm_sweep.cluster.options import Place
@@ -79,3 +82,16 @@ def client(service: Service, browser: TestClient) -> TestClient:
     """A client that may run."""
     browser.headers.update(bearer(service))
     return browser
+
+
+@pytest.fixture
+def address(service: Service) -> Iterator[str]:
+    """Where the service listens, on a thread of this process."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(make_app(service), log_config=None, timeout_graceful_shutdown=1, lifespan="off")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        thread.join(20.0)

@@ -1,5 +1,6 @@
 """The service as programs see it: start, watch, stop, go on, and what is refused in which words."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +179,7 @@ def test_what_is_not_there_or_not_taken_is_a_problem_that_helps(client: TestClie
 def test_all_of_it_is_described(client: TestClient) -> None:
     described = client.get("/openapi.json").json()
     assert {"/api/studies", "/api/studies/{study}/events", "/api/plan"} <= set(described["paths"])
+    page = client.get("/docs").text
+    assert all(path in page for path in described["paths"])
+    assert "<td><code>replicate_rows</code></td><td>body</td><td>points that are run once more</td>" in page
+    assert not re.search(r"(src|href)=.https?:|<script", page)

@@ -1,0 +1,268 @@
+"""`Client`: a service of studies, asked from Python or from the command line."""
+
+import os
+import re
+import time
+import uuid
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vcm_sweep.cluster.terminal.printing import bar
+from vcm_sweep.device.errors import VcmSweepError
+from vcm_sweep.sweep.errors import ExecutorError, StoreError, StudyError, one_line
+from vcm_sweep.sweep.store import Store
+from vcm_sweep.sweep.study.study import Study
+
+if TYPE_CHECKING:
+    import requests
+
+TOKEN_VARIABLE = "VCM_SWEEP_TOKEN"
+"""The variable in which a token is looked for that is not given."""
+
+_TIMEOUT_S = 60.0
+# A plan trains a pilot, and a ranking may have to wait for others.
+_LONG_S = 1800.0
+_ATTEMPTS, _WAIT_S = 5, 1.0
+_OPEN = ("submitted", "running", "disk full")
+_ERRORS: dict[int, type[VcmSweepError]] = {404: StoreError, 409: StoreError, 413: StudyError, 422: StudyError}
+
+
+class Client:
+    """A service of studies.
+
+    Args:
+        address: of the service, with the path that a proxy gives it: ``http://127.0.0.1:8470``.
+        token: that the service knows; by default the one in the variable VCM_SWEEP_TOKEN.
+
+    Whatever the service refuses is raised with its sentence: StudyError for a study, StoreError for a folder or a run,
+    ExecutorError for the rest, as a service that does not answer.
+
+    Example:
+        >>> Client("127.0.0.1:8470", "a-token-of-16-letters")
+        Traceback (most recent call last):
+        ...
+        vcm_sweep.sweep.errors.StudyError: '127.0.0.1:8470' must be the address of a service, http://127.0.0.1:8470
+    """
+
+    def __init__(self, address: str, token: str | None = None) -> None:
+        import requests
+
+        if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#]*)?", address):
+            shown = address.rpartition("@")[2]
+            raise StudyError(f"{shown!r} must be the address of a service, http://127.0.0.1:8470")
+        self.address = address.rstrip("/")
+        self._session = requests.Session()
+        self._session.headers["Accept"] = "application/json"
+        if found := os.environ.get(TOKEN_VARIABLE, "") if token is None else token:
+            self._session.headers["Authorization"] = f"Bearer {found}"
+
+    def studies(self, state: str = "", search: str = "") -> list[dict[str, Any]]:
+        """The cards of all studies, or of those in a state, or with a text in id or note."""
+        return list(self.ask("GET", "studies", params={"state": state, "search": search}).json())
+
+    def study(self, id: str) -> "RemoteStudy":
+        """A study by the name of its folder; StoreError where there is none."""
+        found = RemoteStudy(self, id)
+        found.card()
+        return found
+
+    def submit(self, study: Study | str | Path, note: str = "") -> "RemoteStudy":
+        """Start a study, or watch it where it runs already. If the line breaks it is sent again, and started once.
+
+        Args:
+            study: the study, the path of its file, or its text. note: on it, for people.
+        """
+        sent = {"study": _text(study), "note": note}
+        answer = self.ask("POST", "studies", json=sent, headers={"Idempotency-Key": uuid.uuid4().hex})
+        return RemoteStudy(self, str(answer.json()["study"]))
+
+    def plan(self, study: Study | str | Path, pilot_s: float = 20.0) -> dict[str, Any]:
+        """What ``vcm-sweep plan --json`` prints of a study: its size and cost, measured where the service runs."""
+        asked = {"json": {"study": _text(study)}, "params": {"pilot_s": pilot_s}, "timeout": _LONG_S}
+        return dict(self.ask("POST", "plan", **asked).json())
+
+    def ask(self, method: str, path: str, **options: Any) -> "requests.Response":
+        """The answer to a request below ``/api/``; where that can do no harm, a line that breaks is tried again."""
+        import requests
+
+        options.setdefault("timeout", _TIMEOUT_S)
+        # What changes something and has no key might be done twice.
+        attempts = _ATTEMPTS if method == "GET" or "headers" in options else 1
+        for attempt in range(1, attempts + 1):
+            try:
+                answer = self._session.request(method, f"{self.address}/api/{path}", **options)
+                break
+            except (requests.ConnectionError, requests.Timeout) as error:
+                if attempt == attempts:
+                    raise ExecutorError(
+                        f"the service at {self.address} does not answer ({one_line(error)[:120]}): is it up, and is "
+                        "this its address?"
+                    ) from None
+                time.sleep(_WAIT_S)
+        if answer.ok:
+            return answer
+        raise _ERRORS.get(answer.status_code, ExecutorError)(_sentence(answer))
+
+
+class RemoteStudy:
+    """A study of a service.
+
+    Args:
+        client: by which it is asked. id: the name of its folder.
+    """
+
+    def __init__(self, client: Client, id: str) -> None:
+        self._client, self.id = client, id
+
+    def __repr__(self) -> str:
+        return f"RemoteStudy({self._client.address}/studies/{self.id})"
+
+    def card(self) -> dict[str, Any]:
+        """Its line in the list: state, done, planned, failed, best, and more."""
+        return dict(self._get("card").json())
+
+    def view(self) -> dict[str, Any]:
+        """All that its page shows: counts by status, factors, the latest run with failures by cause and nodes."""
+        return dict(self._get("").json())
+
+    @property
+    def state(self) -> str:
+        """The state of its latest run: running, done, stopped, ..."""
+        return str(self.card()["state"])
+
+    def wait(self, progress: bool = True, interval_s: float = 2.0) -> str:
+        """The state in which its run ends, once it does: done, stopped, failed, or "silent" where it is not heard of.
+
+        Args:
+            progress: show a bar on the terminal. interval_s: seconds between two looks.
+        """
+        card, shown = self.card(), 0
+        while card["state"] in _OPEN and not card["planned"]:
+            time.sleep(interval_s)
+            card = self.card()
+        with bar(self.id, card["planned"] or 0, quiet=not progress) as step:
+            while True:
+                for _ in range(shown, card["done"] or 0):
+                    step(card["state"])
+                shown = max(shown, card["done"] or 0)
+                if card["state"] not in _OPEN:
+                    return str(card["state"])
+                time.sleep(interval_s)
+                card = self.card()
+
+    def stop(self) -> None:
+        """Ask its run to stop, as Ctrl-C would."""
+        self._post("stop")
+
+    def resume(self) -> None:
+        """Go on with it."""
+        self._post("resume")
+
+    def retry(self, only: Sequence[str] = ()) -> None:
+        """Run trials that failed once more; ``only``: of these statuses."""
+        self._post("retry", {"only": list(only)})
+
+    def extend(
+        self, to: int | None = None, replicates: int | None = None, replicate_rows: int | None = None
+    ) -> dict[str, Any]:
+        """Make it longer, and run what is new; arguments as :func:`vcm_sweep.sweep.extend`."""
+        return self._post("extend", {"to": to, "replicates": replicates, "replicate_rows": replicate_rows})
+
+    def note(self, text: str) -> None:
+        """Write a note on it, in place of the one before."""
+        self._client.ask("PUT", self._path("note"), json={"note": text})
+
+    def log(self, lines: int = 100) -> list[dict[str, Any]]:
+        """The last lines of the log of its latest run."""
+        return list(self._get("log", lines=lines).json())
+
+    def ranking(self, metric: str = "accuracy", method: str = "", policy: str = "") -> dict[str, Any]:
+        """Its ranking as it forms, with intervals: what ``vcm-sweep analyze --json`` prints."""
+        return dict(self._get("ranking", metric=metric, method=method, policy=policy).json())
+
+    def table(self) -> pa.Table:
+        """All records so far, one per training; ``.to_pandas()`` makes a data frame of it."""
+        return pq.read_table(pa.BufferReader(self._get("records").content))
+
+    def fetch(self, local: str | Path, progress: bool = True) -> int:
+        """Copy its results folder to this machine, for ``open_results``; returns the number of files that were copied.
+
+        Records that are there already are kept. Those files that say which records count come last.
+
+        Raises:
+            StoreError: ``local`` is the folder of something else.
+        """
+        target = Path(local)
+        names = {str(own["path"]): int(own["size"]) for own in self._get("files").json()}
+        if outside := [name for name in names if ".." in Path(name).parts or Path(name).is_absolute()]:
+            raise StoreError(f"{self!r} has a file {outside[0]!r}, which would not be in {local}: nothing is copied")
+        if not self._may_lie_in(target, names):
+            raise StoreError(f"{local} is not empty and holds another study, or none: name another folder")
+        copied = 0
+        with bar("fetch", len(names), quiet=not progress) as step:
+            for name in sorted(names, key=lambda name: (not name.endswith(".parquet"), name)):
+                there = target / name
+                if not (name.startswith("parts/") and there.is_file() and there.stat().st_size == names[name]):
+                    content = self._get(f"files/{quote(name)}").content
+                    there.parent.mkdir(parents=True, exist_ok=True)
+                    beside = there.with_name(f".{there.name}.tmp")
+                    beside.write_bytes(content)
+                    beside.replace(there)
+                    copied += 1
+                step(name)
+        return copied
+
+    def _may_lie_in(self, target: Path, names: Collection[str]) -> bool:
+        """Whether a folder is free, or holds this study, a shorter one that it was extended from, or a part of it."""
+        if not target.exists() or not any(target.iterdir()):
+            return True
+        here = target / "study.toml"
+        if not here.is_file():
+            return (target / "parts").is_dir()
+        if here.read_bytes() == self._get("files/study.toml").content:
+            return True
+        return "lineage.json" in names and Store.open(target).study.digest in self._get("files/lineage.json").json()
+
+    def _path(self, path: str) -> str:
+        return f"studies/{quote(self.id, safe='')}/{path}".rstrip("/")
+
+    def _get(self, path: str, **params: Any) -> "requests.Response":
+        return self._client.ask("GET", self._path(path), params=params, timeout=_LONG_S)
+
+    def _post(self, path: str, sent: dict[str, Any] | None = None) -> dict[str, Any]:
+        return dict(self._client.ask("POST", self._path(path), json=sent).json())
+
+
+def remote_study(where: str) -> RemoteStudy | None:
+    """The study that an address names, as its page has it: ``http://host:8470/studies/ID``; None for a folder.
+
+    >>> remote_study("runs/demo-1a2b3c4d") is None
+    True
+    """
+    if not where.startswith(("http://", "https://")):
+        return None
+    address, _, id = where.rstrip("/").rpartition("/studies/")
+    if not address or "/" in id:
+        raise StoreError(f"{where} must be the page of a study, such as http://127.0.0.1:8470/studies/demo-1a2b3c4d")
+    return RemoteStudy(Client(address), id)
+
+
+def _text(study: Study | str | Path) -> str:
+    """The text of a study; its file's, where a path is given."""
+    if isinstance(study, Study):
+        return study.text
+    if isinstance(study, str) and "\n" in study:
+        return study
+    return Study.from_toml(study).text
+
+
+def _sentence(answer: "requests.Response") -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"{answer.url} answered {answer.status_code}: is this the address of a service?"
