@@ -251,7 +251,7 @@ def _shown(data: Measurement) -> list[tuple[int, NDArray[np.int64]]]:
 def _positive(name: str) -> bool:
     """Whether a parameter is always above 0, so that its logarithm can be varied."""
     low, _ = CellParameters.bounds(name)
-    return low > 0 or name in ("T_0", "eps_phiB", "r_nominal")
+    return low > 0 or name in ("eps_phiB", "r_nominal")
 
 
 def _unit(name: str, cell: CellParameters) -> float:

@@ -52,7 +52,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
-_WORDS = ("voltage", "current", "time")  # that a longer name may hold
+_WORDS = ("voltage", "current", "time")  # that a longer name may hold, unless it is of a setting or another quantity
+_OTHER = re.compile("range|limit|compl|density", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def _known(ours: str, parts: Sequence[tuple[str, str | None]], header: Sequence[
             ranks = [-1]
         elif not ranks and not unit and base and factor_of(name, base) is not None:  # it is called by its unit alone
             ranks = [len(names)]
-        elif not ranks and names[0] in _WORDS and names[0] in _plain(name):  # its name holds the word
+        elif not ranks and names[0] in _WORDS and names[0] in _plain(name) and not _OTHER.search(name):
             ranks = [len(names) + 1]
         elif not ranks and unit and base in "VA" and ours in COLUMNS["iv"]:  # its unit says what it is
             ranks = [len(names) + 2]

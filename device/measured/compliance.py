@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.measured.measurement import Array
@@ -58,10 +59,15 @@ def limited(
         at = voltage_v if programmed_v is None else programmed_v
         runs = []
         for run in _runs(current >= (0.97 * given_a if given_a else _NEAR * top)):
-            begin, end = _inner(current, *run)
-            lowered = _jumps(size, current, begin) or (sign < 0 and _sinks(size[begin:end]))
+            first, end = _inner(current, *run)
+            begin = first
+            while begin and size[begin - 1] > 0 and np.isnan(current[begin - 1]):
+                begin -= 1  # no reading, as an instrument has none while it begins to limit
+            follows = _follows(size[begin:end], current[begin:end])
+            lowered = (_jumps(size, current, begin, first) and not follows) or (sign < 0 and _sinks(size[begin:end]))
             stands = end - begin >= _ROWS and (lowered or _stands(np.abs(at[begin:end]), current[begin:end], sign))
-            if given_a or stands:
+            # What is given limits SET; a RESET may reach it by itself.
+            if stands or (given_a and sign < 0):
                 runs.append((begin, end, lowered))
         if not runs:
             continue
@@ -106,9 +112,22 @@ def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return runs
 
 
-def _jumps(size: Array, current: Array, begin: int) -> bool:
-    """Whether the voltage fell as the current rose to the plateau: so only an instrument that lowers it does."""
-    return begin > 0 and size[begin] < 0.98 * size[begin - 1] and current[begin] > _JUMP * current[begin - 1]
+def _jumps(size: Array, current: Array, begin: int, first: int) -> bool:
+    """Whether the voltage fell as the current rose to the plateau, as where an instrument lowers it.
+
+    ``begin``: the plateau's first row; ``first``: its first one with a reading.
+    """
+    return begin > 0 and size[begin] < 0.98 * size[begin - 1] and bool(current[first] > _JUMP * current[begin - 1])
+
+
+def _follows(size: Array, current: Array) -> bool:
+    """Whether the current of some rows follows their voltage, beyond its noise, as after a SET at a sweep's turn."""
+    known = ~np.isnan(current)
+    x, y = np.log(size[known]), np.log(current[known])
+    if len(x) < _ROWS or not np.ptp(x) > 0:
+        return False
+    # By ranks, since the outermost rows may lie beside the plateau.
+    return bool(stats.theilslopes(y, x, 0.99).low_slope >= _FLAT)
 
 
 def _sinks(size: Array) -> bool:

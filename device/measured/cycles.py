@@ -6,6 +6,8 @@ import numpy as np
 
 from vcm_sweep.device.measured.measurement import MIN_ROWS, Array
 
+_NEAR_0 = 0.05  # of the largest voltage
+
 
 def cycles_of(voltage_v: Array, number: Array | None, breaks: Iterable[int]) -> tuple[int, ...]:
     """The first row of each cycle.
@@ -28,11 +30,14 @@ def cycles_of(voltage_v: Array, number: Array | None, breaks: Iterable[int]) -> 
 
 
 def _returns(volts: Array) -> list[int]:
-    sign = np.sign(volts)
-    rows = np.flatnonzero(sign)
+    # Near 0 V noise has any sign.
+    rows = np.flatnonzero(np.abs(volts) > _NEAR_0 * np.abs(volts).max(initial=0.0))
     if not len(rows):
         return []
-    first = sign[rows[0]]
-    again = rows[1:][(sign[rows[1:]] == first) & (sign[rows[:-1]] == -first)]
-    # The row at 0 V before belongs to the new cycle.
-    return [int(row) - 1 if sign[row - 1] == 0 else int(row) for row in again]
+    sign = np.sign(volts[rows])
+    places = np.flatnonzero((sign[1:] == sign[0]) & (sign[:-1] == -sign[0]))
+    # From the first row on that is no longer of the other sign.
+    return [
+        int(before) + 1 + int(np.argmax(volts[before + 1 : row + 1] * sign[0] >= 0))
+        for before, row in zip(rows[places], rows[places + 1], strict=True)
+    ]

@@ -66,9 +66,13 @@ def read_measurement(
         if len(table.rows) < MIN_ROWS:
             raise DeviceError(f"{len(table.rows)} rows are too few: a measurement has at least {MIN_ROWS}")
         if magnitude:
-            at = values["voltage_v"] if kind == "iv" else values.get("read_voltage_v", read_voltage_v or READ_VOLTAGE_V)
-            values["current_a"] = np.abs(values["current_a"]) * np.where(np.asarray(at) < 0, -1.0, 1.0)
+            name = "voltage_v" if kind == "iv" else "read_voltage_v"
+            at = _between(values[name]) if name in values else np.asarray(read_voltage_v or READ_VOLTAGE_V)
+            values["current_a"] = np.abs(values["current_a"]) * np.where(at < 0, -1.0, 1.0)
         if kind == "iv":
+            if ramp_v_per_s is not None and "time_s" in values and "time_s" not in (columns or {}):
+                notes.append(f"the times are those of the ramp, not of the column {where['time_s'].name!r}")
+                del values["time_s"]
             if read_voltage_v is not None:
                 raise DeviceError("a read voltage belongs to pulses, this is an I-V sweep: leave it out")
             data = _sweep(table, values, ramp_v_per_s, polarity, compliance_a, notes, Path(path).name)
@@ -126,7 +130,7 @@ def _sweep(
     breaks = list(table.breaks)
     if "time_s" in values:
         if ramp is not None:
-            raise DeviceError("time_s and a ramp are both given: leave one out")
+            raise DeviceError("--columns time_s and a ramp are both given: leave one out")
         duration, again = durations_of(_between(values["time_s"]), table.lines, notes)
         breaks = again or breaks
     elif ramp is None:
@@ -148,6 +152,8 @@ def _sweep(
             "integrated; its state then is taken from the rows that follow (--compliance 0: there is none)"
         )
     cycles = cycles_of(volts, values.get("cycle"), breaks)
+    if len(cycles) > 1:
+        notes.append(f"{len(cycles)} cycles, the second from line {table.lines[cycles[1]]} on")
     return Measurement(
         "iv", found.asked_v, duration, amperes, source, READ_VOLTAGE_V, found.compliance_a, found.runs, cycles, notes
     )

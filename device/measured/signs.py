@@ -49,9 +49,12 @@ def refuse_polarity(kind: str, voltage_v: Array, current_a: Array) -> None:
 def _over_a_sweep(volts: Array, amperes: Array) -> tuple[float, float]:
     """ln of the current on the way back over that on the way out at equal voltage, at negative and positive voltage."""
     found = []
+    # A missing reading ends no sweep.
+    known = volts * amperes > 0
+    volts, amperes = volts[known], amperes[known]
     for sign in (-1.0, 1.0):
         differences: list[float] = []
-        side = (sign * volts > 0) & (sign * amperes > 0)
+        side = sign * volts > 0
         edges = np.flatnonzero(np.diff(np.concatenate(([0], side.astype(int), [0]))))
         for begin, end in zip(edges[::2], edges[1::2], strict=True):
             size, current = sign * volts[begin:end], np.log(sign * amperes[begin:end])
@@ -59,7 +62,10 @@ def _over_a_sweep(volts: Array, amperes: Array) -> tuple[float, float]:
             out, back = slice(0, top + 1), slice(top, None)
             if top < 2 or len(size) - top < 3:
                 continue
-            at = np.linspace(0.2, 0.8, 7) * size[top]
+            both = max(size[out].min(), size[back].min())
+            at = np.linspace(max(0.2 * size[top], both), 0.8 * size[top], 7)
+            if both > at[-1]:
+                continue
             rising, falling = np.argsort(size[out]), np.argsort(size[back])
             differences += list(
                 np.interp(at, size[back][falling], current[back][falling])

@@ -54,15 +54,23 @@ def table_of(text: str, progress: Callable[[str], None] | None = None) -> Table:
     rows: list[list[str]] = []
     breaks: list[int] = []
     before: list[str] = []
+    spoilt: tuple[int, str] | None = None
     between = False
     for number, line in lines:
         if _is_comment(line):
             if not rows:
                 before.append(line)
+                spoilt = None
             continue
         cells = _cells(line, separator, comma)
+        mixed = "." in line and "," in line and (separator != "," or '"' in line)
+        if mixed and any(_is_ambiguous(cell, comma) for cell in _cells(line, separator, False)):
+            raise DeviceError(f"line {number} has both . and , in its numbers: write them without marks of thousands")
         if not rows and (_filled(cells) < filled or len(cells) != width):
             before.append(line)
+            # With this many numbers it is no header.
+            like_row = len(cells) == width and sum(map(is_number, cells)) >= 2
+            spoilt = (number, next(cell for cell in cells if not is_number(cell))) if like_row else None
         elif not any(map(is_number, cells)) and line.lstrip()[0] not in _BEGIN:
             between = True
         elif len(cells) != width:
@@ -70,6 +78,8 @@ def table_of(text: str, progress: Callable[[str], None] | None = None) -> Table:
                 f"line {number} has {len(cells)} values, the others {width}: separate them as in the other lines"
             )
         else:
+            if spoilt:
+                raise DeviceError(f"line {spoilt[0]}: {spoilt[1]!r} is no number: correct or remove its row")
             if between:
                 breaks.append(len(rows))
                 between = False
@@ -82,6 +92,11 @@ def table_of(text: str, progress: Callable[[str], None] | None = None) -> Table:
     return Table(_headers(before, separator, width), numbers, rows, breaks)
 
 
+def _is_ambiguous(cell: str, comma: bool) -> bool:
+    """Whether a cell as it is written holds a mark of thousands, or a decimal point among decimal commas."""
+    return bool(_THOUSANDS.fullmatch(cell)) or (comma and "." in cell and is_number(cell))
+
+
 def is_number(cell: str) -> bool:
     """Whether a cell holds a number.
 
@@ -92,6 +107,7 @@ def is_number(cell: str) -> bool:
 
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:(?:\.\d{3})+,|(?:,\d{3})+\.)\d+(?:[eE][+-]?\d+)?")
 
 
 def _is_comment(line: str) -> bool:
@@ -117,7 +133,7 @@ def _layout(lines: list[str]) -> tuple[str, bool, int, int]:
     """(separator, decimal comma, cells of a row, numbers in it) with which equal rows hold most numbers."""
     step = max(len(lines) // _SAMPLE, 1)
     sample = lines[: _SAMPLE // 2] + lines[_SAMPLE // 2 :: step]
-    best, most = ("", False, 0, 2), 0
+    best, most = ("", False, 0, 2), (0, 0)
     for separator in _SEPARATORS:
         for comma in (False, True) if separator != "," else (False,):
             rows = [cells for line in sample if sum(map(is_number, cells := _cells(line, separator, comma))) >= 2]
@@ -125,8 +141,9 @@ def _layout(lines: list[str]) -> tuple[str, bool, int, int]:
                 continue
             width = Counter(map(len, rows)).most_common(1)[0][0]
             counts = [_filled(cells) for cells in rows if len(cells) == width]
-            if sum(counts) > most:
-                most = sum(counts)
+            # Of as many numbers those with fewer cells that are none.
+            if (found := (sum(counts), sum(counts) - width * len(counts))) > most:
+                most = found
                 best = (separator, comma, width, Counter(counts).most_common(1)[0][0])
     return best
 

@@ -4,11 +4,20 @@ import re
 
 _PREFIXES = {"": 1.0, "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3, "k": 1e3}
 _WORDS = {
-    "volt": "v", "volts": "v", "amp": "a", "amps": "a", "ampere": "a", "amperes": "a", "sec": "s", "secs": "s",
-    "second": "s", "seconds": "s", "msec": "ms", "usec": "us", "millivolt": "mv", "millivolts": "mv",
-    "milliseconds": "ms", "microseconds": "us", "milliamps": "ma", "microamps": "ua", "nanoamps": "na",
+    "volt": "v", "volts": "v", "millivolt": "mv", "millivolts": "mv", "microvolt": "uv", "microvolts": "uv",
+    "amp": "a", "amps": "a", "ampere": "a", "amperes": "a", "milliamp": "ma", "milliamps": "ma", "microamp": "ua",
+    "microamps": "ua", "nanoamp": "na", "nanoamps": "na", "picoamp": "pa", "picoamps": "pa",
+    "sec": "s", "secs": "s", "second": "s", "seconds": "s", "msec": "ms", "msecs": "ms", "millisecond": "ms",
+    "milliseconds": "ms", "usec": "us", "usecs": "us", "microsecond": "us", "microseconds": "us", "nsec": "ns",
+    "nsecs": "ns", "nanosecond": "ns", "nanoseconds": "ns",
 }  # fmt: skip
-_TIMES = {"min": 60.0, "minutes": 60.0, "h": 3600.0, "hours": 3600.0}
+_TIMES = {
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+}
+_NO_UNIT = re.compile(
+    r"(ch|channel|smu|drain|source|top|bottom|set|forced?|meas|measured|raw)?[\s#_]*\d*", re.IGNORECASE
+)
 
 
 def factor_of(unit: str, base: str) -> float | None:
@@ -38,15 +47,18 @@ def is_unit(text: str) -> bool:
 def split_name(header: str) -> tuple[str, str | None]:
     """Name and unit of a header: ``Current (mA)``, ``I [uA]``, ``U / V``, ``current_ma``, ``Time in ms``.
 
+    What stands in brackets is the unit, known or not, unless it names a channel: an unknown one must not be taken for
+    V. R writes them as dots: ``Time..ms.``.
+
     >>> split_name("Current (mA)"), split_name("voltage_v"), split_name("U / V"), split_name("Voltage")
     (('Current', 'mA'), ('voltage', 'v'), ('U', 'V'), ('Voltage', None))
     """
     text = header.strip().strip("\"'")
     bracket = re.fullmatch(r"(.*?)\s*[(\[{<]\s*([^)\]}>]*?)\s*[)\]}>]\s*", text)
     if bracket:
-        return bracket[1].strip(), bracket[2] if is_unit(bracket[2]) else None
-    for separator in (r"\s*/\s*", r"\s+in\s+", r"\s*,\s*", r"\s+", r"_"):
-        found = re.fullmatch(rf"(.+?){separator}(\S+)", text)
+        return bracket[1].strip(), None if _NO_UNIT.fullmatch(bracket[2]) else bracket[2]
+    for separator in (r"\s*/\s*", r"\s+in\s+", r"\s*,\s*", r"\s+", r"[-_.]+"):
+        found = re.fullmatch(rf"(.+){separator}([^\s._-]+)\.*", text)
         if found and is_unit(found[2]):
             return found[1].strip(), found[2]
     return text, None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vcm_sweep.device import Measurement, read_measurement
+from vcm_sweep.device import DeviceError, Measurement, read_measurement
 
 ROWS = 24
 VOLTS = np.concatenate((-0.05 * np.arange(7), -0.05 * np.arange(5, -1, -1), 0.05 * np.arange(1, 12)))[:ROWS]
@@ -212,3 +212,69 @@ def test_many_equal_pulses_are_thinned_to_as_long_ones(tmp_path: Path) -> None:
     assert len(data.voltage_v) < 5000
     for volts in (-0.342, 0.7065):
         assert data.duration_s[data.voltage_v == volts].sum() == pytest.approx(6e-3)
+
+
+UNITS = [
+    ("Voltage (Volts)", "Current (Amperes)", "Time (seconds)", (1, 1, 1)),
+    ("Voltage [millivolts]", "Current [microamps]", "Time [msecs]", (1e3, 1e6, 1e3)),
+    ("Voltage_mV", "Current_nA", "Time_us", (1e3, 1e9, 1e6)),
+    ("Voltage..mV.", "Current..uA.", "Time..ms.", (1e3, 1e6, 1e3)),
+    ("V (CH1)", "I (CH2)", "t", (1, 1, 1)),
+    ("Voltage-mV", "Current-mA", "Time-min", (1e3, 1e3, 1 / 60)),
+]
+
+
+@pytest.mark.parametrize(("volts", "amperes", "times", "factors"), UNITS)
+def test_units_as_words_and_behind_other_marks(
+    tmp_path: Path, volts: str, amperes: str, times: str, factors: tuple[float, float, float]
+) -> None:
+    path = tmp_path / "sweep.csv"
+    rows = np.stack((VOLTS, AMPERES, TIMES), 1) * factors
+    lines = [f"{volts},{amperes},{times}", *(",".join(f"{x:.9g}" for x in row) for row in rows)]
+    path.write_text("\n".join(lines))
+    read_back(read_measurement(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Voltage (furlong),Current (A),Time (s)\n" + "\n".join(ROW_LINES), "furlong"),
+        ("Voltage;Current;Time\n" + "\n".join(f"-0,{i:02};-0,{i:06};1.000,{i:02}" for i in range(20)), "thousands"),
+        ("V;I;t\n0,1;x;0\n" + "\n".join(f"-0,{i:02};-0,{i:06};{i},5" for i in range(20)), "line 2: 'x' is no number"),
+    ],
+)
+def test_what_could_be_taken_for_something_else_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "sweep.csv"
+    path.write_text(text)
+    with pytest.raises(DeviceError) as raised:
+        read_measurement(path)
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_decimal_commas_between_blanks_are_no_separators(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.txt"
+    rows = [f"{v:.6f} {i:.6e}".replace(".", ",") for v, i in zip(VOLTS, AMPERES, strict=True)]
+    path.write_text("\n".join(["U I", *rows]))
+    data = read_measurement(path, 0.1)
+    assert np.allclose(data.voltage_v, VOLTS)
+    assert np.allclose(data.current_a, AMPERES, atol=1e-12)
+
+
+def test_a_given_ramp_wins_over_a_column_that_looks_like_times(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.csv"
+    path.write_text("\n".join(["Voltage,Current,Time", *ROW_LINES]))
+    data = read_measurement(path, 2.0)
+    assert np.allclose(data.duration_s[1:], np.abs(np.diff(VOLTS)) / 2.0)
+    assert any("not of the column 'Time'" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("row", [0, 6, 7, 12, 23])
+def test_a_magnitude_has_the_sign_of_its_voltage_where_that_has_no_reading(tmp_path: Path, row: int) -> None:
+    lines = [line.split(",") for line in ROW_LINES]
+    lines[row][0] = "nan"
+    path = tmp_path / "sweep.csv"
+    path.write_text("\n".join(["V,I,t", *(",".join([v, i.lstrip("-"), t]) for v, i, t in lines)]))
+    read = read_measurement(path, magnitude=True)
+    at = np.abs(VOLTS) > 0.06  # beside 0 V either sign may be
+    assert np.allclose(read.current_a[at], AMPERES[at])

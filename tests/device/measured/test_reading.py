@@ -82,7 +82,6 @@ def test_pulses_of_a_source_with_positive_set(tmp_path: Path) -> None:
         ("\n".join(SWEEP.splitlines()[:6]), None, "4 rows are too few: a measurement has at least 8"),
         ("", None, "it has no rows of numbers"),
         ("hello\nworld\n", None, "it has no rows of numbers"),
-        (SWEEP, 1.0, "time_s and a ramp are both given"),
         (RAMP, None, "needs a column time_s, or the speed of its ramp"),
         (RAMP, -1.0, "ramp = -1 V/s must be finite and above 0"),
         (
@@ -133,6 +132,11 @@ def test_a_wrong_option_is_one_line(tmp_path: Path, options: dict, words: str) -
         read(tmp_path, RAMP, 1.0, **options)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_ramp_beside_times_that_were_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match="--columns time_s and a ramp are both given: leave one out"):
+        read(tmp_path, SWEEP, 1.0, columns={"time_s": "time_s"})
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
