@@ -14,7 +14,7 @@ from pathlib import Path
 from vcm_sweep.analysis.records.metrics import METRICS
 from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.study.catalogue import CATALOGUE
-from vcm_sweep.sweep.study.gpu_support import Refusal, refused_by_gpu
+from vcm_sweep.sweep.study.gpu_support import refused_by_gpu
 from vcm_sweep.sweep.study.sections import BY_NAME, CELL, DEVICE, INTERVENTION, LAYER, MECHANISMS, PERIPHERY, PLAIN
 from vcm_sweep.sweep.study.study import Study
 from vcm_sweep.sweep.trial import RECORD_COLUMNS
@@ -73,8 +73,7 @@ def studies_on_a_gpu() -> str:
     rows = []
     for path in sorted((ROOT / "studies").glob("*.toml")):
         study = Study.from_toml(path)
-        found: list[Refusal] = []
-        study.check_each(lambda device, factors, found=found: found.extend(refused_by_gpu(device, factors)))
+        found = [refusal for setting in study.settings for refusal in refused_by_gpu(setting.device, setting.factors)]
         reasons = dict.fromkeys(f"{what} ({where}): {fix}" for where, what, fix in found)
         rows.append((f"studies/{path.name}", "refused" if reasons else "runs", "; ".join(reasons)))
     return _table(("study", "on a GPU", "with what, and what to do instead"), rows)

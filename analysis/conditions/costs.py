@@ -160,7 +160,7 @@ def _verdict(ours: Moments, found: Published, p: float, margin: float, confidenc
         return replace(found, p=p, verdict=DIFFERS)
     if max(-gap.low, gap.high) < margin:  # not where the interval is not known
         return replace(found, p=p, verdict=AGREES)
-    return replace(found, p=p, verdict=OPEN, more=more_needed(ours, found.theirs, margin, strict))
+    return replace(found, p=p, verdict=OPEN, more=more_needed(ours, found.theirs, margin, confidence, strict))
 
 
 def _remarks(

@@ -49,8 +49,8 @@ def mean_of(name: str, x: Array, confidence: float) -> Tested:
     x = x[np.isfinite(x)]
     if x.size < 2:
         return Tested(Index(name, float(x.mean()) if x.size else math.nan, math.nan, math.nan), math.nan)
-    if np.ptp(x) == 0.0:  # no spread at all: t would be 0/0 or infinite
-        return Tested(_exactly(name, float(x[0])), 0.0 if x[0] else 1.0)
+    if np.ptp(x) == 0.0:  # t would be 0/0 or infinite
+        return _without_spread(name, float(x[0]), x.size)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of nearly equal values, whose t is large all the same
         found = stats.ttest_1samp(x, 0.0)
@@ -70,7 +70,7 @@ def against(name: str, ours: Moments, theirs: Moments, confidence: float) -> Tes
     if not math.isfinite(error):
         return Tested(Index(name, difference, math.nan, math.nan), math.nan)
     if error == 0.0:
-        return Tested(_exactly(name, difference), 0.0 if difference else 1.0)
+        return _without_spread(name, difference, ours.n or 1)
     half = float(stats.t.ppf(0.5 + confidence / 2, df)) * error
     return Tested(
         Index(name, difference, difference - half, difference + half),
@@ -78,8 +78,14 @@ def against(name: str, ours: Moments, theirs: Moments, confidence: float) -> Tes
     )
 
 
-def _exactly(name: str, value: float) -> Index:
-    return Index(name, value, value, value)
+def _without_spread(name: str, value: float, n: int) -> Tested:
+    """Of n equal values, such as accuracies on few test samples: the sign test, and no interval but of no difference.
+
+    n values on one side of 0 have p = 2 / 2^n; by how much their mean may be off they do not tell.
+    """
+    if value == 0.0:
+        return Tested(Index(name, 0.0, 0.0, 0.0), 1.0)
+    return Tested(Index(name, value, math.nan, math.nan), min(1.0, 2.0 ** (1 - n)))
 
 
 def _welch(ours: Moments, theirs: Moments) -> tuple[float, float]:
@@ -97,23 +103,25 @@ def _welch(ours: Moments, theirs: Moments) -> tuple[float, float]:
     return math.sqrt(total), total**2 / sum(variance**2 / df for variance, df in parts)
 
 
-def more_needed(ours: Moments, theirs: Moments, margin: float, confidence: float) -> int | None:
+def more_needed(
+    ours: Moments, theirs: Moments, margin: float, confidence: float, strict: float | None = None
+) -> int | None:
     """How many more trainings of ours would tell whether two means agree within a margin or differ; None: no number.
 
-    With our mean and spread as they are, so that the interval of the difference either leaves out 0 or lies within the
-    margin, whichever takes fewer.
+    With our mean and spread as they are, so that the interval of the difference either leaves out 0 (at confidence
+    ``strict``, where many are asked together) or lies within the margin, whichever takes fewer.
 
     >>> more_needed(Moments(93.0, 0.5, 5), Moments(93.4, 0.5, 20), 1.0, 0.95)
     1
     """
-    difference = abs(ours.mean - theirs.mean)
-    goal = max(difference, margin - difference)
     if ours.n is None or ours.sd is None:
         return None
+    difference = abs(ours.mean - theirs.mean)
+    goals = ((difference, strict or confidence), (margin - difference, confidence))
 
     def tells(more: int) -> bool:
         error, df = _welch(ours._replace(n=ours.n + more), theirs)  # type: ignore[operator]
-        return bool(stats.t.ppf(0.5 + confidence / 2, df) * error < goal) if error else True
+        return not error or any(float(stats.t.ppf(0.5 + level / 2, df)) * error < goal for goal, level in goals)
 
     if not tells(_MOST):
         return None
@@ -148,3 +156,11 @@ def mcnemar(one: Array, other: Array) -> float:
     if not both.any():
         return math.nan
     return float(stats.binomtest(more, more + less).pvalue) if more + less else 1.0
+
+
+def fisher(one: Array, other: Array) -> float:
+    """p of two samples of outcomes, 0 or 1, by Fisher's exact test; NaN where one has none."""
+    counts = [[int((x == 1).sum()), int((x == 0).sum())] for x in (one, other)]
+    if not all(map(sum, counts)):
+        return math.nan
+    return float(stats.fisher_exact(counts).pvalue)

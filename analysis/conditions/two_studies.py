@@ -5,11 +5,15 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vcm_sweep.analysis.conditions.costs import condition_costs
-from vcm_sweep.analysis.conditions.means import against, holm
+from vcm_sweep.analysis.conditions.means import Moments, Tested, against, fisher, holm
 from vcm_sweep.analysis.conditions.result import ConditionResult, Conditions
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.files import write_parquet
+from vcm_sweep.analysis.limits.pairs import difference_of_samples
 from vcm_sweep.analysis.records.metrics import find_metric
 from vcm_sweep.analysis.results.index import Index
 
@@ -19,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ConditionShift:
-    """A condition in both studies: second minus first by Welch's test; p is adjusted by Holm for all conditions."""
+    """A condition in both studies: second minus first; p is adjusted by Holm for all conditions.
+
+    By Welch's test; a share, such as p_chance, by Fisher's, with Newcombe's interval.
+    """
 
     one: ConditionResult
     other: ConditionResult
@@ -69,7 +76,8 @@ class ConditionsComparison:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a reader must know, one sentence each."""
-        said = ["Differences by Welch's test, whose p values are adjusted by Holm's method for all common conditions."]
+        test = "Fisher's exact" if find_metric(self.metric).binary else "Welch's"
+        said = [f"Differences by {test} test, whose p values are adjusted by Holm's method for all common conditions."]
         for name, alone in zip(self.names, self.only, strict=True):
             said += [f"Only {name} has {', '.join(alone)}."] if alone else []
         return (*said, *dict.fromkeys(note for result in self.results for note in result.notes()))
@@ -115,7 +123,7 @@ def compare_conditions(
         )
     shifts = []
     for name in (name for name in first if name in second):
-        found = against(name, second[name].ours, first[name].ours, confidence)
+        found = _shift(name, second[name].ours, first[name].ours, confidence, find_metric(metric).binary)
         shifts.append(ConditionShift(first[name], second[name], found.mean, found.p))
     adjusted = holm([shift.p for shift in shifts])
     return ConditionsComparison(
@@ -124,6 +132,19 @@ def compare_conditions(
         shifts=tuple(replace(shift, p=p) for shift, p in zip(shifts, adjusted, strict=True)),
         only=(tuple(n for n in first if n not in second), tuple(n for n in second if n not in first)),
     )
+
+
+def _shift(name: str, ours: Moments, theirs: Moments, confidence: float, binary: bool) -> Tested:
+    if not binary:
+        return against(name, ours, theirs, confidence)
+    one, other = _outcomes(ours), _outcomes(theirs)
+    return Tested(difference_of_samples(name, one, other, confidence), fisher(one, other))
+
+
+def _outcomes(share: Moments) -> NDArray[np.float64]:
+    """The outcomes, 0 or 1, of which a share is the mean."""
+    n = share.n or 0
+    return (np.arange(n) < round(share.mean * n if n else 0.0)).astype(np.float64)
 
 
 def _told_apart(one: "Results", other: "Results") -> tuple[str, str]:

@@ -11,7 +11,15 @@ from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.statistics.bootstrap import Resampling, interval
 from vcm_sweep.sweep.study.tables.design import MIN_PAIRS
 
-__all__ = ["MIN_PAIRS", "Pairs", "difference_of_shares", "expanded", "share_of_pairs", "with_rare_losses"]
+__all__ = [
+    "MIN_PAIRS",
+    "Pairs",
+    "difference_of_samples",
+    "difference_of_shares",
+    "expanded",
+    "share_of_pairs",
+    "with_rare_losses",
+]
 
 Array = NDArray[np.float64]
 
@@ -84,10 +92,21 @@ def difference_of_shares(name: str, one: Array, other: Array, confidence: float)
         return Index(name, float("nan"), float("nan"), float("nan"))
     p, q = float(one.mean()), float(other.mean())
     (p_low, p_high), (q_low, q_high) = _wilson(p, n, confidence), _wilson(q, n, confidence)
-    phi = _phi(one, other)
-    below = (p - p_low) ** 2 - 2 * phi * (p - p_low) * (q_high - q) + (q_high - q) ** 2
-    above = (p_high - p) ** 2 - 2 * phi * (p_high - p) * (q - q_low) + (q - q_low) ** 2
-    return Index(name, p - q, p - q - float(np.sqrt(max(below, 0.0))), p - q + float(np.sqrt(max(above, 0.0))))
+    return _newcombe(name, Index("", p, p_low, p_high), Index("", q, q_low, q_high), _phi(one, other))
+
+
+def difference_of_samples(name: str, one: Array, other: Array, confidence: float) -> Index:
+    """Share of ``one`` minus that of ``other``, (n,) and (m,), where nothing pairs them: Newcombe's method 10."""
+    return _newcombe(name, share_of_pairs("", one, confidence), share_of_pairs("", other, confidence), 0.0)
+
+
+def _newcombe(name: str, one: Index, other: Index, phi: float) -> Index:
+    """The difference of two shares from Wilson's interval of each and the correlation of their outcomes."""
+    value = one.value - other.value
+    ends = []
+    for a, b in ((one.value - one.low, other.high - other.value), (one.high - one.value, other.value - other.low)):
+        ends.append(math.sqrt(max(a * a - 2 * phi * a * b + b * b, 0.0)))
+    return Index(name, value, value - ends[0], value + ends[1])
 
 
 def with_rare_losses(plain: Index, among_others: Index, lost: Index, loss: float) -> Index:

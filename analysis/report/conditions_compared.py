@@ -5,12 +5,10 @@ from pathlib import Path
 
 from vcm_sweep.analysis.conditions.result import precise
 from vcm_sweep.analysis.conditions.two_studies import ConditionsComparison
-from vcm_sweep.analysis.files import write_json
 from vcm_sweep.analysis.plots.intervals import Interval, intervals
 from vcm_sweep.analysis.report.content.parts import Chart, Charts, Fact, Items, Page, Section, Table
 from vcm_sweep.analysis.report.content.quantity import Quantity
-from vcm_sweep.analysis.report.frame import refuse_unwritable, write_page
-from vcm_sweep.analysis.report.side_by_side import FILES
+from vcm_sweep.analysis.report.side_by_side import FILES, write_compared
 
 
 def write_conditions_comparison(found: ConditionsComparison, directory: str | os.PathLike[str]) -> Path:
@@ -19,7 +17,7 @@ def write_conditions_comparison(found: ConditionsComparison, directory: str | os
     Raises:
         AnalysisError: the directory cannot be written.
     """
-    target, quantity = Path(directory), Quantity(found.metric)
+    quantity = Quantity(found.metric)
     one, other = found.names
     page = Page(
         title=f"{one} against {other}",
@@ -34,11 +32,7 @@ def write_conditions_comparison(found: ConditionsComparison, directory: str | os
         numbers=found.to_dict(),
         files=FILES,
     )
-    with refuse_unwritable(target):
-        target.mkdir(parents=True, exist_ok=True)
-        write_json(target / "compare.json", page.numbers)
-        found.write_parquet(target / "compare.parquet")
-        return write_page(page, target, "compare")
+    return write_compared(page, found.write_parquet, Path(directory))
 
 
 def _differences(found: ConditionsComparison, quantity: Quantity) -> Section:

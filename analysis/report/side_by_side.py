@@ -1,6 +1,7 @@
 """The page of a comparison: two studies side by side, laid out like a report."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from vcm_sweep.analysis.files import write_json
@@ -24,7 +25,6 @@ def write_comparison(comparison: Comparison, directory: str | os.PathLike[str]) 
     Raises:
         AnalysisError: the directory cannot be written.
     """
-    target = Path(directory)
     quantity = Quantity(comparison.results[0].metric)
     one, other = comparison.names
     answer = comparison.answer()
@@ -38,10 +38,15 @@ def write_comparison(comparison: Comparison, directory: str | os.PathLike[str]) 
         numbers=comparison.to_dict(),
         files=FILES,
     )
+    return write_compared(page, comparison.write_parquet, Path(directory))
+
+
+def write_compared(page: Page, write_parquet: Callable[[Path], None], target: Path) -> Path:
+    """Write a comparison's page with its numbers beside it, and return its path; ``write_parquet`` writes its lines."""
     with refuse_unwritable(target):
         target.mkdir(parents=True, exist_ok=True)
         write_json(target / "compare.json", page.numbers)
-        comparison.write_parquet(target / "compare.parquet")
+        write_parquet(target / "compare.parquet")
         return write_page(page, target, "compare")
 
 

@@ -1,16 +1,19 @@
 """`write_report`: analyse once, gather the sections, write the page and its files."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vcm_sweep.analysis.conditions.costs import condition_costs
+from vcm_sweep.analysis.conditions.result import Conditions
 from vcm_sweep.analysis.files import replace_file, write_json, write_parquet
 from vcm_sweep.analysis.limits.costs import limit_costs
+from vcm_sweep.analysis.limits.result import Limits
 from vcm_sweep.analysis.records.chance import ChanceError
 from vcm_sweep.analysis.report.answer import answer, facts
 from vcm_sweep.analysis.report.chance_page import write_chance_page
@@ -53,6 +56,16 @@ _FILES = (
 )
 
 
+class Report(NamedTuple):
+    """A report that was written.
+
+    ``page``: path of report.html. ``no_ranking``: why there is no ranking in it, or "".
+    """
+
+    page: Path
+    no_ranking: str = ""
+
+
 def write_report(
     results: Results,
     directory: str | os.PathLike[str],
@@ -72,6 +85,13 @@ def write_report(
     Raises:
         AnalysisError: the records cannot be analysed (as `analyze`), or the directory cannot be written.
     """
+    return written(results, directory, metric, method=method, policy=policy).page
+
+
+def written(
+    results: Results, directory: str | os.PathLike[str], metric: str, *, method: str = "", policy: str = "fail"
+) -> Report:
+    """`write_report`, and whether there is a ranking in it."""
     snapshot = Snapshot(results)
     if snapshot.study.design.method == "limits":
         return _write_limits(snapshot, Path(directory), metric, policy)
@@ -101,38 +121,41 @@ def write_report(
         write_json(target / "indices.json", page.numbers)
         write_parquet(target / "indices.parquet", _lines(snapshot, result), {"study": snapshot.study.name})
         _write_trainings(target, snapshot.table())
-        return write_page(page, target, "report")
+        return Report(write_page(page, target, "report"))
 
 
-def _write_limits(snapshot: Snapshot, target: Path, metric: str, policy: str) -> Path:
+def _write_limits(snapshot: Snapshot, target: Path, metric: str, policy: str) -> Report:
     try:
         limits = limit_costs(snapshot, metric, policy=policy)
     except ChanceError as error:
         return _write_chance(snapshot, target, metric, error)
-    with refuse_unwritable(target):
-        target.mkdir(parents=True, exist_ok=True)
-        limits.write_json(target / "indices.json")
-        limits.write_parquet(target / "indices.parquet")
-        _write_trainings(target, snapshot.table())
-        return write_limits_page(snapshot, limits, target, _FILES)
+    with _written_beside(snapshot, limits, target):
+        return Report(write_limits_page(snapshot, limits, target, _FILES))
 
 
-def _write_conditions(snapshot: Snapshot, target: Path, metric: str, policy: str) -> Path:
+def _write_conditions(snapshot: Snapshot, target: Path, metric: str, policy: str) -> Report:
     found = condition_costs(snapshot, metric, policy=policy)
+    with _written_beside(snapshot, found, target):
+        return Report(write_conditions_page(snapshot, found, target, _FILES))
+
+
+@contextmanager
+def _written_beside(snapshot: Snapshot, found: Limits | Conditions, target: Path) -> Iterator[None]:
+    """The numbers and trainings beside a page that has results of its own."""
     with refuse_unwritable(target):
         target.mkdir(parents=True, exist_ok=True)
         found.write_json(target / "indices.json")
         found.write_parquet(target / "indices.parquet")
         _write_trainings(target, snapshot.table())
-        return write_conditions_page(snapshot, found, target, _FILES)
+        yield
 
 
-def _write_chance(snapshot: Snapshot, target: Path, metric: str, why: ChanceError) -> Path:
+def _write_chance(snapshot: Snapshot, target: Path, metric: str, why: ChanceError) -> Report:
     with refuse_unwritable(target):
         target.mkdir(parents=True, exist_ok=True)
         _write_trainings(target, snapshot.table())
         files = tuple(file for file in _FILES if not file[0].startswith("indices"))
-        return write_chance_page(snapshot, why, target, metric, files)
+        return Report(write_chance_page(snapshot, why, target, metric, files), str(why))
 
 
 def _write_trainings(target: Path, table: pa.Table) -> None:

@@ -85,17 +85,16 @@ def _analyze(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from vcm_sweep.analysis import AnalysisError, write_report
-    from vcm_sweep.cluster.running.reports import no_ranking, place_of
+    from vcm_sweep.analysis import AnalysisError
+    from vcm_sweep.cluster.running.reports import place_of, report_at
     from vcm_sweep.sweep.store.results import open_results
 
     results = open_results(arguments.dir)
     target = Path(arguments.out) if arguments.out else place_of(results.folder)
     how = {"method": arguments.method, "policy": arguments.policy}
-    page = write_report(results, target, arguments.metric, **how)
-    why = no_ranking(results, arguments.metric)
-    show({"report": str(page), **why}, arguments.json)
-    return AnalysisError.exit_code if why else 0
+    said = report_at(target, results, arguments.metric, **how)
+    show(said, arguments.json)
+    return AnalysisError.exit_code if "no_ranking" in said else 0
 
 
 def _compare(arguments: argparse.Namespace) -> int:

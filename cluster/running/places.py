@@ -38,17 +38,22 @@ def checked_data(place: Place, study: Any, settings: Any) -> Any:
     """The study's data, found or downloaded once, here; StudyError if the study cannot be trained with them here."""
     from vcm_sweep.sweep.data.sets import load
     from vcm_sweep.sweep.packs.size import check_size
+    from vcm_sweep.sweep.study.cautions import Setting
     from vcm_sweep.sweep.study.effects import check_samples
 
     cores = len(os.sched_getaffinity(0))
     if not place.address and place.cores > _MOST_PER_CORE * cores:
         raise StudyError(f"--cpus {place.cpus} is far more than the {cores} cores of this machine: leave it out")
     data = load(study.network.data, settings.data_dir)
-    network = study.network
-    check_samples(network, study.device, study.factors, len(data.train_y))
-    data.first(network.train_samples, network.test_samples, network.validation_samples)
-    if not place.address:
-        check_size(network.plain(), data.train_x.shape[1:], data.classes)
+
+    def check(setting: Setting) -> None:
+        network = setting.network
+        check_samples(network, setting.device, setting.factors, len(data.train_y))
+        data.first(network.train_samples, network.test_samples, network.validation_samples)
+        if not place.address:
+            check_size(network.plain(), data.train_x.shape[1:], data.classes)
+
+    study.check_each(check)
     return data
 
 

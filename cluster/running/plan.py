@@ -64,13 +64,12 @@ def planned(
     pack = study.run.pack if pilot_s is None else pack_of(study, settings, options.place)
     size = plan(study, directory, pack)
     design, lost = size.order.design, size.lost_share(rate)
-    rates: list[str] = []
-    study.check_each(lambda device, factors: rates.append(rates_in_words(device, factors)))
+    rates = dict.fromkeys(rates_in_words(setting.device, setting.factors) for setting in study.settings)
     values: dict[str, Any] = {
         "study": study.name,
         "method": design.method,
         "folder": str(directory),
-        "rates": "; ".join(dict.fromkeys(rates)),
+        "rates": "; ".join(rates),
         "points": size.points,
         "trials": size.trials,
         "done": size.done,
@@ -99,9 +98,9 @@ def planned(
         values["pulses_per_window"] = {way.direction: [way.pulses, way.most] for way in fastest}
         spans = ", ".join(f"{way.direction} {way.pulses:.3g} to {way.most:.3g}" for way in fastest)
         words["pulses_per_window"] = f"{spans}, through 90 % of the nominal cell's, at the corners of the ranges"
-    if step := step_in_words(study.device):
-        words["one_pulse"] = values["one_pulse"] = step
-    if found := cautions(study, data):
+    if steps := [step for step in dict.fromkeys(step_in_words(setting.device) for setting in study.settings) if step]:
+        words["one_pulse"] = values["one_pulse"] = "; ".join(steps)
+    if found := cautions(study.settings, data):
         values["beware"] = list(found)
         words["beware"] = "; ".join(found)
     outlook = _outlook(study, directory, size.points)

@@ -37,7 +37,7 @@ def run_study(study: Any, options: RunOptions, conclude: Callable[[Any], dict[st
     checked_design(study)  # before sizes of packs are tried
     if why := study.design.no_verdict():
         print(f"vcm-sweep: {why}", file=sys.stderr)
-    for said in cautions(study, checked_data(options.place, study, settings_of(options.place, study))):
+    for said in cautions(study.settings, checked_data(options.place, study, settings_of(options.place, study))):
         print(f"vcm-sweep: beware: {said}", file=sys.stderr)
     folder = Folder(options.out or default_directory(study))
     try:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -31,36 +31,38 @@ _MANY_SAMPLES = 100_000  # where a study trains with all there are
 _PULSE = {"set_voltage_v", "reset_voltage_v", "pulse_s", "periphery"}
 
 
-class Asked(Protocol):
-    """What is looked at of a study."""
+class Setting(NamedTuple):
+    """What is trained: a study's tables with its factors, or a condition, which has none.
 
-    @property
-    def network(self) -> "NetworkSpec":
-        """Its network."""
+    ``name``: the condition's, or "". ``device``: canonical [device] table.
+    """
 
-    @property
-    def device(self) -> dict[str, Any]:
-        """Its canonical [device] table."""
-
-    @property
-    def factors(self) -> "Sequence[Factor]":
-        """What it varies."""
+    name: str
+    network: "NetworkSpec"
+    device: dict[str, Any]
+    factors: "tuple[Factor, ...]"
 
 
-def cautions(study: Asked, data: DataSet | None = None) -> tuple[str, ...]:
+def cautions(settings: Sequence[Setting], data: DataSet | None = None) -> tuple[str, ...]:
     """Why trainings of a study may end at chance level, or below what the network could reach; () if nothing is seen.
 
     Args:
-        study: that will be, or was, trained. data: all its samples, where they are at hand.
+        settings: of the study that will be, or was, trained. data: all its samples, where they are at hand.
     """
-    found = [*_of_pulses(study), *_of_weights(study)]
-    if data is not None:
-        found += _of_samples(study, data)
-    return tuple(found)
+    found: dict[str, list[str]] = {}
+    for setting in settings:
+        samples = () if data is None else _of_samples(setting, data)
+        for said in (*_of_pulses(setting), *_of_weights(setting), *samples):
+            found.setdefault(said, []).append(setting.name)
+    return tuple(
+        said if len(names) == len(settings) else f"condition {', '.join(map(repr, names))}: {said}"
+        for said, names in found.items()
+    )
 
 
-def check_reach(network: "NetworkSpec", device: dict[str, Any], factors: Sequence["Factor"]) -> None:
+def check_reach(setting: Setting) -> None:
     """Raise StudyError where not even all pulses of a whole training would move a weight of the nominal cell."""
+    _, network, device, factors = setting
     chosen = {factor.path[1] for factor in factors if factor.path[0] == "device"}
     if not is_physical(device) or chosen & _PULSE:
         return
@@ -105,17 +107,17 @@ def _mean(up: float, down: float) -> float:
     return float((up * down) ** 0.5)
 
 
-def _of_pulses(study: Asked) -> Iterator[str]:
-    if not is_physical(study.device):
+def _of_pulses(setting: Setting) -> Iterator[str]:
+    if not is_physical(setting.device):
         return
-    plain, dw_min, lr = json.dumps(study.device), float(study.device["dw_min"]), study.network.lr
+    plain, dw_min, lr = json.dumps(setting.device), float(setting.device["dw_min"]), setting.network.lr
     try:
         up, down = _steps(plain)
     except DeviceError:
         return
     small, large = sorted((up, down))
     steps = f"one pulse moves the nominal cell's weight by {up:.2g} (SET) and {down:.2g} (RESET)"
-    width = study.device["periphery"]["w_max"] - study.device["periphery"]["w_min"]
+    width = setting.device["periphery"]["w_max"] - setting.device["periphery"]["w_min"]
     if large > _COARSE * width:
         yield f"{steps} in a window of {width:g}, so that it has few states: {_advice(plain)}"
     elif not small >= _SMALL_STEP * dw_min:
@@ -141,11 +143,11 @@ def _of_pulses(study: Asked) -> Iterator[str]:
         )
 
 
-def _of_weights(study: Asked) -> Iterator[str]:
-    init = study.network.init
-    if not is_physical(study.device) or isinstance(init, str) or study.network.start:
+def _of_weights(setting: Setting) -> Iterator[str]:
+    init = setting.network.init
+    if not is_physical(setting.device) or isinstance(init, str) or setting.network.start:
         return
-    low, high = study.device["periphery"]["w_min"], study.device["periphery"]["w_max"]
+    low, high = setting.device["periphery"]["w_min"], setting.device["periphery"]["w_max"]
     if init > 2 * max(-low, high):
         yield (
             f"[network] init = {init:g} draws first weights from +-{init:g}, and the cells hold {low:g} to {high:g}, "
@@ -153,9 +155,9 @@ def _of_weights(study: Asked) -> Iterator[str]:
         )
 
 
-def _of_samples(study: Asked, data: DataSet) -> Iterator[str]:
-    network = study.network
-    varied = [factor.low for factor in study.factors if factor.path == ("network", "train_samples")]
+def _of_samples(setting: Setting, data: DataSet) -> Iterator[str]:
+    network = setting.network
+    varied = [factor.low for factor in setting.factors if factor.path == ("network", "train_samples")]
     asked = int(min(varied)) if varied else network.train_samples
     part = data.first(asked, network.test_samples, network.validation_samples)
     trained, tested = (set(torch.unique(y).tolist()) for y in (part.train_y, part.test_y))

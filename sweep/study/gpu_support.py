@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.study.catalogue import apply_factors
+from vcm_sweep.sweep.study.cautions import Setting
 from vcm_sweep.sweep.study.factors import Factor
 from vcm_sweep.sweep.study.tables.build_device import build_device
 from vcm_sweep.sweep.study.tables.device import is_physical
@@ -50,14 +51,9 @@ def refused_by_gpu(device: dict[str, Any], factors: Sequence[Factor]) -> list[Re
     return [*refusals, together] if together else refusals
 
 
-def check_gpu_study(device: dict[str, Any], factors: Sequence[Factor]) -> None:
-    """Raise StudyError if a GPU cannot train a study; the message names :func:`refused_by_gpu`'s reasons.
-
-    Args:
-        device: canonical [device] table.
-        factors: the study's factors.
-    """
-    if refusals := refused_by_gpu(device, factors):
+def check_gpu_study(setting: Setting) -> None:
+    """Raise StudyError if a GPU cannot train a setting of a study; it names :func:`refused_by_gpu`'s reasons."""
+    if refusals := refused_by_gpu(setting.device, setting.factors):
         reasons = ", with ".join(f"{what} ({where}: {fix})" for where, what, fix in refusals)
         raise StudyError(f"--device cuda: a GPU cannot pulse cells with {reasons}; or train on the CPU, without it")
 

@@ -82,8 +82,15 @@ def _write_conditions(document: Any, folder: Path) -> None:
     if "condition" in document:
         raise StudyError(f"[design] conditions = {name!r} and [[condition]] both give conditions: keep one")
     tables = tomlkit.aot()
-    for row in _rows(name, folder):
-        tables.append(tomlkit.item(_table(row.items())))
+    for number, row in enumerate(_rows(name, folder), 1):
+        try:
+            tables.append(tomlkit.item(_table(row.items())))
+        except (TypeError, ValueError):  # tomlkit's, of a decimal or bytes
+            kinds = ", ".join(f"{column} ({type(value).__name__})" for column, value in row.items())
+            raise StudyError(
+                f"[design] conditions = {name!r}: row {number} holds what TOML has no word for, in one of {kinds}: "
+                "write numbers, texts, lists, true or false"
+            ) from None
     document["design"].remove("conditions")
     document["condition"] = tables
 
@@ -99,13 +106,17 @@ def _rows(name: str, folder: Path) -> list[dict[str, Any]]:
         if name.endswith(".parquet"):
             table = parquet.read_table(path)
         else:
-            options = csv.ConvertOptions(column_types={"name": pa.string()}, strings_can_be_null=True)
+            # An empty cell alone gives nothing: a condition may be called NA.
+            options = csv.ConvertOptions(column_types={"name": pa.string()}, null_values=[""], strings_can_be_null=True)
             table = csv.read_csv(path, convert_options=options)
     except (OSError, pa.ArrowException) as error:
         raise StudyError(
             f"[design] conditions = {name!r} cannot be read as {path} ({one_line(error)}): write CSV with a header, "
             "or Parquet"
         ) from None
+    for column in table.column_names:
+        if table.column_names.count(column) > 1:
+            raise StudyError(f"[design] conditions = {name!r} has {column!r} in two columns: keep one")
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 

@@ -14,7 +14,7 @@ from typing import Any
 from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.errors import Mistakes, StudyError, one_line
 from vcm_sweep.sweep.study.catalogue import apply_factors
-from vcm_sweep.sweep.study.cautions import check_reach
+from vcm_sweep.sweep.study.cautions import Setting, check_reach
 from vcm_sweep.sweep.study.conditions import Condition, check_conditions, read_conditions
 from vcm_sweep.sweep.study.contents import digests
 from vcm_sweep.sweep.study.corners import check_devices
@@ -147,7 +147,8 @@ class Study:
         design_table = fields.table("design")
         if frozen is not None:
             design_table.setdefault("method", UNNAMED)
-        conditions: tuple[Condition, ...] = ()
+        if named:
+            found.tell()  # or each would be told of every condition again
         with found.noted():
             conditions = read_conditions(rows, network_table, device_table) if named else ()
             design = DesignSpec.from_table(design_table, len(conditions))
@@ -194,17 +195,21 @@ class Study:
         It simulates pulses of the nominal cell and builds devices at the ends of all ranges. Everything that trains
         calls this; reading results does not.
         """
-        self.check_each(check_devices)
-        self.check_each(lambda device, factors: check_reach(self.network, device, factors))
+        self.check_each(lambda setting: check_devices(setting.device, setting.factors))
+        self.check_each(check_reach)
 
-    def check_each(self, check: Callable[[dict[str, Any], tuple[Factor, ...]], None]) -> None:
-        """Call a check with each [device] table that is trained, and the factors that act on it."""
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """What is trained: the conditions, each by itself, or where there are none the study's own tables."""
+        own = tuple(Setting(each.name, each.network, each.device, ()) for each in self.conditions)
+        return own or (Setting("", self.network, self.device, self.factors),)
+
+    def check_each(self, check: Callable[[Setting], None]) -> None:
+        """Call a check with each setting that is trained; a StudyError of it names the condition."""
         with _said_of(self.origin):
-            if not self.conditions:
-                check(self.device, self.factors)
-            for condition in self.conditions:
-                with _said_of(f"condition {condition.name!r}"):
-                    check(condition.device, ())
+            for setting in self.settings:
+                with _said_of(setting.name and f"condition {setting.name!r}"):
+                    check(setting)
 
     def inputs(self, values: dict[str, float]) -> dict[str, Any]:
         """All that determines a trial's result besides its seed and the model's version, in plain JSON types."""

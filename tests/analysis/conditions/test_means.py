@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vcm_sweep.analysis.conditions.means import Moments, against, holm, mcnemar, mean_of, more_needed
+from vcm_sweep.analysis.conditions.means import Moments, against, fisher, holm, mcnemar, mean_of, more_needed
+from vcm_sweep.analysis.limits.pairs import difference_of_samples
+from vcm_sweep.analysis.results.index import Index
 
 OURS = np.array([0.9290, 0.9412, 0.9396, 0.9343, 0.8996])
 
@@ -22,8 +24,11 @@ def test_a_mean_has_student_s_interval_and_p() -> None:
 
 
 def test_values_that_do_not_spread_and_single_ones_are_no_nan_test() -> None:
-    assert mean_of("a", np.array([0.1, 0.1, 0.1]), 0.95) == (mean_of("a", np.array([0.1, 0.1]), 0.95).mean, 0.0)
-    assert mean_of("a", np.zeros(3), 0.95).p == 1.0
+    equal = mean_of("a", np.array([0.1, 0.1, 0.1]), 0.95)
+    assert (equal.mean.value, equal.p) == (0.1, stats.binomtest(3, 3).pvalue)
+    assert math.isnan(equal.mean.low)
+    assert mean_of("a", np.zeros(3), 0.95) == (Index("a", 0.0, 0.0, 0.0), 1.0)
+    assert against("a", Moments(0.9, 0.0, 4), Moments(0.8, None, None), 0.95).p == stats.binomtest(4, 4).pvalue
     one = mean_of("a", np.array([0.3, math.nan]), 0.95)
     assert one.mean.value == 0.3
     assert math.isnan(one.mean.low)
@@ -43,6 +48,26 @@ def test_a_published_mean_is_compared_by_welch_or_alone() -> None:
     assert (found.mean.low, found.mean.high) == pytest.approx((low, high))
     alone = against("a", ours, Moments(0.938, None, None), 0.95)
     assert alone.p == pytest.approx(stats.ttest_1samp(OURS, 0.938).pvalue)
+
+
+def test_few_values_of_few_test_samples_are_no_finding() -> None:
+    """Accuracies on 30 test samples are often equal in both pairs: that alone is no difference."""
+    rng = np.random.default_rng(3)
+    pairs = rng.binomial(30, 0.97, (4000, 2, 2)) / 30
+    false = np.mean([mean_of("a", one - other, 0.95).p < 0.05 for one, other in pairs])
+    assert false < 0.06
+
+
+def test_shares_of_two_samples_by_scipy() -> None:
+    one, other = np.array([1.0, 1, 1, 0, 1, 1, 1, 1]), np.array([0.0, 0, 1, 0, 0, 0])
+    assert fisher(one, other) == pytest.approx(stats.fisher_exact([[7, 1], [1, 5]]).pvalue)
+    assert math.isnan(fisher(one, other[:0]))
+    found = difference_of_samples("a", one, other, 0.95)
+    known = [stats.binomtest(k, n).proportion_ci(0.95, "wilson") for k, n in ((7, 8), (1, 6))]
+    (l1, u1), (l2, u2) = known
+    p, q = 7 / 8, 1 / 6
+    assert found.low == pytest.approx(p - q - math.hypot(p - l1, u2 - q))
+    assert found.high == pytest.approx(p - q + math.hypot(u1 - p, q - l2))
 
 
 def test_holm_by_hand() -> None:
@@ -85,3 +110,13 @@ def test_pairs_of_outcomes_by_mcnemar() -> None:
     assert mcnemar(one, other) == pytest.approx(2 / 2**5)  # five pairs differ, all one way
     assert mcnemar(other, other) == 1.0
     assert math.isnan(mcnemar(np.array([np.nan]), np.array([1.0])))
+
+
+def test_a_difference_must_pass_a_stricter_level_than_agreement() -> None:
+    ours, theirs = Moments(0.9300, 0.006, 5), Moments(0.9340, 0.004, 300)
+    plain, strict = (more_needed(ours, theirs, 0.001, 0.95, level) for level in (None, 0.998))
+    assert plain is not None
+    assert strict is not None
+    assert strict > 2 * plain
+    # Agreement needs the plain level whatever that of a difference is.
+    assert more_needed(ours, theirs, 0.1, 0.95, 0.998) == more_needed(ours, theirs, 0.1, 0.95)

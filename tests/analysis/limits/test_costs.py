@@ -314,6 +314,13 @@ def test_what_carries_no_cost_is_one_line(change: object, words: str) -> None:
     assert "\n" not in str(refused.value)
 
 
+def test_chance_level_is_a_cost_where_the_nominal_device_trained() -> None:
+    """Every end of every range ruins the training: that is what the study asked, and its answer."""
+    y = trained(np.random.default_rng(8), [0.92, 0.1, 0.1, 0.1], 16)
+    found = limit_costs(pairs(y, PLAIN))
+    assert all(cost.cost.value == pytest.approx(0.82, abs=0.02) for cost in found.costs)
+
+
 def test_a_nominal_device_that_never_trains_compares_with_nothing() -> None:
     results = pairs(np.full((16, 4), 0.9), PLAIN, {4 * b: "diverged" for b in range(16)})
     with pytest.raises(AnalysisError, match="the nominal device has no result in any of 16 pairs"):

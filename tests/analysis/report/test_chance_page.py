@@ -1,51 +1,42 @@
 """A study whose trainings all end at chance level has a report, with that as its headline and no advice to go on."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from vcm_sweep.analysis import AnalysisError, analyze, write_report
+from vcm_sweep.cluster import main
 from vcm_sweep.sweep import SobolDesign, Store, Study, TrialRecord, open_results
 
-TEXT = """
-[study]
-name = "low"
-[network]
-hidden = [8]
-data = "digits"
-epochs = 2
-batch = 32
-lr = 1e-6
-[device]
-model = "explicit"
-dw_min = 1e-3
-[[factor]]
-name = "r.d2d.sigma"
-range = [0.0, 0.08]
-[[factor]]
-name = "read.noise.sigma"
-range = [0.0, 0.05]
-[design]
-method = "sobol"
-n = 16
-replicates = 2
-"""
+from ...studies import TINY
+
+# Too slow to learn.
+TEXT = (
+    TINY.replace("lr = 0.02", 'lr = 1e-6\n[device]\nmodel = "explicit"\ndw_min = 1e-3')
+    .replace("n = 4", "n = 16\nreplicates = 2")
+)  # fmt: skip
 
 
-@pytest.fixture
-def low(tmp_path: Path) -> Path:
+def made(folder: Path, trained: Callable[[int], bool]) -> Path:
+    """A study of which those seeds left chance level that ``trained`` says."""
     study = Study.from_text(TEXT)
-    with Store.create(study, tmp_path / "r") as store:
+    with Store.create(study, folder) as store:
         store.append(
             [
                 TrialRecord(
                     t.key, t.point, t.replicate, t.factors, t.seed, "ok", accuracy=0.1 + 0.001 * (t.seed % 7),
-                    loss=2.3, history=[0.1, 0.1], at_chance=True, versions="{}",
+                    loss=2.3, history=[0.1, 0.1], at_chance=not trained(t.seed), versions="{}",
                 )
                 for t in SobolDesign(study).trials()
             ]
         )  # fmt: skip
-    return tmp_path / "r"
+    return folder
+
+
+@pytest.fixture
+def low(tmp_path: Path) -> Path:
+    return made(tmp_path / "r", lambda seed: False)
 
 
 def test_a_study_at_chance_has_a_report_that_says_so_first_and_why(low: Path, tmp_path: Path) -> None:
@@ -63,3 +54,13 @@ def test_an_analysis_at_chance_names_the_likely_cause_and_asks_for_no_more_point
         analyze(open_results(low))
     assert "widen" not in str(caught.value)
     assert caught.value.exit_code == 5
+
+
+def test_the_command_says_it_too_where_a_few_trained_wherever_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tenth left chance level by luck: no ranking, by the page and the exit code alike."""
+    some = made(tmp_path / "some", lambda seed: seed % 10 == 3)
+    assert main(["report", str(some), "--out", str(tmp_path / "page")]) == 5
+    assert "too few trained to tell the factors apart" in " ".join(capsys.readouterr().out.split())
+    assert "at chance level" in (tmp_path / "page" / "report.md").read_text()

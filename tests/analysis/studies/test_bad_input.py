@@ -76,6 +76,25 @@ def test_nothing_trains_anywhere(tmp_path: Path) -> None:
     assert refused(results, metric="p_chance").startswith("p_chance: all trainings gave 1")
 
 
+def few_train(u: np.ndarray) -> np.ndarray:
+    """Only a corner of the box trains, 3 % of it: all that matters is being there."""
+    return np.where((u[:, 0] < 0.17) & (u[:, 1] < 0.17), 0.9, 0.1)
+
+
+def test_the_few_that_trained_may_be_the_answer(tmp_path: Path) -> None:
+    """97 % end at chance, and still the two factors that decide it are found."""
+    study = TEXT.replace("n = 256", "n = 1024")
+
+    def learning(pack: Sequence[Trial]) -> list[TrialRecord]:
+        records = answering(few_train, training_sd=0.005).task(pack)
+        return [replace(record, at_chance=record.accuracy < 0.15) for record in records]
+
+    run(Study.from_text(study), InProcessExecutor(learning), tmp_path / "out", pack=512)
+    results = open_results(tmp_path / "out")
+    names = [factor.name for factor in results.study.factors]
+    assert {index.factor for index in analyze(results, method="sobol").ranking()[:2]} == set(names[:2])
+
+
 def test_a_cliff_that_few_points_met_is_called_one(tmp_path: Path) -> None:
     """Few points of 256 fall from 0.9 to 0.1: more than noise, but of what part of the box nobody can tell."""
     said = refused(

@@ -65,3 +65,29 @@ def test_a_study_of_conditions_is_planned_run_and_grown(
     assert "[tolerance] is of factors, and a study of conditions has none" in said("tolerance", "tiny.toml", code=2)
     assert "a study of conditions has no factors" in said("ask", folder, code=5)
     assert "--until is for designs that rank factors" in said("run", "tiny.toml", "--until", "0.05", code=2)
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+@pytest.mark.parametrize(
+    "slip",
+    [
+        ("network.train_samples = 5000", "[network] train_samples = 5000"),
+        ("network.hidden = [100000, 100000]", "[network] hidden = [100000, 100000] makes"),
+        ("device.pulse_s = 1e-12", "nothing can be trained"),
+    ],
+)
+def test_a_condition_that_cannot_be_trained_is_refused_before_any_is(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    slip: tuple[str, str],
+) -> None:
+    row, words = slip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.toml").write_text(TEXT.replace("network.lr = 0.04", row), encoding="utf-8")
+    assert main([command, "tiny.toml", "--in-process"]) == 2
+    said = capsys.readouterr().err
+    assert "condition 'fast': " in said
+    assert words in said
+    assert not (tmp_path / "runs").exists()

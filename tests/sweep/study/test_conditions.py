@@ -1,5 +1,6 @@
 """Conditions are the study's own tables with some fields changed; every slip is one line that names the condition."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from vcm_sweep.sweep import Study, StudyError, build_design
+from vcm_sweep.sweep.study.cautions import cautions
 
 HEAD = """
 [study]
@@ -133,6 +135,44 @@ def test_a_list_that_cannot_be_compared_is_refused(text: str, said: str) -> None
     assert "\n" not in str(caught.value)
 
 
+CELLS = [
+    ([{"name": "plain"}, {"name": "b", "network.lr": Decimal("0.2")}], "network.lr (Decimal)"),
+    ([{"name": b"plain"}, {"name": b"b", "network.lr": 0.2}], "name (bytes)"),
+]
+
+
+@pytest.mark.parametrize(("rows", "said"), CELLS)
+def test_a_value_that_toml_has_no_word_for_is_refused(tmp_path: Path, rows: list[dict], said: str) -> None:
+    columns = {name: pa.array([row.get(name) for row in rows], from_pandas=True) for name in rows[-1]}
+    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    (tmp_path / "study.toml").write_text(HEAD + 'conditions = "rows.parquet"\n', encoding="utf-8")
+    with pytest.raises(StudyError) as caught:
+        Study.from_toml(tmp_path / "study.toml")
+    assert said in str(caught.value)
+
+
+def test_a_column_is_given_once_and_na_is_a_name(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(HEAD + 'conditions = "rows.csv"\n', encoding="utf-8")
+    (tmp_path / "rows.csv").write_text("name,network.lr,network.lr\nplain,0.1,0.2\nb,0.3,0.4\n", encoding="utf-8")
+    with pytest.raises(StudyError, match=r"has 'network\.lr' in two columns: keep one"):
+        Study.from_toml(tmp_path / "study.toml")
+    (tmp_path / "rows.csv").write_text("name,network.lr\nplain,\nNA,0.3\n", encoding="utf-8")
+    assert [each.name for each in Study.from_toml(tmp_path / "study.toml").conditions] == ["plain", "NA"]
+
+
+def test_what_would_end_at_chance_names_the_condition() -> None:
+    made = study("network.lr = 100.0", "network.lr = 0.03")
+    (told,) = cautions(made.settings)
+    assert told.startswith("condition 'a': one pulse moves the nominal cell's weight by")
+    (all_of_them,) = cautions(study("network.batch = 16", head=HEAD.replace("T_0 = 300.0", "dw_min = 10.0")).settings)
+    assert all_of_them.startswith("one pulse moves")
+
+
+def test_pulses_that_never_suffice_are_refused_by_the_condition_that_has_them() -> None:
+    with pytest.raises(StudyError, match=r"^condition 'a': \[device\] one SET pulse .* nothing can be trained"):
+        study("device.pulse_s = 1e-12").check()
+
+
 def test_a_condition_whose_cells_cannot_be_trained_is_named() -> None:
     with pytest.raises(StudyError, match=r"^condition 'a': \[device\] one SET pulse of pulse_s = 0.5 s"):
         study("device.pulse_s = 0.5").check()
@@ -142,3 +182,8 @@ def test_one_training_of_each_has_no_interval() -> None:
     made = study("network.lr = 1.0", head=HEAD + "replicates = 1\n")
     assert made.design.no_verdict().startswith("[design] replicates = 1 is one training of each condition")
     assert len(build_design(made)) == 2
+
+
+def test_a_mistake_in_the_study_s_own_tables_is_told_once_and_not_of_each_condition() -> None:
+    with pytest.raises(StudyError, match=r"^\[network\] lr is missing: give it$"):
+        study("network.lr = 0.01", "device.T_0 = 290.0", head=HEAD.replace("lr = 0.02\n", ""))

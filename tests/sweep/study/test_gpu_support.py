@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vcm_sweep.sweep import Study, StudyError
-from vcm_sweep.sweep.study.gpu_support import Refusal, check_gpu_study, refused_by_gpu
+from vcm_sweep.sweep.study.gpu_support import check_gpu_study, refused_by_gpu
 
 ROOT = Path(__file__).parents[3]
 WALKS, PULSES = "read_path = 'nominal'", "errors of single pulses"
@@ -57,7 +57,7 @@ def test_what_a_gpu_cannot_do_names_the_field_and_the_way_out(device: str, first
         text = text.replace("r.d2d.sigma", "network.lr").replace("range = [0.0,", "range = [0.001,")
     made = Study.from_text(text)
     with pytest.raises(StudyError, match=words) as refused:
-        check_gpu_study(made.device, made.factors)
+        made.check_each(check_gpu_study)
     assert str(refused.value).endswith("; or train on the CPU, without it")
     assert "\n" not in str(refused.value)
 
@@ -81,7 +81,7 @@ def test_all_that_is_in_the_way_is_said_at_once() -> None:
 )
 def test_what_a_gpu_can_do_is_not_refused(device: str, first: str) -> None:
     made = study(device, first)
-    check_gpu_study(made.device, made.factors)
+    made.check_each(check_gpu_study)
 
 
 # The table of docs/performance.md is made by the same function, so this says independently what it must say.
@@ -99,8 +99,7 @@ REFUSED = {
 @pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.toml")), ids=lambda path: path.stem)
 def test_every_shipped_study_runs_on_a_gpu_or_is_refused_for_a_known_reason(path: Path) -> None:
     made = Study.from_toml(path)
-    found: list[Refusal] = []
-    made.check_each(lambda device, factors: found.extend(refused_by_gpu(device, factors)))
+    found = [refusal for setting in made.settings for refusal in refused_by_gpu(setting.device, setting.factors)]
     reasons = list(dict.fromkeys(f"{refusal.what}: {refusal.fix}" for refusal in found))
     expected = REFUSED.get(path.stem, ())
     assert len(reasons) == len(expected)

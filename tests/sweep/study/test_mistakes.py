@@ -99,7 +99,7 @@ def test_limits_of_one_factor_are_a_study_and_shares_of_one_are_not() -> None:
     ],
 )
 def test_what_trains_at_chance_is_said_beforehand(change: tuple[str, str], words: str) -> None:
-    (told,) = cautions(Study.from_text(changed(change)))
+    (told,) = cautions(Study.from_text(changed(change)).settings)
     assert words in told
 
 
@@ -108,12 +108,12 @@ def test_pulses_that_are_too_weak_are_refused_with_ones_that_would_do() -> None:
     with pytest.raises(StudyError, match=r"by 2e-08 \(dw_min = 0.001\).* nothing can be trained; pulse_s = 1e-06"):
         study.check()
     with pytest.raises(StudyError, match="nothing can be trained"):
-        check_reach(study.network, study.device, study.factors)
+        check_reach(*study.settings)
 
 
 def test_the_default_study_needs_no_caution() -> None:
     study = Study.from_text(TEXT)
-    assert cautions(study, load("digits")) == ()
+    assert cautions(study.settings, load("digits")) == ()
 
 
 def test_a_pulse_that_is_advised_moves_a_weight_by_a_small_part_of_the_window() -> None:
@@ -146,7 +146,7 @@ def sorted_by_class() -> DataSet:
 )
 def test_samples_that_miss_classes_are_said(given: str, words: str) -> None:
     study = Study.from_text(changed(("lr = 0.02", f"lr = 0.02\n{given}")))
-    (told,) = cautions(study, sorted_by_class())
+    (told,) = cautions(study.settings, sorted_by_class())
     assert words in told
 
 
