@@ -33,7 +33,7 @@ class Declared:
             ``wholes`` (a list of integers), or ``table`` (one whose keys the user chooses).
         meaning: one line of help.
         default: the value when the field is left out; ``NEEDED``: it must be given; None: it has no value then.
-        low, high: smallest and largest allowed number. open_low: whether ``low`` itself is excluded.
+        low, high: smallest and largest allowed number.
         unit: the unit of a number.
         words: the allowed values of a word; for a text, known values to suggest after a typing error.
         instead: words that may be written in place of a number, and the value that each stands for.
@@ -48,7 +48,6 @@ class Declared:
     default: Any = None
     low: float = -float("inf")
     high: float = float("inf")
-    open_low: bool = False
     unit: str = ""
     words: tuple[str, ...] = ()
     instead: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -73,7 +72,34 @@ class Declared:
         good = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
         if good and self.low <= value <= self.high:
             return None
-        return f"= {value!r} must be a {'whole ' * whole}number from {self.low:g} to {self.high:g}"
+        span = f"from {self.low:g} to {self.high:g}{f' {self.unit}' if self.unit not in ('', '-') else ''}"
+        return f"= {value!r} must be a {'whole ' * whole}number {span}{meant(value, self.low, self.high, self.unit)}"
+
+
+def meant(value: object, low: float, high: float, unit: str) -> str:
+    """The end of an error message for a number outside its range that lies within it if meant in another unit, else "".
+
+    >>> meant(45, 5e-9, 1e-7, "m"), meant(25, 77, 1000, "K"), meant(3, 5e-9, 1e-7, "m")
+    (': 45 nm are 4.5e-08 m', ': 25 degrees Celsius are 298.15 K', '')
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or low <= value <= high or abs(value) > 1e30:
+        return ""
+    for name, factor, zero in _MEANT.get(unit, ()):
+        if low <= value * factor + zero <= high:
+            return f": {value:g} {name} are {value * factor + zero:.12g} {unit}"
+    return ""
+
+
+_MEANT: Mapping[str, tuple[tuple[str, float, float], ...]] = {
+    "m": (("nm", 1e-9, 0.0),),
+    "s": (("ns", 1e-9, 0.0), ("us", 1e-6, 0.0), ("ms", 1e-3, 0.0)),
+    "V": (("mV", 1e-3, 0.0),),
+    "eV": (("meV", 1e-3, 0.0),),
+    "Hz": (("THz", 1e12, 0.0),),
+    "K": (("degrees Celsius", 1.0, 273.15),),
+    "1e26/m3": (("1/m3", 1e-26, 0.0), ("1/cm3", 1e-20, 0.0)),
+}
+"""By unit: other units in which its quantity is often given, their size, and the value of their zero."""
 
 
 def declare(declared: Declared) -> Any:
@@ -96,12 +122,11 @@ def number(
     unit: str = "",
     meaning: str = "",
     *,
-    open_low: bool = False,
     instead: Mapping[str, Any] | None = None,
     formerly: str = "",
 ) -> Any:
     """A dataclass field for a finite number within [low, high]."""
-    field = Declared("number", meaning, default, low, high, open_low, unit, instead=instead or {}, formerly=formerly)
+    field = Declared("number", meaning, default, low, high, unit, instead=instead or {}, formerly=formerly)
     return declare(field)
 
 

@@ -129,9 +129,9 @@ def _allowed(field: Declared) -> str:
 
 
 def _span(field: Declared) -> str:
-    low = f"{'above ' * field.open_low}{field.low:g}"
+    low = f"{field.low:g}"
     high = f"{int(field.high)}" if field.kind in ("whole", "wholes") else f"{field.high:g}"
-    span = f"{low} to {high}" if field.high < _HUGE else low if field.open_low else f"at least {low}"
+    span = f"{low} to {high}" if field.high < _HUGE else f"at least {low}"
     return span if field.unit in ("", "-") else f"{span} {field.unit}"
 
 

@@ -114,7 +114,7 @@ def _kind(declared: Declared) -> Schema:
 
 
 def _range(declared: Declared) -> Schema:
-    return {"exclusiveMinimum" if declared.open_low else "minimum": declared.low, "maximum": declared.high}
+    return {"minimum": declared.low, "maximum": declared.high}
 
 
 def _has(name: str, words: Sequence[str]) -> Schema:

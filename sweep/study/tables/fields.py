@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vcm_sweep.device.declared import NEEDED, Declared, warn_of
+from vcm_sweep.device.declared import NEEDED, Declared, meant, warn_of
 from vcm_sweep.sweep.errors import Mistakes, StudyError
 
 # What other tools call a field.
@@ -98,7 +98,7 @@ class Fields:
             return None
         match field.kind:
             case "number":
-                return self.number(key, field.low, field.high, default, field.unit)
+                return self.number(key, field.low, field.high, default, field.unit, field.instead)
             case "whole":
                 return self.integer(key, int(field.low), int(field.high), default)
             case "word":
@@ -120,10 +120,19 @@ class Fields:
             raise StudyError(f"[{self.name}] {key} = {brief(value)} must be {field.form}{hint}")
         return value
 
-    def number(self, key: str, low: float, high: float, default: float | None = None, unit: str = "") -> float:
-        """A finite number within [low, high]."""
+    def number(
+        self,
+        key: str,
+        low: float,
+        high: float,
+        default: float | None = None,
+        unit: str = "",
+        words: Iterable[str] = (),
+    ) -> float:
+        """A finite number within [low, high]; ``words`` may be given in its place, which errors say."""
         value = self._take(key, default)
         span = f"from {low:g} to {high:g}{f' {unit}' if unit not in ('', '-') else ''}"
+        span += "".join(f", or {word!r}" for word in words) + meant(value, low, high, unit)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise StudyError(f"[{self.name}] {key} = {brief(value)} must be a number {span}")
         # Written so that NaN, which fails every comparison, is refused.

@@ -26,6 +26,12 @@ RANGES = {
     "l": (0.1e-9, 5e-9),
     "R_theff_scaling": (0.1, 1),
     "R_TiOx": (0, 5000),
+    # No published ranges: far beyond any real cell, so that a slip of the unit is refused.
+    "eps_phiB": (1, 100),
+    "r_nominal": (1e-9, 1e-6),
+    "R_0": (0, 1e6),
+    "R_th_line": (0, 1e9),
+    "alpha_line": (0, 1),
 }
 POSITIVE = ("T_0", "eps_phiB", "r_nominal")
 NOT_NEGATIVE = ("R_0", "R_th_line", "alpha_line")
@@ -103,14 +109,29 @@ def test_a_temperature_in_celsius_is_refused_with_the_range_in_kelvin(value):
         CellParameters(T_0=value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "end"),
+    [
+        ("T_0", 25.0, "1000 K: 25 degrees Celsius are 298.15 K"),
+        ("r", 45.0, "1e-07 m: 45 nm are 4.5e-08 m"),
+        ("N_max", 2e27, "1100 1e26/m3: 2e+27 1/m3 are 20 1e26/m3"),
+        ("r", 45e9, "1e-07 m"),
+    ],
+)
+def test_a_slip_of_the_unit_is_named(name, value, end):
+    with pytest.raises(DeviceError) as caught:
+        CellParameters(**{name: value})
+    assert str(caught.value).endswith(end)
+
+
 @pytest.mark.parametrize("name", [name for name in (*POSITIVE, *NOT_NEGATIVE) if name != "T_0"])
 def test_what_has_no_physical_limit_stays_within_floats(name):
     """1e300 squared is no float: an OverflowError in the middle of a study would name nothing."""
-    with pytest.raises(DeviceError, match=rf"^{name} = 1e\+300 .* at most 1e\+30 "):
+    with pytest.raises(DeviceError, match=rf"^{name} = 1e\+300 .* must be at least "):
         CellParameters(**{name: 1e300})
     for model in ("explicit", "full"):
         with contextlib.suppress(DeviceError):  # refused or computed, but never an error of Python's
-            temperature(-0.3, 0.3, CellParameters(**{name: 1e30}), model=model)
+            temperature(-0.3, 0.3, CellParameters(**{name: RANGES[name][1]}), model=model)
 
 
 @pytest.mark.parametrize("name", NOT_NEGATIVE)
