@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.device.errors import DeviceError, VcmSweepError
 from vcm_sweep.sweep.errors import ExecutorError, StoreError, StudyError
+from vcm_sweep.sweep.folder import in_words
 
 
 class ServiceError(VcmSweepError):
@@ -99,6 +100,11 @@ def add_problems(app: FastAPI) -> None:
         said = _HELP.get(HTTPStatus(error.status_code), str(error.detail))
         detail = said.format(path=request.url.path, method=request.method, home=home)
         return problem(request, error.status_code, detail, error.headers)
+
+    @app.exception_handler(OSError)
+    def of_the_system(request: Request, error: OSError) -> Response:
+        detail = f"{error.filename or 'a file'} cannot be read or written ({in_words(error)}): it may be back later"
+        return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, detail)
 
     @app.exception_handler(Exception)
     def of_a_bug(request: Request, error: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import secrets as random_secrets
 import socket
@@ -62,7 +63,8 @@ class SessionState:
         _check_kinds(state, cls(""))
         _check_kinds(state.figures, Figures())
         # Readers wait for several ticks, so a tick must be short; the id is part of file names.
-        if not 0 < state.tick_s <= _LONGEST_TICK_S or "/" in state.id:
+        timed = not state.seen or math.isfinite(age_s(state.seen))
+        if not (0 < state.tick_s <= _LONGEST_TICK_S and timed) or "/" in state.id:
             raise ValueError("no session")
         return state
 

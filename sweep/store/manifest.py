@@ -59,7 +59,7 @@ class Manifest:
             )
         except FileNotFoundError:
             return cls()
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
             raise StoreError(
                 f"{folder}/{_MANIFEST} cannot be read ({error}): restore it, or delete it if all of {PARTS}/ is there"
             ) from None

@@ -81,7 +81,7 @@ class Guard:
         try:
             refusal, visitor, body = await self._judged(request, path)
         except VcmSweepError as error:  # of the file of tokens
-            refusal, visitor, body = problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, str(error)), None, b""
+            refusal, visitor, body = problem(request, HTTPStatus.SERVICE_UNAVAILABLE, str(error)), None, b""
         if refusal is not None:
             await refusal(scope, receive, told)
         else:

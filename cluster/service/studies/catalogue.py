@@ -93,11 +93,12 @@ class Catalogue:
             raise ServiceError(f"order = {order!r} must be one of {', '.join(ORDERS)}")
         try:
             with os.scandir(self._root) as entries:
-                names = [entry.name for entry in entries if _ID.fullmatch(entry.name) and entry.is_dir()]
+                # No link is followed, since it may lead anywhere.
+                folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         except OSError as error:
             raise StoreError(f"{self._root} cannot be read ({error.strerror}): is it mounted?") from None
         with self._mutex:
-            cards = [card for name in names if (card := self._card(name)) is not None]
+            cards = [card for name in folders if _ID.fullmatch(name) and (card := self._card(name)) is not None]
             self._known = {card.id: self._known[card.id] for card in cards}
         wanted = search.casefold()
         found = [
@@ -123,7 +124,7 @@ class Catalogue:
     def folder(self, study: str) -> Folder:
         """The folder of a study, which is in the service's own; NotFoundError where there is none."""
         path = self._root / study
-        if not _ID.fullmatch(study) or path.resolve().parent != self._root or not (path / "study.toml").is_file():
+        if not _ID.fullmatch(study) or path.is_symlink() or not (path / "study.toml").is_file():
             raise _missing(study)
         return Folder(path)
 

@@ -417,8 +417,8 @@ def test_causes_stay_few() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"state": 5}, {"seen": 3}, {"tick_s": "a"}, {"tick_s": 1e9}, {"job": 5}, {"id": "../x"},
-              {"figures": {"failures": 5}}]
+    "wrong", [{"state": 5}, {"seen": 3}, {"seen": "never"}, {"tick_s": "a"}, {"tick_s": 1e9}, {"job": 5},
+              {"id": "../x"}, {"figures": {"failures": 5}}]
 )  # fmt: skip
 def test_a_state_that_makes_no_sense_is_left_out(wrong: dict[str, object], tmp_path: Path) -> None:
     folder = Folder(tmp_path)

@@ -377,6 +377,7 @@ def test_a_folder_without_rights_is_one_line(study: Study, tmp_path: Path, recor
         ("frozen.json", "{}"),
         ("frozen.json", '{"model_version": "3"}'),
         ("lineage.json", "[[1]]"),
+        ("manifest.json", "[]"),
         ("manifest.json", '{"parts": [[5, 1, 1]], "first": 1, "replaced": [], "unique": []}'),
         ("manifest.json", '{"parts": [], "first": 1e400, "replaced": [], "unique": []}'),
         ("manifest.json", '{"parts": [], "first": 1, "replaced": ["../study.toml"], "unique": []}'),
