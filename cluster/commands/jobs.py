@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from vcm_sweep.cluster.commands.remote import remote_fetch, remote_logs, remote_stop, remote_study
 from vcm_sweep.cluster.commands.shared import AddCommand
 from vcm_sweep.cluster.exit_codes import EXIT_INTERRUPTED
 from vcm_sweep.cluster.options import RunOptions, positive
 from vcm_sweep.cluster.terminal.printing import show
+from vcm_sweep.cluster.terminal.words import event_words
 
 _FOLLOW_S = 2.0
 
@@ -42,16 +44,16 @@ def add_job_commands(command: AddCommand) -> None:
     sub.add_argument("root", help="folder of results folders, path or URI")
 
     sub = command("logs", _logs, "show the log of a study's latest run, a line per trial")
-    sub.add_argument("dir", help="results folder, path or URI")
+    sub.add_argument("dir", help="results folder, path or URI; or the page of a service")
     sub.add_argument("-f", "--follow", action="store_true", help="wait for more, until the run is over")
     sub.add_argument("--all", action="store_true", help="all runs, not the latest alone")
 
     sub = command("stop", _stop, "stop the run of a study, as Ctrl-C would")
-    sub.add_argument("dir", help="results folder, path or URI")
+    sub.add_argument("dir", help="results folder, path or URI; or the page of a service")
     sub.add_argument("--wait", type=positive, metavar="S", help="wait up to so many seconds until it has stopped")
 
     sub = command("fetch", _fetch, "copy results to this machine, or go on with that")
-    sub.add_argument("dir", help="results folder, path or URI")
+    sub.add_argument("dir", help="results folder, path or URI; or the page of a service")
     sub.add_argument("local", type=Path, help="folder on this machine")
 
 
@@ -82,6 +84,8 @@ def _logs(arguments: argparse.Namespace) -> int:
     from vcm_sweep.sweep.session.log import read_log
     from vcm_sweep.sweep.session.state import latest_session
 
+    if study := remote_study(arguments.dir):
+        return remote_logs(study, arguments)
     folder = _results_folder(arguments.dir)
     known: dict[str, int] = {}
     while True:
@@ -91,7 +95,7 @@ def _logs(arguments: argparse.Namespace) -> int:
         only = None if arguments.all or session is None else session.id
         for segment, position, line in read_log(folder, only, known):
             known[segment] = position
-            print(json.dumps(line) if arguments.json else _log_words(line), flush=True)
+            print(json.dumps(line) if arguments.json else event_words(line), flush=True)
         if over or not arguments.follow:
             return 0
         try:
@@ -100,17 +104,12 @@ def _logs(arguments: argparse.Namespace) -> int:
             return EXIT_INTERRUPTED
 
 
-def _log_words(line: dict[str, Any]) -> str:
-    """A line of the log for people, without empty fields, and without the key, which is long."""
-    rest = {k: v for k, v in line.items() if k not in ("time", "level", "event", "key") and v not in ("", None)}
-    words = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in rest.items())
-    return f"{line.get('time', '')} {line.get('level', ''):7} {line.get('event', '')} {' '.join(words)}".rstrip()
-
-
 def _stop(arguments: argparse.Namespace) -> int:
     from vcm_sweep.cluster.jobs.stopping import ask_to_stop
     from vcm_sweep.sweep.session.state import latest_session
 
+    if study := remote_study(arguments.dir):
+        return remote_stop(study, arguments)
     folder = _results_folder(arguments.dir)
     session = ask_to_stop(folder)
     until = time.monotonic() + (arguments.wait or 0)
@@ -128,6 +127,8 @@ def _stop(arguments: argparse.Namespace) -> int:
 def _fetch(arguments: argparse.Namespace) -> int:
     from vcm_sweep.cluster.jobs.fetching import fetch
 
+    if study := remote_study(arguments.dir):
+        return remote_fetch(study, arguments)
     copied = fetch(_results_folder(arguments.dir), arguments.local, quiet=arguments.json)
     values = {"folder": str(arguments.local), "copied": copied.files, "there": copied.kept, "mb": copied.megabytes}
     show(values, arguments.json)

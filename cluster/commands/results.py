@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from vcm_sweep.cluster.commands.remote import remote_status, remote_study
 from vcm_sweep.cluster.commands.shared import AddCommand
 from vcm_sweep.cluster.exit_codes import EXIT_INTERRUPTED
 from vcm_sweep.cluster.options import positive
@@ -15,7 +16,7 @@ from vcm_sweep.cluster.terminal.printing import prose, show
 def add_result_commands(command: AddCommand) -> None:
     """Add the subcommands that read results."""
     sub = command("status", _status, "show how far a study is, and what its run is doing")
-    sub.add_argument("dir", help="results folder, path or URI")
+    sub.add_argument("dir", help="results folder, path or URI; or the page of a service")
     sub.add_argument("--watch", action="store_true", help="go on showing it until the run is over; --json: one a line")
     sub.add_argument("--interval", type=positive, default=2, metavar="S", help="seconds between two looks (default 2)")
     sub = command("analyze", _analyze, "print the sensitivity indices of a study")
@@ -43,6 +44,8 @@ def _status(arguments: argparse.Namespace) -> int:
     from vcm_sweep.cluster.jobs.status import run_status, watch
     from vcm_sweep.sweep.store.results import open_results
 
+    if study := remote_study(arguments.dir):
+        return remote_status(study, arguments)
     results = open_results(arguments.dir)
     if arguments.watch:
         try:

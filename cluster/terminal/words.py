@@ -1,6 +1,7 @@
 """The state of a run in words: the lines of the live view, of ``status`` and of a log."""
 
 import math
+from typing import Any
 
 from vcm_sweep.sweep.session.tally import Figures
 
@@ -42,6 +43,17 @@ def log_line(name: str, figures: Figures) -> str:
     causes = f" ({_causes(figures)})" if figures.failures else ""
     pace = _pace(figures).replace(" failed", f" failed{causes}", 1)
     return f"{name}: {figures.done:,}/{figures.total:,} trials, {pace}, accuracy {_accuracy(figures)}"
+
+
+def event_words(line: dict[str, Any]) -> str:
+    """A line of a run's log for people, without empty fields, and without the key, which is long.
+
+    >>> event_words({"time": "12:00:00Z", "level": "info", "event": "trial", "status": "ok", "accuracy": 0.912345})
+    '12:00:00Z info    trial status=ok accuracy=0.9123'
+    """
+    rest = {k: v for k, v in line.items() if k not in ("time", "level", "event", "key") and v not in ("", None)}
+    words = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in rest.items())
+    return f"{line.get('time', '')} {line.get('level', ''):7} {line.get('event', '')} {' '.join(words)}".rstrip()
 
 
 def duration(seconds: float | None) -> str:

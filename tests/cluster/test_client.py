@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from vcm_sweep.cluster import Client
+from vcm_sweep.cluster.cli import main
 from vcm_sweep.cluster.client import TOKEN_VARIABLE, remote_study
 from vcm_sweep.cluster.service.service import Service
 from vcm_sweep.sweep import InProcessExecutor, Study, open_results, run, train
@@ -85,6 +86,29 @@ def test_an_address_that_is_none_or_does_not_answer_is_one_line(monkeypatch: pyt
     monkeypatch.setenv(TOKEN_VARIABLE, "t")
     found = remote_study("http://127.0.0.1:8470/sweeps/studies/demo-1")
     assert (found is not None, repr(found)) == (True, "RemoteStudy(http://127.0.0.1:8470/sweeps/studies/demo-1)")
+
+
+def test_commands_take_the_page_of_a_study_for_a_folder(
+    client: Client, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = client.submit(TINY)
+    until(lambda: study.state == "running")
+    page = f"{client.address}/studies/{study.id}"
+    monkeypatch.setenv(TOKEN_VARIABLE, str(client._session.headers["Authorization"]).removeprefix("Bearer "))
+    assert main(["status", page]) == 0
+    told = capsys.readouterr().out
+    assert ("16" in told, ": running" in told) == (True, True)
+    assert main(["logs", page, "--json"]) == 0
+    assert main(["stop", page, "--wait", "30", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["state"] == "stopped"
+    assert main(["status", page, "--watch", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["run"]["state"] == "stopped"
+    assert main(["fetch", page, str(tmp_path / "home")]) == 0
+    assert (tmp_path / "home" / "study.toml").read_text() == (root / study.id / "study.toml").read_text()
+    assert main(["stop", page]) == 3
+    assert "no run is under way, the latest is stopped" in capsys.readouterr().err
+    monkeypatch.setenv(TOKEN_VARIABLE, "wrong")
+    assert main(["status", page]) == 4
 
 
 @pytest.fixture
