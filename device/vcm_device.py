@@ -15,6 +15,7 @@ from vcm_sweep.device.physics.currents import current_function
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.public import public
 from vcm_sweep.device.variability import Variability
+from vcm_sweep.device.variability.checked import check_kind
 
 INTERVENTIONS = ("matched", "mismatch_only", "speed_matched", "speed_only")
 
@@ -150,6 +151,8 @@ class VCMDevice:
     intervention: Intervention | None = None
 
     def __post_init__(self) -> None:
+        for name, kind in (("parameters", CellParameters), ("variability", Variability), ("periphery", Periphery)):
+            check_kind(name, getattr(self, name), kind)
         current_function(self.model)
         for name, declaration in declared(VCMDevice).items():
             if problem := declaration.problem(getattr(self, name)):

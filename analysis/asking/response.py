@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vcm_sweep.analysis.asking.marginals import WEIGHTS, Marginals, read_marginals
 from vcm_sweep.analysis.methods.shares import check_enough
 from vcm_sweep.analysis.records.metrics import as_metric
+from vcm_sweep.analysis.records.source import ResultsSource, opened
 from vcm_sweep.analysis.results.index import two_digits
 from vcm_sweep.analysis.statistics.linear import Estimated
 from vcm_sweep.analysis.statistics.points import Points, read_points
@@ -20,7 +21,6 @@ from vcm_sweep.analysis.surrogates.cross_fitting import cross_fit
 from vcm_sweep.analysis.surrogates.expansion import Expansion, expand, features
 
 if TYPE_CHECKING:
-    from vcm_sweep.sweep.store.results import Results
     from vcm_sweep.sweep.study.factors import Factor
 
 Array = NDArray[np.float64]
@@ -161,7 +161,9 @@ def respond(
     )  # fmt: skip
 
 
-def ask(results: "Results", metric: str = "accuracy", *, policy: str = "fail", confidence: float = 0.95) -> Response:
+def ask(
+    results: ResultsSource, metric: str = "accuracy", *, policy: str = "fail", confidence: float = 0.95
+) -> Response:
     """What a study's records say of any setting, range or limit inside the box that it sampled, without a training.
 
     Args:
@@ -172,9 +174,10 @@ def ask(results: "Results", metric: str = "accuracy", *, policy: str = "fail", c
 
     Example::
 
-        response = ask(open_results("runs/demo-1f0c2ab4"))
+        response = ask("runs/demo-1f0c2ab4")
         predict(response, {"r.d2d.sigma": 0.02}).mean
     """
+    results = opened(results)
     prepared = prepare(results, metric, method="bounded", policy=policy)
     factors = results.study.factors
     groups = results.study.design.grouped([factor.name for factor in factors]) if results.study.design.groups else None

@@ -13,11 +13,11 @@ from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.limits.pairs import difference_of_shares, share_of_pairs
 from vcm_sweep.analysis.records.metrics import Output, read_output
 from vcm_sweep.analysis.records.policies import check_policy, fill_worst
+from vcm_sweep.analysis.records.source import ResultsSource, opened
 from vcm_sweep.analysis.results.failures import Failures, count_kinds
 from vcm_sweep.analysis.results.index import Index
 
 if TYPE_CHECKING:
-    from vcm_sweep.sweep.store.results import Results
     from vcm_sweep.sweep.study.conditions import Condition
 
 Array = NDArray[np.float64]
@@ -27,7 +27,7 @@ MARGIN = 0.01
 
 
 def condition_costs(
-    results: "Results",
+    results: ResultsSource,
     metric: str = "accuracy",
     *,
     policy: str = "fail",
@@ -49,6 +49,7 @@ def condition_costs(
     Raises:
         AnalysisError: another design, or no training of the baseline.
     """
+    results = opened(results)
     study = results.study
     if study.design.method != "conditions":
         raise AnalysisError(

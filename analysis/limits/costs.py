@@ -21,13 +21,13 @@ from vcm_sweep.analysis.limits.result import LimitCost, Limits, name_of
 from vcm_sweep.analysis.records.chance import check_chance
 from vcm_sweep.analysis.records.metrics import Output, read_output
 from vcm_sweep.analysis.records.policies import check_policy, fill_worst, refusal
+from vcm_sweep.analysis.records.source import ResultsSource, opened
 from vcm_sweep.analysis.results.failures import Failures, count_kinds
 from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.statistics.bootstrap import Resampling, check_factors
 
 if TYPE_CHECKING:
     from vcm_sweep.sweep.designs.limits import LimitsDesign
-    from vcm_sweep.sweep.store.results import Results
 
 __all__ = ["LimitCost", "Limits", "limit_costs"]
 
@@ -37,7 +37,7 @@ _Places: TypeAlias = dict[tuple[str, str, str], int]  # column of a factor, end 
 
 
 def limit_costs(
-    results: "Results",
+    results: ResultsSource,
     metric: str = "accuracy",
     *,
     policy: str = "fail",
@@ -60,6 +60,7 @@ def limit_costs(
     Raises:
         AnalysisError: another design, unfinished or failed trainings, fewer than 8 pairs, or a constant output.
     """
+    results = opened(results)
     if (method := results.study.design.method) != "limits":
         raise AnalysisError(
             f"{results.study.name}: costs need a study with [design] method = 'limits', and this one has {method!r}: "

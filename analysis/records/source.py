@@ -1,18 +1,31 @@
-"""Where the points of studies lie in their factors' ranges, and those ranges in words."""
+"""What an analysis reads: results or their folder; where the points of studies lie, and their ranges in words."""
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.results.index import with_unit
 
 if TYPE_CHECKING:
     from vcm_sweep.sweep.store.results import Results
     from vcm_sweep.sweep.study.factors import Factor
 
-ResultsSource: TypeAlias = "Results"
-"""The public name for what an analysis reads: the results that `vcm_sweep.sweep.open_results` returns."""
+ResultsSource: TypeAlias = "Results | str | os.PathLike[str]"
+"""What an analysis reads: what `vcm_sweep.sweep.open_results` returns, or the path or URI of a results folder."""
+
+
+def opened(source: ResultsSource) -> "Results":
+    """The results, read from their folder where that is given; AnalysisError for anything else."""
+    if isinstance(source, (str, os.PathLike)):
+        from vcm_sweep.sweep.store.results import open_results
+
+        return open_results(os.fspath(source))
+    if not hasattr(source, "study"):
+        raise AnalysisError(f"results = {source!r} must be a results folder, or what open_results returns for one")
+    return source
 
 
 def same_points(one: "Results", other: "Results") -> bool:

@@ -15,6 +15,7 @@ from vcm_sweep.analysis.files import replace_file, write_json, write_parquet
 from vcm_sweep.analysis.limits.costs import limit_costs
 from vcm_sweep.analysis.limits.result import Limits
 from vcm_sweep.analysis.records.chance import ChanceError
+from vcm_sweep.analysis.records.source import ResultsSource, opened
 from vcm_sweep.analysis.report.answer import answer, facts
 from vcm_sweep.analysis.report.chance_page import write_chance_page
 from vcm_sweep.analysis.report.companions import read_limits, read_tolerance_answers
@@ -67,7 +68,7 @@ class Report(NamedTuple):
 
 
 def write_report(
-    results: Results,
+    results: ResultsSource,
     directory: str | os.PathLike[str],
     metric: str = "accuracy",
     *,
@@ -85,7 +86,7 @@ def write_report(
     Raises:
         AnalysisError: the records cannot be analysed (as `analyze`), or the directory cannot be written.
     """
-    return written(results, directory, metric, method=method, policy=policy).page
+    return written(opened(results), directory, metric, method=method, policy=policy).page
 
 
 def written(

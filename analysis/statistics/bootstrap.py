@@ -36,10 +36,12 @@ class Resampling:
     seed: int
 
     def __post_init__(self) -> None:
-        if self.resamples < 100:
-            raise AnalysisError(f"resamples: {self.resamples} is too few for an interval; take 100 or more")
-        if not 0.5 <= self.confidence < 1.0:
-            raise AnalysisError(f"confidence: {self.confidence} must be in [0.5, 1), for example 0.95")
+        if not isinstance(self.resamples, int) or self.resamples < 100:
+            raise AnalysisError(f"resamples: {self.resamples!r} must be a whole number of at least 100")
+        if not isinstance(self.confidence, float) or not 0.5 <= self.confidence < 1.0:
+            raise AnalysisError(f"confidence: {self.confidence!r} must be in [0.5, 1), for example 0.95")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise AnalysisError(f"seed: {self.seed!r} must be a whole number, 0 or more")
 
     def weights(self, units: int) -> Array:
         """Multinomial weights of a bootstrap over units: (resamples, units), rows summing to 1."""

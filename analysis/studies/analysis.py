@@ -13,6 +13,7 @@ from vcm_sweep.analysis.methods.luck import split_luck
 from vcm_sweep.analysis.records.chance import check_chance
 from vcm_sweep.analysis.records.metrics import Output, beyond_a_cliff, read_output, two_humps
 from vcm_sweep.analysis.records.policies import check_policy, drop_blocks, fill_worst, refusal
+from vcm_sweep.analysis.records.source import ResultsSource, opened
 from vcm_sweep.analysis.results.failures import Failures, count_kinds
 from vcm_sweep.analysis.results.luck_split import LuckSplit
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
@@ -42,7 +43,7 @@ def own_methods(design: "DesignSpec") -> tuple[str, ...]:
 
 
 def analyze(
-    results: "Results",
+    results: ResultsSource,
     metric: str = "accuracy",
     *,
     method: str = "",
@@ -58,6 +59,7 @@ def analyze(
     trainings that learned nothing from the others.
 
     Args:
+        results: a results folder, or what ``open_results`` returned for it.
         metric: one of `metrics.METRICS`.
         method: one of `METHODS`; "" for the design's own: bounded indices of Saltelli's rows too, or pick-freeze ones
             (``sobol``) where there are too few points, blocks or replicates. Where rows of a design share coordinates,
@@ -71,7 +73,7 @@ def analyze(
     """
     options: dict[str, Any] = {} if resamples is None else {"resamples": resamples}
     return concluded(
-        prepare(results, metric, method=method, policy=policy), confidence=confidence, seed=seed, **options
+        prepare(opened(results), metric, method=method, policy=policy), confidence=confidence, seed=seed, **options
     )
 
 

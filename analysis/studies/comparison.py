@@ -11,7 +11,7 @@ import numpy as np
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.files import write_json, write_parquet
-from vcm_sweep.analysis.records.source import ranges_of, same_points
+from vcm_sweep.analysis.records.source import ResultsSource, opened, ranges_of, same_points
 from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.results.kinds import KINDS
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
@@ -173,8 +173,8 @@ class Comparison:
 
 
 def compare_studies(
-    one: "Results",
-    other: "Results",
+    one: ResultsSource,
+    other: ResultsSource,
     metric: str = "accuracy",
     *,
     method: str = "",
@@ -199,6 +199,7 @@ def compare_studies(
         AnalysisError: a study cannot be analysed, the designs have no common method, or there is no common factor.
     """
     options: dict[str, Any] = {} if resamples is None else {"resamples": resamples}
+    one, other = opened(one), opened(other)
     outputs = [prepare(results, metric, method=method, policy=policy) for results in (one, other)]
     paired = same_points(one, other)
     if paired:

@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING
 
 from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.analysis.records.source import ResultsSource, opened
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.statistics.replicates import MIN_UNITS
 from vcm_sweep.analysis.studies.analysis import prepare
 
 if TYPE_CHECKING:
-    from vcm_sweep.sweep.store.results import Results
+    pass
 
 # Each part is a prefix of the design: a prefix of a Sobol or a random design is such a design itself.
 PARTS = (0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
@@ -17,7 +18,7 @@ _HALVES = (0.25, 0.5, 1.0)
 
 
 def converge_results(
-    results: "Results",
+    results: ResultsSource,
     metric: str = "accuracy",
     *,
     method: str = "",
@@ -37,6 +38,7 @@ def converge_results(
     Raises:
         AnalysisError: the whole design cannot be analysed.
     """
+    results = opened(results)
     prepared = prepare(results, metric, method=method, policy=policy)
     found: dict[int, Sensitivity] = {prepared.units: whole} if whole else {}
     for part in _HALVES if prepared.method.startswith("bounded") else PARTS:

@@ -129,8 +129,11 @@ def _checked_options(method: str, steps: int | None, rtol: float | None, validit
     """The tolerance in use; raises DeviceError for options that are wrong or contradict each other."""
     if method not in METHODS:
         raise DeviceError(f"method = {method!r} must be one of {', '.join(map(repr, METHODS))}")
-    if steps is not None and (method in DEFAULT_RTOL or steps < 1):
-        raise DeviceError(f"steps = {steps!r} must be at least 1, and needs method = 'rk4', 'midpoint' or 'euler'")
+    whole = isinstance(steps, int) and not isinstance(steps, bool)
+    if steps is not None and (method in DEFAULT_RTOL or not whole or steps < 1):
+        raise DeviceError(
+            f"steps = {steps!r} must be a whole number of at least 1, and needs method = 'rk4', 'midpoint' or 'euler'"
+        )
     if rtol is not None and not 0 < rtol <= MAX_RTOL.get(method, 0.0):
         limits = " or ".join(f"{high:g} with method = {name!r}" for name, high in MAX_RTOL.items())
         raise DeviceError(f"rtol = {rtol!r} must be above 0 and at most {limits}; other methods have none")

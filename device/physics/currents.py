@@ -29,6 +29,9 @@ def current_function(model: str) -> CurrentFunction:
         raise DeviceError(f"model = {model!r} must be one of {', '.join(map(repr, _MODELS))}") from None
 
 
+_LARGEST_V = 100.0  # what is larger is a slip of the unit, or overflows in the currents
+
+
 def checked_state(
     voltage_v: Value, n: Value, parameters: CellParameters | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,7 +46,8 @@ def checked_state(
         raise DeviceError(f"parameters = {parameters!r} must be a CellParameters, or None for the nominal cell")
     device = next((v.device for v in (voltage_v, n) if isinstance(v, torch.Tensor)), None)
     voltage, concentration = _numbers("voltage_v", voltage_v, "V", device), _numbers("n", n, "1e26/m3", device)
-    _refuse("voltage_v", "must be finite (V)", voltage, ~torch.isfinite(voltage))
+    far = ~(voltage.abs() <= _LARGEST_V)  # NaN fails every comparison
+    _refuse("voltage_v", f"must be finite (V) and within +-{_LARGEST_V:g}: 1 mV is 1e-3", voltage, far)
     usable = torch.isfinite(concentration) & (concentration > 0)
     _refuse("n", "must be finite and > 0 (1e26/m3)", concentration, ~usable)
     varying = [x for x in (voltage, concentration) if x.dim()]

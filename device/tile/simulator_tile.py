@@ -1,5 +1,6 @@
 """``VCMSimulatorTile``: forward, backward and update of arrays of VCM cells, as aihwkit's custom tiles call them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -188,6 +189,12 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
 
     def set_weights(self, weight: Tensor) -> None:
         """Program the cells; each gets the weight nearest to the wanted one that it can reach."""
+        if weight.numel() != self.cells.weight.numel():
+            raise TileError(
+                f"weights of shape {tuple(weight.shape)} must be of the tile's shape, {tuple(self.cells.weight.shape)}"
+            )
+        if bad := int((~torch.isfinite(weight)).sum()):
+            raise TileError(f"{bad} of {weight.numel()} weights are not finite: give finite ones")
         self.cells.program(weight.reshape(self.cells.weight.shape))
 
     def get_weights(self, as_ref: bool = False) -> Tensor:
@@ -219,6 +226,8 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
     def set_learning_rate(self, learning_rate: float | None) -> None:
         """Set the learning rate of all trials."""
         if learning_rate is not None:
+            if not math.isfinite(learning_rate):
+                raise TileError(f"learning rate {learning_rate} must be a finite number")
             self.learning_rate = float(learning_rate)
 
     def set_rate_factors(self, factors: Sequence[float]) -> None:

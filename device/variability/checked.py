@@ -27,4 +27,5 @@ def check_fields(mechanism: Any) -> None:
 def check_kind(where: str, value: Any, kind: type) -> None:
     """Raise DeviceError if a value is not of the class ``kind``; ``where`` is its name in the message."""
     if not isinstance(value, kind):
-        raise DeviceError(f"{where} = {value!r} must be a {kind.__name__}")
+        made = f": make one, {kind.__name__}()" if value is kind else ""
+        raise DeviceError(f"{where} = {value!r} must be a {kind.__name__}{made}")

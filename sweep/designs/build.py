@@ -1,5 +1,7 @@
 """Builds a study's design, chosen by the method's name in the study file."""
 
+from pathlib import Path
+
 from vcm_sweep.sweep.designs.conditions import ConditionsDesign
 from vcm_sweep.sweep.designs.design import Design
 from vcm_sweep.sweep.designs.limits import LimitsDesign
@@ -15,8 +17,8 @@ _DESIGNS: dict[str, type[Design]] = {
 }
 
 
-def build_design(study: Study) -> Design:
-    """The design of a study.
+def build_design(study: Study | str | Path) -> Design:
+    """The design of a study, or of the study in a file.
 
     Example:
         >>> from vcm_sweep.sweep import Study
@@ -24,6 +26,7 @@ def build_design(study: Study) -> Design:
         >>> len(design), design.points.shape, design.block
         (1024, (512, 5), 1)
     """
+    study = Study.of(study)
     return _DESIGNS[study.design.method](study)
 
 

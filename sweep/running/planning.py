@@ -50,11 +50,12 @@ class Plan:
         return makespan(np.array([costs[places].sum() for places in self.order.cut()]), workers)
 
 
-def plan(study: Study, directory: str | Path | Folder | None = None, pack: int | None = None) -> Plan:
+def plan(study: Study | str | Path, directory: str | Path | Folder | None = None, pack: int | None = None) -> Plan:
     """The size of a study, and how much of it is done in the folder; no folder or file is made.
 
     ``directory`` and ``pack`` as for :func:`vcm_sweep.sweep.running.running.run`.
     """
+    study = Study.of(study)
     folder = Folder(default_directory(study) if directory is None else directory)
     design = checked_design(study)
     left, costs = np.arange(len(design)), None

@@ -42,7 +42,7 @@ def default_directory(study: Study, root: Path = Path("runs")) -> Path:
 
 
 def run(
-    study: Study,
+    study: Study | str | Path,
     executor: Executor,
     directory: str | Path | Folder | None = None,
     progress: OnRecords | None = None,
@@ -74,6 +74,7 @@ def run(
         StoreError: the folder holds another study, or cannot be used.
         ExecutorError: the executor cannot run anything.
     """
+    study = Study.of(study)
     design = checked_design(study)
     folder = Folder(default_directory(study) if directory is None else directory)
     check_model(folder, study)

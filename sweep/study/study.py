@@ -106,6 +106,15 @@ class Study:
         return cls.from_text(text, frozen, str(path))
 
     @classmethod
+    def of(cls, study: "Study | str | Path") -> "Study":
+        """The study, read from its file where that is given; StudyError for anything else."""
+        if isinstance(study, cls):
+            return study
+        if not isinstance(study, (str, Path)):
+            raise StudyError(f"study = {study!r} must be a study, or the path of a study file")
+        return cls.from_toml(study)
+
+    @classmethod
     def from_text(cls, text: str, frozen: dict[str, Any] | None = None, origin: str = "") -> "Study":
         """The study in a TOML string.
 
