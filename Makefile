@@ -8,10 +8,11 @@ STUDY ?= studies/demo.toml
 PYTEST_ARGS ?=
 WORKERS ?= 2
 
-.PHONY: help demo test test-all check docs bench gpu-bench clean
+.PHONY: help demo test test-all check docs serve bench gpu-bench clean
 
 help:
 	@echo "make demo    set up, run the demo study and write its report"
+	@echo "make serve   set up, and serve the studies in runs/ to browsers and programs"
 	@echo "make test    set up and prove that all works here, in minutes (WORKERS=2 processes)"
 	@echo "make test-all  every test; one kind: make test-all PYTEST_ARGS='-m ray' (slow, ray, browser, gpu)"
 	@echo "make check   ruff, import-linter and mypy"
@@ -32,6 +33,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/vcm-sweep run $(STUDY)
+
+serve: $(READY)
+	$(BIN)/vcm-sweep serve --root runs
 
 # Home and Ray's token stay untouched: tests have a home of their own. PYTHON is found before HOME changes.
 test: TIER := -m "not slow"

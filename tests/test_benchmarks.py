@@ -26,6 +26,10 @@ SMALL = {
     ),
     "intervention": ("--smoke", ("| mismatch | plain |", "| mismatch-explicit |")),
     "report": ("--n 16 32", ("| trainings |", "| 320 |", "| 640 |")),
+    "service": (
+        "--studies 5 --points 256 --watchers 3",
+        ("| list of 5 studies |", "| study of 768 trainings |", "| core for 3 watchers, %", "| memory in MB"),
+    ),
     "store": ("--records 640 --parts 20", ("append 640 records", "640 rows, 20 parts", "640 rows, compacted")),
     "training": (
         "--data digits --stack 2 --samples 64",

@@ -97,6 +97,22 @@ def test_the_commands_in_them_are_ours() -> None:
         build_parser().parse_args(line[1:])
 
 
+def test_the_service_on_kubernetes_is_ours_and_its_parts_fit_together() -> None:
+    claim, deployment, service, ingress = yaml.safe_load_all((DEPLOY / "service.yaml").read_text())
+    pod = deployment["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    given = build_parser().parse_args(container["command"][1:])
+    assert given.root == container["volumeMounts"][0]["mountPath"]
+    assert given.port == container["ports"][0]["containerPort"] == service["spec"]["ports"][0]["targetPort"]
+    assert container["readinessProbe"]["httpGet"] == {"path": "/healthz", "port": given.port}
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert container["image"] == f"REGISTRY/vcm-sweep:{version}"
+    assert pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    assert service["spec"]["selector"] == pod["metadata"]["labels"] == deployment["spec"]["selector"]["matchLabels"]
+    backend = ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
+    assert backend == {"name": service["metadata"]["name"], "port": {"number": service["spec"]["ports"][0]["port"]}}
+
+
 def installed_files(root: Path, top: str = ".") -> set[str]:
     """What a folder has of code, types and data: all but the READMEs, which are for whoever reads the repository."""
     return {
