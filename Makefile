@@ -8,7 +8,7 @@ STUDY ?= studies/demo.toml
 PYTEST_ARGS ?=
 WORKERS ?= 2
 
-.PHONY: help demo test test-all check docs serve bench gpu-bench clean
+.PHONY: help demo test test-all check docs site serve bench gpu-bench clean
 
 help:
 	@echo "make demo    set up, run the demo study and write its report"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-all  every test; one kind: make test-all PYTEST_ARGS='-m ray' (slow, ray, browser, gpu)"
 	@echo "make check   ruff, import-linter and mypy"
 	@echo "make docs    write the tables of the docs that the code knows"
+	@echo "make site    make a site of the docs in build/site; what is wrong in them is an error"
 	@echo "make bench   time the training against aihwkit's own device"
 	@echo "make gpu-bench  make what a machine with a GPU needs for its benchmark, and run that if this is one"
 
@@ -56,6 +57,9 @@ check: $(READY)
 # The tables of docs/*.md that the code knows.
 docs: $(READY)
 	$(BIN)/python docs/tables.py
+
+site: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 bench: $(READY)
 	$(BIN)/python benchmarks/training.py --write

@@ -23,7 +23,17 @@ TREE = {path.name for top in TOPS for path in (ROOT / top).rglob("*") if path.is
     path.name for path in ROOT.iterdir() if path.is_file()
 }
 # Files that a user has, or that a run writes.
-THEIRS = {"cell.toml", "doubtful.toml", "study.toml", "report.md", "STUDY.toml", "EDITED.toml", "torch.py", "device.py"}
+THEIRS = {
+    "first.toml",
+    "cell.toml",
+    "doubtful.toml",
+    "study.toml",
+    "report.md",
+    "STUDY.toml",
+    "EDITED.toml",
+    "torch.py",
+    "device.py",
+}
 
 
 def named(path: Path) -> str:

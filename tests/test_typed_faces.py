@@ -1,4 +1,4 @@
-"""What a user's type checker sees: the README's examples pass as strictly as it can ask, and a mistake does not."""
+"""What a type checker sees: the examples of docs/python.md pass as strictly as it can ask, and a mistake does not."""
 
 import os
 import re
@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 
 
 def examples() -> str:
-    """The README's Python: blocks of indented lines that begin with an import of ours, or of aihwkit's."""
-    blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", README, flags=re.MULTILINE)
+    """The page's Python: blocks of indented lines that begin with an import of ours, or of aihwkit's."""
+    blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", PAGE, flags=re.MULTILINE)
     python = [block for block in blocks if re.match(r"\s*from (vcm_sweep|aihwkit)", block)]
     assert len(python) >= 3
     return "\n".join(line.removeprefix("    ") for block in python for line in block.splitlines())
