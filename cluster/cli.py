@@ -23,11 +23,11 @@ from vcm_sweep.cluster.commands.jobs import add_job_commands
 from vcm_sweep.cluster.commands.life import add_life_commands
 from vcm_sweep.cluster.commands.limits import add_limits_command
 from vcm_sweep.cluster.commands.results import add_result_commands
-from vcm_sweep.cluster.commands.schema import add_schema_command
 from vcm_sweep.cluster.commands.serve import add_serve_command
 from vcm_sweep.cluster.commands.store import add_store_commands
 from vcm_sweep.cluster.commands.study import add_study_commands
 from vcm_sweep.cluster.commands.tolerance import add_tolerance_commands
+from vcm_sweep.cluster.commands.writing import add_writing_commands
 from vcm_sweep.cluster.exit_codes import EXIT_CODES, EXIT_FAILED_TRIALS, EXIT_FOLDER, EXIT_INTERRUPTED
 from vcm_sweep.cluster.terminal.printing import aligned
 
@@ -95,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
         return sub
 
     add_study_commands(command)
-    add_schema_command(command)
+    add_writing_commands(command)
     add_life_commands(command)
     add_limits_command(command)
     add_result_commands(command)
