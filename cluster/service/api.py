@@ -101,11 +101,13 @@ def studies(
 def start(
     asked: NewStudy,
     service: Own,
+    request: Request,
     response: Response,
     idempotency_key: Annotated[str, Header(description="of this click: sent twice, it starts once")] = "",
 ) -> Done:
     """Start a study; 200 where it had been started before."""
     done = service.actions.start(asked.study, idempotency_key, asked.note)
+    request.state.study = done.study
     if not done.fresh:
         response.status_code = HTTPStatus.OK
     return done

@@ -49,8 +49,9 @@ class Guard:
         app: what answers. tokens, sessions: who may ask. limiter: of wrong tokens. audit: file of the lines on changes.
         prefix: of all paths, which a proxy may have taken off or not.
 
-    A visitor is in ``request.state.visitor``. A request from a page changes something only with the session's word, in
-    the field ``csrf`` of a form or the header ``X-CSRF-Token``.
+    A visitor is in ``request.state.visitor``; a study that is started is put into ``request.state.study``, for the line
+    on it. A request from a page changes something only with the session's word, in the field ``csrf`` of a form or the
+    header ``X-CSRF-Token``.
     """
 
     def __init__(
@@ -128,6 +129,7 @@ class Guard:
             "who": visitor.name if visitor else "",
             "from": request.client.host if request.client else "",
             "what": f"{request.method} {path}",
+            "study": getattr(request.state, "study", ""),
             "status": status,
         }
         try:

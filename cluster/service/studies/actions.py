@@ -96,7 +96,8 @@ class Actions:
             Store.create(study, self._settings.root / name)
             if note:
                 self._write_note(name, note)
-            if fresh := not self._under_way(name):
+            # A job that waits at the cluster has not written anything yet.
+            if fresh := not (self._catalogue.card(name).state == "submitted" or self._under_way(name)):
                 self._go_on(name, ["run", self._path(name, "study.toml"), "--out", self._path(name)], study)
             self._keys.put(key, Started(name, run=True))
             return Done(name, self._run_of(name), fresh)
@@ -113,6 +114,8 @@ class Actions:
         for status in only:
             if status not in FAILURES:
                 raise StudyError(f"only = {status!r} must be one or more of {', '.join(FAILURES)}")
+        if only and self._settings.place.address:
+            raise StudyError("only is not for studies on a cluster, where all failures are run again: leave it out")
         with self._mutex:
             self._refuse_running(study)
             self._go_on(study, ["retry", self._path(study), *(["--only", ",".join(only)] if only else [])], retry=True)

@@ -14,6 +14,7 @@ from vcm_sweep.cluster.service.app import make_app
 from vcm_sweep.cluster.service.service import Service
 from vcm_sweep.sweep.errors import StoreError
 
+from ....studies import TINY
 from ..conftest import bearer, served
 
 
@@ -142,11 +143,14 @@ def test_every_answer_has_the_headers_of_a_careful_site(client: TestClient) -> N
 def test_each_change_is_written_down(client: TestClient, service: Service) -> None:
     client.get("/api/studies")
     client.post("/api/studies/x/stop")
+    study = client.post("/api/studies", json={"study": TINY}).json()["study"]
     client.post("/login", data={"token": "wrong"}, headers={"Authorization": ""})
     audit = service.settings.home / "audit.jsonl"
     lines = [json.loads(line) for line in audit.read_text().splitlines()]
-    assert [(line["who"], line["what"], line["status"]) for line in lines] == [
-        ("run", "POST /api/studies/x/stop", 404), ("", "POST /login", 401),
+    assert [(line["who"], line["what"], line["study"], line["status"]) for line in lines] == [
+        ("run", "POST /api/studies/x/stop", "", 404),
+        ("run", "POST /api/studies", study, 201),
+        ("", "POST /login", "", 401),
     ]  # fmt: skip
     assert all(line["from"] and line["time"] for line in lines)
     assert "wrong" not in audit.read_text()
