@@ -38,13 +38,15 @@ def test_a_run_outlives_the_service_and_the_next_one_finds_it(tmp_path: Path) ->
     running.kill()
     running.wait()
     again, now = serve(tmp_path / "studies")
-    assert "token_run" not in now  # shown once
-    until(lambda: ask(now, f"api/studies/{study}", token=token)["card"]["state"] == "done", 300.0)
-    view = ask(now, f"api/studies/{study}", token=token)
-    assert view["counts"] == {"ok": 16}
-    names = {file["path"] for file in ask(now, f"api/studies/{study}/files", token=token)}
-    assert {"study.toml", "report.html", "trainings.parquet"} <= names
-    again.send_signal(signal.SIGINT)
+    try:
+        assert "token_run" not in now  # shown once
+        until(lambda: ask(now, f"api/studies/{study}", token=token)["card"]["state"] == "done", 500.0, 0.5)
+        view = ask(now, f"api/studies/{study}", token=token)
+        assert view["counts"] == {"ok": 16}
+        names = {file["path"] for file in ask(now, f"api/studies/{study}/files", token=token)}
+        assert {"study.toml", "report.html", "trainings.parquet"} <= names
+    finally:
+        again.send_signal(signal.SIGINT)
     _, words = again.communicate()
     assert (again.returncode, "runs go on" in words) == (0, True)
 

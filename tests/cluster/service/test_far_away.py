@@ -37,14 +37,14 @@ def test_a_study_is_sent_to_the_cluster_and_a_cluster_that_went_is_said(head: He
     assert started.status_code == 201, started.text
     study = started.json()["study"]
     assert client.post("/api/studies", json={"study": TINY}).json()["fresh"] is False  # it is under way
-    until(lambda: service.catalogue.card(study).state == "done", 500.0)
+    until(lambda: service.catalogue.card(study).state == "done", 500.0, 0.5)
     view = client.get(f"/api/studies/{study}").json()
     assert view["counts"] == {"ok": 16}
     assert view["session"]["job"]["address"] == head.address
     longer = client.post(f"/api/studies/{study}/extend", json={"to": 8})
     assert longer.status_code == 200, longer.text
-    until(lambda: client.get(f"/api/studies/{study}").json()["counts"] == {"ok": 32}, 500.0)
-    until(lambda: service.catalogue.card(study).state == "done", 100.0)
+    until(lambda: client.get(f"/api/studies/{study}").json()["counts"] == {"ok": 32}, 500.0, 0.5)
+    until(lambda: service.catalogue.card(study).state == "done", 100.0, 0.5)
     head.kill()
     gone = client.post("/api/studies", json={"study": TINY.replace("n = 4", "n = 16")})
     assert (gone.status_code, "is its head up" in gone.json()["detail"]) == (503, True)
