@@ -44,7 +44,7 @@ def test_a_run_outlives_the_service_and_the_next_one_finds_it(tmp_path: Path) ->
         view = ask(now, f"api/studies/{study}", token=token)
         assert view["counts"] == {"ok": 16}
         names = {file["path"] for file in ask(now, f"api/studies/{study}/files", token=token)}
-        assert {"study.toml", "report.html", "trainings.parquet"} <= names
+        assert {"study.toml", "manifest.json"} <= names
     finally:
         again.send_signal(signal.SIGINT)
     _, words = again.communicate()
