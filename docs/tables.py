@@ -7,8 +7,10 @@ or of a folder in it, has the first sentence of the docstring there.
 
 import ast
 import re
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib.metadata import PackageMetadata, metadata
 from pathlib import Path
 
 from vcm_sweep.analysis.records.metrics import METRICS
@@ -51,6 +53,18 @@ def metrics() -> str:
     )  # fmt: skip
 
 
+def licences() -> str:
+    """The table of the packages that an installation takes in, with the licences that they declare."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = dict.fromkeys(re.split(r"[ <>=!~;\[]", line)[0] for line in project["dependencies"])
+    return _table(("package", "licence"), [(name, _licence(metadata(name))) for name in names])
+
+
+def _licence(package: PackageMetadata) -> str:
+    classified = [line.rpartition(" :: ")[2] for line in package.get_all("Classifier", []) if "License ::" in line]
+    return package.get("License-Expression") or ", ".join(classified) or str(package.get("License"))
+
+
 def fields_of(fields: Mapping[str, Declared]) -> str:
     """The table of the fields in one table of a study file."""
     rows = [(name, _meaning(field), _allowed(field), _default(field)) for name, field in fields.items()]
@@ -82,6 +96,7 @@ def studies_on_a_gpu() -> str:
 DEVICE_ALONE = {name: field for name, field in DEVICE.items() if name not in CELL}
 FIELDS = PLAIN | {"device": DEVICE_ALONE, "cell": CELL, "periphery": PERIPHERY, "intervention": INTERVENTION} | LAYER
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
+    "licences.md": {"licences": licences},
     "performance.md": {"gpu": studies_on_a_gpu},
     "results.md": {"columns": record_columns, "metrics": metrics},
     "studies.md": {name: partial(fields_of, fields) for name, fields in FIELDS.items()} | {"mechanisms": mechanisms},
