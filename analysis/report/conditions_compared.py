@@ -17,9 +17,14 @@ def write_conditions_comparison(found: ConditionsComparison, directory: str | os
     Raises:
         AnalysisError: the directory cannot be written.
     """
+    return write_compared(conditions_comparison_page(found), found.write_parquet, Path(directory))
+
+
+def conditions_comparison_page(found: ConditionsComparison) -> Page:
+    """What is to be seen of a comparison."""
     quantity = Quantity(found.metric)
     one, other = found.names
-    page = Page(
+    return Page(
         title=f"{one} against {other}",
         heading=f"{one} against {other} · {quantity.label} of common conditions",
         answer=found.answer(),
@@ -32,7 +37,6 @@ def write_conditions_comparison(found: ConditionsComparison, directory: str | os
         numbers=found.to_dict(),
         files=FILES,
     )
-    return write_compared(page, found.write_parquet, Path(directory))
 
 
 def _differences(found: ConditionsComparison, quantity: Quantity) -> Section:

@@ -25,10 +25,15 @@ def write_comparison(comparison: Comparison, directory: str | os.PathLike[str]) 
     Raises:
         AnalysisError: the directory cannot be written.
     """
+    return write_compared(comparison_page(comparison), comparison.write_parquet, Path(directory))
+
+
+def comparison_page(comparison: Comparison) -> Page:
+    """What is to be seen of a comparison."""
     quantity = Quantity(comparison.results[0].metric)
     one, other = comparison.names
     answer = comparison.answer()
-    page = Page(
+    return Page(
         title=f"{one} against {other}",
         heading=f"{one} against {other} · sensitivity of {quantity.label}",
         answer=(" ".join(answer[:2]), *answer[2:]),
@@ -38,7 +43,6 @@ def write_comparison(comparison: Comparison, directory: str | os.PathLike[str]) 
         numbers=comparison.to_dict(),
         files=FILES,
     )
-    return write_compared(page, comparison.write_parquet, Path(directory))
 
 
 def write_compared(page: Page, write_parquet: Callable[[Path], None], target: Path) -> Path:
