@@ -10,6 +10,7 @@ from vcm_sweep.cluster.service.access.guard import Guard
 from vcm_sweep.cluster.service.api import router as api
 from vcm_sweep.cluster.service.docs import router as docs
 from vcm_sweep.cluster.service.login import router as login
+from vcm_sweep.cluster.service.pages.router import router as pages
 from vcm_sweep.cluster.service.problems import add_problems
 from vcm_sweep.cluster.service.service import Service
 
@@ -46,6 +47,7 @@ def make_app(service: Service) -> FastAPI:
     app.include_router(api)
     app.include_router(login)
     app.include_router(docs)
+    app.include_router(pages)
 
     @app.get("/healthz", include_in_schema=False)
     def healthy() -> Response:

@@ -120,8 +120,9 @@ def _mistake(entry: Mapping[str, Any]) -> str:
 def _page(request: Request, status: int, title: str, detail: str) -> str:
     home = html.escape(request.scope.get("root_path", ""))
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
         f'<link rel="stylesheet" href="{home}/static/service.css">'
-        f"<main><h1>{int(status)} {title}</h1><p>{html.escape(detail)}</p>"
-        f'<p><a href="{home}/">All studies</a></p></main>'
+        f'<header><h1>{int(status)} {title}</h1><p class="answer">{html.escape(detail)}</p></header>'
+        f'<main><p><a href="{home}/">All studies</a></p></main>'
     )

@@ -1,0 +1,1 @@
+"""The pages of the service: what a person sees of it in a browser."""

@@ -1,0 +1,136 @@
+"""The page of one study: progress, ranking as it forms, curves, log, files, and what can be done with it."""
+
+import json
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from vcm_sweep.analysis.plots.lines import lines
+from vcm_sweep.analysis.plots.theme import Spec
+from vcm_sweep.cluster.service.pages.ranked import Ranked, ranked
+from vcm_sweep.cluster.service.pages.render import page
+from vcm_sweep.cluster.service.service import Service, service_of
+from vcm_sweep.cluster.service.studies.view import Curves, StudyView
+from vcm_sweep.device.errors import VcmSweepError
+from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.session.tally import Figures
+
+router = APIRouter(prefix="/studies/{study}", include_in_schema=False)
+Own = Annotated[Service, Depends(service_of)]
+_REPORTS = ("report.html", "limits.html")
+
+
+@router.get("")
+def study(request: Request, study: str, service: Own) -> Response:
+    """The page."""
+    view = service.views.study(study)
+    answer, ranking, why = _answered(service, view)
+    files = service.views.files(study)
+    curves = _curves(service, view)
+    return page(
+        request,
+        "study",
+        view=view,
+        card=view.card,
+        figures=view.session.figures if view.session else Figures(),
+        answer=answer,
+        ranking=ranking,
+        why=why,
+        curves=curves,
+        bands=_bands(curves) if curves else {},
+        log=_log(service, view),
+        files=files,
+        report=next((file.path for file in files if file.path in _REPORTS), ""),
+        longer=_longer(view),
+    )
+
+
+@router.post("/stop")
+def stop(request: Request, study: str, service: Own) -> Response:
+    """Stop its run."""
+    service.actions.stop(study)
+    return _back(request, study)
+
+
+@router.post("/resume")
+def resume(request: Request, study: str, service: Own) -> Response:
+    """Go on with it."""
+    service.actions.resume(study)
+    return _back(request, study)
+
+
+@router.post("/retry")
+def retry(request: Request, study: str, service: Own) -> Response:
+    """Run what failed once more."""
+    service.actions.retry(study)
+    return _back(request, study)
+
+
+@router.post("/extend")
+def extend(
+    request: Request, study: str, service: Own, field: Annotated[str, Form()], value: Annotated[str, Form()]
+) -> Response:
+    """Make it longer: ``field`` of [design] becomes ``value``."""
+    if field not in ("to", "replicates"):
+        raise StudyError(f"extend: field = {field[:80]!r} must be to or replicates")
+    if not value.strip().isascii() or not value.strip().isdigit() or len(value) > 12:
+        raise StudyError(f"extend: {field} = {value[:80]!r} must be a whole number")
+    service.actions.extend(study, **{field: int(value)})
+    return _back(request, study)
+
+
+@router.post("/note")
+def note(request: Request, study: str, service: Own, note: Annotated[str, Form()] = "") -> Response:
+    """Write a note on it."""
+    service.actions.note(study, note)
+    return _back(request, study)
+
+
+def _back(request: Request, study: str) -> Response:
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/studies/{study}", HTTPStatus.SEE_OTHER)
+
+
+def _answered(service: Service, view: StudyView) -> tuple[list[str], Ranked | None, str]:
+    """(sentences for the top, the ranking, why there is none)."""
+    if view.trouble:
+        return ["Its folder cannot be read whole."], None, view.trouble
+    done = sum(count for status, count in view.counts.items() if status != "missing")
+    if not done:
+        return [f"{view.trainings:,} trainings are planned; none has ended yet."], None, "No training has ended yet."
+    try:
+        found = service.rankings.ranking(view.card.id)
+        return list(found["answer"]), ranked(found), ""
+    except VcmSweepError as error:
+        return [f"{done:,} of {view.trainings:,} trainings have ended."], None, str(error)
+
+
+def _curves(service: Service, view: StudyView) -> Curves | None:
+    if view.trouble or not view.counts.get("ok"):
+        return None
+    curves = service.views.curves(view.card.id)
+    return curves if len(curves.epochs) > 1 else None
+
+
+def _bands(curves: Curves) -> Spec:
+    named = {"a quarter lies above": curves.high, "median": curves.median, "a quarter lies below": curves.low}
+    return lines({name: (curves.epochs, values) for name, values in named.items()}, "epoch", "accuracy", dots=True)
+
+
+def _log(service: Service, view: StudyView) -> str:
+    lines = [_line(own) for own in service.views.log(view.card.id, 60)]
+    return "\n".join(lines) or view.printed or "Nothing was written yet."
+
+
+def _line(own: dict[str, Any]) -> str:
+    rest = {key: value for key, value in own.items() if key not in ("time", "event", "level", "message")}
+    words = " ".join(str(own[key]) for key in ("time", "level", "event", "message") if key in own)
+    return f"{words} {json.dumps(rest)}" if rest else words
+
+
+def _longer(view: StudyView) -> list[tuple[str, str]]:
+    """By what a study of this design can be made longer: (field, its name)."""
+    return (
+        [("replicates", "replicates")] if view.method == "conditions" else [("to", "n"), ("replicates", "replicates")]
+    )

@@ -1,0 +1,9 @@
+"""All pages of the service, and the files that they load."""
+
+from fastapi import APIRouter
+
+from vcm_sweep.cluster.service.pages import all_studies, assets, compared, entrance, new_study, one_study
+
+router = APIRouter(include_in_schema=False)
+for _part in (entrance, assets, all_studies, new_study, one_study, compared):
+    router.include_router(_part.router)

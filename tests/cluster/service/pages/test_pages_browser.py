@@ -1,0 +1,226 @@
+"""The service in a real browser: from the form to the report, without a mouse, on a phone, in the dark, accessible."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vcm_sweep.cluster.service.pages.render import read_file
+from vcm_sweep.sweep.study.study import Study
+
+from ....analysis.browser import chromium, complaints, until
+from ....studies import TINY
+from .serving import Serving, log_in, serving
+
+pytestmark = pytest.mark.browser
+
+RANKED = (
+    TINY.replace('"sobol"', '"morris"').replace("n = 4", "n = 8\nreplicates = 2").replace("epochs = 1", "epochs = 2")
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with chromium(tmp_path_factory.mktemp("profile")) as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    with serving(tmp_path_factory.mktemp("service") / "studies") as made:
+        yield made
+
+
+def look(browser: Any, width: int = 1280, height: int = 900, dark: bool = False) -> None:
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+
+
+def hindrances(browser: Any) -> list[str]:
+    """What axe-core finds on the page that hinders people seriously."""
+    import axe_core_python
+
+    browser.execute_script((Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    found = browser.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
+    assert len(found["passes"]) > 10
+    return [
+        f"{violation['id']}: {violation['nodes'][0]['html'][:200]}"
+        for violation in found["violations"]
+        if violation["impact"] in ("serious", "critical")
+    ]
+
+
+def by_id(browser: Any, name: str) -> Any:
+    return browser.find_element("id", name)
+
+
+def value(browser: Any, name: str) -> str:
+    return str(browser.execute_script("return document.getElementById(arguments[0]).value", name))
+
+
+def out_of_reach(browser: Any) -> bool:
+    """Whether the form takes no change."""
+    return bool(browser.execute_script("return document.getElementById('form').inert"))
+
+
+def write(browser: Any, name: str, text: str) -> None:
+    field = by_id(browser, name)
+    field.clear()
+    field.send_keys(text)
+
+
+def test_form_and_text_follow_each_other(browser: Any, at: Serving) -> None:
+    from selenium.webdriver import Keys
+
+    look(browser)
+    log_in(browser, at)
+    browser.get(f"{at.url}/new")
+    before = value(browser, "text")
+    assert before == read_file("templates", "first.toml")
+    write(browser, "/network/epochs", "7")
+    until(lambda: "epochs = 7" in value(browser, "text"))
+    # Nothing else has changed, and the caret is still there.
+    assert value(browser, "text") == before.replace("epochs = 4", "epochs = 7")
+    assert browser.switch_to.active_element.get_attribute("id") == "/network/epochs"
+    text = by_id(browser, "text")
+    text.send_keys("\n[device.d2d.r]\nclip = 0.2\n")
+    until(lambda: browser.find_elements("id", "/device/d2d/r/clip"))
+    assert value(browser, "/device/d2d/r/clip") == "0.2"
+    assert browser.switch_to.active_element == text
+    write(browser, "/network/lr", "quick")
+    beside = "[network] lr = 'quick' must be a number from 1e-09 to 100"
+    until(lambda: [p.text for p in browser.find_elements("id", "/network/lr-problem")] == [beside])
+    assert by_id(browser, "/network/lr").get_attribute("aria-invalid") == "true"
+    write(browser, "/network/lr", "0.02")
+    until(lambda: not browser.find_elements("css selector", "#form .problem"))
+    # Half-written TOML leaves the form as it was, out of reach, until it can be read again.
+    text.send_keys("[")
+    until(lambda: out_of_reach(browser))
+    assert value(browser, "/network/epochs") == "7"
+    text.send_keys(Keys.BACKSPACE)
+    until(lambda: not out_of_reach(browser))
+    assert complaints(browser) == []
+
+
+@pytest.mark.slow
+def test_without_a_mouse_from_the_form_to_the_finished_report(browser: Any, at: Serving) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    look(browser)
+    browser.delete_all_cookies()
+
+    def press(*keys: str) -> None:
+        ActionChains(browser).send_keys(*keys).perform()
+
+    def reach(selector: str) -> None:
+        """Tab to an element, which must be seen to have the focus there."""
+        for _ in range(200):
+            press(Keys.TAB)
+            if browser.execute_script("return document.activeElement.matches(arguments[0])", selector):
+                shown = browser.execute_script("return getComputedStyle(document.activeElement).outlineStyle")
+                assert shown != "none"
+                return
+        raise AssertionError(f"{selector} cannot be reached")
+
+    browser.get(f"{at.url}/new")
+    until(lambda: "/login?next=%2Fnew" in browser.current_url)
+    press(at.token(), Keys.ENTER)  # the field has the focus
+    until(lambda: browser.current_url == f"{at.url}/new")
+    reach("#text")
+    ActionChains(browser).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).perform()
+    browser.execute_cdp_cmd("Input.insertText", {"text": RANKED})
+    until(lambda: value(browser, "/study/name") == "tiny")
+    reach("#note")
+    press("for Ada")
+    reach('button[value="plan"]')
+    press(Keys.ENTER)
+    until(lambda: browser.find_elements("id", "cost"), 300)
+    until(lambda: browser.find_elements("css selector", "#plan dl"), 300)
+    plan = by_id(browser, "plan").text
+    assert "core time" in plan
+    assert " to " in plan
+    reach('button[value="run"]')
+    press(Keys.ENTER)
+    name = f"tiny-{Study.from_text(RANKED).digest[:8]}"
+    until(lambda: browser.current_url == f"{at.url}/studies/{name}")
+    # The page follows the run to its end by itself: the ranking with its picture, and the report.
+    until(lambda: browser.find_element("css selector", "[data-of=state]").text == "done", 300)
+    until(lambda: browser.find_elements("css selector", "#ranking .is-live svg"), 60)
+    assert browser.find_element("css selector", "[data-of=done]").text == "48"
+    assert "r.d2d.sigma" in by_id(browser, "ranking").text
+    assert value(browser, "note") == "for Ada"
+    reach("#doing a.first")
+    press(Keys.ENTER)
+    until(lambda: browser.current_url.endswith("/report.html"))
+    until(lambda: browser.find_elements("css selector", ".is-live svg"), 60)
+    assert complaints(browser) == []
+    browser.back()
+    until(lambda: browser.current_url.endswith(name))
+    clone = next(link for link in browser.find_elements("css selector", "#doing a") if link.text == "Clone and edit")
+    clone.click()
+    until(lambda: value(browser, "text") == RANKED)
+
+
+@pytest.mark.slow
+def test_a_run_is_stopped_and_gone_on_with(browser: Any, at: Serving) -> None:
+    look(browser)
+    log_in(browser, at)
+    long = TINY.replace("n = 4", "n = 512\nreplicates = 2").replace("epochs = 1", "epochs = 30")
+    study = at.service.actions.start(long).study
+    browser.get(f"{at.url}/studies/{study}")
+    state = lambda: browser.find_element("css selector", "[data-of=state]").text  # noqa: E731
+    until(lambda: state() == "running", 120)
+
+    def press(name: str) -> None:
+        # Found and pressed in one go: the page may put new buttons in their place at any time.
+        script = """
+            const found = [...document.querySelectorAll("#doing button")].find((b) => b.textContent === arguments[0]);
+            found?.click();
+            return Boolean(found);
+        """
+        until(lambda: browser.execute_script(script, name), 30)
+
+    press("Stop")
+    until(lambda: state() == "stopped", 120)
+    press("Resume")
+    until(lambda: state() == "running", 120)
+    press("Stop")
+    until(lambda: state() == "stopped", 120)
+    assert complaints(browser) == []
+
+
+@pytest.mark.slow
+def test_every_page_is_accessible_fits_a_phone_and_complains_of_nothing(browser: Any, at: Serving) -> None:
+    from vcm_sweep.sweep import InProcessExecutor, run, train
+
+    look(browser)
+    log_in(browser, at)
+    for folder, text in (("one", RANKED), ("other", RANKED.replace("lr = 0.02", "lr = 0.03"))):
+        study = Study.from_text(text)
+        run(study, InProcessExecutor(train), at.service.settings.root / folder)
+    at.service.actions.note("one", "<b>for</b> Ada")
+    pages = ("/login", "/", "/new", "/studies/one", "/compare?study=one&study=other", "/new?of=one")
+    for path in pages:
+        for width, dark in ((1280, False), (1280, True), (400, False), (400, True)):
+            look(browser, width, dark=dark)
+            browser.get(at.url + path)
+            pictures = len(browser.find_elements("css selector", "[data-spec]"))
+            until(lambda pictures=pictures: len(browser.find_elements("css selector", ".is-live svg")) == pictures)  # type: ignore[misc]
+            assert hindrances(browser) == [], (path, width, dark)
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+            assert complaints(browser) == [], (path, width, dark)
+
+
+def test_whoever_logs_out_is_out(browser: Any, at: Serving) -> None:
+    look(browser)
+    log_in(browser, at, "read")
+    until(lambda: browser.find_element("css selector", ".answer").text.endswith("running"))
+    assert "New study" not in browser.find_element("css selector", "nav").text
+    browser.find_element("css selector", "nav form button").click()
+    until(lambda: browser.current_url == f"{at.url}/login")
+    browser.get(f"{at.url}/new")
+    until(lambda: "/login?next=" in browser.current_url)
+    browser.get_log("browser")
