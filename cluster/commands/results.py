@@ -16,7 +16,12 @@ from vcm_sweep.cluster.terminal.printing import prose, show
 def add_result_commands(command: AddCommand) -> None:
     """Add the subcommands that read results."""
     sub = command("status", _status, "show how far a study is, and what its run is doing")
-    sub.add_argument("dir", help="results folder, path or URI; or the page of a service")
+    sub.add_argument(
+        "dirs",
+        nargs="*",
+        metavar="dir",
+        help="results folders, paths or URIs, or pages of a service; default: the latest run in runs/",
+    )
     sub.add_argument("--watch", action="store_true", help="go on showing it until the run is over; --json: one a line")
     sub.add_argument("--interval", type=positive, default=2, metavar="S", help="seconds between two looks (default 2)")
     sub = command("analyze", _analyze, "print the sensitivity indices of a study")
@@ -41,22 +46,36 @@ def _add_analysis(sub: argparse.ArgumentParser) -> None:
 
 
 def _status(arguments: argparse.Namespace) -> int:
+    from vcm_sweep.cluster.jobs.status import latest_run
+    from vcm_sweep.sweep.errors import StudyError
+
+    folders = arguments.dirs or [latest_run(Path("runs"))]
+    if arguments.watch and len(folders) > 1:
+        raise StudyError(f"--watch follows one run, and {len(folders)} folders are given: give one")
+    codes = []
+    for number, folder in enumerate(folders):
+        if number and not arguments.json:
+            print()
+        study = remote_study(folder)
+        codes.append(remote_status(study, arguments) if study else _status_of(folder, arguments))
+    return max(codes)
+
+
+def _status_of(folder: str, arguments: argparse.Namespace) -> int:
     from vcm_sweep.cluster.jobs.status import run_status, watch
     from vcm_sweep.sweep.store.results import open_results
 
-    if study := remote_study(arguments.dir):
-        return remote_status(study, arguments)
-    results = open_results(arguments.dir)
+    results = open_results(folder)
     if arguments.watch:
         try:
-            watch(arguments.dir, results.study.name, arguments.interval, arguments.json)
+            watch(folder, results.study.name, arguments.interval, arguments.json)
         except KeyboardInterrupt:  # the usual way to stop watching; it does not concern the run
             return EXIT_INTERRUPTED
         # The run is over by now, so its records are counted again.
-        results = open_results(arguments.dir)
-    counts = results.counts()
-    values = {"study": results.study.name, "trials": len(results.design), **counts}
-    show(values | run_status(arguments.dir, plain=arguments.json), arguments.json)
+        results = open_results(folder)
+    values: dict[str, Any] = {"study": results.study.name} | ({} if folder in arguments.dirs else {"folder": folder})
+    values |= {"trials": len(results.design), **results.counts()}
+    show(values | run_status(folder, plain=arguments.json), arguments.json)
     return 0
 
 

@@ -4,16 +4,25 @@ import dataclasses
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from vcm_sweep.cluster.jobs.job_list import seen_words
 from vcm_sweep.cluster.terminal.live_view import Redrawn
-from vcm_sweep.cluster.terminal.words import log_line, view_lines
-from vcm_sweep.sweep.errors import ExecutorError
+from vcm_sweep.cluster.terminal.words import duration, log_line, view_lines
+from vcm_sweep.sweep.errors import ExecutorError, StoreError
 from vcm_sweep.sweep.folder import Folder
-from vcm_sweep.sweep.session.state import SessionState, latest_session, pulse, silent_sessions, waits_for_disk
+from vcm_sweep.sweep.session.state import SessionState, age_s, latest_session, pulse, silent_sessions, waits_for_disk
 
 _LINE_EVERY_S = 60.0
+
+
+def latest_run(root: Path) -> str:
+    """The results folder in ``root`` whose run began last; StoreError if none holds a run."""
+    found = [(session.id, path) for path in root.glob("*/") if (session := latest_session(Folder(path))) is not None]
+    if not found:
+        raise StoreError(f"{root}/ here holds no run: give the results folder that run printed")
+    return str(max(found)[1])
 
 
 def run_status(where: str, plain: bool = False) -> dict[str, Any]:
@@ -32,6 +41,9 @@ def run_status(where: str, plain: bool = False) -> dict[str, Any]:
     }
     if session.reason:
         values["reason"] = session.reason
+    values["started"] = f"{session.started[:19].replace('T', ' ')} UTC"
+    if not session.open:
+        values["took"] = duration(age_s(session.started) - age_s(session.seen))
     values["last_seen"] = f"{seen_words(session)} UTC"
     if waits:
         values["note"] = (
