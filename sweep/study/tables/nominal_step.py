@@ -31,7 +31,7 @@ def mean_step(device: VCMDevice) -> float:
     Four digits, so that the last bits of a simulation, which differ between machines, enter no key.
 
     >>> mean_step(VCMDevice(model="full"))
-    0.03066
+    0.03072
     """
     up, down = nominal_step(device)
     return float(f"{math.sqrt(up * down):.4g}") if min(up, down) > 0.0 else math.nan
