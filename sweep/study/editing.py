@@ -123,7 +123,7 @@ def _put(tables: Any, place: Place, value: Any) -> None:
             made = _empty(here, after) if not last or value == {} else value
             if isinstance(here, list) and key == len(here):
                 _append(here, made)
-            elif isinstance(here, Mapping):
+            elif isinstance(here, Mapping) and isinstance(key, str):
                 _set(here, key, made)
             else:
                 raise StudyError(f"[{'.'.join(map(str, place[:-1]))}] {place[-1]} has no place beside what is there")
@@ -133,7 +133,7 @@ def _put(tables: Any, place: Place, value: Any) -> None:
 def _take_out(tables: Any, place: Place) -> None:
     *way, key = place
     here = found(tables, way)
-    if isinstance(here, dict) and key in here:
+    if isinstance(here, dict) and isinstance(key, str) and key in here:
         del here[key]
     elif isinstance(here, list) and isinstance(key, int) and key < len(here):
         spare = _tail(here[key])

@@ -14,7 +14,6 @@ from vcm_sweep.sweep.study.json_schema import Schema
 
 Kind: TypeAlias = Literal["word", "flag", "number", "text", "list", "table"]
 
-_NO_END = 1e30
 _UNIT = re.compile(r" \(([^()]+)\)$")
 
 
@@ -74,11 +73,8 @@ class Field:
         """
         own = {key: value for part in (self.schema, *self.schema.get("anyOf", ())) for key, value in part.items()}
         own |= own.get("items", {}) if isinstance(own.get("items"), Mapping) else {}
-        above, low, high = own.get("exclusiveMinimum"), own.get("minimum", -_NO_END), own.get("maximum", _NO_END)
-        first = f"above {above:g}" if above is not None else _plain(low) if low > -_NO_END else ""
-        if high >= _NO_END:
-            return first if above is not None or not first else f"{first} or more"
-        return f"{first}{', ' if above is not None else ' '}to {_plain(high)}".strip()
+        low, high = own.get("minimum"), own.get("maximum")
+        return "" if low is None or high is None else f"{_plain(low)} to {_plain(high)}"
 
     @property
     def default(self) -> str:

@@ -150,6 +150,15 @@ def with_table(text: str, name: str) -> str:
     return text if found(document, place) is not None else with_value(text, place, {})
 
 
+def without_table(text: str, name: str) -> str:
+    """The text without the table at a pointer."""
+    place = place_of(name)
+    if not place or schema_at(place) is None:
+        raise StudyError(f"{name} is no table of a study")
+    parsed(text)
+    return without(text, place)
+
+
 def schema_at(place: Place) -> Schema | None:
     """The schema of what is at a place; None where a study has nothing.
 
@@ -158,8 +167,7 @@ def schema_at(place: Place) -> Schema | None:
     """
     schema: Any = study_schema_once()
     for key in place:
-        schema = schema.get("items" if isinstance(key, int) else "properties", {})
-        schema = schema if isinstance(key, int) else schema.get(key)
+        schema = schema.get("items") if isinstance(key, int) else schema.get("properties", {}).get(key)
         if not isinstance(schema, Mapping):
             return None
     return dict(schema)

@@ -10,15 +10,13 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import FormData
 
-from vcm_sweep.cluster.service.pages.field import place_of
-from vcm_sweep.cluster.service.pages.form import form_of, with_fields, with_table
+from vcm_sweep.cluster.service.pages.form import form_of, with_fields, with_table, without_table
 from vcm_sweep.cluster.service.pages.render import page, read_file
 from vcm_sweep.cluster.service.service import Service, service_of
 from vcm_sweep.cluster.service.settings import MAX_STUDY
 from vcm_sweep.cluster.service.studies.own_code import check_own
 from vcm_sweep.cluster.terminal.words import duration
 from vcm_sweep.sweep.errors import StudyError
-from vcm_sweep.sweep.study.editing import without
 from vcm_sweep.sweep.study.study import Study
 
 router = APIRouter(prefix="/new", include_in_schema=False)
@@ -50,7 +48,7 @@ def follow(request: Request, service: Own, sent: Annotated[FormData, Depends(_se
         for name in sent.getlist("add"):
             text = with_table(text, str(name)) if name else text
         if taken := word.get("remove"):
-            text = without(text, place_of(taken))
+            text = without_table(text, taken)
         if not mistakes and word.get("do") == "plan":
             plan = plan_in_words(service.plans.plan(text))
         if not mistakes and word.get("do") == "run":

@@ -76,6 +76,15 @@ def test_a_mistake_stands_beside_its_field_in_the_words_of_the_command_line(pers
     assert "is no table of a study" in post(person, add="/nothing")
 
 
+@pytest.mark.parametrize(
+    "text", ["", "[", "factor = 3\n", "factor = {}\n", "[factor]\nname = 3\n", "condition = {a = 1}\n"]
+)
+@pytest.mark.parametrize("place", ["", "abc", "/0", "/factor", "/factor/0", "/factor/9", "/factor/0/name/0", "/~2"])
+def test_what_makes_no_sense_is_answered_with_the_page(person: TestClient, text: str, place: str) -> None:
+    for sent in ({"add": place}, {"remove": place}, {place or "/": "1"}):
+        assert 'id="verdict"' in post(person, text, **sent)
+
+
 def test_a_study_that_is_wrong_is_not_run_and_a_right_one_once(person: TestClient, root: Path) -> None:
     assert "must be a power of 2" in post(person, TINY.replace("n = 4", "n = 5"), do="run")
     sent = {"text": TINY, "seen": TINY, "do": "run", "key": "one", "note": "for Ada"}
