@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 
 # A factor "matters little" if the whole interval of its share lies below this. A convention, not a test.
 _SMALL = 0.05
+# Of one whose share may be below this only that it has an effect is known.
+_TINY = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +191,8 @@ class Sensitivity:
             return f"not distinguishable from no effect (at most {most})"
         if share and index.high < _SMALL:
             return f"matters little (at most {most})"
+        if share and index.low < _TINY:
+            return f"has an effect, maybe below {100 * _TINY:.0f} % (at most {most})"
         return "matters"
 
     def answer(self, metric: str = "") -> tuple[str, ...]:

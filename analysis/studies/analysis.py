@@ -1,6 +1,6 @@
 """`analyze`: a study's records analysed by a method, or an error that says in one sentence what is missing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from vcm_sweep.analysis.results.luck_split import LuckSplit
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.statistics.points import check_varied
 from vcm_sweep.analysis.statistics.replicates import ended_first, replicated
+from vcm_sweep.analysis.studies.within import Part, read_part
 from vcm_sweep.sweep.study.tables.correlation import score_matrix
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def analyze(
     *,
     method: str = "",
     policy: str = "fail",
+    within: Mapping[str, Sequence[float]] | None = None,
     resamples: int | None = None,
     confidence: float = 0.95,
     seed: int = 1,
@@ -66,6 +68,8 @@ def analyze(
             methods for given points resample and shuffle them by block.
         policy: ``fail`` refuses records with failures; ``drop-block`` leaves out the blocks in which a point has no
             result; ``worst-case`` gives failed trainings the worst value that any other training had.
+        within: (low, high) by factor, a part of the ranges: the points of a space study that lie in it are analysed as
+            a study of that part. Beside a cliff of accuracy that tells the other factors apart.
         resamples: of the bootstrap; None for the method's own number.
 
     Raises:
@@ -73,7 +77,10 @@ def analyze(
     """
     options: dict[str, Any] = {} if resamples is None else {"resamples": resamples}
     return concluded(
-        prepare(opened(results), metric, method=method, policy=policy), confidence=confidence, seed=seed, **options
+        prepare(opened(results), metric, method=method, policy=policy, within=within),
+        confidence=confidence,
+        seed=seed,
+        **options,
     )
 
 
@@ -108,7 +115,7 @@ class Prepared:
         u: (units, rows, D) points of the units that the failure policy keeps, as cumulative probabilities of the
             factors. everywhere: points of all units.
         y: (units, rows, R) outputs of the units that are kept. keep: (all units,) which these are.
-        why: a sentence on why the method is not the one that the layout is offered first, if so.
+        why: sentences on which points these are, and why the method is not the one that is offered first, if so.
     """
 
     results: "Results"
@@ -131,7 +138,7 @@ class Prepared:
         units, rows, _ = self.y.shape
         if others and (lacking := too_few(units * rows, units, replicated(self.y, self.trainings).replicated_rows)):
             why = "Pick-freeze indices, since bounded ones, which are several times narrower, lack something: "
-            return replace(self, method=others[0], why=(f"{why}{lacking[1]}.",))
+            return replace(self, method=others[0], why=(*self.why, f"{why}{lacking[1]}."))
         return replace(self, method=first)
 
     @property
@@ -151,6 +158,16 @@ class Prepared:
         failures = replace(self.failures, dropped=int((~keep).sum()))
         return replace(self, u=self.u[left], y=self.y[left], keep=keep, failures=failures)
 
+    def inside(self, part: Part) -> "Prepared":
+        """The points that lie in a part of the ranges, as points of a study of that part."""
+        own = part.holds(self.everywhere[:, 0])
+        chosen = self.among(own)
+        said = f"Analysed within {part.words}: {int(own.sum())} of {len(own)} points."
+        return replace(
+            chosen, u=part.stretched(chosen.u), everywhere=part.stretched(self.everywhere), why=(said,),
+            failures=replace(self.failures, units=int(own.sum()), dropped=int((own & ~self.keep).sum())),
+        )  # fmt: skip
+
     def indices(self, first: int | None = None, **options: Any) -> Sensitivity:
         """The indices from the first ``first`` units, or from all of them."""
         given = {"metric": self.metric, "trainings": self.trainings, **options}
@@ -162,7 +179,14 @@ class Prepared:
             raise NoiseError(f"{error}. {cliff}") if cliff else error from None
 
 
-def prepare(results: "Results", metric: str, *, method: str = "", policy: str = "fail") -> Prepared:
+def prepare(
+    results: "Results",
+    metric: str,
+    *,
+    method: str = "",
+    policy: str = "fail",
+    within: Mapping[str, Sequence[float]] | None = None,
+) -> Prepared:
     """The study's outputs as a method wants them; arguments and errors as for `analyze`."""
     layout = results.study.design.method
     if layout == "limits":
@@ -196,6 +220,8 @@ def prepare(results: "Results", metric: str, *, method: str = "", policy: str = 
     blocks = results.cube().reshape(*output.y.shape[:2], -1)
     y, keep, failures = _by_policy(results, output, policy, _UNITS[layout])
     prepared = Prepared(results, metric, method, layout, blocks[keep], blocks, y, keep, output, failures)
+    if within:
+        prepared = prepared.inside(read_part(results, within))
     return prepared if method else prepared.offered()
 
 

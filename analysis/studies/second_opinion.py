@@ -1,5 +1,6 @@
 """A second opinion: what other estimators make of the same records, and whether they agree."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 NAMES = {"bounded": "bounded", "sobol": "pick-freeze", "hdmr": "HDMR"}
 """What a reader calls the methods that give total indices."""
+
+# Half-width of an interval, a share, beyond which a method has no opinion.
+_NO_OPINION = 0.35
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,23 @@ class Opinion:
         return [pair[0].factor for pair in self.pairs if pair[1 - told].includes_zero and not pair[told].includes_zero]
 
     @property
+    def half_width(self) -> float:
+        """To how much the other method knows every index, a share."""
+        return max((two.high - two.low) / 2.0 for _, two in self.pairs)
+
+    @property
     def agrees(self) -> bool:
-        """Whether all intervals have something in common, and the other finds no factor that the first leaves open."""
-        return not self.apart and not self._only(1)
+        """Whether all intervals have something in common, and the other finds no factor that the first leaves open.
+
+        One that hardly knows anything agrees with all that its intervals hold.
+        """
+        return not self.apart and (self.half_width > _NO_OPINION or not self._only(1))
 
     def words(self) -> str:
         """Whether it agrees, in one sentence: what it finds, and what it leaves open."""
-        widest = max((two.high - two.low) / 2.0 for _, two in self.pairs)
-        name = f"{self.name[:1].upper()}{self.name[1:]} (known to ±{two_digits(100 * widest)} points or better)"
+        name = (
+            f"{self.name[:1].upper()}{self.name[1:]} (known to ±{two_digits(100 * self.half_width)} points or better)"
+        )
         finds, leaves = self._only(1), self._only(0)
         if self.apart:
             given = "; ".join(
@@ -62,6 +75,8 @@ class Opinion:
                 for one, two in self.apart
             )
             return f"{name} disagrees: it gives {given}. One of both is wrong there; more points tell which."
+        if self.half_width > _NO_OPINION:
+            return f"{name} agrees, as so wide intervals nearly always do."
         if finds:
             return f"{name} disagrees in a verdict: it finds an effect of {listed(finds)}, which is left open here."
         if leaves:
@@ -78,14 +93,19 @@ class Opinion:
         }
 
 
-def second_opinions(results: "Results", result: Sensitivity, policy: str = "fail") -> tuple[Opinion, ...]:
+def second_opinions(
+    results: "Results",
+    result: Sensitivity,
+    policy: str = "fail",
+    within: Mapping[str, Sequence[float]] | None = None,
+) -> tuple[Opinion, ...]:
     """What pick-freeze and HDMR make of the records whose total indices ``result`` has, as far as the records allow.
 
     They are those that come after the method of ``result``. Pick-freeze needs Saltelli's rows, and HDMR single factors,
     not groups. Rank-based first-order indices are not among them: they are wrong on Sobol points.
 
     Args:
-        results, policy: those that `analyze` made ``result`` from.
+        results, policy, within: those that `analyze` made ``result`` from.
     """
     own = own_methods(results.study.design)
     if result.method not in own or result.kind != "total":
@@ -93,7 +113,8 @@ def second_opinions(results: "Results", result: Sensitivity, policy: str = "fail
     found = []
     for method in (*own[own.index(result.method) + 1 :], *(() if result.groups else ("hdmr",))):
         try:
-            other = analyze(results, result.metric, method=method, policy=policy, confidence=result.confidence)
+            given = {"policy": policy, "within": within, "confidence": result.confidence}
+            other = analyze(results, result.metric, method=method, **given)
         except AnalysisError:
             # Too few points for this method: then it has no opinion.
             continue

@@ -30,13 +30,18 @@ class Corner:
         """The corner in a sentence's part.
 
         >>> Corner({"r.d2d.sigma": (0.75, 1.0)}, 0.25, 0.8).words()
-        'r.d2d.sigma between its 75 and 100 % quantiles: 25 % of the points with 80 % of it'
+        'r.d2d.sigma above its 75 % quantile: 25 % of the points with 80 % of it'
         """
-        where = " and ".join(
-            f"{name} between its {100 * low:.0f} and {100 * high:.0f} % quantiles"
-            for name, (low, high) in self.ranges.items()
-        )
+        where = " and ".join(f"{name} {_quantiles(low, high)}" for name, (low, high) in self.ranges.items())
         return f"{where}: {100 * self.size:.0f} % of the points with {100 * self.holds:.0f} % of it"
+
+
+def _quantiles(low: float, high: float) -> str:
+    if low <= 0.0:
+        return f"below its {100 * high:.0f} % quantile"
+    if high >= 1.0:
+        return f"above its {100 * low:.0f} % quantile"
+    return f"between its {100 * low:.0f} and {100 * high:.0f} % quantiles"
 
 
 def largest_residuals(u: Array, square: Array, blocks: NDArray[np.int64], factors: Sequence[str]) -> Corner | None:

@@ -3,8 +3,9 @@
 import argparse
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from vcm_sweep.cluster.commands.factor_options import factor_range, factor_value, once
 from vcm_sweep.cluster.commands.shared import AddCommand
 from vcm_sweep.cluster.terminal.printing import aligned, prose
 
@@ -17,15 +18,15 @@ def add_ask_command(command: AddCommand) -> None:
     sub = command("ask", _ask, "ask finished records about other ranges, settings and gains, without a training")
     sub.add_argument("dir", help="results folder, path or URI")
     sub.add_argument(
-        "--range", type=_range, action="append", default=[], metavar="F=LOW:HIGH",
+        "--range", type=factor_range, action="append", default=[], metavar="F=LOW:HIGH",
         help="let factor F vary over less than was sampled, for all questions; F=LOW:HIGH:loguniform too; repeatable",
     )  # fmt: skip
     sub.add_argument(
-        "--at", type=_value, action="append", default=[], metavar="F=VALUE",
+        "--at", type=factor_value, action="append", default=[], metavar="F=VALUE",
         help="predict with factor F held at a value, the others over their ranges; repeatable, all hold at once",
     )  # fmt: skip
     sub.add_argument(
-        "--fix", type=_value, action="append", default=[], metavar="F=VALUE",
+        "--fix", type=factor_value, action="append", default=[], metavar="F=VALUE",
         help="what it would buy to hold factor F at a value; repeatable, each by itself; default all at their low ends",
     )  # fmt: skip
     sub.add_argument(
@@ -36,38 +37,15 @@ def add_ask_command(command: AddCommand) -> None:
     sub.add_argument("--policy", default="fail", help="of failed trainings: fail, drop-block or worst-case")
 
 
-def _value(text: str) -> tuple[str, float | str]:
-    """FACTOR=VALUE, a number or a word."""
-    name, equals, value = text.partition("=")
-    try:
-        if not (name and equals):
-            raise ValueError
-        return name, value if value.isidentifier() else float(value)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} must be FACTOR=VALUE, as r.d2d.sigma=0.02") from None
-
-
-def _range(text: str) -> tuple[str, tuple[Any, ...]]:
-    """FACTOR=LOW:HIGH or FACTOR=LOW:HIGH:DISTRIBUTION."""
-    name, equals, span = text.partition("=")
-    ends = span.split(":")
-    try:
-        if not (name and equals and len(ends) in (2, 3)):
-            raise ValueError
-        return name, (float(ends[0]), float(ends[1]), *ends[2:])
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} must be FACTOR=LOW:HIGH, as r.d2d.sigma=0:0.04") from None
-
-
 def _ask(arguments: argparse.Namespace) -> int:
     from vcm_sweep.analysis import TooFewError, ask, gains, keeps, predict, range_indices
     from vcm_sweep.analysis.asking.marginals import read_marginals
     from vcm_sweep.analysis.asking.region import check_threshold
     from vcm_sweep.sweep.store.results import open_results
 
-    ranges, at = _once("--range", arguments.range), _once("--at", arguments.at)
-    fixes = _once("--fix", arguments.fix)
-    _once("--range and --at", [*ranges.items(), *at.items()])
+    ranges, at = once("--range", arguments.range), once("--at", arguments.at)
+    fixes = once("--fix", arguments.fix)
+    once("--range and --at", [*ranges.items(), *at.items()])
     results = open_results(arguments.dir)
     # Names and values are looked at before anything is fitted.
     factors = results.study.factors
@@ -109,17 +87,6 @@ def _ask(arguments: argparse.Namespace) -> int:
     said += [_gain_table(bought, response.metric)] if bought else []
     print("\n\n".join([*said, prose(*response.notes())]))
     return 0
-
-
-def _once(option: str, given: "Sequence[tuple[str, Any]]") -> dict[str, Any]:
-    """The factors that an option names, each once."""
-    from vcm_sweep.sweep.errors import StudyError
-
-    names = [name for name, _ in given]
-    for name in names:
-        if names.count(name) > 1:
-            raise StudyError(f"{option}: {name} is given {names.count(name)} times; give each factor once")
-    return dict(given)
 
 
 def _index_table(found: "RangeIndices") -> str:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from vcm_sweep.cluster.commands.factor_options import factor_part, once
 from vcm_sweep.cluster.commands.remote import remote_status, remote_study
 from vcm_sweep.cluster.commands.shared import AddCommand
 from vcm_sweep.cluster.exit_codes import EXIT_INTERRUPTED
@@ -27,6 +28,10 @@ def add_result_commands(command: AddCommand) -> None:
     sub = command("analyze", _analyze, "print the sensitivity indices of a study")
     sub.add_argument("dir", help="results folder, path or URI")
     _add_analysis(sub)
+    sub.add_argument(
+        "--within", type=factor_part, action="append", default=[], metavar="F=LOW:HIGH",
+        help="analyse only the points whose factor F lies there, as a study of that part; repeatable",
+    )  # fmt: skip
     sub = command("report", _report, "write the report of a study: a page, its pictures, the numbers")
     sub.add_argument("dir", help="results folder, path or URI")
     _add_analysis(sub)
@@ -83,9 +88,12 @@ def _analyze(arguments: argparse.Namespace) -> int:
     from vcm_sweep.analysis import analyze
     from vcm_sweep.analysis.studies.second_opinion import second_opinions
     from vcm_sweep.cluster.terminal.tables import index_table
+    from vcm_sweep.sweep.errors import StudyError
     from vcm_sweep.sweep.store.results import open_results
 
     results = open_results(arguments.dir)
+    if arguments.within and results.study.design.method in ("limits", "conditions"):
+        raise StudyError("--within is for studies that rank factors: leave it out")
     if results.study.design.method == "limits":
         from vcm_sweep.cluster.commands.limits import analyze_limits
 
@@ -94,8 +102,9 @@ def _analyze(arguments: argparse.Namespace) -> int:
         from vcm_sweep.cluster.commands.conditions import analyze_conditions
 
         return analyze_conditions(arguments, results)
-    result = analyze(results, arguments.metric, method=arguments.method, policy=arguments.policy)
-    opinions = second_opinions(results, result, arguments.policy)
+    within = once("--within", arguments.within)
+    result = analyze(results, arguments.metric, method=arguments.method, policy=arguments.policy, within=within)
+    opinions = second_opinions(results, result, arguments.policy, within)
     if arguments.json:
         print(json.dumps(result.to_dict() | {"second_opinions": [opinion.to_dict() for opinion in opinions]}))
         return 0

@@ -52,6 +52,9 @@ def test_intervals_apart_and_verdicts_that_differ_are_one_sentence(first: Sensit
     finds = Opinion(first, _changed(first, "inert", 0.003, 0.0001, 0.006))
     assert not finds.agrees
     assert finds.words().endswith("disagrees in a verdict: it finds an effect of inert, which is left open here.")
+    wide = Opinion(_changed(first, "inert", 0.0, -0.1, 0.3), _changed(first, "inert", 0.3, 0.1, 0.9))
+    assert wide.agrees
+    assert wide.words() == "HDMR (known to ±40 points or better) agrees, as so wide intervals nearly always do."
     leaves = Opinion(first, _changed(first, "weak", 0.1, -0.2, 0.4))
     assert leaves.agrees
     assert leaves.words() == "HDMR (known to ±30 points or better) agrees, but leaves open whether weak has an effect."

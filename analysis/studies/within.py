@@ -1,0 +1,70 @@
+"""A part of the ranges that were sampled, to which an analysis keeps: points inside are a study of that part."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vcm_sweep.analysis.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.store.results import Results
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the box of factors.
+
+    Args:
+        words: its ranges, as 'mismatch.global.mean from -0.3 to 0.5'.
+        low, high: (D,) its ends, as cumulative probabilities of what was sampled.
+    """
+
+    words: str
+    low: Array
+    high: Array
+
+    def holds(self, u: Array) -> NDArray[np.bool_]:
+        """(n,) which points (n, D) lie in it."""
+        return np.asarray(((u >= self.low) & (u <= self.high)).all(axis=1))
+
+    def stretched(self, u: Array) -> Array:
+        """Places in the part as cumulative probabilities within it; u: (..., D)."""
+        return np.asarray((u - self.low) / (self.high - self.low))
+
+
+def read_part(results: "Results", within: Mapping[str, Sequence[float]]) -> Part:
+    """The part of a study's ranges that is named; within: (low, high) by factor, in its unit.
+
+    Raises:
+        AnalysisError: no points in space, whose parts alone are filled as evenly; a factor that did not vary; ends
+            that are no part of what was sampled.
+    """
+    study = results.study
+    if study.design.method != "space" or study.design.correlation:
+        what = f"{study.design.method!r}" + (" with correlated factors" if study.design.correlation else "")
+        raise AnalysisError(
+            f"within: needs the independent points of [design] method = 'space', and this study has {what}: vcm-sweep "
+            "ask --range answers for it"
+        )
+    names = [factor.name for factor in study.factors]
+    low, high, words = np.zeros(len(names)), np.ones(len(names)), []
+    for name, (start, end) in within.items():
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1, 0.4)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise AnalysisError(f"within: {name} is no factor of the study; {hint}it varied {', '.join(names)}")
+        factor = study.factors[names.index(name)]
+        if not factor.low <= start < end <= factor.high:
+            raise AnalysisError(
+                f"within: {name} from {start:g} to {end:g} must be a part of what was sampled, {factor.low:g} to "
+                f"{factor.high:g}"
+            )
+        low[names.index(name)], high[names.index(name)] = factor.law.span(start, end)
+        words.append(f"{name} from {start:g} to {end:g}")
+    return Part(" and ".join(words), low, high)
