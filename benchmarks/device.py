@@ -133,7 +133,7 @@ ARRAYS = {
     "differ in nothing": FULL.device,
     "r and l d2d": VCMDevice(model="full", variability=SPREADS),
     "r and l d2d and c2c": VCMDevice(model="full", variability=Variability(d2d=SPREADS.d2d, c2c=WALKS.c2c)),
-    "all of studies/default.toml": FULL_EVERYTHING.device,
+    "all of studies/mnist.toml": FULL_EVERYTHING.device,
     "r d2d": VCMDevice(model="full", variability=RADII),
     "r d2d, with a matched partner": VCMDevice(
         model="full", variability=RADII, intervention=Intervention(kind="matched", nominal=FULL.device)

@@ -46,7 +46,7 @@ FULL = VCMRPUConfig(device=VCMDevice(model="full"))
 FULL_SPREAD = VCMRPUConfig(device=VCMDevice(model="full", variability=SPREADS))
 FULL_WALKING = VCMRPUConfig(device=VCMDevice(model="full", variability=WALKS))
 FULL_DIRECT = VCMRPUConfig(device=VCMDevice(model="full", method="direct"))
-# What a factor of studies/default.toml may do to single pulses, all at once.
+# What a factor of studies/mnist.toml may do to single pulses, all at once.
 EVERYTHING = Variability(
     d2d={
         "r": Spread(0.04),
@@ -216,7 +216,7 @@ def pulse_table(data: DataSet, sizes: Sequence[int], say: Callable[[str], None])
             ("ours, full model, r and l d2d", FULL_SPREAD),
             ("ours, full model, r and l c2c", FULL_WALKING),
             ("ours, full model, equations solved for each pulse", FULL_DIRECT),
-            ("ours, full model, all that differs in studies/default.toml", FULL_EVERYTHING),
+            ("ours, full model, all that differs in studies/mnist.toml", FULL_EVERYTHING),
         )
     ]
     euler = EulerUpdate(VCMDevice())

@@ -13,7 +13,7 @@ SMALL = {
     "analysis": ("--factors 3 --n 64 --resamples 100 --salib", ("first and total", "SALib", "hdmr_indices of all 320")),
     "device": (
         "--cells 64 --rounds 2",
-        ("ns per cell", "full RK4 step, float32", "integrate, explicit, adaptive", "all of studies/default.toml"),
+        ("ns per cell", "full RK4 step, float32", "integrate, explicit, adaptive", "all of studies/mnist.toml"),
     ),
     "executor": ("--smoke", ("tiny trials, one by one", "two workers to one", "the whole study's epochs")),
     "gpu": (
