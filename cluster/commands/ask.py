@@ -5,8 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vcm_sweep.cluster.commands.factor_options import factor_range, factor_value, once
-from vcm_sweep.cluster.commands.shared import AddCommand
+from vcm_sweep.cluster.commands.shared import AddCommand, factor_range, factor_value, once
 from vcm_sweep.cluster.terminal.printing import aligned, prose
 
 if TYPE_CHECKING:

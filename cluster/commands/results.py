@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from vcm_sweep.cluster.commands.factor_options import factor_part, once
 from vcm_sweep.cluster.commands.remote import remote_status, remote_study
-from vcm_sweep.cluster.commands.shared import AddCommand
+from vcm_sweep.cluster.commands.shared import AddCommand, factor_part, once
 from vcm_sweep.cluster.exit_codes import EXIT_INTERRUPTED
 from vcm_sweep.cluster.options import positive
 from vcm_sweep.cluster.terminal.printing import prose, show
