@@ -192,7 +192,7 @@ class Sensitivity:
         if share and index.high < _SMALL:
             return f"matters little (at most {most})"
         if share and index.low < _TINY:
-            return f"has an effect, maybe below {100 * _TINY:.0f} % (at most {most})"
+            return f"has an effect (at most {most})"
         return "matters"
 
     def answer(self, metric: str = "") -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vcm_sweep.analysis.errors import AnalysisError
@@ -107,14 +108,14 @@ def second_opinions(
     Args:
         results, policy, within: those that `analyze` made ``result`` from.
     """
+    again = partial(analyze, results, result.metric, policy=policy, within=within, confidence=result.confidence)
     own = own_methods(results.study.design)
     if result.method not in own or result.kind != "total":
         return ()
     found = []
     for method in (*own[own.index(result.method) + 1 :], *(() if result.groups else ("hdmr",))):
         try:
-            given = {"policy": policy, "within": within, "confidence": result.confidence}
-            other = analyze(results, result.metric, method=method, **given)
+            other = again(method=method)
         except AnalysisError:
             # Too few points for this method: then it has no opinion.
             continue
