@@ -41,9 +41,7 @@ FACTOR_FIELDS: Mapping[str, Declared] = {
         "whole numbers, which a uniform distribution makes equally likely, both included",
         schema=_NUMBERS | {"maxItems": 2},
     ),
-    "distribution": Declared(
-        "word", "over the range, or of a list, see below", "uniform", words=(*CONTINUOUS, *LISTED, *ALIASES)
-    ),
+    "distribution": Declared("word", "over the range, or of a list", "uniform", words=(*CONTINUOUS, *LISTED, *ALIASES)),
     "mean": _of(_NORMAL, "of the distribution before it is cut, in the factor's unit", -_HUGE, _HUGE),
     "sd": _of(_NORMAL, "its standard deviation before it is cut, in the factor's unit", _TINY, _HUGE),
     "median": _of(("lognorm",), "of the distribution before it is cut, in the factor's unit", _TINY, _HUGE),

@@ -101,7 +101,7 @@ class DesignSpec:
     )
     groups: Mapping[str, tuple[str, ...]] = table(
         {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}, "minItems": 1}},
-        "factors that move together, ranked as one; of space, sobol and morris, see below",
+        "factors that move together, ranked as one; of space, sobol and morris",
     )
     correlation: Pairs = table(
         {
@@ -111,7 +111,7 @@ class DesignSpec:
                 "additionalProperties": {"type": "number", "exclusiveMinimum": -1, "exclusiveMaximum": 1},
             },
         },
-        "Spearman's rank correlations of pairs of factors, of space, see below",
+        "Spearman's rank correlations of pairs of factors, of space",
     )
 
     @classmethod

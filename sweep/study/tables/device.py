@@ -47,7 +47,7 @@ DEVICE_FIELDS: Mapping[str, Declared] = {
     **declared(VCMDevice),
     "dw_min": dataclasses.replace(
         declared(VCMDevice)["dw_min"],
-        meaning="weight step that the pulse rule assumes; auto: the mean step of the nominal cell's pulses, see below",
+        meaning="weight step that the pulse rule assumes; auto: the mean step of the nominal cell's pulses",
         instead={"auto": "auto"},
     ),
     "read_path": dataclasses.replace(

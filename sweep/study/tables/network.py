@@ -19,14 +19,14 @@ class NetworkSpec:
         PRESETS,
         "lenet: two convolutions, two pools, three dense layers; kernels of 3 for images below 20 pixels",
     )
-    model: str = text("", "your own network instead of a preset, see below", form=OWN)
+    model: str = text("", "your own network instead of a preset", form=OWN)
     hidden: tuple[int, ...] = declare(
         Declared("wholes", "widths of the mlp's hidden layers, e.g. [256, 128]; for mlp alone", NEEDED, 1, 100_000)
     )
     activation: str = word(tuple(ACTIVATIONS), "after each hidden layer")
     data: str = text(
         NEEDED,
-        "a data set, or your own, see below",
+        "a data set, or your own",
         words=DATA_SETS,
         pattern="|".join((*DATA_SETS, ".*:.*")),
         form=f"one of {', '.join(map(repr, DATA_SETS))}, or {OWN}",
