@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from vcm_sweep.cluster.exit_codes import EXIT_INTERRUPTED
 from vcm_sweep.cluster.terminal.printing import show
-from vcm_sweep.cluster.terminal.words import event_words, log_line
-from vcm_sweep.sweep.session.tally import Figures
 
 if TYPE_CHECKING:
     from vcm_sweep.cluster.client import RemoteStudy
@@ -28,6 +26,9 @@ def remote_study(where: str) -> "RemoteStudy | None":
 
 def remote_status(study: "RemoteStudy", arguments: argparse.Namespace) -> int:
     """Show how far it is; with --watch until its run is over."""
+    from vcm_sweep.cluster.terminal.words import log_line
+    from vcm_sweep.sweep.session.tally import Figures
+
     try:
         while arguments.watch and (card := study.card())["state"] in ("submitted", "running", "disk full"):
             figures = (study.view()["session"] or {}).get("figures", {})
@@ -51,6 +52,8 @@ def remote_status(study: "RemoteStudy", arguments: argparse.Namespace) -> int:
 
 def remote_logs(study: "RemoteStudy", arguments: argparse.Namespace) -> int:
     """Print the last lines of the log of its latest run; with --follow those that come."""
+    from vcm_sweep.cluster.terminal.words import event_words
+
     printed: list[dict[str, Any]] = []
     while True:
         # The state is read before the log: what a run wrote before it ended is then in the log that follows.

@@ -40,7 +40,8 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]
     here.mkdir()
     monkeypatch.chdir(here)
     monkeypatch.setattr("vcm_sweep.sweep.user_code._beside", [])
-    monkeypatch.setattr("sys.path", list(sys.path))
+    # Without "", by which Python itself looks into the working directory first, as in a notebook.
+    monkeypatch.setattr("sys.path", [folder for folder in sys.path if folder])
     return beside, here
 
 
