@@ -16,6 +16,7 @@ from typing import Any
 from vcm_sweep.sweep.errors import StudyError, one_line
 
 _beside: list[str] = []
+_searched: list[str] = []  # what this module put on Python's path
 
 _PATH = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*)")
 
@@ -55,6 +56,7 @@ def load_attribute(path: str, field: str) -> Any:
             f"{field} = {path!r}: there is no module {missing!r}: install it, or put it beside the study file, or into "
             f"the folder where you start vcm-sweep; looked for in {' and '.join(own_folders())}"
         ) from None
+    _check_place(module, module_name, f"{field} = {path!r}")
     if not hasattr(module, name):
         near = difflib.get_close_matches(name, vars(module), 1)
         hint = f"did you mean {near[0]!r}?" if near else f"define it in {getattr(module, '__file__', module_name)}"
@@ -63,10 +65,11 @@ def load_attribute(path: str, field: str) -> Any:
 
 
 def look_beside(folder: str | Path) -> None:
-    """Look for the user's modules in this folder, too, from now on: that of a study file that is read."""
+    """Look for the user's modules in this folder first, from now on: that of a study file that is read."""
     whole = str(Path(folder).resolve())
-    if whole not in _beside:
-        _beside.append(whole)
+    if whole in _beside:
+        _beside.remove(whole)
+    _beside.insert(0, whole)
 
 
 def own_folders() -> list[str]:
@@ -78,8 +81,28 @@ def own_folders() -> list[str]:
     return list(dict.fromkeys([*_beside, os.getcwd()]))
 
 
+def _check_place(module: Any, name: str, given: str) -> None:
+    """Raise StudyError where a module comes from beside another study, and the study that is read has one that differs.
+
+    A process has one module of a name, so that the one would train the other's network.
+    """
+    file = getattr(module, "__file__", None)
+    others = [folder for folder in _beside[1:] if file and Path(file).resolve().is_relative_to(folder)]
+    if not others or Path(file).resolve().is_relative_to(_beside[0]):
+        return
+    place = Path(_beside[0], *name.split("."))
+    own = next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+    if own and own.read_bytes() != Path(file).read_bytes():
+        raise StudyError(
+            f"{given}: the module {name} of this process is that of {others[0]}, and {_beside[0]} has another one: "
+            "rename one of them, or read the two studies in two processes"
+        )
+
+
 def search_in(folders: Iterable[str]) -> None:
-    """Let this process import modules from folders, which come after all others."""
-    for folder in folders:
-        if folder not in sys.path and not (folder == os.getcwd() and "" in sys.path):
-            sys.path.append(folder)
+    """Let this process import modules from folders, in this order, which come after all others."""
+    wanted = [folder for folder in folders if not (folder == os.getcwd() and "" in sys.path)]
+    new = [folder for folder in wanted if folder in _searched or folder not in sys.path]
+    rest = [folder for folder in _searched if folder not in new]
+    sys.path[:] = [folder for folder in sys.path if folder not in _searched] + new + rest
+    _searched[:] = new + rest

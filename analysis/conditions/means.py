@@ -35,7 +35,9 @@ class Moments(NamedTuple):
         """Of values without NaN; x: (n,)."""
         if not x.size:
             return cls(math.nan, None, 0)
-        return cls(float(x.mean()), float(x.std(ddof=1)) if x.size > 1 else None, int(x.size))
+        if np.ptp(x) == 0.0:  # whose mean and deviation would be off by rounding
+            return cls(float(x[0]), 0.0 if x.size > 1 else None, int(x.size))
+        return cls(float(x.mean()), float(x.std(ddof=1)), int(x.size))
 
 
 def mean_of(name: str, x: Array, confidence: float) -> Tested:
@@ -50,7 +52,7 @@ def mean_of(name: str, x: Array, confidence: float) -> Tested:
     if x.size < 2:
         return Tested(Index(name, float(x.mean()) if x.size else math.nan, math.nan, math.nan), math.nan)
     if np.ptp(x) == 0.0:  # t would be 0/0 or infinite
-        return _without_spread(name, float(x[0]), x.size)
+        return _without_spread(name, float(x[0]), 2.0 ** (1 - x.size))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of nearly equal values, whose t is large all the same
         found = stats.ttest_1samp(x, 0.0)
@@ -70,7 +72,8 @@ def against(name: str, ours: Moments, theirs: Moments, confidence: float) -> Tes
     if not math.isfinite(error):
         return Tested(Index(name, difference, math.nan, math.nan), math.nan)
     if error == 0.0:
-        return _without_spread(name, difference, ours.n or 1)
+        n, m = ours.n or 1, theirs.n
+        return _without_spread(name, difference, 2.0 ** (1 - n) if m is None else 2.0 / math.comb(n + m, n))
     half = float(stats.t.ppf(0.5 + confidence / 2, df)) * error
     return Tested(
         Index(name, difference, difference - half, difference + half),
@@ -78,14 +81,18 @@ def against(name: str, ours: Moments, theirs: Moments, confidence: float) -> Tes
     )
 
 
-def _without_spread(name: str, value: float, n: int) -> Tested:
-    """Of n equal values, such as accuracies on few test samples: the sign test, and no interval but of no difference.
+def _without_spread(name: str, value: float, p: float) -> Tested:
+    """Of equal values, such as accuracies on few test samples: an exact test, and no interval but of no difference.
 
-    n values on one side of 0 have p = 2 / 2^n; by how much their mean may be off they do not tell.
+    By how much their mean may be off they do not tell.
+
+    Args:
+        p: of values that are all on one side, if the two sides are alike: 2 / 2^n by the sign test of n values;
+            2 / C(n + m, n) by permutation of two samples.
     """
     if value == 0.0:
         return Tested(Index(name, 0.0, 0.0, 0.0), 1.0)
-    return Tested(Index(name, value, math.nan, math.nan), min(1.0, 2.0 ** (1 - n)))
+    return Tested(Index(name, value, math.nan, math.nan), min(1.0, p))
 
 
 def _welch(ours: Moments, theirs: Moments) -> tuple[float, float]:

@@ -151,6 +151,12 @@ class Output:
     low: Marks
     chance: float = 0.0
 
+    def only(self, units: Marks) -> "Output":
+        """Of some units alone; units: (all units,) a mask."""
+        low, told = self.low[units], np.isin(self.status[units], ("ok", "diverged"))
+        chance = float(low.sum()) / max(1, int(told.sum()))
+        return Output(self.metric, self.y[units], self.status[units], self.failed[units], low, chance)
+
 
 def find_metric(name: str) -> Metric:
     """The metric of this name.

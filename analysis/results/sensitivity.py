@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 _SMALL = 0.05
 # Of one whose share may be below this only that it has an effect is known.
 _TINY = 0.01
+WHOLE = "Over the stated ranges"
+"""How an answer begins that is of all ranges of a study."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,7 @@ class Sensitivity:
         spare: by how much a ranking index may lie (below, above) its estimate because the method's model of the output
             leaves as much of the variance unexplained; intervals and differences hold it.
         misses: a sentence about what that model leaves unexplained; "" for a method without a model.
+        over: the ranges that are meant, as an answer begins.
         draws: (K, D) the ranking indices in each resample, NaN where it has none; they tell how stable the order is.
         luck_split: how much of the luck comes from the array and how much from the training, where trainings were
             nested; else None.
@@ -83,6 +86,7 @@ class Sensitivity:
     draws: Array = field(repr=False, compare=False)
     spare: tuple[float, float] = (0.0, 0.0)
     misses: str = ""
+    over: str = WHOLE
     luck_split: LuckSplit | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     failures: Failures | None = None
@@ -204,7 +208,7 @@ class Sensitivity:
         kind = KINDS[self.kind]
         if top.includes_zero:
             return (
-                f"Over the stated ranges, no factor is distinguishable from no effect on {metric}; "
+                f"{self.over}, no factor is distinguishable from no effect on {metric}; "
                 f"the largest {kind.label} is {self.text(top)}, of {top.factor}.",
             )
         if kind.share:
@@ -212,7 +216,7 @@ class Sensitivity:
             claim = f"accounts for {top.percent()} of the variance of {metric} ({kind.label}{per_seed})"
         else:
             claim = f"ranks first for {metric}, with a {kind.label} of {top.number()}"
-        sentences = [f"Over the stated ranges, {top.factor} {claim}."]
+        sentences = [f"{self.over}, {top.factor} {claim}."]
         rivals = self.rivals(top.factor)
         if rivals:
             sentences.append(f"The data do not separate it from {listed(rivals)}: which comes first is open.")

@@ -16,10 +16,10 @@ from vcm_sweep.analysis.records.policies import check_policy, drop_blocks, fill_
 from vcm_sweep.analysis.records.source import ResultsSource, opened
 from vcm_sweep.analysis.results.failures import Failures, count_kinds
 from vcm_sweep.analysis.results.luck_split import LuckSplit
-from vcm_sweep.analysis.results.sensitivity import Sensitivity
+from vcm_sweep.analysis.results.sensitivity import WHOLE, Sensitivity
 from vcm_sweep.analysis.statistics.points import check_varied
 from vcm_sweep.analysis.statistics.replicates import ended_first, replicated
-from vcm_sweep.analysis.studies.within import Part, read_part
+from vcm_sweep.analysis.studies.within import read_part
 from vcm_sweep.sweep.study.tables.correlation import score_matrix
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def concluded(prepared: "Prepared", **options: Any) -> Sensitivity:
     result = prepared.indices(**options)
     split, why = _split(prepared, options)
     remarks = (*prepared.why, *result.remarks, *why, *two_humps(prepared.output))
-    result = replace(result, luck_split=split, remarks=remarks)
+    result = replace(result, luck_split=split, remarks=remarks, over=prepared.over)
     output, failures, failing = prepared.output, prepared.failures, None
     if failures.failed and not output.metric.binary:
         try:
@@ -116,6 +116,7 @@ class Prepared:
             factors. everywhere: points of all units.
         y: (units, rows, R) outputs of the units that are kept. keep: (all units,) which these are.
         why: sentences on which points these are, and why the method is not the one that is offered first, if so.
+        over: what the answer begins with, of the ranges.
     """
 
     results: "Results"
@@ -129,6 +130,7 @@ class Prepared:
     output: Output
     failures: Failures
     why: tuple[str, ...] = ()
+    over: str = WHOLE
 
     def offered(self) -> "Prepared":
         """The same for the first of the layout's own methods that its outputs allow."""
@@ -157,16 +159,6 @@ class Prepared:
         left = keep[self.keep]
         failures = replace(self.failures, dropped=int((~keep).sum()))
         return replace(self, u=self.u[left], y=self.y[left], keep=keep, failures=failures)
-
-    def inside(self, part: Part) -> "Prepared":
-        """The points that lie in a part of the ranges, as points of a study of that part."""
-        own = part.holds(self.everywhere[:, 0])
-        chosen = self.among(own)
-        said = f"Analysed within {part.words}: {int(own.sum())} of {len(own)} points."
-        return replace(
-            chosen, u=part.stretched(chosen.u), everywhere=part.stretched(self.everywhere), why=(said,),
-            failures=replace(self.failures, units=int(own.sum()), dropped=int((own & ~self.keep).sum())),
-        )  # fmt: skip
 
     def indices(self, first: int | None = None, **options: Any) -> Sensitivity:
         """The indices from the first ``first`` units, or from all of them."""
@@ -215,13 +207,19 @@ def prepare(
         )
     check_policy(policy)
     output = read_output(results, metric)
+    blocks = results.cube().reshape(*output.y.shape[:2], -1)
+    over, why = WHOLE, ()
+    if within:
+        part = read_part(results, within)
+        own = part.holds(blocks[:, 0])
+        output, blocks = output.only(own), part.stretched(blocks[own])
+        over, why = f"With {part.words}", (f"Analysed within {part.words}: {int(own.sum())} of {len(own)} points.",)
     check_chance(results, output)
     check_varied(results.points(), [factor.name for factor in results.study.factors])
-    blocks = results.cube().reshape(*output.y.shape[:2], -1)
     y, keep, failures = _by_policy(results, output, policy, _UNITS[layout])
-    prepared = Prepared(results, metric, method, layout, blocks[keep], blocks, y, keep, output, failures)
-    if within:
-        prepared = prepared.inside(read_part(results, within))
+    prepared = Prepared(
+        results, metric, method, layout, blocks[keep], blocks, y, keep, output, failures, why=why, over=over
+    )
     return prepared if method else prepared.offered()
 
 

@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.sweep.study.distributions import Levels
+from vcm_sweep.sweep.study.tables.fields import brief
 
 if TYPE_CHECKING:
     from vcm_sweep.sweep.store.results import Results
+    from vcm_sweep.sweep.study.factors import Factor
 
 Array = NDArray[np.float64]
 
@@ -54,17 +57,34 @@ def read_part(results: "Results", within: Mapping[str, Sequence[float]]) -> Part
         )
     names = [factor.name for factor in study.factors]
     low, high, words = np.zeros(len(names)), np.ones(len(names)), []
-    for name, (start, end) in within.items():
+    for name, ends in within.items():
         if name not in names:
             near = difflib.get_close_matches(name, names, 1, 0.4)
             hint = f"did you mean {near[0]}? " if near else ""
             raise AnalysisError(f"within: {name} is no factor of the study; {hint}it varied {', '.join(names)}")
         factor = study.factors[names.index(name)]
-        if not factor.low <= start < end <= factor.high:
-            raise AnalysisError(
-                f"within: {name} from {start:g} to {end:g} must be a part of what was sampled, {factor.low:g} to "
-                f"{factor.high:g}"
-            )
-        low[names.index(name)], high[names.index(name)] = factor.law.span(start, end)
-        words.append(f"{name} from {start:g} to {end:g}")
+        low[names.index(name)], high[names.index(name)] = _span(factor, ends)
+        words.append(f"{name} from {ends[0]:g} to {ends[1]:g}")
     return Part(" and ".join(words), low, high)
+
+
+def _span(factor: "Factor", ends: Sequence[float]) -> tuple[float, float]:
+    """The cumulative probabilities of a part of a factor's range."""
+    told = f"within: {factor.name} = {brief(ends)}"
+    if isinstance(ends, str) or len(ends := list(ends) if isinstance(ends, Sequence) else []) != 2:
+        raise AnalysisError(f"{told} must be two numbers, (low, high)")
+    if not all(isinstance(end, int | float) for end in ends):
+        raise AnalysisError(f"{told} must be two numbers, (low, high)")
+    start, end = ends
+    if not factor.low <= start < end <= factor.high:
+        raise AnalysisError(
+            f"within: {factor.name} from {start:g} to {end:g} must be a part of what was sampled, {factor.low:g} to "
+            f"{factor.high:g}"
+        )
+    if isinstance(factor.law, Levels):
+        if factor.law.names:
+            raise AnalysisError(f"within: {factor.name} is one of some words, which have no order: leave it out")
+        if sum(start <= level <= end for level in factor.law.values) < 2:
+            values = ", ".join(f"{level:g}" for level in factor.law.values)
+            raise AnalysisError(f"{told} must hold two values of its list or more, so that it varies: {values}")
+    return factor.law.span(start, end)

@@ -16,7 +16,6 @@ from vcm_sweep.cluster.commands.shared import AddCommand
 from vcm_sweep.cluster.exit_codes import EXIT_INTERRUPTED
 from vcm_sweep.cluster.options import RunOptions, positive
 from vcm_sweep.cluster.terminal.printing import show
-from vcm_sweep.cluster.terminal.words import event_words
 
 _FOLLOW_S = 2.0
 
@@ -81,6 +80,7 @@ def _jobs(arguments: argparse.Namespace) -> int:
 
 
 def _logs(arguments: argparse.Namespace) -> int:
+    from vcm_sweep.cluster.terminal.words import event_words
     from vcm_sweep.sweep.session.log import read_log
     from vcm_sweep.sweep.session.state import latest_session
 

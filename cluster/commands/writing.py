@@ -124,7 +124,10 @@ def _asked(question: str, words: Sequence[str], usual: str) -> str:
     keys = [word.partition(":")[0] for word in words]
     while True:
         print("\n".join([f"{question}? [{usual}]", *(f"  {word}" for word in words)]), file=sys.stderr)
-        answer = input("> ").strip() or usual
+        try:
+            answer = input("> ").strip() or usual
+        except EOFError:  # Ctrl-D, the other way out of a question
+            raise KeyboardInterrupt from None
         if not keys or answer in keys:
             return answer
         print(f"One of {', '.join(keys)}.", file=sys.stderr)

@@ -50,6 +50,18 @@ def test_a_published_mean_is_compared_by_welch_or_alone() -> None:
     assert alone.p == pytest.approx(stats.ttest_1samp(OURS, 0.938).pvalue)
 
 
+def test_equal_values_in_two_samples_are_as_rare_as_their_permutations() -> None:
+    ours, theirs = Moments.of(np.full(4, 0.913)), Moments.of(np.full(3, 0.9))
+    assert (ours.sd, ours.mean) == (0.0, 0.913)
+    exact = stats.permutation_test((np.full(4, 0.913), np.full(3, 0.9)), lambda a, b: a.mean() - b.mean())
+    assert against("a", ours, theirs, 0.95).p == pytest.approx(exact.pvalue)
+    # Numbers whose mean and deviation are off by rounding.
+    for value in np.arange(1, 400) / 437:
+        equal = Moments.of(np.full(7, value))
+        assert against("a", equal, Moments(float(value), None, None), 0.95).p == 1.0
+        assert against("a", equal, Moments(float(value) - 1e-3, None, None), 0.95).p == stats.binomtest(7, 7).pvalue
+
+
 def test_few_values_of_few_test_samples_are_no_finding() -> None:
     """Accuracies on 30 test samples are often equal in both pairs: that alone is no difference."""
     rng = np.random.default_rng(3)

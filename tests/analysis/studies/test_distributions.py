@@ -182,3 +182,10 @@ def test_questions_are_asked_in_probability() -> None:
     assert all(side.to > side.low for side in sides)
     told = portable(response)["factors"][-1]
     assert (told["ordered"], told["values"][0], told["values"][100]) == (False, "-0.5", "0.5")
+
+
+def test_a_part_of_a_list_holds_two_of_its_values() -> None:
+    found = analyze(results("space"), within={"N_max.d2d.sigma": (0.0, 1.0)})
+    assert next(iter(found.answer())).startswith("With N_max.d2d.sigma from 0 to 1, ")
+    with pytest.raises(AnalysisError, match="must hold two values of its list or more, so that it varies: 0, 1, 4"):
+        analyze(results("space"), within={"N_max.d2d.sigma": (0.5, 0.9)})

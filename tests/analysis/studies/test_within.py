@@ -54,13 +54,35 @@ def test_beside_the_cliff_shares_are_those_of_the_slope() -> None:
         ({"frist": (0.6, 2.0)}, "within: frist is no factor of the study; did you mean first? it varied first, second"),
         ({"first": (0.6, 3.0)}, "within: first from 0.6 to 3 must be a part of what was sampled, 0 to 2"),
         ({"first": (0.6, 0.6)}, "within: first from 0.6 to 0.6 must be a part"),
-        ({"first": (0.0, 0.1)}, "n: 13 points are too few"),
+        ({"first": 0.6}, "within: first = 0.6 must be two numbers, (low, high)"),
+        ({"first": (0.6,)}, "must be two numbers, (low, high)"),
+        ({"first": (0.6, "1")}, "must be two numbers, (low, high)"),
+        ({"second": (0.0, 0.005)}, "n: 13 points are too few"),
     ],
 )
 def test_no_part_of_the_ranges_is_one_line(within: dict[str, tuple[float, float]], words: str) -> None:
     with pytest.raises(AnalysisError) as refused:
         analyze(results(256), within=within)
     assert words in str(refused.value)
+
+
+def test_failures_outside_of_the_part_are_none_of_its() -> None:
+    made = results()
+    below = np.flatnonzero(made.points()[:, 0] < 0.6)
+    failed = replace(made, statuses={2 * int(k): "oom" for k in below})
+    part = analyze(failed, within=ABOVE, resamples=200)
+    assert part.failures is not None
+    assert part.failures.trainings == 2 * (512 - len(below))
+    assert not part.failures.failed
+    assert part.answer()[0].startswith("With first from 0.6 to 2, first accounts for")
+    with pytest.raises(AnalysisError, match=f"{len(below)} of 1024 trainings failed"):
+        analyze(failed)
+
+
+def test_a_part_that_ended_at_chance_is_refused_as_one() -> None:
+    made = results(1024)
+    with pytest.raises(AnalysisError, match="all 614 trainings diverged or ended at chance level"):
+        analyze(made, within={"first": (0.0, 0.5996)})
 
 
 def test_rows_of_saltelli_have_no_parts() -> None:

@@ -40,6 +40,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]
     here.mkdir()
     monkeypatch.chdir(here)
     monkeypatch.setattr("vcm_sweep.sweep.user_code._beside", [])
+    monkeypatch.setattr("vcm_sweep.sweep.user_code._searched", [])
     # Without "", by which Python itself looks into the working directory first, as in a notebook.
     monkeypatch.setattr("sys.path", [folder for folder in sys.path if folder])
     return beside, here
@@ -128,3 +129,23 @@ def test_what_is_in_neither_place_is_one_line_with_both(places: tuple[Path, Path
     line = str(caught.value)
     assert "\n" not in line
     assert all(words in line for words in (field, str(beside), str(here), "beside the study"))
+
+
+def test_two_studies_whose_modules_have_one_name_are_not_mixed_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: tuple[Path, Path]
+) -> None:
+    """In one process the second would train the first one's network."""
+    own = TINY.replace("hidden = [8]", 'model = "two_of_a_name:net"')
+    for folder, change in zip(places, ("", ", bias=False"), strict=True):
+        (folder / "two_of_a_name.py").write_text(MODEL.format(change))
+    monkeypatch.chdir(tmp_path)
+    first, second = places
+    try:
+        digest = read(first, own).frozen["model_digest"]
+        with pytest.raises(StudyError, match=r"two_of_a_name of this process is that of .*beside, and .*here has"):
+            read(second, own)
+        assert read(first, own).frozen["model_digest"] == digest
+    finally:
+        sys.modules.pop("two_of_a_name", None)
+    assert read(second, own).frozen["model_digest"] != digest
+    sys.modules.pop("two_of_a_name", None)
