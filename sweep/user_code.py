@@ -86,13 +86,13 @@ def _check_place(module: Any, name: str, given: str) -> None:
 
     A process has one module of a name, so that the one would train the other's network.
     """
-    file = getattr(module, "__file__", None)
-    others = [folder for folder in _beside[1:] if file and Path(file).resolve().is_relative_to(folder)]
-    if not others or Path(file).resolve().is_relative_to(_beside[0]):
+    file = Path(getattr(module, "__file__", None) or os.devnull).resolve()
+    others = [folder for folder in _beside[1:] if file.is_relative_to(folder)]
+    if not others or file.is_relative_to(_beside[0]):
         return
     place = Path(_beside[0], *name.split("."))
     own = next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
-    if own and own.read_bytes() != Path(file).read_bytes():
+    if own and own.read_bytes() != file.read_bytes():
         raise StudyError(
             f"{given}: the module {name} of this process is that of {others[0]}, and {_beside[0]} has another one: "
             "rename one of them, or read the two studies in two processes"

@@ -208,17 +208,28 @@ def prepare(
     check_policy(policy)
     output = read_output(results, metric)
     blocks = results.cube().reshape(*output.y.shape[:2], -1)
-    over, why = WHOLE, ()
+    over, why = WHOLE, ""
     if within:
         part = read_part(results, within)
-        own = part.holds(blocks[:, 0])
-        output, blocks = output.only(own), part.stretched(blocks[own])
-        over, why = f"With {part.words}", (f"Analysed within {part.words}: {int(own.sum())} of {len(own)} points.",)
+        inside = part.holds(blocks[:, 0])
+        output, blocks = output.only(inside), part.stretched(blocks[inside])
+        over, why = f"With {part.words}", f"Analysed within {part.words}: {int(inside.sum())} of {len(inside)} points."
     check_chance(results, output)
     check_varied(results.points(), [factor.name for factor in results.study.factors])
     y, keep, failures = _by_policy(results, output, policy, _UNITS[layout])
     prepared = Prepared(
-        results, metric, method, layout, blocks[keep], blocks, y, keep, output, failures, why=why, over=over
+        results,
+        metric,
+        method,
+        layout,
+        blocks[keep],
+        blocks,
+        y,
+        keep,
+        output,
+        failures,
+        why=(why,) if why else (),
+        over=over,
     )
     return prepared if method else prepared.offered()
 
