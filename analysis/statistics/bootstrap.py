@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,11 +37,11 @@ class Resampling:
     seed: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.resamples, int) or self.resamples < 100:
+        if not isinstance(self.resamples, Integral) or self.resamples < 100:
             raise AnalysisError(f"resamples: {self.resamples!r} must be a whole number of at least 100")
-        if not isinstance(self.confidence, float) or not 0.5 <= self.confidence < 1.0:
+        if not isinstance(self.confidence, Real) or not 0.5 <= self.confidence < 1.0:
             raise AnalysisError(f"confidence: {self.confidence!r} must be in [0.5, 1), for example 0.95")
-        if not isinstance(self.seed, int) or self.seed < 0:
+        if not isinstance(self.seed, Integral) or self.seed < 0:
             raise AnalysisError(f"seed: {self.seed!r} must be a whole number, 0 or more")
 
     def weights(self, units: int) -> Array:
