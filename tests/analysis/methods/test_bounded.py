@@ -198,8 +198,8 @@ def test_a_cliff_is_named_where_it_is() -> None:
     assert result["unexplained"][0].value > 0.1
     assert result.misses.startswith("The model misses something, ")
     assert "% of the variance, at most " in result.misses
-    assert ": it is largest with x1 between " in result.misses
-    assert " and x2 between " in result.misses
+    assert ": it is largest with x1 above its " in result.misses
+    assert " and x2 above its " in result.misses
 
 
 def refused(u: Array, y: Array, **options: Any) -> str:
