@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ _TOKEN_HELP = (
 )
 _WORKER_COMMAND = "--python_worker_command="
 _TIMEOUT_S = 20.0
+_SETTLES_S = 10.0  # after a head's start
 
 
 class RayJobs:
@@ -61,8 +63,14 @@ class RayJobs:
         """The Python that the cluster's workers use, None where the head does not tell.
 
         The command ``python`` of a job is the first one on PATH, which need not be that of the environment that runs
-        Ray.
+        Ray. A head that has just started knows its nodes some seconds later, so it is asked for a while.
         """
+        until = time.monotonic() + _SETTLES_S
+        while (found := self._interpreter()) is None and time.monotonic() < until:
+            time.sleep(0.5)
+        return found
+
+    def _interpreter(self) -> str | None:
         nodes = self._get("/nodes?view=summary").get("data", {}).get("summary", [])
         heads = [node for node in nodes if (node.get("raylet") or {}).get("isHeadNode")]
         for node in [*heads, *nodes]:
