@@ -4,7 +4,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -59,7 +59,7 @@ class Client:
         self._session = requests.Session()
         self._session.headers["Accept"] = "application/json"
         if found := os.environ.get(TOKEN_VARIABLE, "") if token is None else token:
-            self._session.headers["Authorization"] = f"Bearer {found}"
+            self._session.auth = _bearer(found)
 
     def studies(self, state: str = "", search: str = "") -> list[dict[str, Any]]:
         """The cards of all studies, or of those in a state, or with a text in id or note."""
@@ -87,26 +87,35 @@ class Client:
         return dict(self.ask("POST", "plan", **asked).json())
 
     def ask(self, method: str, path: str, **options: Any) -> "requests.Response":
-        """The answer to a request below ``/api/``; where that can do no harm, a line that breaks is tried again."""
+        """The answer to a request below ``/api/``; where that can do no harm, a line that breaks is tried again.
+
+        What is still being made when the service answers is asked for until the timeout.
+        """
+        until = time.monotonic() + options.setdefault("timeout", _TIMEOUT_S)
+        answer = self._answer(method, path, **options)
+        while "Retry-After" in answer.headers and answer.status_code == 503 and time.monotonic() < until:
+            time.sleep(_WAIT_S)
+            answer = self._answer(method, path, **options)
+        if answer.ok:
+            return answer
+        raise _ERRORS.get(answer.status_code, ExecutorError)(_sentence(answer))
+
+    def _answer(self, method: str, path: str, **options: Any) -> "requests.Response":
         import requests
 
-        options.setdefault("timeout", _TIMEOUT_S)
         # What changes something and has no key might be done twice.
         attempts = _ATTEMPTS if method == "GET" or "headers" in options else 1
-        for attempt in range(1, attempts + 1):
+        while True:
             try:
-                answer = self._session.request(method, f"{self.address}/api/{path}", **options)
-                break
+                return self._session.request(method, f"{self.address}/api/{path}", **options)
             except (requests.ConnectionError, requests.Timeout) as error:
-                if attempt == attempts:
+                attempts -= 1
+                if not attempts:
                     raise ExecutorError(
                         f"the service at {self.address} does not answer ({one_line(error)[:120]}): is it up, and is "
                         "this its address?"
                     ) from None
                 time.sleep(_WAIT_S)
-        if answer.ok:
-            return answer
-        raise _ERRORS.get(answer.status_code, ExecutorError)(_sentence(answer))
 
 
 class RemoteStudy:
@@ -259,6 +268,16 @@ def _text(study: Study | str | Path) -> str:
     if isinstance(study, str) and "\n" in study:
         return study
     return Study.from_toml(study).text
+
+
+def _bearer(token: str) -> "Callable[[requests.PreparedRequest], requests.PreparedRequest]":
+    """Shows a token with each request; a header alone would give way to what a .netrc has for this host."""
+
+    def shown(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
+        request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+    return shown
 
 
 def _sentence(answer: "requests.Response") -> str:

@@ -203,7 +203,7 @@ def file(study: str, path: str, service: Own) -> FileResponse:
 
 @router.get("/studies/{study}/events", response_class=StreamingResponse)
 async def events(study: str, request: Request, service: Own) -> StreamingResponse:
-    """Server-sent events: `state` whenever the study's state changes, `gone`, `expired`."""
+    """Server-sent events: `state` whenever the study's state changes, `unread`, `gone`, `expired`."""
     service.catalogue.folder(study)
     service.events.check_room()
     cookie, visitor = request.cookies.get(COOKIE, ""), request.state.visitor

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi.encoders import jsonable_encoder
 from starlette.concurrency import run_in_threadpool
 
-from vcm_sweep.cluster.service.problems import ServiceError
+from vcm_sweep.cluster.service.problems import NotFoundError, ServiceError
 from vcm_sweep.cluster.service.studies.catalogue import Catalogue
 from vcm_sweep.device.errors import VcmSweepError
 
@@ -49,8 +49,11 @@ class Events:
     async def stream(
         self, study: str, known: Callable[[], bool] = lambda: True, heartbeat_s: float = _HEARTBEAT_S
     ) -> AsyncIterator[str]:
-        """Server-sent events: ``state`` with card and figures whenever they change, ``gone`` for a folder that is gone,
-        ``expired`` once ``known`` says that whoever watches may no more; after these two it ends."""
+        """Server-sent events, until ``gone`` or ``expired``.
+
+        ``state``: card and figures, whenever they change. ``unread``: they cannot be read for now. ``gone``: there is
+        no such folder any more. ``expired``: ``known`` says that whoever watches may no more.
+        """
         watched = self._watched.setdefault(study, _Watched())
         watched.watchers += 1
         if watched.looking is None:
@@ -92,8 +95,10 @@ class Events:
     def _state(self, study: str) -> tuple[str, str]:
         try:
             card, session = self._catalogue.card(study), self._catalogue.session(study)
-        except VcmSweepError as error:
+        except NotFoundError as error:
             return "gone", json.dumps({"detail": str(error)})
+        except (VcmSweepError, OSError) as error:  # a file system that may be back at the next look
+            return "unread", json.dumps({"detail": str(error)})
         plain: dict[str, Any] = {"card": asdict(card), "figures": asdict(session.figures) if session else None}
         return "state", json.dumps(jsonable_encoder(plain))
 

@@ -34,6 +34,12 @@ class ConflictError(ServiceError):
     status = HTTPStatus.CONFLICT
 
 
+class BusyError(ServiceError):
+    """What is asked takes longer than an answer waits for; asked again later, it is there."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 class TooLargeError(ServiceError):
     """More than the service reads."""
 
@@ -87,7 +93,8 @@ def add_problems(app: FastAPI) -> None:
     @app.exception_handler(VcmSweepError)
     def of_ours(request: Request, error: VcmSweepError) -> Response:
         mistakes = getattr(error, "mistakes", None)
-        return problem(request, status_of(error), str(error), **({"mistakes": mistakes} if mistakes else {}))
+        headers = _later(request) if isinstance(error, BusyError) else None
+        return problem(request, status_of(error), str(error), headers, **({"mistakes": mistakes} if mistakes else {}))
 
     @app.exception_handler(RequestValidationError)
     def of_a_request(request: Request, error: RequestValidationError) -> Response:
@@ -97,8 +104,9 @@ def add_problems(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def of_http(request: Request, error: HTTPException) -> Response:
         home = request.scope.get("root_path", "")
-        said = _HELP.get(HTTPStatus(error.status_code), str(error.detail))
-        detail = said.format(path=request.url.path, method=request.method, home=home)
+        help = _HELP.get(HTTPStatus(error.status_code))
+        named = {"path": request.url.path, "method": request.method, "home": home}
+        detail = help.format(**named) if help else str(error.detail)
         return problem(request, error.status_code, detail, error.headers)
 
     @app.exception_handler(OSError)
@@ -110,6 +118,12 @@ def add_problems(app: FastAPI) -> None:
     def of_a_bug(request: Request, error: Exception) -> Response:
         detail = f"the service failed with {type(error).__name__}: its log says more; studies and runs are not touched"
         return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+
+
+def _later(request: Request) -> dict[str, str]:
+    """When to ask again; a page that was only looked at does so by itself."""
+    again = {"Retry-After": "5"}
+    return again | {"Refresh": "5"} if request.method == "GET" and wants_page(request) else again
 
 
 def _mistake(entry: Mapping[str, Any]) -> str:

@@ -11,7 +11,9 @@ import pytest
 from vcm_sweep.cluster import Client
 from vcm_sweep.cluster.cli import main
 from vcm_sweep.cluster.client import TOKEN_VARIABLE, remote_study
+from vcm_sweep.cluster.service.problems import BusyError
 from vcm_sweep.cluster.service.service import Service
+from vcm_sweep.cluster.service.studies.rankings import Rankings
 from vcm_sweep.sweep import InProcessExecutor, Study, open_results, run, train
 from vcm_sweep.sweep.errors import ExecutorError, StoreError, StudyError
 
@@ -73,6 +75,32 @@ def test_what_the_service_refuses_is_raised_with_its_words(client: Client, servi
     assert service.catalogue.studies() == []
 
 
+def test_a_netrc_does_not_stand_in_for_the_token(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert client.studies() == []
+
+
+def test_what_is_still_being_made_is_asked_for_again(
+    client: Client, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vcm_sweep.cluster.client._WAIT_S", 0.0)
+    asked = 0
+
+    def ranking(*_: object) -> dict[str, int]:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            raise BusyError("it is being made")
+        return {"asked": asked}
+
+    monkeypatch.setattr(Rankings, "ranking", ranking)
+    study = client.submit(TINY)
+    assert study.ranking() == {"asked": 3}
+
+
 def test_an_address_that_is_none_or_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vcm_sweep.cluster.client._WAIT_S", 0.0)
     with pytest.raises(ExecutorError, match=r"the service at http://127.0.0.1:9 does not answer .*: is it up, and"):
@@ -89,12 +117,17 @@ def test_an_address_that_is_none_or_does_not_answer_is_one_line(monkeypatch: pyt
 
 
 def test_commands_take_the_page_of_a_study_for_a_folder(
-    client: Client, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    client: Client,
+    service: Service,
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     study = client.submit(TINY)
     until(lambda: study.state == "running")
     page = f"{client.address}/studies/{study.id}"
-    monkeypatch.setenv(TOKEN_VARIABLE, str(client._session.headers["Authorization"]).removeprefix("Bearer "))
+    monkeypatch.setenv(TOKEN_VARIABLE, bearer(service)["Authorization"].removeprefix("Bearer "))
     assert main(["status", page]) == 0
     told = capsys.readouterr().out
     assert ("16" in told, ": running" in told) == (True, True)

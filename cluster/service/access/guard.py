@@ -1,4 +1,4 @@
-"""What every request passes before it is answered: size, who asks, whether they may, and a line about each change."""
+"""What a request passes before it is answered: who asks, how much is sent, what is allowed; a line on each change."""
 
 import hmac
 import json
@@ -30,6 +30,7 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 _PUBLIC = ("/login", "/healthz")
 # Nothing is changed by these, though they are sent as changes are.
 _READS = ("/api/check", "/logout")
+_MOST_OF_A_STRANGER = 20_000
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self'; form-action 'self'; frame-src 'self'; frame-ancestors 'self'; "
@@ -88,16 +89,14 @@ class Guard:
         else:
             scope.setdefault("state", {})["visitor"] = visitor
             await self._app(scope, _replayed(body, receive), told)
-        if request.method not in _SAFE and path != "/api/check":
+        # Strangers are written down where they knock, and nowhere else: they could fill a disk with lines.
+        knocked = path == "/login" and status in (HTTPStatus.SEE_OTHER, HTTPStatus.UNAUTHORIZED)
+        if request.method not in _SAFE and path != "/api/check" and (visitor or knocked):
             self._note(request, visitor, path, status)
 
     async def _judged(self, request: Request, path: str) -> tuple[Response | None, Visitor | None, bytes]:
         """(what to answer in place of the application, who asks, what was sent)."""
         changes = request.method not in _SAFE
-        body = await _body(request) if changes else b""
-        if body is None:
-            detail = f"the request has more than {MAX_BODY:,} bytes, and no more are read: send less"
-            return problem(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail), None, b""
         address = request.client.host if request.client else ""
         given = request.headers.get("authorization", "")
         if given:
@@ -111,10 +110,17 @@ class Guard:
             visitor: Visitor | None = Visitor(token.name, token.role)
         else:
             visitor = self._sessions.visitor(request.cookies.get(COOKIE, ""))
-        if path in _PUBLIC or path.startswith("/static/"):
-            return None, visitor, body
-        if visitor is None:
+        public = path in _PUBLIC or path.startswith("/static/")
+        if visitor is None and not public:
             return _unknown(request, "a token is needed"), None, b""
+        # What a stranger sends is not held in memory: a token is short.
+        most = MAX_BODY if visitor else _MOST_OF_A_STRANGER
+        body = await _body(request, most) if changes else b""
+        if body is None:
+            detail = f"the request has more than {most:,} bytes, and no more are read: send less"
+            return problem(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail), visitor, b""
+        if visitor is None or public:
+            return None, visitor, body
         if changes and visitor.csrf and not await _carries(request, body, visitor.csrf):
             detail = "this page is from another session, or the change came from another site: load the page again"
             return problem(request, HTTPStatus.FORBIDDEN, detail), visitor, b""
@@ -161,12 +167,12 @@ def _unknown(request: Request, why: str) -> Response:
     return problem(request, HTTPStatus.UNAUTHORIZED, detail, {"WWW-Authenticate": "Bearer"})
 
 
-async def _body(request: Request) -> bytes | None:
+async def _body(request: Request, most: int) -> bytes | None:
     """What was sent; None where that is more than is read."""
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > MAX_BODY:
+        if len(body) > most:
             return None
     return bytes(body)
 

@@ -24,11 +24,11 @@ class Limiter:
 
     def failed(self, address: str) -> None:
         """Note a failure."""
-        now = self._clock()
-        if len(self._failures) >= _MOST_ADDRESSES:
-            self._failures = {a: times for a, times in self._failures.items() if times[-1] > now - self._within_s}
-        self._failures.setdefault(address, []).append(now)
-        self._failures[address] = self._failures[address][-self._most :]
+        times = self._failures.pop(address, [])
+        # The address that failed last stands at the end; the one that is forgotten has been quiet for the longest.
+        self._failures[address] = [*times, self._clock()][-self._most :]
+        if len(self._failures) > _MOST_ADDRESSES:
+            del self._failures[next(iter(self._failures))]
 
     def wait_s(self, address: str) -> float:
         """Seconds until this address may try again; 0 if it may now."""

@@ -88,6 +88,9 @@ class Tokens:
                 raise StoreError(
                     f"{self._path}: token {token.name!r} must have 16 characters or more and the role read or run"
                 )
+        # A session knows its token by the name, and the record of changes says who it was by it.
+        if len({token.name for token in tokens}) < len(tokens):
+            raise StoreError(f"{self._path}: two tokens have one name: give each a name of its own")
         if len(secret) < 16:
             raise StoreError(f"{self._path}: secret must have 32 hex digits or more: delete the file for new ones")
         self._tokens, self._secret, self._read_at = tokens, secret, found.st_mtime_ns

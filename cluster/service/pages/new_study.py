@@ -12,6 +12,7 @@ from starlette.datastructures import FormData
 
 from vcm_sweep.cluster.service.pages.form import form_of, with_fields, with_table, without_table
 from vcm_sweep.cluster.service.pages.render import page, read_file
+from vcm_sweep.cluster.service.problems import BusyError
 from vcm_sweep.cluster.service.service import Service, service_of
 from vcm_sweep.cluster.service.settings import MAX_STUDY
 from vcm_sweep.cluster.service.studies.own_code import check_own
@@ -54,7 +55,7 @@ def follow(request: Request, service: Own, sent: Annotated[FormData, Depends(_se
         if not mistakes and word.get("do") == "run":
             done = service.actions.start(text, word.get("key", ""), word.get("note", ""))
             return RedirectResponse(f"{request.scope.get('root_path', '')}/studies/{done.study}", HTTPStatus.SEE_OTHER)
-    except StudyError as error:
+    except (StudyError, BusyError) as error:
         mistakes = getattr(error, "mistakes", [str(error)])
     return _page(request, service, text, mistakes, plan, word.get("key", ""), word.get("note", ""))
 

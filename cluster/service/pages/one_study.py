@@ -11,6 +11,7 @@ from vcm_sweep.analysis.plots.lines import lines
 from vcm_sweep.analysis.plots.theme import Spec
 from vcm_sweep.cluster.service.pages.ranked import Ranked, ranked
 from vcm_sweep.cluster.service.pages.render import page
+from vcm_sweep.cluster.service.problems import BusyError
 from vcm_sweep.cluster.service.service import Service, service_of
 from vcm_sweep.cluster.service.studies.view import Curves, StudyView
 from vcm_sweep.device.errors import VcmSweepError
@@ -20,13 +21,15 @@ from vcm_sweep.sweep.session.tally import Figures
 router = APIRouter(prefix="/studies/{study}", include_in_schema=False)
 Own = Annotated[Service, Depends(service_of)]
 _REPORTS = ("report.html", "limits.html")
+# A page waits so long for its ranking, and shows it later where that takes longer.
+_WAIT_S = 10.0
 
 
 @router.get("")
 def study(request: Request, study: str, service: Own) -> Response:
     """The page."""
     view = service.views.study(study)
-    answer, ranking, why = _answered(service, view)
+    answer, ranking, why, coming = _answered(service, view)
     files = service.views.files(study)
     curves = _curves(service, view)
     return page(
@@ -38,6 +41,7 @@ def study(request: Request, study: str, service: Own) -> Response:
         answer=answer,
         ranking=ranking,
         why=why,
+        coming=coming,
         curves=curves,
         bands=_bands(curves) if curves else {},
         log=_log(service, view),
@@ -92,18 +96,21 @@ def _back(request: Request, study: str) -> Response:
     return RedirectResponse(f"{request.scope.get('root_path', '')}/studies/{study}", HTTPStatus.SEE_OTHER)
 
 
-def _answered(service: Service, view: StudyView) -> tuple[list[str], Ranked | None, str]:
-    """(sentences for the top, the ranking, why there is none)."""
+def _answered(service: Service, view: StudyView) -> tuple[list[str], Ranked | None, str, bool]:
+    """(sentences for the top, the ranking, why there is none, whether it is being made)."""
     if view.trouble:
-        return ["Its folder cannot be read whole."], None, view.trouble
+        return ["Its folder cannot be read whole."], None, view.trouble, False
     done = sum(count for status, count in view.counts.items() if status != "missing")
     if not done:
-        return [f"{view.trainings:,} trainings are planned; none has ended yet."], None, "No training has ended yet."
+        planned = f"{view.trainings:,} trainings are planned; none has ended yet."
+        return [planned], None, "No training has ended yet.", False
     try:
-        found = service.rankings.ranking(view.card.id)
-        return list(found["answer"]), ranked(found), ""
+        found = service.rankings.ranking(view.card.id, wait_s=_WAIT_S)
+        return list(found["answer"]), ranked(found), "", False
     except VcmSweepError as error:
-        return [f"{done:,} of {view.trainings:,} trainings have ended."], None, str(error)
+        ended = f"{done:,} of {view.trainings:,} trainings have ended."
+        coming = isinstance(error, BusyError)
+        return [ended], None, "The ranking is being made: it comes by itself." if coming else str(error), coming
 
 
 def _curves(service: Service, view: StudyView) -> Curves | None:

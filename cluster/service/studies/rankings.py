@@ -1,9 +1,5 @@
 """The ranking of a study, as it forms."""
 
-import threading
-import time
-from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any
 
 from vcm_sweep.analysis.conditions.costs import condition_costs
@@ -12,29 +8,27 @@ from vcm_sweep.analysis.conditions.two_studies import ConditionsComparison, comp
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.limits.costs import limit_costs
 from vcm_sweep.analysis.limits.result import Limits
+from vcm_sweep.analysis.report.conditions_compared import conditions_comparison_page
+from vcm_sweep.analysis.report.content.parts import Page
+from vcm_sweep.analysis.report.side_by_side import comparison_page
 from vcm_sweep.analysis.report.write import write_report
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.studies.analysis import analyze
 from vcm_sweep.analysis.studies.comparison import Comparison, compare_studies
+from vcm_sweep.cluster.service.studies.in_turn import InTurn
 from vcm_sweep.cluster.service.studies.view import StudyFile, Views
-from vcm_sweep.device.errors import VcmSweepError
 from vcm_sweep.sweep.store.results import Results
 
-_MOST_HELD = 64
-# While a study runs, a ranking is made anew after so many seconds, or so many times what it took, whichever is longer.
+# While a study runs, what is made of it is made anew after so many seconds, or so many times what it took, whichever is
+# longer.
 _AGE_S, _AGE_FACTOR = 10.0, 20.0
-
-
-@dataclass(frozen=True)
-class _Ranked:
-    stamp: object
-    made: float
-    took_s: float
-    result: dict[str, Any] | VcmSweepError
+_WAIT_S = 20.0
 
 
 class Rankings:
     """Analyses studies, one at a time, however many ask.
+
+    Each is made while whoever asked waits, ``wait_s`` seconds at most: BusyError says that it goes on being made.
 
     Args:
         views: by which studies are read.
@@ -42,10 +36,11 @@ class Rankings:
 
     def __init__(self, views: Views) -> None:
         self._views = views
-        self._one = threading.Lock()
-        self._held: OrderedDict[tuple[str, ...], _Ranked] = OrderedDict()
+        self._in_turn = InTurn()
 
-    def ranking(self, study: str, metric: str = "accuracy", method: str = "", policy: str = "") -> dict[str, Any]:
+    def ranking(
+        self, study: str, metric: str = "accuracy", method: str = "", policy: str = "", wait_s: float = _WAIT_S
+    ) -> dict[str, Any]:
         """What ``vcm-sweep analyze --json`` prints, with ``answer``, sentences for people.
 
         Args:
@@ -54,21 +49,17 @@ class Rankings:
                 and after that failures are refused.
 
         Raises:
-            AnalysisError: the records cannot be analysed (yet). NotFoundError: no such study.
+            AnalysisError: the records cannot be analysed (yet). NotFoundError: no such study. BusyError.
         """
-        asked = (study, metric, method, policy)
-        stamp = self._views.stamp(study)
-        with self._one:
-            held = self._held.get(asked)
-            if held is None or not _holds(held, stamp):
-                held = self._made(asked, stamp)
-                self._held[asked] = held
-                self._held.move_to_end(asked)
-                while len(self._held) > _MOST_HELD:
-                    self._held.popitem(last=False)
-        if isinstance(held.result, VcmSweepError):
-            raise held.result.with_traceback(None)
-        return held.result
+
+        def made() -> dict[str, Any]:
+            results = self._views.results(study)
+            missing = self._views.counts(study).get("missing", 0)
+            found = _analysed(results, metric, method, policy or ("drop-block" if missing else "fail"))
+            return found | {"missing": missing}
+
+        what, stamp = ("ranking", study, metric, method, policy), self._views.stamp(study)
+        return self._in_turn(what, stamp, made, wait_s, _AGE_S, _AGE_FACTOR, or_older=True)
 
     def comparison(
         self, one: str, other: str, metric: str = "accuracy", method: str = "", policy: str = "fail"
@@ -76,43 +67,58 @@ class Rankings:
         """What ``vcm-sweep compare --json`` prints of two studies, with ``answer``, sentences for people.
 
         Raises:
-            AnalysisError: they cannot be compared. NotFoundError: there is no such study.
+            AnalysisError: they cannot be compared. NotFoundError: there is no such study. BusyError.
         """
-        if one == other:
-            raise AnalysisError(f"{one} and {other} are one study: name two to compare")
-        first, second = self._views.results(one), self._views.results(other)
-        with self._one:
-            found: Comparison | ConditionsComparison
-            if first.study.conditions and second.study.conditions:
-                found = compare_conditions(first, second, metric, policy=policy)
-            else:
-                found = compare_studies(first, second, metric, method=method, policy=policy)
-        return found.to_dict() | {"answer": list(found.answer())}
+
+        def made() -> dict[str, Any]:
+            found = _compared(*self._both(one, other), metric, method, policy)
+            return found.to_dict() | {"answer": list(found.answer())}
+
+        what = ("comparison", one, other, metric, method, policy)
+        return self._in_turn(what, self._stamp_of(one, other), made, _WAIT_S, _AGE_S, _AGE_FACTOR, or_older=True)
+
+    def side_by_side(self, one: str, other: str, wait_s: float = _WAIT_S) -> Page:
+        """What a page shows of two studies; blocks without all of their records are left out, as while a study runs.
+
+        Raises:
+            AnalysisError, NotFoundError, BusyError: as :meth:`comparison`.
+        """
+
+        def made() -> Page:
+            found = _compared(*self._both(one, other), policy="drop-block")
+            return (
+                conditions_comparison_page(found) if isinstance(found, ConditionsComparison) else comparison_page(found)
+            )
+
+        what = ("side by side", one, other)
+        return self._in_turn(what, self._stamp_of(one, other), made, wait_s, _AGE_S, _AGE_FACTOR, or_older=True)
 
     def report(self, study: str, metric: str = "accuracy", method: str = "", policy: str = "fail") -> StudyFile:
         """Write the report into a study's folder, in place of the one before; errors as :meth:`ranking`."""
-        results = self._views.results(study)
-        with self._one:
-            page = write_report(results, results.folder.path, metric, method=method, policy=policy)
-        return StudyFile(page.name, page.stat().st_size)
 
-    def _made(self, asked: tuple[str, str, str, str], stamp: object) -> _Ranked:
-        study, metric, method, policy = asked
-        began = time.monotonic()
-        result: dict[str, Any] | VcmSweepError
-        try:
+        def made() -> StudyFile:
             results = self._views.results(study)
-            missing = self._views.counts(study).get("missing", 0)
-            result = _analysed(results, metric, method, policy or ("drop-block" if missing else "fail"))
-            result["missing"] = missing
-        except VcmSweepError as error:
-            result = error
-        now = time.monotonic()
-        return _Ranked(stamp, now, now - began, result)
+            page = write_report(results, results.folder.path, metric, method=method, policy=policy)
+            return StudyFile(page.name, page.stat().st_size)
+
+        # Whoever was told to ask again finds what was written then.
+        return self._in_turn(("report", study, metric, method, policy), self._views.stamp(study), made, _WAIT_S)
+
+    def _stamp_of(self, one: str, other: str) -> object:
+        if one == other:
+            raise AnalysisError(f"{one} and {other} are one study: name two to compare")
+        return self._views.stamp(one), self._views.stamp(other)
+
+    def _both(self, one: str, other: str) -> tuple[Results, Results]:
+        return self._views.results(one), self._views.results(other)
 
 
-def _holds(held: _Ranked, stamp: object) -> bool:
-    return held.stamp == stamp or time.monotonic() - held.made < max(_AGE_S, _AGE_FACTOR * held.took_s)
+def _compared(
+    one: Results, other: Results, metric: str = "accuracy", method: str = "", policy: str = "fail"
+) -> Comparison | ConditionsComparison:
+    if one.study.conditions and other.study.conditions:
+        return compare_conditions(one, other, metric, policy=policy)
+    return compare_studies(one, other, metric, method=method, policy=policy)
 
 
 def _analysed(results: Results, metric: str, method: str, policy: str) -> dict[str, Any]:

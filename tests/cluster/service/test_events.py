@@ -109,6 +109,33 @@ def test_a_folder_that_goes_is_told(service: Service, root: Path) -> None:
     assert (name, "there is no study" in data["detail"]) == ("gone", True)
 
 
+def test_a_disk_that_is_away_for_a_while_ends_nothing(service: Service) -> None:
+    study = service.actions.start(TINY).study
+    away = False
+
+    class Away:
+        session = service.catalogue.session
+
+        def card(self, study: str) -> Any:
+            if away:
+                raise OSError(116, "Stale file handle")
+            return service.catalogue.card(study)
+
+    async def watch() -> list[str]:
+        nonlocal away
+        stream = Events(Away(), look_s=0.02).stream(study)  # type: ignore[arg-type]
+        names = [(await next_of(stream))[0]]
+        while len(names) < 3:
+            away = names[-1] == "state"
+            while (name := (await next_of(stream))[0]) == names[-1]:
+                pass
+            names.append(name)
+        await stream.aclose()  # type: ignore[attr-defined]
+        return names
+
+    assert asyncio.run(watch()) == ["state", "unread", "state"]
+
+
 def test_a_token_that_goes_ends_the_stream_of_an_open_page(browser: TestClient, service: Service) -> None:
     study = service.actions.start(TINY).study
     owner = service.tokens.named("read")

@@ -4,6 +4,7 @@
   const live = document.getElementById("live");
   const events = new EventSource(live.dataset.live);
   const RENEW_MS = 20000;
+  const COMING_MS = 3000;
   let renewed = Date.now();
   let shown = live.querySelector("[data-of=state]").textContent;
 
@@ -53,6 +54,7 @@
     shown = card.state;
     if (changed || Date.now() - renewed > RENEW_MS) renew();
   });
+  events.addEventListener("unread", (event) => write("reason", JSON.parse(event.data).detail));
   for (const name of ["gone", "expired"]) {
     events.addEventListener(name, () => {
       events.close();
@@ -71,5 +73,14 @@
       if (!place.contains(document.activeElement)) place.replaceChildren(...page.getElementById(id).childNodes);
     }
     window.drawCharts();
+    await coming();
   }
+
+  // What is still being made is asked for until it is there.
+  async function coming() {
+    if (!document.querySelector("[data-coming]")) return;
+    await new Promise((later) => setTimeout(later, COMING_MS));
+    await renew();
+  }
+  coming();
 })();

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,12 @@ def test_tokens_are_made_once_in_a_file_of_their_owner(tmp_path: Path) -> None:
     assert first.owner(first.fresh[0].token[:-1]) is None
     path.chmod(0o644)
     with pytest.raises(StoreError, match="can be read by others: chmod 600"):
+        Tokens(path)
+    path.chmod(0o600)
+    plain = json.loads(path.read_text())
+    plain["tokens"][1]["name"] = plain["tokens"][0]["name"]
+    path.write_text(json.dumps(plain))
+    with pytest.raises(StoreError, match="two tokens have one name: give each a name of its own"):
         Tokens(path)
 
 
@@ -126,6 +133,15 @@ def test_an_address_may_try_again_after_a_while() -> None:
     assert limiter.wait_s("a") == 0.0
 
 
+def test_the_addresses_that_failed_last_are_kept() -> None:
+    now = 0.0
+    limiter = Limiter(most=1, within_s=1e6, clock=lambda: now)
+    for number in range(10_001):
+        limiter.failed(str(number))
+    assert len(limiter._failures) == 10_000
+    assert (limiter.wait_s("0"), limiter.wait_s("1"), limiter.wait_s("10000")) == (0.0, 1e6, 1e6)
+
+
 @pytest.mark.parametrize("elsewhere", ["//evil.org", "https://evil.org", "/\\evil.org", "", "/a\r\nSet-Cookie: x"])
 def test_a_log_in_leads_to_no_other_site(browser: TestClient, service: Service, elsewhere: str) -> None:
     answer = browser.post("/login", data={"token": token(service), "next": elsewhere})
@@ -154,6 +170,21 @@ def test_each_change_is_written_down(client: TestClient, service: Service) -> No
     ]  # fmt: skip
     assert all(line["from"] and line["time"] for line in lines)
     assert "wrong" not in audit.read_text()
+
+
+def test_strangers_fill_neither_memory_nor_disk(browser: TestClient, service: Service) -> None:
+    def much() -> Iterator[bytes]:
+        yield from (b"x" * 1000 for _ in range(100))
+
+    for path, status in (("/api/studies", 401), ("/nothing", 401), ("/login", 413)):
+        assert browser.post(path, content=much()).status_code == status
+    assert "more than 20,000 bytes" in browser.post("/login", content=much()).json()["detail"]
+    assert not (service.settings.home / "audit.jsonl").exists()
+
+
+def test_braces_in_what_is_told_are_told(client: TestClient) -> None:
+    answer = client.get("/api/studies/{x}/{y", params={"{z": "{"})
+    assert (answer.status_code, "{y" in answer.json()["detail"]) == (404, True)
 
 
 @pytest.mark.parametrize("stripped", [True, False])

@@ -58,12 +58,12 @@ def by_id(browser: Any, name: str) -> Any:
 
 
 def value(browser: Any, name: str) -> str:
-    return str(browser.execute_script("return document.getElementById(arguments[0]).value", name))
+    return str(browser.execute_script("return document.getElementById(arguments[0])?.value ?? ''", name))
 
 
 def out_of_reach(browser: Any) -> bool:
     """Whether the form takes no change."""
-    return bool(browser.execute_script("return document.getElementById('form').inert"))
+    return bool(browser.execute_script("return document.getElementById('form')?.inert ?? false"))
 
 
 def write(browser: Any, name: str, text: str) -> None:
