@@ -11,7 +11,7 @@ from vcm_sweep.analysis.report.frame import write_page
 from vcm_sweep.analysis.report.sections.device import nominal_cell
 from vcm_sweep.analysis.report.sections.provenance import made
 from vcm_sweep.analysis.report.sections.trainings import all_trainings
-from vcm_sweep.sweep.study.cautions import step_in_words
+from vcm_sweep.sweep.study.cautions import steps_in_words
 
 
 def write_chance_page(
@@ -30,7 +30,7 @@ def write_chance_page(
         facts=(
             Fact("At chance", share, "of the trainings, those that diverged included"),
             Fact("Trainings", f"{table.num_rows:,}", f"{len(snapshot.study.factors)} factors"),
-            Fact("One pulse", "", step_in_words(snapshot.study.device) or "of a device of aihwkit's"),
+            Fact("One pulse", "", steps_in_words(snapshot.study.settings) or "of a device of aihwkit's"),
         ),
         sections=[section for section in sections if section is not None],
         numbers={"study": snapshot.study.name, "metric": metric, "at_chance": output.chance, "why": str(why)},

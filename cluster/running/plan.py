@@ -46,7 +46,7 @@ def planned(
     """
     from vcm_sweep.sweep.data.sets import is_at_hand
     from vcm_sweep.sweep.packs.order import unlike
-    from vcm_sweep.sweep.study.cautions import cautions, step_in_words
+    from vcm_sweep.sweep.study.cautions import cautions, steps_in_words
     from vcm_sweep.sweep.study.corners import rates_in_words
     from vcm_sweep.sweep.study.operating_point import fastest_corners
     from vcm_sweep.sweep.training.stackable import splitting
@@ -98,8 +98,8 @@ def planned(
         values["pulses_per_window"] = {way.direction: [way.pulses, way.most] for way in fastest}
         spans = ", ".join(f"{way.direction} {way.pulses:.3g} to {way.most:.3g}" for way in fastest)
         words["pulses_per_window"] = f"{spans}, through 90 % of the nominal cell's, at the corners of the ranges"
-    if steps := [step for step in dict.fromkeys(step_in_words(setting.device) for setting in study.settings) if step]:
-        words["one_pulse"] = values["one_pulse"] = "; ".join(steps)
+    if steps := steps_in_words(study.settings):
+        words["one_pulse"] = values["one_pulse"] = steps
     if found := cautions(study.settings, data):
         values["beware"] = list(found)
         words["beware"] = "; ".join(found)

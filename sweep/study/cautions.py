@@ -1,7 +1,9 @@
 """What makes a study's answer worthless though nothing in it is invalid, in sentences: likely trainings at chance."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +12,9 @@ import torch
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.sweep.data.sets import DataSet
 from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.study.catalogue import apply_factors
+from vcm_sweep.sweep.study.editing import found
+from vcm_sweep.sweep.study.operating_point import step_factors
 from vcm_sweep.sweep.study.tables.build_device import build_device
 from vcm_sweep.sweep.study.tables.device import is_physical
 from vcm_sweep.sweep.study.tables.nominal_step import fitting_pulse, nominal_step
@@ -28,6 +33,7 @@ _COARSE, _FINE = 0.15, 1e-4
 _FAST, _SLOW = 100.0, 1e-3
 _SLOTS = 31  # aihwkit's default of desired_bl
 _MANY_SAMPLES = 100_000  # where a study trains with all there are
+_DW_MIN = ("device", "dw_min")
 _PULSE = {"set_voltage_v", "reset_voltage_v", "pulse_s", "periphery"}
 
 
@@ -49,14 +55,15 @@ def cautions(settings: Sequence[Setting], data: DataSet | None = None) -> tuple[
     Args:
         settings: of the study that will be, or was, trained. data: all its samples, where they are at hand.
     """
-    found: dict[str, list[str]] = {}
+    said_of: dict[str, list[str]] = {}
     for setting in settings:
         samples = () if data is None else _of_samples(setting, data)
-        for said in (*_of_pulses(setting), *_of_weights(setting), *samples):
-            found.setdefault(said, []).append(setting.name)
+        used = _within_ranges(setting)
+        for said in (*_of_step(setting, used), *_of_pulses(used), *_of_weights(used), *samples):
+            said_of.setdefault(said, []).append(setting.name)
     return tuple(
         said if len(names) == len(settings) else f"condition {', '.join(map(repr, names))}: {said}"
-        for said, names in found.items()
+        for said, names in said_of.items()
     )
 
 
@@ -80,20 +87,63 @@ def check_reach(setting: Setting) -> None:
             )
 
 
+def steps_in_words(settings: Sequence[Setting]) -> str:
+    """The real steps of the nominal cells, beside dw_min and over the ranges; conditions in which they differ by name.
+
+    "" where all devices are aihwkit's.
+    """
+    said_of: dict[str, list[str]] = {}
+    for name, _, device, factors in settings:
+        if said := step_in_words(device):
+            acting = tuple(step_factors(device, factors))
+            said_of.setdefault(said + _over_ranges(json.dumps(device), acting), []).append(name)
+    if sum(map(len, said_of.values())) == len(settings) and len(said_of) == 1:
+        return next(iter(said_of))
+    return "; ".join(f"{', '.join(names)}: {said}" for said, names in said_of.items())
+
+
 def step_in_words(device: dict[str, Any]) -> str:
-    """The real step of the nominal cell beside dw_min, for ``plan`` and the report; "" for aihwkit's devices."""
+    """The real step of the nominal cell beside dw_min; "" for aihwkit's devices."""
     if not is_physical(device):
         return ""
     up, down = _steps(json.dumps(device))
     steps, dw_min = f"SET {up:.2g}, RESET {down:.2g} of weight; the pulse rule assumes", device["dw_min"]
     if not min(up, down) > 0.0:
         return f"{steps} dw_min = {dw_min:g}"
-    if dw_min == float(f"{_mean(up, down):.4g}"):
+    if dw_min == _mean_step(device):
         return f"{steps} their mean, dw_min = {dw_min:g}"
     return f"{steps} dw_min = {dw_min:g}, so that lr acts as {_mean(up, down) / dw_min:.3g} times as large"
 
 
 @lru_cache(maxsize=8)
+def _over_ranges(plain: str, acting: "tuple[Factor, ...]") -> str:
+    """The smallest and the largest step of both pulses, in words; "" where no factor acts on them.
+
+    They are those of two corners, at which each factor is at the end that alone gives the smaller, or the larger, step.
+    """
+    if not acting:
+        return ""
+
+    def steps(corner: dict[str, float]) -> tuple[float, float]:
+        return _steps(json.dumps(apply_factors({"device": json.loads(plain)}, corner)["device"]))
+
+    spans = []
+    try:
+        for way, direction in enumerate(("SET", "RESET")):
+            least: dict[str, float] = {}
+            most: dict[str, float] = {}
+            for factor in acting:
+                ends = [{factor.name: end} for end in (factor.low, factor.high)]
+                small, large = sorted(ends, key=lambda corner: steps(corner)[way])
+                least |= small
+                most |= large
+            spans.append(f"{direction} {steps(least)[way]:.2g} to {steps(most)[way]:.2g}")
+    except DeviceError:
+        return ""
+    return f"; over the ranges {', '.join(spans)}"
+
+
+@lru_cache(maxsize=256)
 def _steps(plain: str) -> tuple[float, float]:
     return nominal_step(build_device(json.loads(plain)))
 
@@ -103,8 +153,59 @@ def _advice(plain: str) -> str:
     return fitting_pulse(build_device(json.loads(plain)))
 
 
+def _mean_step(device: dict[str, Any]) -> float:
+    """What ``dw_min = "auto"`` is; NaN where a pulse does not do its work."""
+    up, down = _steps(json.dumps(device))
+    return float(f"{_mean(up, down):.4g}") if min(up, down) > 0.0 else math.nan
+
+
 def _mean(up: float, down: float) -> float:
     return float((up * down) ** 0.5)
+
+
+def _within_ranges(setting: Setting) -> Setting:
+    """The setting with the nearest value that a point may have where a factor's range leaves out that of the tables."""
+    network, device = setting.network, setting.device
+    acting = step_factors(device, setting.factors)
+    for factor in setting.factors:
+        if factor.path in (("network", "lr"), ("network", "init")):
+            field, own = factor.path[1], getattr(network, factor.path[1])
+            nearest: dict[str, Any] = {field: factor.low if own == "fan_in" else _nearest(factor, own)}
+            network = replace(network, **nearest)
+        elif factor in acting or factor.path == _DW_MIN:
+            value = _nearest(factor, _own(device, factor))
+            device = apply_factors({"device": device}, {factor.name: value})["device"]
+    return setting._replace(network=network, device=device)
+
+
+def _own(device: dict[str, Any], factor: "Factor") -> float:
+    own: Any = found({"device": device}, factor.path)
+    return float(own)
+
+
+def _nearest(factor: "Factor", own: float) -> float:
+    return min(max(own, factor.low), factor.high)
+
+
+def _of_step(setting: Setting, used: Setting) -> Iterator[str]:
+    """Whether dw_min is the mean step of a cell or of pulses that no point has."""
+    device, acting = setting.device, step_factors(setting.device, setting.factors)
+    outside = [factor for factor in acting if _own(used.device, factor) != _own(device, factor)]
+    if not outside or any(factor.path == _DW_MIN for factor in setting.factors):
+        return
+    try:
+        own, (up, down) = _mean_step(device), _steps(json.dumps(used.device))
+    except DeviceError:
+        return
+    if device["dw_min"] == own:
+        fields = [f"[{'.'.join(factor.path[:-1])}] {factor.path[-1]}" for factor in outside]
+        given = [f"{field} = {_own(device, factor):g}" for field, factor in zip(fields, outside, strict=True)]
+        ranges = [f"{factor.name} = {factor.low:g} to {factor.high:g}" for factor in outside]
+        yield (
+            f"[device] dw_min = {own:g} is the mean step with {' and '.join(given)}, which no point has (factor "
+            f"{' and '.join(ranges)}; at the nearest end SET {up:.2g}, RESET {down:.2g}): give {' and '.join(fields)} "
+            "within the range"
+        )
 
 
 def _of_pulses(setting: Setting) -> Iterator[str]:

@@ -37,11 +37,15 @@ class FastestCorner(NamedTuple):
 
 def acting_factors(device: dict[str, Any], factors: Sequence[Factor]) -> list[Factor]:
     """The factors that change the steps of the nominal cell; none in a study that varies no operating point."""
+    found = step_factors(device, factors)
+    return found if any(factor.path[1] in _CHOSEN for factor in found) else []
+
+
+def step_factors(device: dict[str, Any], factors: Sequence[Factor]) -> list[Factor]:
+    """The factors that change how far a pulse moves the nominal cell's weight: its pulses, window and parameters."""
     if not is_physical(device):
         return []
     own = [factor for factor in factors if factor.path[0] == "device"]
-    if not any(factor.path[1] in _CHOSEN for factor in own):
-        return []
     return [factor for factor in own if factor.path[1] in _CHOSEN or factor.path[1:] in _whole_array()]
 
 

@@ -1,6 +1,7 @@
 """``dw_min = "auto"``: the mean step of the nominal cell, a number from the moment when the study is read."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from scipy.integrate import solve_ivp
 
 from vcm_sweep.device import VCMDevice, rate
 from vcm_sweep.sweep import Store, Study, StudyError
-from vcm_sweep.sweep.study.cautions import step_in_words
+from vcm_sweep.sweep.study.cautions import cautions, step_in_words, steps_in_words
 
 from ...studies import TINY
 
@@ -73,3 +74,51 @@ def test_pulses_that_do_not_do_their_work_have_no_mean_step() -> None:
     line = str(caught.value)
     assert "\n" not in line
     assert all(words in line for words in ("dw_min = 'auto'", "(SET)", "(RESET)", "1e-09", "would do"))
+
+
+def test_a_step_of_pulses_that_no_point_has_is_said() -> None:
+    """The mean step at both ends of the range is scipy's; [device] has a pulse_s below them."""
+    longer = AUTO.replace("[[factor]]", '[[factor]]\nname = "device.pulse_s"\nrange = [4e-6, 2e-5]\n[[factor]]', 1)
+    settings = Study.from_text(longer).settings
+    (told,) = (said for said in cautions(settings) if "no point has" in said)
+    device = VCMDevice(model="full")
+    ends = [
+        f"{abs(step(replace(device, pulse_s=length), volts)):.2g}"
+        for volts in (device.set_voltage_v, device.reset_voltage_v)
+        for length in (4e-6, 2e-5)
+    ]
+    assert "[device] pulse_s = 1e-06, which no point has (factor device.pulse_s = 4e-06 to 2e-05" in told
+    assert f"SET {ends[0]}, RESET {ends[2]}): give [device] pulse_s within" in told
+    assert steps_in_words(settings).endswith(
+        f"over the ranges SET {ends[0]} to {ends[1]}, RESET {ends[2]} to {ends[3]}"
+    )
+
+
+@pytest.mark.parametrize(("range_", "count"), [("[300.0, 400.0]", 1), ("[280.0, 400.0]", 0)])
+def test_a_nominal_cell_that_no_point_has_is_said_too(range_: str, count: int) -> None:
+    factor = f'[[factor]]\nname = "T_0.global.mean"\nrange = {range_}\n[[factor]]'
+    told = cautions(Study.from_text(AUTO.replace("[[factor]]", factor, 1)).settings)
+    assert sum("[device] T_0 = 293, which no point has" in said for said in told) == count
+
+
+def test_other_cautions_are_of_values_that_points_have() -> None:
+    """A learning rate of [network] that no point has, and pulses too long over the whole range."""
+    lr = '[[factor]]\nname = "network.lr"\nrange = [0.01, 0.1]\n[[factor]]'
+    assert (
+        cautions(Study.from_text(TINY.replace("lr = 0.02", "lr = 100.0").replace("[[factor]]", lr, 1)).settings) == ()
+    )
+    pulse = '[[factor]]\nname = "device.pulse_s"\nrange = [1e-4, 2e-4]\n[[factor]]'
+    text = TINY.replace("[[factor]]", f'[device]\nmodel = "explicit"\n{pulse}', 1)
+    (told,) = cautions(Study.from_text(text).settings)
+    assert "so that it has few states" in told
+
+
+def test_conditions_in_which_the_step_differs_are_named() -> None:
+    told = steps_in_words(Study.from_text(CONDITIONS + ROWS).settings).split("; ")
+    assert [said.split(":")[0] for said in told if ":" in said] == ["a", "longer", "number", "factor"]
+    alike = (
+        CONDITIONS
+        + ROWS[: ROWS.index('[[condition]]\nname = "longer"')]
+        + '[[condition]]\nname = "b"\nnetwork = { batch = 4 }\n'
+    )
+    assert steps_in_words(Study.from_text(alike).settings).startswith("SET ")
