@@ -4,15 +4,19 @@ import argparse
 import ipaddress
 import logging
 import os
+import resource
 import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from vcm_sweep.cluster.commands.shared import AddCommand
 from vcm_sweep.cluster.options import RunOptions, add_place_options, positive
 from vcm_sweep.cluster.terminal.printing import show
+
+_MOST_AT_ONCE = 2000
 
 
 def add_serve_command(command: AddCommand) -> None:
@@ -40,6 +44,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         arguments.allow_code,
         3600.0 * arguments.session_hours,
     )
+    _allow_files(_MOST_AT_ONCE)
     listening = _listening(arguments.host, arguments.port)
     # What a study names is looked for from the working directory: in the folder that it may name, or in an empty one.
     os.chdir(settings.working)
@@ -67,12 +72,33 @@ def _serve(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     config = uvicorn.Config(
-        make_app(service), log_config=None, access_log=False, timeout_graceful_shutdown=3, server_header=False
+        make_app(service),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        server_header=False,
+        backlog=64,
+        limit_concurrency=_MOST_AT_ONCE,
     )
+
+    class Server(uvicorn.Server):
+        """Ends what pages watch before it waits for its answers to end."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            service.events.end()
+            super().handle_exit(sig, frame)
+
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
+        Server(config).run(sockets=[listening])
     print("vcm-sweep: no longer served; runs go on, and are there when it is served again", file=sys.stderr)
     return 0
+
+
+def _allow_files(connections: int) -> None:
+    """Let the process have a file for each connection, and some more, as far as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted if hard < 0 else min(wanted, hard)), hard))
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -81,7 +107,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=1024)
+        return socket.create_server((host, port), family=family, backlog=64)
     except OSError as error:
         raise StudyError(
             f"--host {host} --port {port} cannot be listened on ({error.strerror}): give an address of this machine, "

@@ -113,11 +113,18 @@ class RayJobs:
         # These loggers set their level when they are imported, so it is set again here.
         for name in ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        return JobSubmissionClient(self.address)
+
+        class Client(JobSubmissionClient):
+            """Waits no longer for a head that takes a connection and says nothing."""
+
+            def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
+                return super()._do_request(method, endpoint, **{"timeout": _TIMEOUT_S} | options)
+
+        return Client(self.address)
 
     def _get(self, path: str) -> dict[str, Any]:
         """The JSON with which the dashboard answers."""
-        response = self._asked(lambda: self._client._do_request("GET", path, timeout=_TIMEOUT_S))
+        response = self._asked(lambda: self._client._do_request("GET", path))
         try:
             answer = response.json()
         except ValueError:

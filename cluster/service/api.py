@@ -79,7 +79,7 @@ class Me(BaseModel):
 
 
 @router.get("/me")
-def me(request: Request) -> Me:
+async def me(request: Request) -> Me:
     """Name and role of the token."""
     visitor: Visitor = request.state.visitor
     return Me(name=visitor.name, role=visitor.role)
@@ -206,10 +206,10 @@ async def events(study: str, request: Request, service: Own) -> StreamingRespons
     """Server-sent events: `state` whenever the study's state changes, `unread`, `gone`, `expired`."""
     service.catalogue.folder(study)
     service.events.check_room()
-    cookie, visitor = request.cookies.get(COOKIE, ""), request.state.visitor
+    cookie, bearer = request.cookies.get(COOKIE, ""), request.headers.get("authorization", "").partition(" ")[2]
 
     def known() -> bool:
-        return not visitor.csrf or service.sessions.visitor(cookie) is not None
+        return (service.tokens.owner(bearer.strip()) if bearer else service.sessions.visitor(cookie)) is not None
 
     stream: AsyncIterator[str] = service.events.stream(study, known)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

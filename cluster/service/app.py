@@ -32,6 +32,7 @@ def make_app(service: Service) -> FastAPI:
         description="Studies: start, watch, stop, extend and read them.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # an answer of its own, which would name whatever host was asked for
         lifespan=lifespan,
     )
     app.state.service = service
@@ -50,7 +51,7 @@ def make_app(service: Service) -> FastAPI:
     app.include_router(pages)
 
     @app.get("/healthz", include_in_schema=False)
-    def healthy() -> Response:
+    async def healthy() -> Response:  # no thread is needed for it, should all be busy
         return Response("ok\n", media_type="text/plain")
 
     return app

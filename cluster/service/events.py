@@ -10,7 +10,7 @@ from typing import Any
 from fastapi.encoders import jsonable_encoder
 from starlette.concurrency import run_in_threadpool
 
-from vcm_sweep.cluster.service.problems import NotFoundError, ServiceError
+from vcm_sweep.cluster.service.problems import BusyError, NotFoundError
 from vcm_sweep.cluster.service.studies.catalogue import Catalogue
 from vcm_sweep.device.errors import VcmSweepError
 
@@ -28,6 +28,7 @@ class _Watched:
     watchers: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     looking: "asyncio.Task[None] | None" = None
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
 
 class Events:
@@ -40,16 +41,23 @@ class Events:
     def __init__(self, catalogue: Catalogue, look_s: float = _LOOK_S) -> None:
         self._catalogue, self._look_s = catalogue, look_s
         self._watched: dict[str, _Watched] = {}
+        self._over = False
+
+    def end(self) -> None:
+        """End all streams, as the service itself ends; a signal's handler may call it."""
+        self._over = True
+        for watched in tuple(self._watched.values()):
+            watched.loop.call_soon_threadsafe(watched.changed.set)
 
     def check_room(self) -> None:
-        """Raise ServiceError if too many watch."""
+        """Raise BusyError if too many watch."""
         if sum(watched.watchers for watched in self._watched.values()) >= _MOST_WATCHERS:
-            raise ServiceError(f"{_MOST_WATCHERS} watch already: ask for the study itself from time to time")
+            raise BusyError(f"{_MOST_WATCHERS} watch already: ask for the study itself from time to time")
 
     async def stream(
         self, study: str, known: Callable[[], bool] = lambda: True, heartbeat_s: float = _HEARTBEAT_S
     ) -> AsyncIterator[str]:
-        """Server-sent events, until ``gone`` or ``expired``.
+        """Server-sent events, until ``gone`` or ``expired``, or the service ends.
 
         ``state``: card and figures, whenever they change. ``unread``: they cannot be read for now. ``gone``: there is
         no such folder any more. ``expired``: ``known`` says that whoever watches may no more.
@@ -60,7 +68,7 @@ class Events:
             watched.looking = asyncio.create_task(self._look(study, watched))
         seen, last = 0, time.monotonic()
         try:
-            while True:
+            while not self._over:
                 if not known():
                     yield _event("expired", 0, "{}")
                     return

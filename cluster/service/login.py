@@ -2,12 +2,13 @@
 
 from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from vcm_sweep.cluster.service.access.guard import too_many
-from vcm_sweep.cluster.service.access.sessions import COOKIE
+from vcm_sweep.cluster.service.access.sessions import COOKIE, Visitor
 from vcm_sweep.cluster.service.problems import problem
 from vcm_sweep.cluster.service.service import Service, service_of
 
@@ -25,10 +26,14 @@ def log_in(
     address = request.client.host if request.client else ""
     if wait := service.limiter.wait_s(address):
         return too_many(request, wait)
+    # Before anything is counted, or any page could keep whoever looks at it from logging in.
+    if _from_elsewhere(request):
+        return problem(request, HTTPStatus.FORBIDDEN, "this came from a page of another site: log in here")
     owner = service.tokens.owner(token.strip())
-    if owner is None or request.headers.get("sec-fetch-site", "same-origin") == "cross-site":
+    if owner is None:
         service.limiter.failed(address)
         return problem(request, HTTPStatus.UNAUTHORIZED, "this token is not known here: copy it whole, or ask for one")
+    request.state.visitor = Visitor(owner.name, owner.role)  # for the line on it
     home = request.scope.get("root_path", "")
     answer = RedirectResponse(home + _inside(next), HTTPStatus.SEE_OTHER)
     answer.set_cookie(
@@ -51,6 +56,15 @@ def log_out(request: Request, service: Annotated[Service, Depends(service_of)]) 
     answer = RedirectResponse(f"{home}/login", HTTPStatus.SEE_OTHER)
     answer.delete_cookie(COOKIE, path=home or "/", httponly=True, samesite="strict")
     return answer
+
+
+def _from_elsewhere(request: Request) -> bool:
+    """Whether a page of another site has sent this, as far as the browser says."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = request.headers.get("origin")  # of browsers that say no more without TLS
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 
 
 def _inside(path: str) -> str:

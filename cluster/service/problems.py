@@ -114,10 +114,11 @@ def add_problems(app: FastAPI) -> None:
         detail = f"{error.filename or 'a file'} cannot be read or written ({in_words(error)}): it may be back later"
         return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, detail)
 
-    @app.exception_handler(Exception)
-    def of_a_bug(request: Request, error: Exception) -> Response:
-        detail = f"the service failed with {type(error).__name__}: its log says more; studies and runs are not touched"
-        return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+
+def of_a_bug(request: Request, error: Exception) -> Response:
+    """The answer where the service itself has failed."""
+    detail = f"the service failed with {type(error).__name__}: its log says more; studies and runs are not touched"
+    return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
 
 def _later(request: Request) -> dict[str, str]:

@@ -3,7 +3,6 @@
 import difflib
 import hashlib
 import json
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vcm_sweep.device.declared import NEEDED, Declared
-from vcm_sweep.sweep.errors import Mistakes, StudyError, one_line
+from vcm_sweep.sweep.errors import Mistakes, StudyError
 from vcm_sweep.sweep.study.catalogue import apply_factors
 from vcm_sweep.sweep.study.cautions import Setting, check_reach
 from vcm_sweep.sweep.study.conditions import Condition, check_conditions, read_conditions
@@ -29,6 +28,7 @@ from vcm_sweep.sweep.study.tables.fields import Fields
 from vcm_sweep.sweep.study.tables.network import NetworkSpec
 from vcm_sweep.sweep.study.tables.run import RunSpec
 from vcm_sweep.sweep.study.tables.tolerance import ToleranceSpec
+from vcm_sweep.sweep.study.tables.toml_text import read_toml
 from vcm_sweep.sweep.trial import MODEL_VERSION
 from vcm_sweep.sweep.user_code import look_beside
 
@@ -129,12 +129,12 @@ class Study:
 
     @classmethod
     def _read(cls, text: str, frozen: dict[str, Any] | None, origin: str) -> "Study":
-        table = _loaded(text)
+        table = read_toml(text)
         folder = Path(origin).parent if origin else Path()
         if frozen is None:
             look_beside(folder)
             text = with_named_files(text, folder)
-            table = _loaded(text)
+            table = read_toml(text)
         design_given = table.get("design")
         named = isinstance(design_given, dict) and design_given.get("method") == "conditions"
         found = Mistakes()
@@ -285,14 +285,6 @@ def _written_out(device: dict[str, Any], factors: tuple[Factor, ...]) -> dict[st
         if root == "device" and len(path) == 3 and path[1] not in table.get(path[0], {}):
             table[path[0]] = {**table.get(path[0], {}), path[1]: {}}
     return canonical_device(table)
-
-
-def _loaded(text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    # tomllib raises a plain ValueError for numbers of thousands of digits.
-    except (ValueError, RecursionError) as error:
-        raise StudyError(f"not TOML: {one_line(error)}") from None
 
 
 def _factors(tables: Any, named: bool) -> tuple[Factor, ...]:

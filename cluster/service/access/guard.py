@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vcm_sweep.cluster.service.access.limiter import Limiter
 from vcm_sweep.cluster.service.access.sessions import COOKIE, Sessions, Visitor
 from vcm_sweep.cluster.service.access.tokens import Tokens
-from vcm_sweep.cluster.service.problems import problem, wants_page
+from vcm_sweep.cluster.service.problems import of_a_bug, problem, wants_page
 from vcm_sweep.cluster.service.settings import MAX_BODY
 from vcm_sweep.device.errors import VcmSweepError
 from vcm_sweep.sweep.session.log import utc_now
@@ -88,11 +88,18 @@ class Guard:
             await refusal(scope, receive, told)
         else:
             scope.setdefault("state", {})["visitor"] = visitor
-            await self._app(scope, _replayed(body, receive), told)
+            try:
+                await self._app(scope, _replayed(body, receive), told)
+            except Exception as error:
+                # Told here, and not by what stands around this: with the headers, and with a line on the change.
+                _log.exception("%s %s failed", request.method, path)
+                if not status:
+                    await of_a_bug(request, error)(scope, receive, told)
         # Strangers are written down where they knock, and nowhere else: they could fill a disk with lines.
-        knocked = path == "/login" and status in (HTTPStatus.SEE_OTHER, HTTPStatus.UNAUTHORIZED)
-        if request.method not in _SAFE and path != "/api/check" and (visitor or knocked):
-            self._note(request, visitor, path, status)
+        who = getattr(request.state, "visitor", visitor)
+        knocked = path == "/login" and status == HTTPStatus.UNAUTHORIZED
+        if request.method not in _SAFE and path != "/api/check" and (who or knocked):
+            self._note(request, who, path, status)
 
     async def _judged(self, request: Request, path: str) -> tuple[Response | None, Visitor | None, bytes]:
         """(what to answer in place of the application, who asks, what was sent)."""
@@ -100,6 +107,8 @@ class Guard:
         address = request.client.host if request.client else ""
         given = request.headers.get("authorization", "")
         if given:
+            # Counted apart from log-ins, which a page of another site can send in a browser's name.
+            address = f"{address} bearer"
             if wait := self._limiter.wait_s(address):
                 return too_many(request, wait), None, b""
             kind, _, text = given.partition(" ")

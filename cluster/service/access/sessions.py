@@ -12,6 +12,7 @@ from typing import Any
 from vcm_sweep.cluster.service.access.tokens import Token, Tokens
 
 COOKIE = "vcm_sweep_session"
+_LONGEST = 1000
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,13 @@ class Sessions:
 
     def visitor(self, cookie: str) -> Visitor | None:
         """Whose session a cookie is; None for one that is over, was ended, or was not made here."""
+        if len(cookie) > _LONGEST:
+            return None
         body = cookie.partition(".")[0]
         try:
             plain = _plain(body)
             id, name, until = str(plain["id"]), str(plain["name"]), float(plain["until"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
         token = self._tokens.named(name)
         if token is None or not hmac.compare_digest(self._signed(body, token).encode(), cookie.encode()):

@@ -44,7 +44,7 @@ class Tokens:
             plain = {"secret": secrets.token_hex(32), "tokens": [vars(token) for token in self.fresh]}
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
                 file.write(json.dumps(plain, indent=1) + "\n")
-        self._read_at = 0
+        self._stamp: tuple[int, ...] = ()
         self._tokens: tuple[Token, ...] = ()
         self._secret = b""
         self._read()
@@ -72,14 +72,16 @@ class Tokens:
     def _read(self) -> None:
         try:
             found = self._path.stat()
-            if found.st_mtime_ns == self._read_at:
+            stamp = (found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size, found.st_mode)
+            if stamp == self._stamp:
                 return
             if stat.S_IMODE(found.st_mode) & 0o077:
                 raise StoreError(f"{self._path} can be read by others: chmod 600 {self._path}, and change its tokens")
             plain = json.loads(self._path.read_text(encoding="utf-8"))
             tokens = tuple(Token(str(t["name"]), str(t["role"]), str(t["token"])) for t in plain["tokens"])
             secret = bytes.fromhex(plain["secret"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            json.dumps(plain, ensure_ascii=False).encode()  # ValueError for halves of characters
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StoreError(
                 f"{self._path} cannot be read ({type(error).__name__}): restore it, or delete it for new tokens"
             ) from None
@@ -93,4 +95,4 @@ class Tokens:
             raise StoreError(f"{self._path}: two tokens have one name: give each a name of its own")
         if len(secret) < 16:
             raise StoreError(f"{self._path}: secret must have 32 hex digits or more: delete the file for new ones")
-        self._tokens, self._secret, self._read_at = tokens, secret, found.st_mtime_ns
+        self._tokens, self._secret, self._stamp = tokens, secret, stamp

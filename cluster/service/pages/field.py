@@ -153,7 +153,7 @@ def read(text: str, kind: Kind, place: Place) -> Any:
         case "list":
             try:
                 return tomllib.loads(f"a = [{text}]")["a"]
-            except ValueError:
+            except (ValueError, RecursionError):
                 return [_number(part.strip()) for part in text.split(",")]
         case "table":
             try:

@@ -1,7 +1,6 @@
 """The form of a study, made from its JSON Schema, beside the text of its file: each follows the other."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,6 +14,7 @@ from vcm_sweep.sweep.errors import StudyError, one_line
 from vcm_sweep.sweep.study.catalogue import entry
 from vcm_sweep.sweep.study.editing import Place, found, with_value, without
 from vcm_sweep.sweep.study.json_schema import Schema, study_schema
+from vcm_sweep.sweep.study.tables.toml_text import read_toml
 
 _MOST_FIELDS = 40
 """A table of more fields shows those that are given, and the others are added: a condition may set 150."""
@@ -103,8 +103,8 @@ def form_of(text: str, mistakes: Sequence[str] = (), asked: Iterable[str] = ()) 
 
 def parsed(text: str) -> tomlkit.TOMLDocument:
     """The text of a study file with its comments; StudyError where it is not TOML."""
+    read_toml(text)  # in whose words the command line says what is wrong
     try:
-        tomllib.loads(text)  # in whose words the command line says what is wrong
         return tomlkit.parse(text)
     except (ValueError, RecursionError, tomlkit.exceptions.TOMLKitError) as error:
         raise StudyError(f"not TOML: {one_line(error)}") from None

@@ -3,13 +3,14 @@
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from vcm_sweep.cluster.jobs.stopping import ask_to_stop
 from vcm_sweep.cluster.options import RunOptions
-from vcm_sweep.cluster.service.problems import ConflictError, ServiceError, TooLargeError
+from vcm_sweep.cluster.service.problems import BusyError, ConflictError, ServiceError, TooLargeError
 from vcm_sweep.cluster.service.settings import MAX_NOTE, MAX_STUDY, ServiceSettings
 from vcm_sweep.cluster.service.studies.catalogue import NOTE, Catalogue
 from vcm_sweep.cluster.service.studies.keys import Keys, Started
@@ -25,6 +26,8 @@ from vcm_sweep.sweep.study.study import Study
 
 # A process ends some time after it has said that its run is over: Ray's workers are ended first.
 _ENDING_S = 20.0
+# Few threads answer requests: so many may be at a cluster that is silent, and wait for each other no longer.
+_MOST_SENDING, _WAIT_S = 8, 5.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,9 @@ class Done:
 
 
 class Actions:
-    """The changes that a service makes; each is whole or not at all, and two at once come one after the other.
+    """The changes that a service makes; each is whole or not at all, and two of one study come one after the other.
+
+    Whoever waits for another's change longer than some seconds is told to ask again (BusyError).
 
     Args:
         settings: of the service. catalogue: its studies. runs: those of this machine.
@@ -53,7 +58,9 @@ class Actions:
     def __init__(self, settings: ServiceSettings, catalogue: Catalogue, runs: Runs) -> None:
         self._settings, self._catalogue, self._runs = settings, catalogue, runs
         self._keys = Keys(settings.keys)
-        self._mutex = threading.RLock()
+        self._mutex = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._sending = threading.BoundedSemaphore(_MOST_SENDING)
 
     def read(self, text: str) -> Study:
         """The study of a text, checked as ``vcm-sweep run`` does before it begins.
@@ -87,7 +94,7 @@ class Actions:
         _check_note(note)
         study = self.read(text)
         name = f"{study.name}-{study.digest[:8]}"
-        with self._mutex:
+        with self._alone(name, new=True):
             before = self._keys.get(key, name)
             if before is not None and before.run:
                 return Done(name, self._run_of(name), fresh=False)
@@ -103,9 +110,10 @@ class Actions:
             return Done(name, self._run_of(name), fresh)
 
     def resume(self, study: str) -> Done:
-        """Go on with a study; NotFoundError, or ConflictError where a run of it is under way."""
-        with self._mutex:
-            self._refuse_running(study)
+        """Go on with a study; NotFoundError, ConflictError where a run of it is under way, or StudyError where it names
+        what this service does not open."""
+        with self._alone(study):
+            self._check_goes_on(study)
             self._go_on(study, ["resume", self._path(study)])
             return Done(study, self._run_of(study))
 
@@ -116,8 +124,8 @@ class Actions:
                 raise StudyError(f"only = {status!r} must be one or more of {', '.join(FAILURES)}")
         if only and self._settings.place.address:
             raise StudyError("only is not for studies on a cluster, where all failures are run again: leave it out")
-        with self._mutex:
-            self._refuse_running(study)
+        with self._alone(study):
+            self._check_goes_on(study)
             self._go_on(study, ["retry", self._path(study), *(["--only", ",".join(only)] if only else [])], retry=True)
             return Done(study, self._run_of(study))
 
@@ -129,8 +137,8 @@ class Actions:
         Raises:
             NotFoundError, ConflictError: as :meth:`resume`. StudyError: the design would not grow.
         """
-        with self._mutex:
-            self._refuse_running(study)
+        with self._alone(study):
+            self._check_goes_on(study)
             before, after = extend(self._settings.root / study, to, replicates, replicate_rows)
             self._go_on(study, ["resume", self._path(study)], after)
             added = len(build_design(after)) - len(build_design(before))
@@ -147,8 +155,7 @@ class Actions:
     def note(self, study: str, text: str) -> None:
         """Write a note on a study, in place of the one before; "" takes it away."""
         _check_note(text)
-        self._catalogue.folder(study)
-        with self._mutex:
+        with self._alone(study):
             self._write_note(study, text)
 
     def _write_note(self, study: str, text: str) -> None:
@@ -167,9 +174,26 @@ class Actions:
             time.sleep(0.05)
         return self._catalogue.card(study).state in ("running", "disk full")
 
-    def _refuse_running(self, study: str) -> None:
+    def _check_goes_on(self, study: str) -> None:
+        """Raise what a study is refused with that would go on; its folder may have come from elsewhere."""
+        text = self._catalogue.folder(study).read("study.toml").decode("utf-8", "replace")
+        check_own(text, self._settings.allow_code)
         if self._under_way(study):
             raise ConflictError(f"{study}: a run is under way: watch it, or stop it first")
+
+    @contextmanager
+    def _alone(self, study: str, new: bool = False) -> Iterator[None]:
+        """Let one change of a study be made at a time; a cluster that does not answer must not hold up the others."""
+        if not new:
+            self._catalogue.folder(study)
+        with self._mutex:
+            lock = self._locks.setdefault(study, threading.Lock())
+        if not lock.acquire(timeout=_WAIT_S):
+            raise BusyError(f"{study}: another change of it is being made: ask again in a moment")
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _run_of(self, study: str) -> str:
         session = self._catalogue.session(study)
@@ -179,9 +203,17 @@ class Actions:
         if self._settings.place.address is None:
             self._runs.start(study, words)
             return
+        text = (held or Store.open(self._settings.root / study).study).text
+        if not self._sending.acquire(blocking=False):
+            raise BusyError(f"{_MOST_SENDING} studies are being sent to the cluster: ask again in a moment")
+        try:
+            self._send(study, text, retry)
+        finally:
+            self._sending.release()
+
+    def _send(self, study: str, text: str, retry: bool) -> None:
         from vcm_sweep.cluster.jobs.submit import submit
 
-        text = (held or Store.open(self._settings.root / study).study).text
         with tempfile.TemporaryDirectory(prefix="vcm-sweep-serve-") as scratch:
             file = Path(scratch) / "study.toml"
             file.write_text(text, encoding="utf-8")

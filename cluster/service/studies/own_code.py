@@ -2,12 +2,12 @@
 
 import importlib.machinery
 import importlib.util
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.study.tables.toml_text import read_toml
 
 # Names for people, which are looked up nowhere on a disk.
 _FREE = ("name", "baseline")
@@ -29,8 +29,8 @@ def check_own(text: str, allowed: Path | None) -> None:
     vcm_sweep.sweep.errors.StudyError: [network] data = 'os:abort' is code of your own, ... --allow-code FOLDER
     """
     try:
-        table = tomllib.loads(text)
-    except (ValueError, RecursionError):
+        table = read_toml(text)
+    except StudyError:
         return
     for field, value in _named(table):
         if allowed is None:

@@ -18,7 +18,10 @@ def brief(value: Any) -> str:
     >>> brief(10**400)
     '10000000000000000000000000000000000000000000000000000000000000000000000000000...'
     """
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python writes no whole number of thousands of digits
+        text = "a number of thousands of digits"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

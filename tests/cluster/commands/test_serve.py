@@ -45,10 +45,19 @@ def test_a_run_outlives_the_service_and_the_next_one_finds_it(tmp_path: Path) ->
         assert view["counts"] == {"ok": 16}
         names = {file["path"] for file in ask(now, f"api/studies/{study}/files", token=token)}
         assert {"study.toml", "manifest.json"} <= names
+        watched = urllib.request.Request(f"{now['service']}api/studies/{study}/events")
+        watched.add_header("Authorization", f"Bearer {token}")
+        with urllib.request.urlopen(watched, timeout=30) as open_page:
+            assert open_page.readline() == b"event: state\n"
+            again.send_signal(signal.SIGINT)
+            assert b"event: gone" not in open_page.read()  # it ends, and with it the service
+        again.wait()
     finally:
-        again.send_signal(signal.SIGINT)
+        again.kill()
     _, words = again.communicate()
-    assert (again.returncode, "runs go on" in words) == (0, True)
+    assert (again.returncode, words) == (
+        0, "vcm-sweep: no longer served; runs go on, and are there when it is served again\n",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -278,6 +279,15 @@ def test_an_address_that_is_no_dashboard_is_one_line(address: str, words: str) -
         RayJobs(address)
     assert "\n" not in str(error.value)
     assert "secret" not in str(error.value)
+
+
+def test_a_head_that_takes_a_connection_and_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vcm_sweep.cluster.jobs.ray_jobs._TIMEOUT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        with pytest.raises(ExecutorError, match=r"does not do it .*timed out.*is its head up"):
+            RayJobs(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert time.monotonic() - began < 30.0
 
 
 def wait_for_more(out: Path, known: set[str]) -> set[str]:

@@ -113,9 +113,9 @@ def test_a_session_ends_in_time_and_with_its_token(tmp_path: Path) -> None:
 
 
 def test_wrong_tokens_are_slowed_down(browser: TestClient, service: Service) -> None:
-    for _ in range(3):
+    for _ in range(5):
         assert browser.post("/login", data={"token": "wrong"}).status_code == 401
-        assert browser.get("/api/me", headers={"Authorization": "Bearer wrong"}).status_code in (401, 429)
+        assert browser.get("/api/me", headers={"Authorization": "Bearer wrong"}).status_code == 401
     late = browser.post("/login", data={"token": token(service)})
     assert late.status_code == 429
     assert 0 < int(late.headers["retry-after"]) <= 60

@@ -135,11 +135,13 @@ def test_a_finished_study_shows_its_ranking_curves_and_clone(person: TestClient,
     )
     study = Study.from_text(text)
     run(study, InProcessExecutor(train), root / "mine")
+    service.rankings.ranking("mine", wait_s=300.0)  # a page waits for it no more than seconds
     page = person.get("/studies/mine").text
     assert page.count("data-spec=") == 2
     assert re.search(r'rowheader">r\.<wbr>d2d\.<wbr>sigma</th><td[^>]*>\S+ \[', page)
     assert shown(person.get("/new", params={"of": "mine"}).text) == text
     run(Study.from_text(text.replace("lr = 0.02", "lr = 0.03")), InProcessExecutor(train), root / "other")
+    service.rankings.side_by_side("mine", "other", wait_s=300.0)
     compared = person.get("/compare", params={"study": ["mine", "other"]}).text
     assert "Is the difference real?" in compared
     assert compared.count("data-spec=") == 2
