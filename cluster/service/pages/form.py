@@ -19,6 +19,9 @@ from vcm_sweep.sweep.study.tables.toml_text import read_toml
 _MOST_FIELDS = 40
 """A table of more fields shows those that are given, and the others are added: a condition may set 150."""
 
+LONGEST = 100_000
+"""Characters of a study that has a form: what keeps comments in place is slow."""
+
 _FEW_FIELDS = 6
 """A table of so many fields shows all of them at once."""
 
@@ -103,6 +106,8 @@ def form_of(text: str, mistakes: Sequence[str] = (), asked: Iterable[str] = ()) 
 
 def parsed(text: str) -> tomlkit.TOMLDocument:
     """The text of a study file with its comments; StudyError where it is not TOML."""
+    if len(text) > LONGEST:
+        raise StudyError(f"the study has {len(text):,} characters, and no form is made of more than {LONGEST:,}")
     read_toml(text)  # in whose words the command line says what is wrong
     try:
         return tomlkit.parse(text)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import FormData
 
-from vcm_sweep.cluster.service.pages.form import form_of, with_fields, with_table, without_table
+from vcm_sweep.cluster.service.pages.form import LONGEST, form_of, with_fields, with_table, without_table
 from vcm_sweep.cluster.service.pages.render import page, read_file
 from vcm_sweep.cluster.service.problems import BusyError
 from vcm_sweep.cluster.service.service import Service, service_of
@@ -45,7 +45,8 @@ def follow(request: Request, service: Own, sent: Annotated[FormData, Depends(_se
     mistakes: list[str] = []
     plan: Mapping[str, str] = {}
     try:
-        text, mistakes = with_fields(text, fields, seen)
+        if fields and len(text) <= LONGEST:
+            text, mistakes = with_fields(text, fields, seen)
         for name in sent.getlist("add"):
             text = with_table(text, str(name)) if name else text
         if taken := word.get("remove"):
@@ -72,13 +73,15 @@ def _page(
 ) -> Response:
     told = [*(mistakes or []), *mistakes_in(text, service.settings.allow_code)]
     told = list(dict.fromkeys(told))
+    without = ""
     try:
         form = form_of(text, told)
-    except StudyError:
-        form = None
+    except StudyError as error:
+        form, without = None, str(error)
     values: dict[str, Any] = {
         "text": text,
         "form": form,
+        "without": without,
         "mistakes": told,
         "plan": plan,
         "note": note,

@@ -200,3 +200,12 @@ def test_what_pages_load_comes_from_here(browser: TestClient, name: str, kind: s
 @pytest.mark.parametrize("name", ["nothing.css", "..%2f..%2fpyproject.toml", "%00"])
 def test_other_files_are_not_there(browser: TestClient, name: str) -> None:
     assert browser.get(f"/static/{name}").status_code == 404
+
+
+def test_a_long_study_has_no_form_and_can_be_started(person: TestClient, service: Service) -> None:
+    text = TINY + "# " + "x" * 100_000
+    page = person.post("/new", data={"text": text, "/study/name": "other"}).text
+    assert shown(page) == text
+    assert re.search(r"No form: the study has 100,\d+ characters, and no form is made of more than 100,000\.", page)
+    done = person.post("/new", data={"text": text, "do": "run"}, follow_redirects=False)
+    assert done.headers["location"].startswith("/studies/tiny-")
