@@ -21,6 +21,7 @@ _ASSETS: dict[str, tuple[str, Callable[[], str]]] = {
     "service.css": (_STYLE, lambda: read_file("static", "service.css")),
     "follow.js": (_SCRIPT, lambda: read_file("static", "follow.js")),
     "live.js": (_SCRIPT, lambda: read_file("static", "live.js")),
+    "again.js": (_SCRIPT, lambda: read_file("static", "again.js")),
     "charts.js": (_SCRIPT, lambda: read_file("static", "charts.js")),
     "vega.js": (_SCRIPT, viewer_script),
     "study.schema.json": ("application/json", lambda: json.dumps(study_schema_once(), indent=1)),

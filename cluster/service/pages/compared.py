@@ -1,6 +1,7 @@
 """The page of two studies side by side."""
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
@@ -22,4 +23,5 @@ def compare(
     if len(study) != 2 or study[0] == study[1]:
         raise AnalysisError(f"{len(set(study))} studies are ticked: tick two in the list to compare them")
     one, other = study
-    return page(request, "compare", found=service.rankings.side_by_side(one, other), studies=study)
+    query = urlencode({"one": one, "other": other, "policy": "drop-block"})
+    return page(request, "compare", found=service.rankings.side_by_side(one, other), studies=study, query=query)

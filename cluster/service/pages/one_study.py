@@ -1,16 +1,18 @@
 """The page of one study: progress, ranking as it forms, curves, log, files, and what can be done with it."""
 
 import json
-from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 
 from vcm_sweep.analysis.plots.lines import lines
 from vcm_sweep.analysis.plots.theme import Spec
+from vcm_sweep.analysis.records.metrics import METRICS
+from vcm_sweep.analysis.records.policies import POLICIES
+from vcm_sweep.analysis.studies.analysis import CORRELATED, GIVEN, own_methods
 from vcm_sweep.cluster.service.pages.ranked import Ranked, ranked
-from vcm_sweep.cluster.service.pages.render import page
+from vcm_sweep.cluster.service.pages.render import back_to, page
 from vcm_sweep.cluster.service.problems import BusyError
 from vcm_sweep.cluster.service.service import Service, service_of
 from vcm_sweep.cluster.service.studies.view import Curves, StudyView
@@ -23,6 +25,8 @@ Own = Annotated[Service, Depends(service_of)]
 _REPORTS = ("report.html", "limits.html")
 # A page waits so long for its ranking, and shows it later where that takes longer.
 _WAIT_S = 3.0
+# Whoever asks for a report is told soon that it is being made.
+_SOON_S = 2.0
 
 
 @router.get("")
@@ -44,10 +48,13 @@ def study(request: Request, study: str, service: Own) -> Response:
         coming=coming,
         curves=curves,
         bands=_bands(curves) if curves else {},
-        log=_log(service, view),
+        log=log_of(service, view.card.id, view.printed),
         files=files,
         report=next((file.path for file in files if file.path in _REPORTS), ""),
         longer=_longer(view),
+        metrics=list(METRICS),
+        methods=_methods(service, view),
+        policies=POLICIES,
     )
 
 
@@ -55,21 +62,21 @@ def study(request: Request, study: str, service: Own) -> Response:
 def stop(request: Request, study: str, service: Own) -> Response:
     """Stop its run."""
     service.actions.stop(study)
-    return _back(request, study)
+    return back_to(request, f"/studies/{study}")
 
 
 @router.post("/resume")
 def resume(request: Request, study: str, service: Own) -> Response:
     """Go on with it."""
     service.actions.resume(study)
-    return _back(request, study)
+    return back_to(request, f"/studies/{study}")
 
 
 @router.post("/retry")
 def retry(request: Request, study: str, service: Own) -> Response:
     """Run what failed once more."""
     service.actions.retry(study)
-    return _back(request, study)
+    return back_to(request, f"/studies/{study}")
 
 
 @router.post("/extend")
@@ -82,18 +89,32 @@ def extend(
     if not value.strip().isascii() or not value.strip().isdigit() or len(value) > 12:
         raise StudyError(f"extend: {field} = {value[:80]!r} must be a whole number")
     service.actions.extend(study, **{field: int(value)})
-    return _back(request, study)
+    return back_to(request, f"/studies/{study}")
+
+
+@router.post("/report")
+def report(
+    request: Request,
+    study: str,
+    service: Own,
+    metric: Annotated[str, Form()] = "accuracy",
+    method: Annotated[str, Form()] = "",
+    policy: Annotated[str, Form()] = "fail",
+) -> Response:
+    """Write its report, and show it; until then a page says that it is being made, and asks again."""
+    try:
+        written = service.rankings.report(study, metric, method, policy, wait_s=_SOON_S)
+    except BusyError as error:
+        asked = {"metric": metric, "method": method, "policy": policy}
+        return page(request, "coming", study=study, asked=asked, why=str(error))
+    return back_to(request, f"/api/studies/{study}/files/{written.path}")
 
 
 @router.post("/note")
 def note(request: Request, study: str, service: Own, note: Annotated[str, Form()] = "") -> Response:
     """Write a note on it."""
     service.actions.note(study, note)
-    return _back(request, study)
-
-
-def _back(request: Request, study: str) -> Response:
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/studies/{study}", HTTPStatus.SEE_OTHER)
+    return back_to(request, f"/studies/{study}")
 
 
 def _answered(service: Service, view: StudyView) -> tuple[list[str], Ranked | None, str, bool]:
@@ -125,15 +146,24 @@ def _bands(curves: Curves) -> Spec:
     return lines({name: (curves.epochs, values) for name, values in named.items()}, "epoch", "accuracy", dots=True)
 
 
-def _log(service: Service, view: StudyView) -> str:
-    lines = [_line(own) for own in service.views.log(view.card.id, 60)]
-    return "\n".join(lines) or view.printed or "Nothing was written yet."
+def log_of(service: Service, study: str, printed: str) -> str:
+    """The last lines of the log of a study or a search; else what its run has printed."""
+    lines = [_line(own) for own in service.views.log(study, 60)]
+    return "\n".join(lines) or printed or "Nothing was written yet."
 
 
 def _line(own: dict[str, Any]) -> str:
     rest = {key: value for key, value in own.items() if key not in ("time", "event", "level", "message")}
     words = " ".join(str(own[key]) for key in ("time", "level", "event", "message") if key in own)
     return f"{words} {json.dumps(rest)}" if rest else words
+
+
+def _methods(service: Service, view: StudyView) -> list[str]:
+    """By which methods the points of this design can be analysed, that which is taken without a word first."""
+    if view.trouble or view.method in ("limits", "conditions"):
+        return []
+    design = service.views.results(view.card.id).study.design
+    return list(dict.fromkeys(CORRELATED if design.correlation else (*own_methods(design), *GIVEN)))
 
 
 def _longer(view: StudyView) -> list[tuple[str, str]]:

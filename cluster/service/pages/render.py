@@ -4,11 +4,12 @@ import re
 import time
 import zlib
 from functools import cache
+from http import HTTPStatus
 from importlib import resources
 from typing import Any
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -27,6 +28,11 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     csrf = Markup('<input type="hidden" name="csrf" value="{}">').format(visitor.csrf if visitor else "")
     own = {"home": request.scope.get("root_path", ""), "visitor": visitor, "csrf": csrf}
     return HTMLResponse(_environment().get_template(f"{template}.html.j2").render(own | values), status)
+
+
+def back_to(request: Request, path: str) -> Response:
+    """Shows another page after a change, so that loading it again changes nothing."""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}{path}", HTTPStatus.SEE_OTHER)
 
 
 @cache

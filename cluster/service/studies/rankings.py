@@ -23,6 +23,7 @@ from vcm_sweep.sweep.store.results import Results
 # longer.
 _AGE_S, _AGE_FACTOR = 10.0, 20.0
 _WAIT_S = 20.0
+_WRITTEN_S = 30.0
 
 
 class Rankings:
@@ -93,7 +94,9 @@ class Rankings:
         what = ("side by side", one, other)
         return self._in_turn(what, self._stamp_of(one, other), made, wait_s, _AGE_S, _AGE_FACTOR, or_older=True)
 
-    def report(self, study: str, metric: str = "accuracy", method: str = "", policy: str = "fail") -> StudyFile:
+    def report(
+        self, study: str, metric: str = "accuracy", method: str = "", policy: str = "fail", wait_s: float = _WAIT_S
+    ) -> StudyFile:
         """Write the report into a study's folder, in place of the one before; errors as :meth:`ranking`."""
 
         def made() -> StudyFile:
@@ -101,8 +104,9 @@ class Rankings:
             page = write_report(results, results.folder.path, metric, method=method, policy=policy)
             return StudyFile(page.name, page.stat().st_size)
 
-        # Whoever was told to ask again finds what was written then.
-        return self._in_turn(("report", study, metric, method, policy), self._views.stamp(study), made, _WAIT_S)
+        # Whoever was told to ask again finds what was written then, also while the study runs.
+        what = ("report", study, metric, method, policy)
+        return self._in_turn(what, self._views.stamp(study), made, wait_s, age_s=_WRITTEN_S)
 
     def _stamp_of(self, one: str, other: str) -> object:
         if one == other:
