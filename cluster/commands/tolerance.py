@@ -77,13 +77,9 @@ def _spec(study: Any, arguments: argparse.Namespace) -> Any:
     """The study's question with the given options in its place, checked like the [tolerance] table."""
     from vcm_sweep.sweep.study.tables.tolerance import ToleranceSpec
 
-    own = {name: value for name, value in vars(study.tolerance or ToleranceSpec()).items() if value is not None}
     names = ("question", "target", "drop", "against", "trials")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
-    for name, other in (("target", "drop"), ("drop", "target")):
-        if name in given:
-            own.pop(other, None)
-    return ToleranceSpec.from_table({**own, **given}, tuple(factor.name for factor in study.factors))
+    return (study.tolerance or ToleranceSpec()).asked(given, tuple(factor.name for factor in study.factors))
 
 
 def _held(place: Place) -> Any:

@@ -8,12 +8,14 @@ from vcm_sweep.cluster.service.access.limiter import Limiter
 from vcm_sweep.cluster.service.access.sessions import Sessions
 from vcm_sweep.cluster.service.access.tokens import Tokens
 from vcm_sweep.cluster.service.events import Events
+from vcm_sweep.cluster.service.processes import Processes
 from vcm_sweep.cluster.service.settings import ServiceSettings
 from vcm_sweep.cluster.service.studies.actions import Actions
 from vcm_sweep.cluster.service.studies.catalogue import Catalogue
 from vcm_sweep.cluster.service.studies.plans import Plans
 from vcm_sweep.cluster.service.studies.rankings import Rankings
 from vcm_sweep.cluster.service.studies.runs import Runs
+from vcm_sweep.cluster.service.studies.searches import Searches
 from vcm_sweep.cluster.service.studies.view import Views
 
 
@@ -30,6 +32,7 @@ class Service:
     views: Views
     rankings: Rankings
     actions: Actions
+    searches: Searches
     plans: Plans
     events: Events
 
@@ -37,7 +40,7 @@ class Service:
     def of(cls, settings: ServiceSettings) -> "Service":
         """The service of a folder; StoreError where another has it, or its tokens cannot be read."""
         tokens = Tokens(settings.home / "tokens.json")
-        runs = Runs(settings)
+        runs = Runs(settings, Processes(settings))
         catalogue = Catalogue(settings, runs)
         views = Views(catalogue, runs)
         actions = Actions(settings, catalogue, runs)
@@ -51,6 +54,7 @@ class Service:
             views,
             Rankings(views),
             actions,
+            Searches(settings, catalogue, views, actions, runs),
             Plans(settings, actions),
             Events(catalogue),
         )

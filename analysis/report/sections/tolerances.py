@@ -2,6 +2,7 @@
 
 import math
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from vcm_sweep.analysis.plots.intervals import Interval, intervals
@@ -10,6 +11,7 @@ from vcm_sweep.analysis.records.metrics import as_metric
 from vcm_sweep.analysis.report.content.material import Material
 from vcm_sweep.analysis.report.content.parts import Chart, Charts, Part, Section, Table, Text
 from vcm_sweep.analysis.report.content.quantity import Quantity
+from vcm_sweep.analysis.tolerance.answer import ToleranceAnswer
 
 _QUESTIONS = {
     "one": "One imperfection at a time",
@@ -29,8 +31,13 @@ def tolerances(material: Material) -> Section | None:
         command = shlex.join(["vcm-sweep", "tolerance", f"{folder}/study.toml", "--out", str(folder)])
         told = f"How much of each imperfection can be tolerated needs trainings of its own: {command}"
         return Section("What can be tolerated", "tolerances", [Text(told, soft=True)])
+    return Section("What can be tolerated", "tolerances", answered(material.tolerances))
+
+
+def answered(answers: Sequence[ToleranceAnswer]) -> list[Part]:
+    """The answers in words, tables and pictures, one question after the other."""
     parts: list[Part] = []
-    for answer in material.tolerances:
+    for answer in answers:
         parts += [Text(sentence) for sentence in answer.answer() if sentence]
         charts = []
         if answer.rows:
@@ -41,7 +48,7 @@ def tolerances(material: Material) -> Section | None:
         charts += _front(answer)
         parts += [Charts(charts)] if charts else []
         parts += [Text(remark, soft=True) for remark in answer.remarks]
-    return Section("What can be tolerated", "tolerances", parts)
+    return parts
 
 
 def _table(answer: Any) -> Table:

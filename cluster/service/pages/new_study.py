@@ -1,17 +1,17 @@
 """The page on which a study is written: its form beside its text, what it would cost, and its start."""
 
+import re
 import secrets
 from collections.abc import Mapping
-from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from vcm_sweep.cluster.service.pages.form import LONGEST, form_of, with_fields, with_table, without_table
-from vcm_sweep.cluster.service.pages.render import page, read_file
+from vcm_sweep.cluster.service.pages.render import back_to, page, read_file
 from vcm_sweep.cluster.service.problems import BusyError
 from vcm_sweep.cluster.service.service import Service, service_of
 from vcm_sweep.cluster.service.settings import MAX_STUDY
@@ -21,6 +21,7 @@ from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.study.study import Study
 
 router = APIRouter(prefix="/new", include_in_schema=False)
+_ASKS = re.compile(r"^\s*\[tolerance\]", re.MULTILINE)
 Own = Annotated[Service, Depends(service_of)]
 
 
@@ -55,7 +56,10 @@ def follow(request: Request, service: Own, sent: Annotated[FormData, Depends(_se
             plan = plan_in_words(service.plans.plan(text))
         if not mistakes and word.get("do") == "run":
             done = service.actions.start(text, word.get("key", ""), word.get("note", ""))
-            return RedirectResponse(f"{request.scope.get('root_path', '')}/studies/{done.study}", HTTPStatus.SEE_OTHER)
+            return back_to(request, f"/studies/{done.study}")
+        if not mistakes and word.get("do") == "search":
+            done = service.searches.begin(text, word.get("note", ""))
+            return back_to(request, f"/studies/{done.study}/tolerance")
     except (StudyError, BusyError) as error:
         mistakes = getattr(error, "mistakes", [str(error)])
     return _page(request, service, text, mistakes, plan, word.get("key", ""), word.get("note", ""))
@@ -86,6 +90,7 @@ def _page(
         "plan": plan,
         "note": note,
         "source": source,
+        "asks": bool(_ASKS.search(text)),
     }
     return page(request, "new", key=key or secrets.token_urlsafe(16), **values)
 

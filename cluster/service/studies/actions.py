@@ -93,26 +93,39 @@ class Actions:
         """
         _check_note(note)
         study = self.read(text)
-        name = f"{study.name}-{study.digest[:8]}"
-        with self._alone(name, new=True):
+        name = _folder_of(study)
+        with self.alone(name, new=True):
             before = self._keys.get(key, name)
             if before is not None and before.run:
                 return Done(name, self._run_of(name), fresh=False)
             self._keys.put(key, Started(name))
-            # The folder is whole or not there; a run that is not started yet is started by the same key.
-            Store.create(study, self._settings.root / name)
-            if note:
-                self._write_note(name, note)
+            # A run that is not started yet is started by the same key.
+            self._make(study, note)
             # A job that waits at the cluster has not written anything yet.
-            if fresh := not (self._catalogue.card(name).state == "submitted" or self._under_way(name)):
+            if fresh := not (self._catalogue.card(name).state == "submitted" or self.under_way(name)):
                 self._go_on(name, ["run", self._path(name, "study.toml"), "--out", self._path(name)], study)
             self._keys.put(key, Started(name, run=True))
             return Done(name, self._run_of(name), fresh)
 
+    def make(self, text: str, note: str = "") -> Done:
+        """Make the folder of a study, and start nothing; errors as :meth:`start`."""
+        _check_note(note)
+        study = self.read(text)
+        with self.alone(_folder_of(study), new=True):
+            return Done(self._make(study, note))
+
+    def _make(self, study: Study, note: str) -> str:
+        """The id of a study whose folder is then there, whole or not at all."""
+        name = _folder_of(study)
+        Store.create(study, self._settings.root / name)
+        if note:
+            self._write_note(name, note)
+        return name
+
     def resume(self, study: str) -> Done:
         """Go on with a study; NotFoundError, ConflictError where a run of it is under way, or StudyError where it names
         what this service does not open."""
-        with self._alone(study):
+        with self.alone(study):
             self._check_goes_on(study)
             self._go_on(study, ["resume", self._path(study)])
             return Done(study, self._run_of(study))
@@ -124,7 +137,7 @@ class Actions:
                 raise StudyError(f"only = {status!r} must be one or more of {', '.join(FAILURES)}")
         if only and self._settings.place.address:
             raise StudyError("only is not for studies on a cluster, where all failures are run again: leave it out")
-        with self._alone(study):
+        with self.alone(study):
             self._check_goes_on(study)
             self._go_on(study, ["retry", self._path(study), *(["--only", ",".join(only)] if only else [])], retry=True)
             return Done(study, self._run_of(study))
@@ -137,7 +150,7 @@ class Actions:
         Raises:
             NotFoundError, ConflictError: as :meth:`resume`. StudyError: the design would not grow.
         """
-        with self._alone(study):
+        with self.alone(study):
             self._check_goes_on(study)
             before, after = extend(self._settings.root / study, to, replicates, replicate_rows)
             self._go_on(study, ["resume", self._path(study)], after)
@@ -155,35 +168,15 @@ class Actions:
     def note(self, study: str, text: str) -> None:
         """Write a note on a study, in place of the one before; "" takes it away."""
         _check_note(text)
-        with self._alone(study):
+        with self.alone(study):
             self._write_note(study, text)
 
-    def _write_note(self, study: str, text: str) -> None:
-        write_durably(self._settings.root / study / NOTE, text.strip().encode())
-
-    def _path(self, study: str, *names: str) -> str:
-        return str(self._settings.root.joinpath(study, *names))
-
-    def _under_way(self, study: str) -> bool:
-        """Whether a run goes on; the process of one that is over is waited for."""
-        until = time.monotonic() + _ENDING_S
-        while self._runs.live(study):
-            session = self._catalogue.session(study)
-            if session is None or session.open or time.monotonic() > until:
-                return True
-            time.sleep(0.05)
-        return self._catalogue.card(study).state in ("running", "disk full")
-
-    def _check_goes_on(self, study: str) -> None:
-        """Raise what a study is refused with that would go on; its folder may have come from elsewhere."""
-        text = self._catalogue.folder(study).read("study.toml").decode("utf-8", "replace")
-        check_own(text, self._settings.allow_code)
-        if self._under_way(study):
-            raise ConflictError(f"{study}: a run is under way: watch it, or stop it first")
-
     @contextmanager
-    def _alone(self, study: str, new: bool = False) -> Iterator[None]:
-        """Let one change of a study be made at a time; a cluster that does not answer must not hold up the others."""
+    def alone(self, study: str, new: bool = False) -> Iterator[None]:
+        """Let one change of a study or a search be made at a time; ``new``: its folder may still be missing.
+
+        A cluster that does not answer must not hold up the others. NotFoundError; BusyError: it takes long.
+        """
         if not new:
             self._catalogue.folder(study)
         with self._mutex:
@@ -194,6 +187,33 @@ class Actions:
             yield
         finally:
             lock.release()
+
+    def check_opens(self, study: str) -> None:
+        """Raise StudyError for a study that names what this service does not open: its folder may be from elsewhere."""
+        text = self._catalogue.folder(study).read("study.toml").decode("utf-8", "replace")
+        check_own(text, self._settings.allow_code)
+
+    def under_way(self, study: str) -> bool:
+        """Whether a run of a study or a search goes on; the process of one that is over is waited for."""
+        until = time.monotonic() + _ENDING_S
+        while self._runs.live(study):
+            session = self._catalogue.session(study)
+            if session is None or session.open or time.monotonic() > until:
+                return True
+            time.sleep(0.05)
+        return self._catalogue.card(study).state in ("running", "disk full")
+
+    def _write_note(self, study: str, text: str) -> None:
+        write_durably(self._settings.root / study / NOTE, text.strip().encode())
+
+    def _path(self, study: str, *names: str) -> str:
+        return str(self._settings.root.joinpath(study, *names))
+
+    def _check_goes_on(self, study: str) -> None:
+        """Raise what a study is refused with that would go on."""
+        self.check_opens(study)
+        if self.under_way(study):
+            raise ConflictError(f"{study}: a run is under way: watch it, or stop it first")
 
     def _run_of(self, study: str) -> str:
         session = self._catalogue.session(study)
@@ -218,6 +238,10 @@ class Actions:
             file = Path(scratch) / "study.toml"
             file.write_text(text, encoding="utf-8")
             submit(file, RunOptions(self._settings.place, self._path(study), retry=retry))
+
+
+def _folder_of(study: Study) -> str:
+    return f"{study.name}-{study.digest[:8]}"
 
 
 def _unwritable(text: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from vcm_sweep.analysis.tolerance.answer import FOLDER as TOLERANCE
 from vcm_sweep.cluster.service.problems import NotFoundError, ServiceError
 from vcm_sweep.cluster.service.settings import ServiceSettings
 from vcm_sweep.cluster.service.studies.runs import Runs
@@ -20,6 +21,9 @@ from vcm_sweep.sweep.session.state import SessionState, age_s, pulse, read_sessi
 from vcm_sweep.sweep.store.manifest import Manifest
 
 NOTE = "note.txt"
+SEARCH = f"/{TOLERANCE}"
+"""Ends the id of a study's search for tolerances, which has a folder of its own in that of the study."""
+
 ORDERS = ("changed", "name", "state", "done", "best")
 """By what the list can be sorted."""
 
@@ -35,7 +39,8 @@ class StudyCard:
     """A study in the list.
 
     Attributes:
-        id: name of its folder. name: of the study; several folders may have one name.
+        id: name of its folder; of a search for tolerances that of its study, with ``/tolerance`` at its end.
+        name: of the study; several folders may have one name.
         state: of its latest run: submitted, running, silent, disk full, done, interrupted, stopped or failed; "new"
             where none has begun, "unreadable" where the folder is torn, and ``reason`` says why.
         done, planned: trainings with a record, and of the design; None where no run has said so yet.
@@ -91,21 +96,17 @@ class Catalogue:
         """
         if order not in ORDERS:
             raise ServiceError(f"order = {order!r} must be one of {', '.join(ORDERS)}")
-        try:
-            with os.scandir(self._root) as entries:
-                # No link is followed, since it may lead anywhere.
-                folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-        except OSError as error:
-            raise StoreError(f"{self._root} cannot be read ({error.strerror}): is it mounted?") from None
-        with self._mutex:
-            cards = [card for name in folders if _ID.fullmatch(name) and (card := self._card(name)) is not None]
-            self._known = {card.id: self._known[card.id] for card in cards}
+        cards = self._cards("")
         wanted = search.casefold()
         found = [
             card for card in cards
             if state in ("", card.state) and (wanted in card.id.casefold() or wanted in card.note.casefold())
         ]  # fmt: skip
         return sorted(found, key=lambda card: (_rank(card, order), card.id), reverse=descending)
+
+    def searches(self) -> list[StudyCard]:
+        """The cards of all searches for tolerances, the latest first; StoreError: the folder cannot be read."""
+        return sorted(self._cards(SEARCH), key=lambda card: (-card.changed, card.id))
 
     def card(self, study: str) -> StudyCard:
         """One card; NotFoundError where there is no such study."""
@@ -122,11 +123,33 @@ class Catalogue:
         return self._known[study].session
 
     def folder(self, study: str) -> Folder:
-        """The folder of a study, which is in the service's own; NotFoundError where there is none."""
-        path = self._root / study
-        if not _ID.fullmatch(study) or path.is_symlink() or not (path / "study.toml").is_file():
+        """The folder of a study or a search, which is in the service's own; NotFoundError where there is none."""
+        name, path = study.removesuffix(SEARCH), self._root / study
+        if not _ID.fullmatch(name) or any(own.is_symlink() for own in (self._root / name, path)):
+            raise _missing(study)
+        if not (path / "study.toml").is_file():
             raise _missing(study)
         return Folder(path)
+
+    def _cards(self, ending: str) -> list[StudyCard]:
+        """The cards of the folders in the root, or with ``/tolerance`` of the searches in these."""
+        try:
+            with os.scandir(self._root) as entries:
+                # No link is followed, since it may lead anywhere.
+                folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError as error:
+            raise StoreError(f"{self._root} cannot be read ({error.strerror}): is it mounted?") from None
+        names = [name + ending for name in folders if _ID.fullmatch(name)]
+        with self._mutex:
+            # What is gone is forgotten.
+            others = {name: own for name, own in self._known.items() if name.endswith(SEARCH) != bool(ending)}
+            cards = [card for name in names if self._is_own(name) and (card := self._card(name)) is not None]
+            self._known = others | {card.id: self._known[card.id] for card in cards}
+        return cards
+
+    def _is_own(self, name: str) -> bool:
+        """Whether a folder of a search is one, and no link; those of the root have been looked at."""
+        return not name.endswith(SEARCH) or not (self._root / name).is_symlink()
 
     def _card(self, name: str) -> StudyCard | None:
         path = self._root / name

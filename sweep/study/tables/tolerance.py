@@ -1,5 +1,6 @@
 """The table [tolerance]: the question for ``vcm-sweep tolerance``; it is not part of any trial."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,17 @@ class ToleranceSpec:
         spec = cls(**values | {"weights": _weights(values["weights"], factors)})
         fields.finish()
         return spec
+
+    def asked(self, given: Mapping[str, Any], factors: tuple[str, ...]) -> "ToleranceSpec":
+        """The question with other values in its place, checked like the table; a target takes the place of a drop.
+
+        >>> ToleranceSpec.from_table({"target": 0.9}, ("r.d2d.sigma",)).asked({"drop": 0.01}, ("r.d2d.sigma",)).target
+        """
+        own = {name: value for name, value in vars(self).items() if value is not None}
+        for name, other in (("target", "drop"), ("drop", "target")):
+            if name in given:
+                own.pop(other, None)
+        return ToleranceSpec.from_table({**own, **given}, factors)
 
 
 def _weights(table: dict[str, Any], factors: tuple[str, ...]) -> dict[str, float]:

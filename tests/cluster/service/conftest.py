@@ -16,16 +16,18 @@ from vcm_sweep.cluster.service.app import make_app
 from vcm_sweep.cluster.service.service import Service
 from vcm_sweep.cluster.service.settings import ServiceSettings
 
-# Plays `vcm-sweep run` and `resume`: it says that it runs until it is asked to stop, or for as long as a file is there.
+# Plays `vcm-sweep run`, `resume` and `tolerance`: it says that it runs until it is asked to stop, or until a file is
+# there.
 PLAYED = """
 import json, os, sys, time
 from pathlib import Path
 folder = Path(sys.argv[sys.argv.index("--out") + 1] if "--out" in sys.argv else sys.argv[2])
-id = os.environ["VCM_SWEEP_SESSION"]
+id, root = os.environ["VCM_SWEEP_SESSION"], folder.parent
+folder = folder / "tolerance" if sys.argv[1] == "tolerance" else folder
 file, asked = folder / "sessions" / f"{id}.json", folder / "sessions" / f"{id}.stop"
 print("played", *sys.argv[1:], flush=True)
-with open(folder.parent / "played", "a") as told:
-    told.write(" ".join([sys.argv[1], folder.name]) + chr(10))
+with open(root / "played", "a") as told:
+    told.write(" ".join([sys.argv[1], str(folder.relative_to(root))]) + chr(10))
 
 def say(state, beat):
     plain = json.loads(file.read_text()) | {"state": state, "beat": beat, "pid": os.getpid()}
@@ -35,7 +37,7 @@ def say(state, beat):
     beside.replace(file)
 
 beat = 0
-while not asked.exists() and not (folder.parent / "hurry").exists():
+while not asked.exists() and not (root / "hurry").exists():
     beat += 1
     say("running", beat)
     time.sleep(0.02)

@@ -151,7 +151,15 @@ def test_a_finished_study_shows_its_ranking_curves_and_clone(person: TestClient,
 
 def test_no_page_has_script_or_style_of_its_own(person: TestClient, service: Service) -> None:
     service.actions.start(TINY, note=HOSTILE)
-    for path in ("/login", "/", "/new", f"/studies/{NAME}", f"/new?of={NAME}"):
+    for path in (
+        "/login",
+        "/",
+        "/new",
+        f"/studies/{NAME}",
+        f"/studies/{NAME}/tolerance",
+        "/tolerances",
+        f"/new?of={NAME}",
+    ):
         page = person.get(path)
         assert page.status_code == 200
         assert "script-src 'self'" in page.headers["Content-Security-Policy"]

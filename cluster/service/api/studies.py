@@ -1,4 +1,4 @@
-"""The service for programs: all that the pages show and do, as JSON."""
+"""Studies: the list, one of them, what changes them, and what they give."""
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -204,6 +204,11 @@ def file(study: str, path: str, service: Own) -> FileResponse:
 @router.get("/studies/{study}/events", response_class=StreamingResponse)
 async def events(study: str, request: Request, service: Own) -> StreamingResponse:
     """Server-sent events: `state` whenever the study's state changes, `unread`, `gone`, `expired`."""
+    return events_of(study, request, service)
+
+
+def events_of(study: str, request: Request, service: Service) -> StreamingResponse:
+    """The events of a study or a search, for as long as whoever asks may see them."""
     service.catalogue.folder(study)
     service.events.check_room()
     cookie, bearer = request.cookies.get(COOKIE, ""), request.headers.get("authorization", "").partition(" ")[2]

@@ -1,0 +1,1 @@
+"""The service for programs: all that the pages show and do, as JSON."""
