@@ -10,7 +10,14 @@ class AnalysisError(VcmSweepError):
 
 
 class TooFewError(AnalysisError):
-    """The records do not support the conclusion yet, but more points of the same design may do so."""
+    """The records do not support the conclusion yet, but more points of the same design may do so.
+
+    ``least``: so many independent points would do; 0 where something else lacks.
+    """
+
+    def __init__(self, message: str, least: int = 0) -> None:
+        super().__init__(message)
+        self.least = least
 
 
 class NoiseError(TooFewError):

@@ -16,8 +16,7 @@ from scipy import stats
 
 from vcm_sweep.analysis.asking.marginals import Marginals
 from vcm_sweep.analysis.asking.response import Response
-from vcm_sweep.analysis.asking.reweighting import reweighted
-from vcm_sweep.analysis.errors import TooFewError
+from vcm_sweep.analysis.asking.reweighting import reweighted, shortage
 from vcm_sweep.analysis.records.metrics import as_metric
 from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.statistics.linear import Estimated
@@ -61,9 +60,9 @@ class Prediction:
         mean: of the output over seeds and what varies. spread: its standard deviation over what varies, without luck;
             None where every factor is held.
         gain: ``mean`` less that of the base. less: spread of the base less ``spread``.
-        measured: whether points lie there that show what the surrogate misses, so that the interval of the mean needs
-            no more than chance; else it holds in 95 of 100 settings drawn from the box, not in each.
-        points: as how many the records count there; 0 where a factor is held.
+        points: as how many the records count there; 0 where those do not show what the surrogate misses.
+        lacking: why they do not, in words; "" where they do, so that the interval of the mean needs no more than
+            chance. Else it holds in 95 of 100 settings drawn from the box, not in each.
     """
 
     metric: str
@@ -72,8 +71,13 @@ class Prediction:
     spread: Index | None
     gain: Index
     less: Index | None
-    measured: bool
     points: float
+    lacking: str
+
+    @property
+    def measured(self) -> bool:
+        """Whether enough points lie there to show what the surrogate misses."""
+        return not self.lacking
 
     def sentences(self, base: str) -> tuple[str, ...]:
         """What is predicted, in words; ``base``: what gains are counted from, "" where that is the same."""
@@ -94,8 +98,8 @@ class Prediction:
             )
         if not self.measured:
             said.append(
-                "No points lie there, or too few: the interval is that of the surrogate, with what it leaves "
-                "unexplained over the box, and holds in 95 of 100 settings drawn from the box, not in each."
+                f"{self.lacking[0].upper()}{self.lacking[1:]}: the interval is that of the surrogate, with what it "
+                "leaves unexplained over the box, and holds in 95 of 100 settings drawn from the box, not in each."
             )
         return tuple(said)
 
@@ -138,31 +142,31 @@ def predict(
         known(there.spread) if varies else None,
         known(there.mean - here.mean),
         known(here.spread - there.spread) if varies else None,
-        there.points > 0.0,
         there.points,
+        there.lacking,
     )
 
 
 @dataclass(frozen=True)
 class _State:
-    """Mean and standard deviation of f; points: as many count there, 0 where that is too few to measure V(r)."""
+    """Mean and standard deviation of f; points: as many count there; lacking: why V(r) is unknown, "" if it is."""
 
     mean: Uncertain
     spread: Uncertain
     points: float = 0.0
+    lacking: str = ""
 
 
 def _state(response: Response, marginals: Marginals) -> _State:
-    if not marginals.held:
-        try:
-            there = reweighted(response, marginals)
-        except TooFewError:
-            return _surrogate(response, marginals)
-        return _State(Uncertain(there.expected()), Uncertain(_root(there.variance())), there.points)
-    return _surrogate(response, marginals)
+    if marginals.held:
+        return _surrogate(response, marginals, "no points lie where a factor is held")
+    if lacking := shortage(response, marginals.weights(response.points.u)):
+        return _surrogate(response, marginals, lacking[0])
+    there = reweighted(response, marginals)
+    return _State(Uncertain(there.expected()), Uncertain(_root(there.variance())), there.points)
 
 
-def _surrogate(response: Response, marginals: Marginals) -> _State:
+def _surrogate(response: Response, marginals: Marginals, lacking: str) -> _State:
     """What the surrogates say, each of all folds but one, with V(r) of the box and how far apart they are."""
     means, moments = response.averages(marginals)
     mean = response.expansion.values(means[None])[:, 0]
@@ -170,7 +174,12 @@ def _surrogate(response: Response, marginals: Marginals) -> _State:
     missed = root_missed(response)
     value = Estimated(np.array([mean.mean() + response.points.origin]), np.zeros((len(response.points.u), 1)))
     sd = Estimated(np.array([spread.mean()]), np.zeros((len(response.points.u), 1)))
-    return _State(Uncertain(value, float(np.hypot(missed, apart(mean)))), Uncertain(sd, float(apart(spread)), missed))
+    return _State(
+        Uncertain(value, float(np.hypot(missed, apart(mean)))),
+        Uncertain(sd, float(apart(spread)), missed),
+        0.0,
+        lacking,
+    )
 
 
 def flipped(index: Index) -> Index:

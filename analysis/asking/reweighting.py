@@ -112,25 +112,32 @@ def reweighted(response: Response, marginals: Marginals) -> Reweighted:
         name = response.factors[marginals.held[0]].name
         raise AnalysisError(f"{name}: is held at one value, where no point lies; give it a range for indices")
     weights = marginals.weights(response.points.u)
+    if lacking := shortage(response, weights):
+        raise TooFewError(f"{marginals.words()}: {'; '.join(lacking)}")
+    return Reweighted(response, marginals, weights, _kish(weights.ravel()), _kish(weights.sum(axis=1)))
+
+
+def shortage(response: Response, weights: Array) -> tuple[str, str] | None:
+    """What the records lack where the points have such weights, (B, m), and what to run; None where they suffice."""
     points, blocks = _kish(weights.ravel()), _kish(weights.sum(axis=1))
     counted = ((points, POINTS, weights.size, "points"), (blocks, BLOCKS, len(weights), "base blocks"))
     has, least, of, what = min(counted, key=lambda one: one[0] / one[1])
     if has < least:
         # A power of 2, as designs want it, with a tenth to spare.
         more = 2 ** int(np.ceil(np.log2(response.n * least / max(has, 1.0) / 0.9)))
-        raise TooFewError(
-            f"{marginals.words()}: the {of} {what} count as {has:.0f} there, and {least} or more are needed; run a new "
-            f"study of these ranges (256 points), or vcm-sweep extend --to {more}, or ask for wider ranges"
+        return (
+            f"the {of} {what} count as {has:.0f} there, and {least} or more are needed",
+            f"run a new study of these ranges (256 points), or vcm-sweep extend --to {more}, or ask for wider ranges",
         )
     known = np.isfinite(response.s2)
     replicated = _kish((weights * known).ravel())
     if replicated < REPLICATED:
-        raise TooFewError(
-            f"{marginals.words()}: the {int(known.sum())} points that were trained twice count as {replicated:.0f} "
-            f"there, and {REPLICATED} or more are needed; vcm-sweep extend --replicates 2 runs every row once more "
-            "(what is finished is kept)"
+        return (
+            f"the {int(known.sum())} points that were trained twice count as {replicated:.0f} there, and {REPLICATED} "
+            "or more are needed",
+            "vcm-sweep extend --replicates 2 runs every row once more (what is finished is kept)",
         )
-    return Reweighted(response, marginals, weights, points, blocks)
+    return None
 
 
 def _kish(weights: Array) -> float:

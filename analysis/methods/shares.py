@@ -146,7 +146,7 @@ def too_few(points: int, blocks: int, replicated: int) -> tuple[str, str] | None
 def check_enough(points: Points) -> None:
     """Refuse points that are too few, or too seldom trained twice: TooFewError says what to run."""
     if lacking := too_few(points.count, len(points.u), points.rows.replicated_rows):
-        raise TooFewError(": ".join(lacking))
+        raise TooFewError(": ".join(lacking), _POINTS if lacking[0] == "n" else 0)
 
 
 def check_varies(variance: Estimated, noise: Estimated, confidence: float, metric: str) -> None:

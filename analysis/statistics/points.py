@@ -102,7 +102,8 @@ def read_points(
         raise AnalysisError(f"x, y: shapes {x.shape}, {y.shape} must be (n, {len(factors)}) and (n, replicates)")
     if len(x) < MIN_POINTS:
         raise TooFewError(
-            f"n: {len(x)} points are too few for this method; {MIN_POINTS} or more are needed (vcm-sweep extend)"
+            f"n: {len(x)} points are too few for this method; {MIN_POINTS} or more are needed (vcm-sweep extend)",
+            MIN_POINTS,
         )
     check_varied(x, factors)
     place = np.arange(len(x)) if blocks is None else np.asarray(blocks)

@@ -127,7 +127,8 @@ def check_output(y: Array, metric: str, *, unit: str = "base rows", seeds: str =
     if y.shape[0] < MIN_UNITS:
         raise TooFewError(
             f"n: {y.shape[0]} {unit} are too few for an interval; {MIN_UNITS} or more are needed, and some "
-            "hundred for a ranking (vcm-sweep extend)"
+            "hundred for a ranking (vcm-sweep extend)",
+            MIN_UNITS,
         )
     infinite = int(np.isinf(y).sum())
     if infinite:

@@ -1,5 +1,6 @@
 """`analyze`: a study's records analysed by a method, or an error that says in one sentence what is missing."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis.errors import AnalysisError, NoiseError
+from vcm_sweep.analysis.errors import AnalysisError, NoiseError, TooFewError
 from vcm_sweep.analysis.methods.luck import split_luck
 from vcm_sweep.analysis.records.chance import check_chance
 from vcm_sweep.analysis.records.metrics import Output, beyond_a_cliff, read_output, two_humps
@@ -19,7 +20,7 @@ from vcm_sweep.analysis.results.luck_split import LuckSplit
 from vcm_sweep.analysis.results.sensitivity import WHOLE, Sensitivity
 from vcm_sweep.analysis.statistics.points import check_varied
 from vcm_sweep.analysis.statistics.replicates import ended_first, replicated
-from vcm_sweep.analysis.studies.within import read_part
+from vcm_sweep.analysis.studies.within import Part, read_part
 from vcm_sweep.sweep.study.tables.correlation import score_matrix
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Prepared:
             factors. everywhere: points of all units.
         y: (units, rows, R) outputs of the units that are kept. keep: (all units,) which these are.
         why: sentences on which points these are, and why the method is not the one that is offered first, if so.
-        over: what the answer begins with, of the ranges.
+        part: of the ranges, in which the points lie; None for all of them.
     """
 
     results: "Results"
@@ -131,6 +132,7 @@ class Prepared:
     failures: Failures
     why: tuple[str, ...] = ()
     over: str = WHOLE
+    part: Part | None = None
 
     def offered(self) -> "Prepared":
         """The same for the first of the layout's own methods that its outputs allow."""
@@ -169,6 +171,15 @@ class Prepared:
             check_chance(self.results, self.output, _MOST)
             cliff = beyond_a_cliff(self.output)
             raise NoiseError(f"{error}. {cliff}") if cliff else error from None
+        except TooFewError as error:
+            if self.part is None or not error.least:
+                raise
+            more = self.part.takes(error.least)
+            raise TooFewError(
+                f"{error}: so many lie within {self.part.words} of n = {more}, which vcm-sweep extend "
+                f"{shlex.quote(str(self.results.folder))} --to {more} makes of the study, or give a wider part",
+                error.least,
+            ) from None
 
 
 def prepare(
@@ -208,7 +219,7 @@ def prepare(
     check_policy(policy)
     output = read_output(results, metric)
     blocks = results.cube().reshape(*output.y.shape[:2], -1)
-    over, why = WHOLE, ""
+    over, why, part = WHOLE, "", None
     if within:
         part = read_part(results, within)
         inside = part.holds(blocks[:, 0])
@@ -230,6 +241,7 @@ def prepare(
         failures,
         why=(why,) if why else (),
         over=over,
+        part=part,
     )
     return prepared if method else prepared.offered()
 

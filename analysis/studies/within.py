@@ -1,6 +1,7 @@
 """A part of the ranges that were sampled, to which an analysis keeps: points inside are a study of that part."""
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,6 +32,11 @@ class Part:
     words: str
     low: Array
     high: Array
+
+    def takes(self, least: int) -> int:
+        """The n of a study, a power of 2, of whose points ``least`` lie in the part, with a tenth to spare."""
+        share = float(np.prod(self.high - self.low))
+        return int(2 ** math.ceil(math.log2(least / (0.9 * share))))
 
     def holds(self, u: Array) -> NDArray[np.bool_]:
         """(n,) which points (n, D) lie in it."""

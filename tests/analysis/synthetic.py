@@ -118,6 +118,11 @@ class SyntheticFactor(Factor):
         super().__init__(name, law)
         object.__setattr__(self, "unit", unit)
 
+    @property
+    def path(self) -> tuple[str, ...]:
+        """A place in the inputs that nothing reads."""
+        return ("synthetic", self.name)
+
 
 def synthetic_design(method: str = "sobol", **fields: Any) -> DesignSpec:
     """A [design] table that is not checked."""

@@ -100,3 +100,16 @@ def test_the_command_analyses_a_part(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert f"Analysed within {name} from 0 to {0.8 * high:g}:" in " ".join(capsys.readouterr().out.split())
     assert main(["analyze", str(folder), "--within", f"{name}=0:{2 * high}"]) == 5
     assert "must be a part of what was sampled" in capsys.readouterr().err
+
+
+def test_too_few_points_in_a_part_name_the_study_that_has_enough() -> None:
+    """A study of the n that is named has enough points there, and one of half of it has not."""
+    part = {"first": (0.6, 1.3)}
+    with pytest.raises(
+        AnalysisError, match=r"n: \d+ points are too few .* vcm-sweep extend synthetic --to \d+"
+    ) as caught:
+        analyze(results(256), within=part)
+    n = int(str(caught.value).partition("--to ")[2].split()[0])
+    assert analyze(results(n), within=part, resamples=100).over.startswith("With first")
+    with pytest.raises(AnalysisError, match=f"--to {n}"):
+        analyze(results(n // 2), within=part)

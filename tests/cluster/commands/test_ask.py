@@ -52,6 +52,7 @@ def test_ranges_and_settings(folder: str, capsys: pytest.CaptureFixture[str]) ->
     text = said(capsys, folder, "--at", "r.d2d.sigma=0.08", "--at", "l.d2d.sigma=0.1")
     assert "With r.d2d.sigma at 0.08, l.d2d.sigma at 0.1, the mean of accuracy is " in text
     assert "below that over the ranges of the study" in text
+    assert "No points lie where a factor is held: the interval is that of the surrogate" in text
     assert "in 95 of 100 settings drawn from the box" in text
 
 
@@ -71,6 +72,7 @@ def test_too_few_points_for_indices_leave_all_else(folder: str, capsys: pytest.C
     narrow = ("--range", "r.d2d.sigma=0:0.01", "--fix", "l.d2d.sigma=0", "--keep", "0.8")
     text = said(capsys, folder, *narrow)
     assert "With r.d2d.sigma 0 to 0.01, the mean of accuracy is " in text
+    assert "The 256 points count as 32 there, and 128 or more are needed: the interval is that of the surrogate" in text
     assert "No shares of the variance there: r.d2d.sigma 0 to 0.01: the 256 points count as 32 there, and 128" in text
     assert "The mean of accuracy stays at 80 % or more" in text
     assert "What one more setting buys" in text
