@@ -1,6 +1,7 @@
 """What each condition reaches and costs against the baseline in pairs, from the records of a study of conditions."""
 
 import math
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,7 @@ def condition_costs(
     if not ran[base]:
         raise AnalysisError(
             f"{study.name}: the baseline {study.design.baseline!r} has no training yet; vcm-sweep resume "
-            f"{results.folder} goes on"
+            f"{shlex.quote(str(results.folder))} goes on"
         )
     more = output.metric.more_is_better
     rows = []

@@ -1,5 +1,6 @@
 """The metrics that can be analysed: columns of the records, and outputs computed from their statuses."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -226,7 +227,7 @@ def read_output(results: "Results", metric: str, *, partly: bool = False) -> Out
     if unfinished and not partly:
         raise AnalysisError(
             f"{results.study.name}: {unfinished} of {shape[0] * shape[1]} points are not finished; vcm-sweep resume "
-            f"{results.folder} goes on where it stopped"
+            f"{shlex.quote(str(results.folder))} goes on where it stopped"
         )
     at_chance = laid_out("at_chance", False, "bool").astype(bool)
     low, told = _chance(status, at_chance)

@@ -1,6 +1,7 @@
 """``vcm-sweep resume``, ``retry`` and ``extend``: continue a study in its results folder, without the study file."""
 
 import argparse
+import shlex
 from typing import Any
 
 from vcm_sweep.cluster.commands.shared import AddCommand
@@ -54,7 +55,7 @@ def _extend(arguments: argparse.Namespace) -> int:
         if (new := after.design.plain()[name]) != old
     }
     if arguments.no_run:
-        next_command = f"vcm-sweep resume {arguments.dir}"
+        next_command = shlex.join(["vcm-sweep", "resume", arguments.dir])
         show({"folder": arguments.dir, **changes, "trials_added": added, "next": next_command}, arguments.json)
         return 0
     if not arguments.json:

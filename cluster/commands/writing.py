@@ -2,8 +2,9 @@
 
 import argparse
 import json
+import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from vcm_sweep.cluster.commands.shared import AddCommand
@@ -95,15 +96,23 @@ def study_text(name: str, data: str, template: str, file: str) -> str:
 
 def _new(arguments: argparse.Namespace) -> int:
     from vcm_sweep.sweep.errors import StudyError
-    from vcm_sweep.sweep.study.study import Study
+    from vcm_sweep.sweep.study.study import STUDY_FIELDS, Study
+    from vcm_sweep.sweep.study.tables.fields import Fields
+
+    def check(name: str) -> None:
+        Fields({"name": name}, "study").exactly(STUDY_FIELDS)
+        if (file := arguments.file or Path(f"{name}.toml")).exists():
+            raise StudyError(f"{file} is there already: name another file, or move it out of the way")
 
     file = arguments.file
-    name = arguments.name or (file.stem if file else _asked("Name of the study", (), "mine"))
+    if given := arguments.name or (file and file.stem):
+        check(given)  # before any question
+    name = given or _asked("Name of the study", (), "mine", check)
     data = arguments.data or _asked("What does the network learn", tuple(DATA), "digits")
     questions = tuple(f"{key}: {question}" for key, (question, _) in TEMPLATES.items())
     template = arguments.template or _asked("What do you want to know", questions, "rank")
     file = file or Path(f"{name}.toml")
-    text = study_text(name, data, template, str(file))
+    text = study_text(name, data, template, shlex.quote(str(file)))
     Study.from_text(text, origin=str(file))
     try:
         with file.open("x", encoding="utf-8") as opened:
@@ -113,12 +122,17 @@ def _new(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise StudyError(f"{file} cannot be written ({error.strerror}): name another file") from None
     values = {"file": str(file), "name": name, "data": data, "template": template}
-    print(json.dumps(values) if arguments.json else f"{file} is written; next: vcm-sweep plan {file}")
+    print(json.dumps(values) if arguments.json else f"{file} is written; next: vcm-sweep plan {shlex.quote(str(file))}")
     return 0
 
 
-def _asked(question: str, words: Sequence[str], usual: str) -> str:
-    """The answer of a person at a terminal, ``usual`` if they just press enter; ``usual`` where there is no person."""
+def _asked(question: str, words: Sequence[str], usual: str, check: Callable[[str], None] | None = None) -> str:
+    """The answer of a person at a terminal, ``usual`` if they just press enter; ``usual`` where there is no person.
+
+    They are asked again, with the reason, until ``check`` raises no StudyError.
+    """
+    from vcm_sweep.sweep.errors import StudyError
+
     if not sys.stdin.isatty():
         return usual
     keys = [word.partition(":")[0] for word in words]
@@ -128,6 +142,12 @@ def _asked(question: str, words: Sequence[str], usual: str) -> str:
             answer = input("> ").strip() or usual
         except EOFError:  # Ctrl-D, the other way out of a question
             raise KeyboardInterrupt from None
+        try:
+            if check:
+                check(answer)
+        except StudyError as error:
+            print(error, file=sys.stderr)
+            continue
         if not keys or answer in keys:
             return answer
         print(f"One of {', '.join(keys)}.", file=sys.stderr)

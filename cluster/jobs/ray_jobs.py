@@ -34,7 +34,8 @@ class RayJobs:
             # A password may stand before an @, and must not get into messages, which end up in logs.
             shown = address.rpartition("@")[2]
             raise ExecutorError(
-                f"--address {shown} must be the dashboard of a running Ray cluster, such as http://head:8265"
+                f"--address {shown} must be the dashboard of a running Ray cluster, such as http://head:8265; "
+                "HOST:6379 and auto are for run"
             )
         self.address = address.rstrip("/")
         _show_token()

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 import subprocess
 import tempfile
@@ -100,6 +101,11 @@ def short_sockets() -> dict[str, str]:
 
 def _check_answers(address: str) -> None:
     """Raise ExecutorError if nothing listens at the address; Ray itself would try for minutes."""
+    if re.match("https?://", address):
+        raise ExecutorError(
+            f"--address {address.rpartition('@')[2]} is a dashboard's, to which vcm-sweep submit sends a study: here "
+            "give the cluster's own, HOST:6379, or auto on one of its nodes"
+        )
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or "://" in address:
         return

@@ -5,6 +5,7 @@ Instruments write a number that cannot be one: 9.91E37 (SCPI: not a number), 9.9
 mistaken unit and refused.
 """
 
+import shlex
 from collections.abc import Sequence
 
 import numpy as np
@@ -78,7 +79,9 @@ def _refuse_unit(
     base, largest = BASE[ours], float(wrong.max())
     unit = next((f"{p}{base}" for p, f in (("m", 1e-3), ("u", 1e-6), ("n", 1e-9)) if largest * f < bound / 5), None)
     first = int(np.argmax(beyond))
-    ask = f": in {unit}? say --columns {ours}={column.name}:{unit}" if unit else ": check the column"
+    # The option's list has commas, and a number is a column by its place.
+    name = column.place + 1 if "," in column.name or not column.name else column.name
+    ask = f": in {unit}? say --columns {shlex.quote(f'{ours}={name}:{unit}')}" if unit else ": check the column"
     raise DeviceError(
         f"line {lines[first]}: {ours} = {values[first]:g} {base}, and {largest:g} {base} at most, is above {bound:g} "
         f"{base}, as in no cell, in {len(wrong)} of {len(values)} rows{ask}"

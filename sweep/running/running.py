@@ -1,5 +1,6 @@
 """Running a study: trials that the store lacks go to the executor, and their records into the store."""
 
+import shlex
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -119,7 +120,7 @@ def _refuse_shorter(study: Study, folder: Folder) -> None:
     if study.digest != held.study.digest and study.digest in held.digests:
         raise StoreError(
             f"{folder} holds this study with more points or replicates since it was extended: go on with vcm-sweep "
-            f"resume {folder}"
+            f"resume {shlex.quote(str(folder))}"
         )
 
 

@@ -6,6 +6,7 @@ lineage.json    digests of it and of the shorter studies that it was extended fr
 """
 
 import json
+import shlex
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -28,6 +29,11 @@ def read_frozen(folder: Folder) -> tuple[Study, list[str]]:
     """
     with reported(folder, "read"):
         if not folder.exists(STUDY):
+            if str(folder).endswith(".toml"):
+                raise StoreError(
+                    f"{folder} is a study file: train it first, vcm-sweep run {shlex.quote(str(folder))}, and give the "
+                    "folder that it prints"
+                )
             raise StoreError(f"{folder} is no results folder (no study.toml): give the folder that run printed")
         # The first version wrote no frozen.json.
         frozen = _small(folder, FROZEN, {"model_version": 1})

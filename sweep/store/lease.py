@@ -11,6 +11,7 @@ its own monotonic time.
 
 import json
 import logging
+import shlex
 import threading
 import time
 
@@ -107,4 +108,5 @@ class Lease:
 def in_use(where: str, who: str) -> str:
     """What a second driver is told."""
     by = f" ({who})" if who else ""
-    return f"{where} is in use by another run{by}: wait for it, stop it, or watch it with `vcm-sweep status {where}`"
+    watch = shlex.join(["vcm-sweep", "status", where])
+    return f"{where} is in use by another run{by}: wait for it, stop it, or watch it with `{watch}`"

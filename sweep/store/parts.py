@@ -1,6 +1,7 @@
 """Reads the parts of a results folder, and reports those that are torn, foreign or missing."""
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -106,7 +107,7 @@ class PartReader:
             more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
             raise StoreError(
                 f"{self.folder}/{PARTS}/{name} {reason}{more}: restore it, or set it aside with `vcm-sweep compact "
-                f"{self.folder} --skip-bad` and run again"
+                f"{shlex.quote(str(self.folder))} --skip-bad` and run again"
             )
         tables = [table for name, table in read.items() if name not in bad and isinstance(table, pa.Table)]
         return tables, listing, bad

@@ -1,5 +1,7 @@
 """The records asked: sliders of the factors' values and ranges, and the mean that is predicted where they stand."""
 
+import shlex
+
 from vcm_sweep.analysis.asking.portable import portable
 from vcm_sweep.analysis.report.content.material import Material
 from vcm_sweep.analysis.report.content.parts import Asking, Section, Text
@@ -7,7 +9,7 @@ from vcm_sweep.analysis.report.content.parts import Asking, Section, Text
 
 def asked(material: Material) -> Section | None:
     """Where records carry it: see `ask`."""
-    label, command = material.quantity.label, f"vcm-sweep ask {material.folder}"
+    label, command = material.quantity.label, shlex.join(["vcm-sweep", "ask", material.folder])
     title = "Ask the records"
     if material.too_many:
         note = f"The points are too many for a page that answers by itself: {command} does, without a training."

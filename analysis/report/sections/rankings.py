@@ -1,5 +1,7 @@
 """Both rankings side by side: the index over the ranges, and the cost at the ends of the ranges."""
 
+import shlex
+
 from vcm_sweep.analysis.limits.result import level_words
 from vcm_sweep.analysis.plots.intervals import interval_rows, intervals
 from vcm_sweep.analysis.report.content.material import Material
@@ -170,7 +172,7 @@ def _by_change(material: Material, top: str) -> str:
         return f"{agreement} The cost at the ends of the ranges is not known: {material.no_limits}"
     return (
         f"{agreement} The cost at the ends of the ranges against the nominal device needs trainings of its own: "
-        f"vcm-sweep limits {material.folder}"
+        f"vcm-sweep limits {shlex.quote(material.folder)}"
     )
 
 

@@ -156,5 +156,8 @@ def test_what_is_in_the_way_is_one_line(folder: Path, capsys: pytest.CaptureFixt
     assert "n = 2 pairs are too few" in refusal(capsys, "limits", folder / "other", "--n", 2, "--in-process")
     assert not (folder / "other" / "limits").exists()
     assert "is no results folder" in refusal(capsys, "limits", folder / "nowhere", "--in-process", code=3)
+    (folder / "a study.toml").write_text(STUDY)
+    told = refusal(capsys, "limits", folder / "a study.toml", "--in-process", code=3)
+    assert f"is a study file: train it first, vcm-sweep run '{folder / 'a study.toml'}', and give the folder" in told
     assert "metric: 'acc' is not one of" in refusal(capsys, "limits", folder, "--metric", "acc", code=5)
     assert "policy: 'none' is not one of" in refusal(capsys, "limits", folder, "--policy", "none", code=5)

@@ -3,6 +3,7 @@
 import builtins
 import io
 import json
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -36,11 +37,17 @@ def test_without_a_terminal_nothing_is_asked(capsys: pytest.CaptureFixture[str])
     assert Study.from_toml("mine.toml").design.method == "space"
 
 
-def test_a_person_is_asked_three_questions_until_the_answers_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter(["chip", "cifar", "mnist", ""])
+def test_a_person_is_asked_three_questions_until_the_answers_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("taken.toml").write_text("mine")
+    answers = iter(["-rf", "my chip", "taken", "chip", "cifar", "mnist", ""])
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr(builtins, "input", lambda _: next(answers))
     assert main(["new"]) == 0
+    told = capsys.readouterr().err
+    assert told.count("letters, digits, '-' and '_'") == 2
+    assert "taken.toml is there already: name another file" in told
     study = Study.from_toml("chip.toml")
     assert (study.network.data, study.design.method) == ("mnist", "space")
     assert list(answers) == []
@@ -64,3 +71,21 @@ def test_what_cannot_be_written_is_one_line(
     assert words in capsys.readouterr().err
     assert Path("taken.toml").read_text() == "mine"
     assert not Path("x.toml").exists()
+
+
+def test_what_is_wrong_is_said_before_any_question(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("taken.toml").write_text("mine")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(builtins, "input", lambda _: pytest.fail("a question"))
+    for wrong in (["taken.toml"], ["--name=my chip"], ["--name=taken"]):
+        assert main(["new", *wrong]) == 2
+    assert capsys.readouterr().err.count("\n") == 3
+
+
+def test_a_command_with_a_blank_in_a_name_is_one_for_a_shell(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", "my chip.toml", "--name", "chip"]) == 0
+    command = capsys.readouterr().out.partition("next: ")[2]
+    assert shlex.split(command) == ["vcm-sweep", "plan", "my chip.toml"]
+    assert "Then: vcm-sweep run 'my chip.toml'." in Path("my chip.toml").read_text()

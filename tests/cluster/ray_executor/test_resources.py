@@ -184,6 +184,12 @@ def test_an_interrupt_while_records_are_fetched_does_not_lose_them() -> None:
     assert executor._flights == []
 
 
+def test_a_dashboard_is_no_cluster_to_run_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    with pytest.raises(ExecutorError, match=r"--address head:8265 is a dashboard's, .* submit .* HOST:6379, or auto"):
+        next(RayExecutor(len, "http://user:secret@head:8265").run([[]]))  # type: ignore[arg-type]
+
+
 def test_a_head_that_does_not_answer_is_one_line_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     # The cluster of the session may be connected.
     monkeypatch.setattr("ray.is_initialized", lambda: False)

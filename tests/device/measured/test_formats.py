@@ -1,6 +1,7 @@
 """The same sweep, however a program writes it, is read to the same numbers."""
 
 import itertools
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -278,3 +279,20 @@ def test_a_magnitude_has_the_sign_of_its_voltage_where_that_has_no_reading(tmp_p
     read = read_measurement(path, magnitude=True)
     at = np.abs(VOLTS) > 0.06  # beside 0 V either sign may be
     assert np.allclose(read.current_a[at], AMPERES[at])
+
+
+@pytest.mark.parametrize("name", ["Drain Current", "Current, drain", "I$d"])
+def test_an_advised_option_can_be_pasted_into_a_shell(tmp_path: Path, name: str) -> None:
+    """The advice reads as one word of a shell, and with it the file is read."""
+    seconds = np.linspace(0.0, 1.0, 41)
+    volts = np.sin(2 * np.pi * seconds)
+    rows = [f"{t:.4f};{v:.5f};{20.0 * v:.6f}" for t, v in zip(seconds, volts, strict=True)]
+    (path := tmp_path / "sweep.csv").write_text("\n".join([f"time_s;voltage_v;{name}", *rows]))
+    columns = {"current_a": "3"}
+    with pytest.raises(DeviceError, match=r"in [mu]A\? say --columns") as caught:
+        read_measurement(path, columns=columns)
+    option, advice, *_ = shlex.split(str(caught.value).partition("say ")[2])
+    assert option == "--columns"
+    assert "," not in advice
+    data = read_measurement(path, columns=dict([advice.split("=", 1)]))
+    assert np.abs(data.current_a).max() < 0.1
