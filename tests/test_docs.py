@@ -2,15 +2,24 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-_SPEC = importlib.util.spec_from_file_location("docs_tables", DOCS / "tables.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-tables = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(tables)
+
+
+def script(path: str) -> Any:
+    """A script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, DOCS / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tables = script("tables.py")
 
 
 @pytest.mark.parametrize("page", tables.TABLES)
@@ -23,3 +32,12 @@ def test_the_tables_of_a_page_are_current(page: str) -> None:
 def test_a_folder_s_readme_says_what_its_files_say(readme: Path) -> None:
     text = readme.read_text(encoding="utf-8")
     assert text == tables.contents(readme, text), "run make docs"
+
+
+def test_the_pictures_of_mnist_are_drawn_and_what_is_said_of_the_match_is_so(tmp_path: Path) -> None:
+    match = script("mnist/match.py")
+    match.draw(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"match.png", "fit.png"}
+    # A spread of the radius costs the match of all movement in the fit, and not with the full physics.
+    assert match.lost_match("explicit", 0.08) > 0.25
+    assert abs(match.lost_match("full", 0.08)) < 0.05

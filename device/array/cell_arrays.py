@@ -214,12 +214,21 @@ class CellArrays(torch.nn.Module):
     def asymmetry(self, k: int, most: int = 1 << 14) -> torch.Tensor:
         """ln(|dw_RESET| / |dw_SET|) of the cells of trial k's fresh array at w = 0, one noise-free pulse each.
 
-        (cells,) float64 on the CPU, of the cells that reach w = 0 and are not stuck; of evenly chosen ``most`` where
-        there are more. Under an intervention, the mismatch that the pulses have.
+        (cells,) float64 on the CPU, of the cells that :meth:`steps` has. Under an intervention, the mismatch that the
+        pulses have.
         """
         intervention = self.given[k].intervention
         if self.partner is not None and intervention is not None and not intervention.takes_speed:
             return self.partner.asymmetry(k, most)
+        up, down = self.steps(k, most)
+        return torch.log(down / up)
+
+    def steps(self, k: int, most: int = 1 << 14) -> tuple[torch.Tensor, torch.Tensor]:
+        """(dw_SET, -dw_RESET), the steps of the cells of trial k's fresh array at w = 0, one noise-free pulse each.
+
+        Each (cells,) float64 on the CPU, of the cells that reach w = 0, step both ways and are not stuck; of evenly
+        chosen ``most`` where there are more.
+        """
         arrays = self._fresh(k)
         total = self.out_size * self.in_size
         chosen = np.arange(0, total, -(-total // most))
@@ -230,7 +239,7 @@ class CellArrays(torch.nn.Module):
         at_zero, up, down = torch.from_numpy(steps)
         stuck = self.stuck[k].cpu().expand(total)
         good = (at_zero.abs() < 1e-3) & (up > at_zero) & (down < at_zero) & (stuck[chosen] == 0)
-        return torch.log((at_zero - down)[good] / (up - at_zero)[good])
+        return (up - at_zero)[good], (at_zero - down)[good]
 
     def cell_parameters(self, k: int, most: int) -> tuple[CellParameters, int]:
         """Parameters of evenly chosen cells of trial k's fresh array, and how many, on the CPU.
