@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, NoReturn
 
 from vcm_sweep.cluster.commands.ask import add_ask_command
@@ -107,6 +108,10 @@ def build_parser() -> argparse.ArgumentParser:
     text = "cells: library, sensitivities, fits to measurements, pictures"
     add_device_commands(commands.add_parser("device", help=text, description=text, epilog=EXIT_CODES), EXIT_CODES)
     command("doctor", _doctor, "check that this installation works")
+    text = "print the script by which a shell completes commands, options and their words"
+    completion = commands.add_parser("completion", help=text, description=text, epilog=EXIT_CODES)
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    completion.set_defaults(command=_completion)
     return parser
 
 
@@ -119,6 +124,27 @@ def _doctor(arguments: argparse.Namespace) -> int:
     else:
         print(aligned([(check.verdict, check.name, check.detail) for check in checks], heads=0))
     return 0 if all(check.passed for check in checks) else EXIT_FAILED_TRIALS
+
+
+def _completion(arguments: argparse.Namespace) -> int:
+    import shtab
+
+    parser = build_parser()
+    _complete_files(parser)
+    print(shtab.complete(parser, arguments.shell))
+    return 0
+
+
+def _complete_files(parser: argparse.ArgumentParser) -> None:
+    """Mark for shtab what may name a file or a folder: all that is neither a number nor one of some words."""
+    import shtab
+
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for sub in action.choices.values():
+                _complete_files(sub)
+        elif action.nargs != 0 and not action.choices and action.type in (None, Path):
+            action.complete = shtab.FILE  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

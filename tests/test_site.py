@@ -1,5 +1,8 @@
 """The site is built from docs/ without a warning, and loads nothing from elsewhere; the README is short and true."""
 
+import doctest
+import importlib
+import importlib.util
 import os
 import re
 import subprocess
@@ -12,6 +15,12 @@ from vcm_sweep.sweep import Study, build_design
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+_SPEC = importlib.util.spec_from_file_location("docs_api", ROOT / "docs" / "api.py")
+assert _SPEC is not None
+assert _SPEC.loader is not None
+api = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(api)
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +40,26 @@ def test_every_page_of_docs_is_on_the_site(site: Path) -> None:
     assert (site / "example" / "report.html").read_bytes() == (ROOT / "docs/example/report.html").read_bytes()
 
 
+@pytest.mark.parametrize("face", api.FACES)
+def test_the_page_of_a_face_says_what_each_public_name_is(face: str, site: Path) -> None:
+    text = (site / "api" / f"{face}.html").read_text(encoding="utf-8")
+    public = importlib.import_module(f"vcm_sweep.{face}").__all__
+    assert set(api.names(face)) == set(public)
+    assert [name for name in public if not re.search(rf'id="?vcm_sweep\.{face}\.{name}["> ]', text)] == []
+    assert not re.search(r":(func|class|meth):", text)
+
+
+def test_docstrings_become_markdown() -> None:
+    assert doctest.testmod(api) == (0, 1)
+    text = "See :func:`run`.\n\n    >>> 1 + 1\n    2\n\nMore."
+    assert api.as_markdown(text) == "See `run`.\n\n    ```pycon\n    >>> 1 + 1\n    2\n    ```\n\nMore."
+
+
 def test_a_page_loads_nothing_from_elsewhere(site: Path) -> None:
     loads = re.compile(r"<(?:script|img|iframe|source)\b[^>]*\bsrc=[\"']?(?:https?:)?//|"
                        r"<link\b[^>]*\bhref=[\"']?(?:https?:)?//|@import|url\([\"']?(?:https?:)?//")  # fmt: skip
     texts = {path: path.read_text(encoding="utf-8") for path in (*site.rglob("*.html"), *site.rglob("*.css"))}
-    assert len(texts) > 15
+    assert len(texts) > 20
     assert {path.name: found.group() for path, text in texts.items() if (found := loads.search(text))} == {}
 
 
