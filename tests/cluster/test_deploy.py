@@ -98,7 +98,7 @@ def test_the_commands_in_them_are_ours() -> None:
 
 
 def test_the_service_on_kubernetes_is_ours_and_its_parts_fit_together() -> None:
-    claim, deployment, service, ingress = yaml.safe_load_all((DEPLOY / "service.yaml").read_text())
+    claim, deployment, service, policy, ingress = yaml.safe_load_all((DEPLOY / "service.yaml").read_text())
     pod = deployment["spec"]["template"]
     (container,) = pod["spec"]["containers"]
     given = build_parser().parse_args(container["command"][1:])
@@ -109,6 +109,13 @@ def test_the_service_on_kubernetes_is_ours_and_its_parts_fit_together() -> None:
     assert container["image"] == f"REGISTRY/vcm-sweep:{version}"
     assert pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
     assert service["spec"]["selector"] == pod["metadata"]["labels"] == deployment["spec"]["selector"]["matchLabels"]
+    # Who asks is believed from whatever reaches the pod, so nothing but the ingress may.
+    assert container["env"] == [{"name": "FORWARDED_ALLOW_IPS", "value": "*"}]
+    assert policy["spec"]["podSelector"]["matchLabels"] == pod["metadata"]["labels"]
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    (allowed,) = policy["spec"]["ingress"]
+    assert allowed["ports"] == [{"port": given.port}]
+    assert pod["spec"]["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
     backend = ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
     assert backend == {"name": service["metadata"]["name"], "port": {"number": service["spec"]["ports"][0]["port"]}}
 
