@@ -58,7 +58,7 @@ def condition_costs(
         )
     check_policy(policy)
     output = read_output(results, metric, partly=True)
-    y, failures = _by_policy(output, policy)
+    y, failures = by_policy(output, policy)
     names = [condition.name for condition in study.conditions]
     ran = (output.status[:, 0] != "").sum(axis=1)
     base = names.index(study.design.baseline)
@@ -72,7 +72,7 @@ def condition_costs(
     for k, condition in enumerate(study.conditions):
         if not ran[k]:
             continue
-        cost = _cost(names[k], y[base], y[k], output.metric.binary, 1.0 if more else -1.0, confidence)
+        cost = of_pairs(names[k], y[base], y[k], output.metric.binary, 1.0 if more else -1.0, confidence)
         rows.append(
             ConditionResult(
                 name=names[k],
@@ -102,7 +102,7 @@ def condition_costs(
     )
 
 
-def _by_policy(output: Output, policy: str) -> tuple[Array, Failures]:
+def by_policy(output: Output, policy: str) -> tuple[Array, Failures]:
     """(conditions, replicates) values, NaN where there is none, and what was done about failures."""
     y, failed = output.y[:, 0], output.failed[:, 0]
     done = "drop-block" if output.metric.given else policy
@@ -128,7 +128,8 @@ def _mean(name: str, y: Array, binary: bool, confidence: float) -> Index:
     return share_of_pairs(name, y, confidence) if binary else mean_of(name, y, confidence).mean
 
 
-def _cost(name: str, base: Array, y: Array, binary: bool, sign: float, confidence: float) -> Tested:
+def of_pairs(name: str, base: Array, y: Array, binary: bool, sign: float, confidence: float) -> Tested:
+    """Sign times (base - y) over pairs of trainings that share their seeds; of a share always y - base."""
     if not binary:
         return mean_of(name, sign * (base - y), confidence)
     return Tested(difference_of_shares(name, y, base, confidence), mcnemar(y, base))

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vcm_sweep.analysis.conditions.costs import condition_costs
+from vcm_sweep.analysis.conditions.costs import by_policy, condition_costs, of_pairs
 from vcm_sweep.analysis.conditions.means import Moments, Tested, against, fisher, holm
 from vcm_sweep.analysis.conditions.result import ConditionResult, Conditions
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.files import write_parquet
 from vcm_sweep.analysis.limits.pairs import difference_of_samples
-from vcm_sweep.analysis.records.metrics import find_metric
+from vcm_sweep.analysis.records.metrics import find_metric, read_output
 from vcm_sweep.analysis.results.index import Index
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class ConditionShift:
     """A condition in both studies: second minus first; p is adjusted by Holm for all conditions.
 
-    By Welch's test; a share, such as p_chance, by Fisher's, with Newcombe's interval.
+    Of pairs where the studies share their seeds. Else by Welch's test; a share, such as p_chance, by Fisher's, with
+    Newcombe's interval.
     """
 
     one: ConditionResult
@@ -45,13 +46,14 @@ class ConditionsComparison:
 
     Args:
         names: of the two. results: their analyses. shifts: common conditions, in the order of the first study.
-        only: names that one of them has alone, by study.
+        only: names that one of them has alone, by study. paired: whether the trainings of both share their seeds.
     """
 
     names: tuple[str, str]
     results: tuple[Conditions, Conditions]
     shifts: tuple[ConditionShift, ...]
     only: tuple[tuple[str, ...], tuple[str, ...]]
+    paired: bool
 
     @property
     def metric(self) -> str:
@@ -76,8 +78,13 @@ class ConditionsComparison:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a reader must know, one sentence each."""
-        test = "Fisher's exact" if find_metric(self.metric).binary else "Welch's"
+        tests = ("McNemar's exact", "the paired t") if self.paired else ("Fisher's exact", "Welch's")
+        test = tests[not find_metric(self.metric).binary]
         said = [f"Differences by {test} test, whose p values are adjusted by Holm's method for all common conditions."]
+        if self.paired:
+            said.append(
+                "Both studies have the same seeds, so training k of one is compared with training k of the other."
+            )
         for name, alone in zip(self.names, self.only, strict=True):
             said += [f"Only {name} has {', '.join(alone)}."] if alone else []
         return (*said, *dict.fromkeys(note for result in self.results for note in result.notes()))
@@ -121,9 +128,16 @@ def compare_conditions(
         raise AnalysisError(
             f"compare: {one.study.name} and {other.study.name} have no condition of one name: rename some"
         )
-    shifts = []
+    paired = _same_seeds(one, other)
+    trainings = [_trainings(own, metric, policy) for own in (one, other)] if paired else []
+    binary, shifts = find_metric(metric).binary, []
     for name in (name for name in first if name in second):
-        found = _shift(name, second[name].ours, first[name].ours, confidence, find_metric(metric).binary)
+        if paired:
+            pairs = min(len(own[name]) for own in trainings)
+            base, y = (own[name][:pairs] for own in trainings)
+            found = of_pairs(name, base, y, binary, -1.0, confidence)
+        else:
+            found = _shift(name, second[name].ours, first[name].ours, confidence, binary)
         shifts.append(ConditionShift(first[name], second[name], found.mean, found.p))
     adjusted = holm([shift.p for shift in shifts])
     return ConditionsComparison(
@@ -131,7 +145,20 @@ def compare_conditions(
         results=(results[0], results[1]),
         shifts=tuple(replace(shift, p=p) for shift, p in zip(shifts, adjusted, strict=True)),
         only=(tuple(n for n in first if n not in second), tuple(n for n in second if n not in first)),
+        paired=paired,
     )
+
+
+def _same_seeds(one: "Results", other: "Results") -> bool:
+    """Whether training k of every condition draws the same numbers in both: then samples are not independent."""
+    designs = (one.study.design, other.study.design)
+    return one.study.seed == other.study.seed and designs[0].trainings == designs[1].trainings
+
+
+def _trainings(results: "Results", metric: str, policy: str) -> dict[str, NDArray[np.float64]]:
+    """(replicates,) outputs by the name of the condition, NaN where there is none."""
+    y, _ = by_policy(read_output(results, metric, partly=True), policy)
+    return {condition.name: row for condition, row in zip(results.study.conditions, y, strict=True)}
 
 
 def _shift(name: str, ours: Moments, theirs: Moments, confidence: float, binary: bool) -> Tested:

@@ -3,7 +3,8 @@
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from vcm_sweep.analysis.studies.analysis import GIVEN, Prepared, concluded, own_
 
 if TYPE_CHECKING:
     from vcm_sweep.sweep.store.results import Results
+    from vcm_sweep.sweep.study.tables.correlation import Pairs
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,10 @@ def compare_studies(
     """
     options: dict[str, Any] = {} if resamples is None else {"resamples": resamples}
     one, other = opened(one), opened(other)
-    outputs = [prepare(results, metric, method=method, policy=policy) for results in (one, other)]
+    names, outputs = _names(one, other), []
+    for name, study in zip(names, (one, other), strict=True):
+        with _said_of(name):
+            outputs.append(prepare(study, metric, method=method, policy=policy))
     paired = same_points(one, other)
     if paired:
         # Both keep the same blocks, so that a resample draws the same ones from both.
@@ -212,13 +217,12 @@ def compare_studies(
     if not method:
         outputs = _alike(outputs)
     seeds = (seed, seed if paired else seed + 1)
-    first, second = (
-        concluded(output, confidence=confidence, seed=drawn, **options)
-        for output, drawn in zip(outputs, seeds, strict=True)
-    )
-    results = first, second
+    found = []
+    for name, output, drawn in zip(names, outputs, seeds, strict=True):
+        with _said_of(name):
+            found.append(concluded(output, confidence=confidence, seed=drawn, **options))
+    results = found[0], found[1]
     common = [index.factor for index in results[0].ranking() if index.factor in results[1].factors]
-    names = _names(one, other)
     if not common:
         raise AnalysisError(
             f"compare: {names[0]} ({', '.join(results[0].factors)}) and {names[1]} ({', '.join(results[1].factors)}) "
@@ -238,6 +242,17 @@ def compare_studies(
             *_remarks((one, other), names, results, ranges),
         ),
     )
+
+
+@contextmanager
+def _said_of(name: str) -> Iterator[None]:
+    """Put the study's name before the message of an AnalysisError that does not begin with it."""
+    try:
+        yield
+    except AnalysisError as error:
+        if str(error).startswith(name):
+            raise
+        raise type(error)(f"{name}: {error}") from None
 
 
 def _alike(outputs: Sequence[Prepared]) -> list[Prepared]:
@@ -361,7 +376,21 @@ def _remarks(
     policies = [study.study.design.seeds for study in studies]
     if policies[0] != policies[1]:
         said.append(f"Seeds are {policies[0]} in {names[0]} and {policies[1]} in {names[1]}.")
+    said += _correlations([study.study.design.correlation for study in studies], names)
     for name, result in zip(names, results, strict=True):
         if result.failures is not None and result.failures.failed:
             said.append(f"{name}: {result.failures.words()}.")
     return tuple(said)
+
+
+def _correlations(given: "Sequence[Pairs]", names: tuple[str, str]) -> list[str]:
+    """A sentence if factors are correlated otherwise in one study than in the other."""
+    one, other = ({(a, b): rho for a, others in pairs.items() for b, rho in others.items()} for pairs in given)
+    apart = [
+        f"{a} with {b} {one.get((a, b), 0.0):g} in {names[0]} and {other.get((a, b), 0.0):g} in {names[1]}"
+        for a, b in sorted({*one, *other})
+        if one.get((a, b), 0.0) != other.get((a, b), 0.0)
+    ]
+    if not apart:
+        return []
+    return [f"Correlations differ ({'; '.join(apart)}), so shares may differ for that reason alone."]

@@ -11,7 +11,6 @@ def analyze_conditions(arguments: argparse.Namespace, results: Any) -> int:
     """What ``vcm-sweep analyze`` does for a study of conditions."""
     from vcm_sweep.analysis import condition_costs
 
-    _refuse_method(arguments.method)
     found = condition_costs(results, arguments.metric, policy=arguments.policy)
     if arguments.json:
         print(json.dumps(found.to_dict()))
@@ -26,7 +25,6 @@ def compare_conditions(arguments: argparse.Namespace, one: Any, other: Any) -> t
     from vcm_sweep.analysis.conditions.result import precise
     from vcm_sweep.analysis.records.metrics import find_metric
 
-    _refuse_method(arguments.method)
     found = compare_conditions(one, other, arguments.metric, policy=arguments.policy)
     share = find_metric(found.metric).share
     rows = [["condition", *found.names, "difference", "is it real?"]]
@@ -59,12 +57,3 @@ def conditions_table(found: Any) -> str:
             ]
         )
     return aligned([*rows, *([name, "none yet", *[""] * 6] for name in found.waiting)])
-
-
-def _refuse_method(method: str) -> None:
-    from vcm_sweep.analysis import AnalysisError
-
-    if method not in ("", "conditions"):
-        raise AnalysisError(
-            f"--method {method}: a study of conditions has no points to compute it from; leave the option out"
-        )

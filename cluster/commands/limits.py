@@ -50,12 +50,8 @@ def _limits(arguments: argparse.Namespace) -> int:
 
 def analyze_limits(arguments: argparse.Namespace, results: Any) -> int:
     """What ``vcm-sweep analyze`` does for a limits study."""
-    from vcm_sweep.analysis import AnalysisError, limit_costs
+    from vcm_sweep.analysis import limit_costs
 
-    if arguments.method not in ("", "limits"):
-        raise AnalysisError(
-            f"--method {arguments.method}: a limits study has no points to compute it from; leave the option out"
-        )
     result = limit_costs(results, arguments.metric, policy=arguments.policy)
     if arguments.json:
         print(json.dumps(result.to_dict()))

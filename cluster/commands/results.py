@@ -93,6 +93,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
     results = open_results(arguments.dir)
     if arguments.within and results.study.design.method in ("limits", "conditions"):
         raise StudyError("--within is for studies that rank factors: leave it out")
+    _refuse_method(results, arguments.method)
     if results.study.design.method == "limits":
         from vcm_sweep.cluster.commands.limits import analyze_limits
 
@@ -114,12 +115,23 @@ def _analyze(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse_method(results: Any, method: str) -> None:
+    """Raise AnalysisError for a method of indices where a study has none."""
+    from vcm_sweep.analysis import AnalysisError
+
+    design = results.study.design.method
+    what = {"limits": "a limits study", "conditions": "a study of conditions"}.get(design, "")
+    if what and method not in ("", design):
+        raise AnalysisError(f"--method {method}: {what} has no points to compute it from; leave the option out")
+
+
 def _report(arguments: argparse.Namespace) -> int:
     from vcm_sweep.analysis import AnalysisError
     from vcm_sweep.cluster.running.reports import place_of, report_at
     from vcm_sweep.sweep.store.results import open_results
 
     results = open_results(arguments.dir)
+    _refuse_method(results, arguments.method)
     target = Path(arguments.out) if arguments.out else place_of(results.folder)
     how = {"method": arguments.method, "policy": arguments.policy}
     said = report_at(target, results, arguments.metric, **how)
@@ -137,6 +149,8 @@ def _compare(arguments: argparse.Namespace) -> int:
     if os.path.realpath(one.folder.path) == os.path.realpath(other.folder.path):
         raise AnalysisError(f"{arguments.one} and {arguments.other} are one folder: name two studies to compare")
     found: Any
+    _refuse_method(one, arguments.method)
+    _refuse_method(other, arguments.method)
     if one.study.conditions and other.study.conditions:
         found, write, table = compare_conditions(arguments, one, other)
     else:

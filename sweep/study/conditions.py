@@ -7,7 +7,7 @@ from functools import reduce
 from typing import Any, TypeAlias
 
 from vcm_sweep.device.declared import NEEDED, declared, number, text, whole
-from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.errors import Mistakes, StudyError
 from vcm_sweep.sweep.study.catalogue import CATALOGUE, entry
 from vcm_sweep.sweep.study.tables.device import canonical_device
 from vcm_sweep.sweep.study.tables.fields import Fields
@@ -62,11 +62,15 @@ def read_conditions(tables: Any, network: _Table, device: _Table) -> tuple[Condi
             "[[condition]] a study of conditions compares at least two, one of them the baseline: give them, each as a "
             "[[condition]] or as a row of [design] conditions = FILE"
         )
-    found = [_read(table, place, network, device) for place, table in enumerate(tables, 1)]
+    found, mistakes = [], Mistakes()
+    for place, table in enumerate(tables, 1):
+        with mistakes.noted():
+            found.append(_read(table, place, network, device))
     names = [condition.name for condition in found]
-    for name in names:
-        if names.count(name) > 1:
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        with mistakes.noted():
             raise StudyError(f"[[condition]] name = {name!r} is given {names.count(name)} times: rename all but one")
+    mistakes.tell()
     return tuple(found)
 
 
@@ -109,12 +113,18 @@ def _read(table: Any, place: int, network: _Table, device: _Table) -> Condition:
             # Another device altogether: of the study's own only what is of the layers stays.
             device = {name: device[name] for name in _OF_ANY_DEVICE if name in device}
         laid = laid_over(laid_over({"network": network, "device": device}, own), _of_factors(fields.rest()))
-        read: dict[str, Any] = {
-            "network": NetworkSpec.from_table(laid["network"]),
-            "device": canonical_device(laid["device"]),
-        }
+        found, read = Mistakes(), dict[str, Any]()
+        with found.noted():
+            read["network"] = NetworkSpec.from_table(laid["network"])
+        with found.noted():
+            read["device"] = canonical_device(laid["device"])
+        found.tell()
     except StudyError as error:
-        raise StudyError(f"condition {head['name']!r}: {error}") from None
+        found = Mistakes()
+        for mistake in getattr(error, "mistakes", [str(error)]):
+            with found.noted():
+                raise StudyError(f"condition {head['name']!r}: {mistake}") from None
+        found.tell()
     return Condition(**head, **read)
 
 

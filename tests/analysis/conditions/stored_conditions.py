@@ -10,6 +10,7 @@ from vcm_sweep.sweep import Store, Study, TrialRecord, build_design, open_result
 HEAD = """
 [study]
 name = "{name}"
+seed = {seed}
 [network]
 hidden = [8]
 data = "digits"
@@ -25,7 +26,7 @@ replicates = {replicates}
 
 def stored(
     folder: Path, accuracies: Mapping[str, Sequence[float]], published: Mapping[str, str] | None = None,
-    name: str = "made",
+    name: str = "made", seed: int = 1,
 ) -> Any:  # fmt: skip
     """Results with these accuracies by condition, the first one the baseline.
 
@@ -34,7 +35,9 @@ def stored(
     Args:
         published: by condition, the lines of its table that say what was published.
     """
-    text = HEAD.format(name=name, baseline=next(iter(accuracies)), replicates=max(map(len, accuracies.values())))
+    text = HEAD.format(
+        name=name, seed=seed, baseline=next(iter(accuracies)), replicates=max(map(len, accuracies.values()))
+    )
     for k, condition in enumerate(accuracies):
         lines = (published or {}).get(condition, "")
         text += f'[[condition]]\nname = "{condition}"\nnetwork.lr = {0.02 + 0.01 * k}\n{lines}\n'

@@ -109,7 +109,7 @@ def test_failed_trainings_are_not_left_out_in_silence(tmp_path: Path) -> None:
 
 def test_two_studies_are_compared_by_name(tmp_path: Path) -> None:
     one = stored(tmp_path / "one", {"plain": BASE, "worse": WORSE, "gone": EQUAL}, name="one")
-    other = stored(tmp_path / "other", {"plain": EQUAL, "worse": BASE, "new": BASE}, name="other")
+    other = stored(tmp_path / "other", {"plain": EQUAL, "worse": BASE, "new": BASE}, name="other", seed=2)
     found = compare_conditions(one, other)
     assert [shift.name for shift in found.shifts] == ["plain", "worse"]
     known = stats.ttest_ind(BASE, WORSE, equal_var=False)
@@ -120,6 +120,25 @@ def test_two_studies_are_compared_by_name(tmp_path: Path) -> None:
     assert found.answer()[0].startswith(
         "1 of 2 common conditions are found to differ in accuracy; most worse, 4.6 points"
     )
+
+
+def test_two_studies_of_the_same_seeds_are_compared_by_pairs(tmp_path: Path) -> None:
+    """A small change that luck hides from Welch's test is found by the paired one, over trainings that both have."""
+    luck = np.array([0.93, 0.91, 0.95, 0.90, 0.94])
+    less = luck - np.array([0.004, 0.005, 0.006, 0.004, 0.005])
+    one = stored(tmp_path / "one", {"plain": luck, "worse": luck}, name="one")
+    other = stored(tmp_path / "other", {"plain": luck, "worse": [*less, 0.5, 0.5]}, name="other")
+    plain, worse = compare_conditions(one, other).shifts
+    known = stats.ttest_rel(less, luck)
+    assert worse.p == pytest.approx(2 * known.pvalue)
+    low, high = known.confidence_interval(0.95)
+    assert (worse.difference.low, worse.difference.high) == pytest.approx((low, high))
+    assert stats.ttest_ind(less, luck, equal_var=False).pvalue > 0.3
+    assert (plain.difference.value, plain.p) == (0.0, 1.0)
+    said = " ".join(compare_conditions(one, other).remarks)
+    assert "the paired t test" in said
+    assert "same seeds" in said
+    assert "McNemar's exact" in " ".join(compare_conditions(one, other, "p_chance").remarks)
 
 
 def test_the_page_the_table_and_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,8 +161,9 @@ def test_the_page_the_table_and_the_files(tmp_path: Path, capsys: pytest.Capture
         assert "worse" in capsys.readouterr().out
         assert main([command, *folders, *out, "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["metric"] == "accuracy"
-    assert main(["analyze", str(tmp_path / "x"), "--method", "sobol"]) == 5
-    assert "a study of conditions has no points" in capsys.readouterr().err
+    for command in (["analyze", str(tmp_path / "x")], ["report", str(tmp_path / "x")], ["compare", *folders]):
+        assert main([*command, "--method", "sobol"]) == 5
+        assert "a study of conditions has no points" in capsys.readouterr().err
 
 
 def test_one_training_of_each_has_no_interval(tmp_path: Path) -> None:

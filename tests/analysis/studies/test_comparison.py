@@ -214,3 +214,22 @@ def test_saltellis_rows_and_points_in_space_are_compared_by_bounds() -> None:
     # With too few rows there is pick-freeze for the one and bounds for the other: two kinds of design.
     with pytest.raises(AnalysisError, match="rows is a sobol design and space is a space design"):
         compare_studies(_study("rows", 0.5, 0.2, 0.0, base=16), space)
+
+
+def test_a_study_of_too_few_points_is_named() -> None:
+    with pytest.raises(AnalysisError, match=r"^small: n: 4 base rows are too few"):
+        compare(_study("large", 0.5, 0.2, 0.0), _study("small", 0.5, 0.2, 0.0, base=4))
+
+
+def test_correlations_that_differ_are_said() -> None:
+    """Of studies of correlated factors by methods for any points; where both have the same nothing is said."""
+    made = [_correlated(name, rho) for name, rho in (("free", 0.0), ("bound", 0.6))]
+    said = " ".join(compare_studies(*made, method="delta", resamples=100).remarks)
+    assert "Correlations differ (l.d2d.sigma with r.d2d.sigma 0 in free and 0.6 in bound)" in said
+    assert "Correlations" not in " ".join(compare_studies(made[1], made[1], method="delta", resamples=100).remarks)
+
+
+def _correlated(name: str, rho: float) -> SyntheticResults:
+    pairs = {"l.d2d.sigma": {"r.d2d.sigma": rho}} if rho else {}
+    results = _study(name, 0.5, 0.2, 0.0)
+    return replace(results, study=replace(results.study, design=synthetic_design("space", correlation=pairs)))

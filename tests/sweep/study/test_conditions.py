@@ -187,3 +187,23 @@ def test_one_training_of_each_has_no_interval() -> None:
 def test_a_mistake_in_the_study_s_own_tables_is_told_once_and_not_of_each_condition() -> None:
     with pytest.raises(StudyError, match=r"^\[network\] lr is missing: give it$"):
         study("network.lr = 0.01", "device.T_0 = 290.0", head=HEAD.replace("lr = 0.02\n", ""))
+
+
+def test_the_mistakes_of_all_conditions_are_told_at_once() -> None:
+    rows = (
+        PLAIN,
+        '[[condition]]\nname = "a"\nnetwork.batsh = 16\ndevice.pulse_s = 5.0\n',
+        '[[condition]]\nname = "b"\nnetwork.lr = -1.0\n',
+        "[[condition]]\nnetwork.lr = 1.0\n",
+    )
+    with pytest.raises(StudyError) as caught:
+        Study.from_text(HEAD + "".join(rows))
+    told = str(caught.value)
+    assert "\n" not in told
+    assert told.startswith("4 mistakes: (1) condition 'a': [network] unknown key 'batsh'")
+    for part in (
+        "(2) condition 'a': [device] pulse_s = 5.0",
+        "(3) condition 'b': [network] lr",
+        "(4) [condition 4] name",
+    ):
+        assert part in told
