@@ -103,6 +103,8 @@ class Guard:
 
     async def _judged(self, request: Request, path: str) -> tuple[Response | None, Visitor | None, bytes]:
         """(what to answer in place of the application, who asks, what was sent)."""
+        if self._prefix and request.scope["path"] == self._prefix:
+            return RedirectResponse(f"{self._prefix}/", HTTPStatus.PERMANENT_REDIRECT), None, b""
         changes = request.method not in _SAFE
         address = request.client.host if request.client else ""
         given = request.headers.get("authorization", "")

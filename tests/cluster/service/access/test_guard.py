@@ -198,6 +198,8 @@ def test_a_proxy_may_give_it_a_path_of_its_own(root: Path, stripped: bool) -> No
     assert answer.headers["location"] == "/sweeps/studies/x"
     assert "Path=/sweeps" in answer.headers["set-cookie"]
     assert browser.get(f"{before}/api/studies", headers=bearer(service)).json() == []
+    whole = browser.get("/sweeps")
+    assert (whole.status_code, whole.headers["location"]) == (308, "/sweeps/")
     service.runs.close()
 
 
