@@ -1,6 +1,6 @@
 """Where the cycles of a sweep begin."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -27,6 +27,16 @@ def cycles_of(voltage_v: Array, number: Array | None, breaks: Iterable[int]) -> 
         if start - kept[-1] >= MIN_ROWS and len(voltage_v) - start >= MIN_ROWS:
             kept.append(int(start))
     return tuple(kept)
+
+
+def too_short(starts: Sequence[int], rows: int) -> float:
+    """The median length of cycles that begin at these rows and the first, if that is none; 0 if most are long enough.
+
+    >>> too_short([1, 2, 3], 4), too_short([20], 40)
+    (1.0, 0.0)
+    """
+    length = float(np.median(np.diff([0, *starts, rows])))
+    return length if length < MIN_ROWS <= rows else 0.0
 
 
 def _returns(volts: Array) -> list[int]:

@@ -13,15 +13,15 @@ import numpy as np
 
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.measured.clock import durations_of
-from vcm_sweep.device.measured.columns import columns_of, wanted_columns
+from vcm_sweep.device.measured.columns import OPTIONAL, columns_of, wanted_columns
 from vcm_sweep.device.measured.compliance import limited
-from vcm_sweep.device.measured.cycles import cycles_of
+from vcm_sweep.device.measured.cycles import cycles_of, too_short
 from vcm_sweep.device.measured.measurement import MIN_ROWS, Array, Measurement
 from vcm_sweep.device.measured.signs import POLARITIES, refuse_active, refuse_polarity
 from vcm_sweep.device.measured.table import Table, table_of
 from vcm_sweep.device.measured.text import text_of
 from vcm_sweep.device.measured.thinning import thinned
-from vcm_sweep.device.measured.values import numbers_of
+from vcm_sweep.device.measured.values import numbers_of, without_numbers
 from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
 
 
@@ -62,6 +62,11 @@ def read_measurement(
         table = table_of(text_of(Path(path)), progress)
         kind, where = columns_of(table.headers, len(table.rows[0]), columns or {})
         notes: list[str] = []
+        spare = {*OPTIONAL[kind]} - {*(columns or ()), *(("time_s",) if ramp_v_per_s is None else ())}
+        for ours in sorted(spare & where.keys()):
+            if (word := without_numbers(table, where[ours])) is not None:
+                notes.append(f"the column {where[ours].name!r} has no numbers ({word!r}): it is left out as {ours}")
+                del where[ours]
         values = {ours: numbers_of(table, ours, column, notes) for ours, column in where.items()}
         if len(table.rows) < MIN_ROWS:
             raise DeviceError(f"{len(table.rows)} rows are too few: a measurement has at least {MIN_ROWS}")
@@ -151,7 +156,11 @@ def _sweep(
             f"{count} rows from line {line} stand at {level}: the instrument's compliance, under which the cell is "
             "integrated; its state then is taken from the rows that follow (--compliance 0: there is none)"
         )
-    cycles = cycles_of(volts, values.get("cycle"), breaks)
+    number = values.get("cycle")
+    if number is not None and (rows := too_short((np.flatnonzero(np.diff(number)) + 1).tolist(), len(volts))):
+        notes.append(_no_count("cycle", rows))
+        number = None
+    cycles = cycles_of(volts, number, breaks)
     if len(cycles) > 1:
         notes.append(f"{len(cycles)} cycles, the second from line {table.lines[cycles[1]]} on")
     return Measurement(
@@ -168,7 +177,7 @@ def _pulses(
         if missing.any():
             row = int(np.argmax(missing))
             raise DeviceError(f"line {table.lines[row]}: {name} = {values[name][row]:g} must be a number, at least 0 s")
-    again = _starts_again(values["pulse"], table) if "pulse" in values else []
+    again = _starts_again(values["pulse"], table, notes) if "pulse" in values else []
     cycles = cycles_of(volts, None, again) if again else (0,)
     if "read_voltage_v" in values:
         if read_voltage is not None:
@@ -186,8 +195,8 @@ def _pulses(
     return Measurement("pulses", volts, width, amperes, source, read_v, cycles=cycles, notes=notes)
 
 
-def _starts_again(pulse: Array, table: Table) -> list[int]:
-    """The rows at which the count of pulses begins again; it may not fall otherwise."""
+def _starts_again(pulse: Array, table: Table, notes: list[str]) -> list[int]:
+    """The rows at which the count of pulses begins again; it may not fall otherwise. None where it is no count."""
     rows = (np.flatnonzero(np.diff(pulse) <= 0) + 1).tolist()
     for row in rows:
         if pulse[row] > pulse[0]:
@@ -195,7 +204,16 @@ def _starts_again(pulse: Array, table: Table) -> list[int]:
                 f"line {table.lines[row]}: pulse = {pulse[row]:g} must be above {pulse[row - 1]:g} of the row before: "
                 "put the rows in the order of time"
             )
+    if short := too_short(rows, len(pulse)):
+        notes.append(_no_count("pulse", short))
+        return []
     return rows
+
+
+def _no_count(ours: str, rows: float) -> str:
+    return (
+        f"the column of {ours} would begin a cycle every {rows:g} rows, and one has {MIN_ROWS} or more: it is left out"
+    )
 
 
 def _between(values: Array) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.measured.columns import BASE, Column
 from vcm_sweep.device.measured.measurement import Array
-from vcm_sweep.device.measured.table import NO_READING, Table
+from vcm_sweep.device.measured.table import NO_READING, Table, is_number
 
 CODE = 9e36  # SCPI writes 9.9E37 and 9.91E37, some programs 1e37 or 1e38
 LARGEST = {"voltage_v": 10.0, "programmed_v": 10.0, "read_voltage_v": 10.0, "current_a": 0.1}
@@ -56,6 +56,12 @@ def numbers_of(table: Table, ours: str, column: Column, notes: list[str]) -> Arr
             "instrument's code for no reading: it is left out, its row keeps its time"
         )
     return values
+
+
+def without_numbers(table: Table, column: Column) -> str | None:
+    """The first cell of a column without a number, as of labels; None for one that has a number."""
+    cells = [row[column.place] for row in table.rows]
+    return None if any(map(is_number, cells)) else cells[0]
 
 
 def _word(cell: str, ours: str, line: int) -> float:

@@ -296,3 +296,49 @@ def test_an_advised_option_can_be_pasted_into_a_shell(tmp_path: Path, name: str)
     assert "," not in advice
     data = read_measurement(path, columns=dict([advice.split("=", 1)]))
     assert np.abs(data.current_a).max() < 0.1
+
+
+def labelled(label: str, first: str = "Run") -> str:
+    """The sweep with a column of labels before it; {} in them is the row."""
+    rows = [
+        f"{label.format(k)};{t};{v:.3f};{a:.6e}" for k, (t, v, a) in enumerate(zip(TIMES, VOLTS, AMPERES, strict=True))
+    ]
+    return "\n".join([f"{first};time_s;voltage_v;current_a", *rows])
+
+
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        ("fwd", "the column 'Run' has no numbers ('fwd'): it is left out as cycle"),
+        ("A{}", "the column 'Run' has no numbers ('A0'): it is left out as cycle"),
+        ("{}", "the column of cycle would begin a cycle every 1 rows, and one has 8 or more: it is left out"),
+    ],
+)
+def test_labels_are_no_cycles(tmp_path: Path, label: str, told: str) -> None:
+    (path := tmp_path / "sweep.csv").write_text(labelled(label))
+    (plain := tmp_path / "plain.csv").write_text(labelled("x", "Note"))
+    data = read_measurement(path)
+    assert told in data.notes
+    assert data.cycles == read_measurement(plain).cycles
+    with pytest.raises(DeviceError, match="time_s = 'x' must be a number"):
+        read_measurement(plain, columns={"time_s": "Note"})
+
+
+def test_a_column_that_is_asked_for_is_not_left_out(tmp_path: Path) -> None:
+    (path := tmp_path / "sweep.csv").write_text(labelled("fwd"))
+    with pytest.raises(DeviceError, match="cycle = 'fwd' must be a number"):
+        read_measurement(path, columns={"cycle": "Run"})
+
+
+@pytest.mark.parametrize(("count", "cycles"), [("1", (0,)), ("{sign}", (0,)), ("{row}", (0,)), ("{again}", (0, 20))])
+def test_a_count_of_pulses_that_does_not_count_makes_no_cycles(
+    tmp_path: Path, count: str, cycles: tuple[int, ...]
+) -> None:
+    rows = [
+        f"{count.format(row=row, sign=1 if row % 2 == 0 else -1, again=row % 20)};{-0.4 if row < 20 else 0.4};1e-6;2e-5"
+        for row in range(40)
+    ]
+    (path := tmp_path / "pulses.csv").write_text("\n".join(["pulse;voltage_v;width_s;current_a", *rows]))
+    data = read_measurement(path)
+    assert data.cycles == cycles
+    assert any("column of pulse would begin" in note for note in data.notes) == (count in ("1", "{sign}"))
