@@ -7,7 +7,7 @@ from importlib.metadata import version
 from fastapi import FastAPI, Response
 
 from vcm_sweep.cluster.service.access.guard import Guard
-from vcm_sweep.cluster.service.api import searches, studies
+from vcm_sweep.cluster.service.api import cells, searches, studies
 from vcm_sweep.cluster.service.docs import router as docs
 from vcm_sweep.cluster.service.login import router as login
 from vcm_sweep.cluster.service.pages.router import router as pages
@@ -47,6 +47,7 @@ def make_app(service: Service) -> FastAPI:
     add_problems(app)
     app.include_router(studies.router)
     app.include_router(searches.router)
+    app.include_router(cells.router)
     app.include_router(login)
     app.include_router(docs)
     app.include_router(pages)

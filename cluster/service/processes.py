@@ -1,4 +1,4 @@
-"""Processes that a service starts: each of the command line, in a session of its own, and known by the lock it holds.
+"""Processes that a service starts: each of the command line, in a session of its own, known by the lock it holds.
 
 A process is given its lock open: the system releases it when the process ends, in whatever way, and not before. So a
 service that was killed and started anew sees which of them live, and nothing ever has two.

@@ -7,6 +7,9 @@ from fastapi import Request
 from vcm_sweep.cluster.service.access.limiter import Limiter
 from vcm_sweep.cluster.service.access.sessions import Sessions
 from vcm_sweep.cluster.service.access.tokens import Tokens
+from vcm_sweep.cluster.service.cells.fits import Fits
+from vcm_sweep.cluster.service.cells.portraits import Portraits
+from vcm_sweep.cluster.service.cells.shelf import Shelf
 from vcm_sweep.cluster.service.events import Events
 from vcm_sweep.cluster.service.processes import Processes
 from vcm_sweep.cluster.service.settings import ServiceSettings
@@ -35,12 +38,17 @@ class Service:
     searches: Searches
     plans: Plans
     events: Events
+    shelf: Shelf
+    fits: Fits
+    portraits: Portraits
 
     @classmethod
     def of(cls, settings: ServiceSettings) -> "Service":
         """The service of a folder; StoreError where another has it, or its tokens cannot be read."""
         tokens = Tokens(settings.home / "tokens.json")
-        runs = Runs(settings, Processes(settings))
+        processes = Processes(settings)
+        runs = Runs(settings, processes)
+        shelf = Shelf(settings, processes)
         catalogue = Catalogue(settings, runs)
         views = Views(catalogue, runs)
         actions = Actions(settings, catalogue, runs)
@@ -57,6 +65,9 @@ class Service:
             Searches(settings, catalogue, views, actions, runs),
             Plans(settings, actions),
             Events(catalogue),
+            shelf,
+            Fits(settings, shelf, processes),
+            Portraits(shelf),
         )
 
 

@@ -15,6 +15,9 @@ MAX_STUDY = 1_000_000
 MAX_BODY = 16_000_000
 """Bytes of a request, at most."""
 
+MAX_MEASURED = 10_000_000
+"""Bytes of a measured file, at most."""
+
 MAX_NOTE = 2_000
 """Characters of a note, at most."""
 
@@ -68,7 +71,7 @@ class ServiceSettings:
             place = replace(place, data_dir=Path(place.data_dir).resolve())
         made = cls(Path(root).resolve(), place, prefix, code, session_s)
         try:
-            for folder in (made.home, made.runs, made.keys, made.working):
+            for folder in (made.home, made.runs, made.keys, made.cells, made.working):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise StoreError(
@@ -90,6 +93,16 @@ class ServiceSettings:
     def keys(self) -> Path:
         """A file per idempotency key, with the study that was started by it."""
         return self.home / "keys"
+
+    @property
+    def library(self) -> Path:
+        """What studies may name of the service's own, by the path from here."""
+        return self.home / "library"
+
+    @property
+    def cells(self) -> Path:
+        """The cells that were fitted here, a folder each."""
+        return self.library / "cells"
 
     @property
     def working(self) -> Path:

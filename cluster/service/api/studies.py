@@ -18,12 +18,12 @@ from vcm_sweep.sweep.errors import StudyError
 
 router = APIRouter(prefix="/api")
 Own = Annotated[Service, Depends(service_of)]
-_SHOWN = {
+SHOWN = {
     ".html": "text/html", ".svg": "image/svg+xml", ".png": "image/png", ".json": "application/json",
     ".md": "text/plain", ".toml": "text/plain", ".txt": "text/plain", ".jsonl": "text/plain",
 }  # fmt: skip
 # A page in a results folder is shown as if it came from elsewhere: it can ask this service for nothing.
-_FOREIGN = (
+FOREIGN = (
     "sandbox allow-scripts allow-popups; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'unsafe-inline'; img-src data:; font-src data:"
 )
@@ -191,13 +191,13 @@ def files(study: str, service: Own) -> list[StudyFile]:
 def file(study: str, path: str, service: Own) -> FileResponse:
     """A file of the results folder."""
     there = service.views.file(study, path)
-    kind = _SHOWN.get(PurePosixPath(path).suffix)
+    kind = SHOWN.get(PurePosixPath(path).suffix)
     shown = "inline" if kind else "attachment"
     answer = FileResponse(
         there, media_type=kind or "application/octet-stream", filename=there.name, content_disposition_type=shown
     )
     if kind in ("text/html", "image/svg+xml"):
-        answer.headers["Content-Security-Policy"] = _FOREIGN
+        answer.headers["Content-Security-Policy"] = FOREIGN
     return answer
 
 

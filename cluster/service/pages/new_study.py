@@ -3,7 +3,6 @@
 import re
 import secrets
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -14,10 +13,11 @@ from vcm_sweep.cluster.service.pages.form import LONGEST, form_of, with_fields, 
 from vcm_sweep.cluster.service.pages.render import back_to, page, read_file
 from vcm_sweep.cluster.service.problems import BusyError
 from vcm_sweep.cluster.service.service import Service, service_of
-from vcm_sweep.cluster.service.settings import MAX_STUDY
-from vcm_sweep.cluster.service.studies.own_code import check_own
+from vcm_sweep.cluster.service.settings import MAX_STUDY, ServiceSettings
+from vcm_sweep.cluster.service.studies.own_code import with_own_cells
 from vcm_sweep.cluster.terminal.words import duration
 from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.study.editing import with_values
 from vcm_sweep.sweep.study.study import Study
 
 router = APIRouter(prefix="/new", include_in_schema=False)
@@ -30,9 +30,11 @@ async def _sent(request: Request) -> FormData:
 
 
 @router.get("")
-def new(request: Request, service: Own, of: str = "") -> Response:
-    """The page, with the demo or with the study ``of``."""
+def new(request: Request, service: Own, of: str = "", cell: str = "") -> Response:
+    """The page, with the demo, of the cell of this name where one is given; or with the study ``of``."""
     text = service.views.study(of).text if of else read_file("templates", "first.toml")
+    if cell:
+        text = with_values(text, "device", {"cell": service.shelf.card(cell).named})
     return _page(request, service, text, source=of)
 
 
@@ -75,7 +77,7 @@ def _page(
     note: str = "",
     source: str = "",
 ) -> Response:
-    told = [*(mistakes or []), *mistakes_in(text, service.settings.allow_code)]
+    told = [*(mistakes or []), *mistakes_in(text, service.settings)]
     told = list(dict.fromkeys(told))
     without = ""
     try:
@@ -95,13 +97,12 @@ def _page(
     return page(request, "new", key=key or secrets.token_urlsafe(16), **values)
 
 
-def mistakes_in(text: str, allowed: Path | None) -> list[str]:
+def mistakes_in(text: str, settings: ServiceSettings) -> list[str]:
     """What the reader of study files says against a text, as far as it says it at once: no device is simulated."""
     try:
         if len(text) > MAX_STUDY:
             raise StudyError(f"the study has {len(text):,} characters, and at most {MAX_STUDY:,} are read")
-        check_own(text, allowed)
-        Study.from_text(text)
+        Study.from_text(with_own_cells(text, settings.allow_code, settings.library))
     except StudyError as error:
         return list(getattr(error, "mistakes", [str(error)]))
     return []

@@ -14,7 +14,7 @@ from vcm_sweep.cluster.service.problems import BusyError, ConflictError, Service
 from vcm_sweep.cluster.service.settings import MAX_NOTE, MAX_STUDY, ServiceSettings
 from vcm_sweep.cluster.service.studies.catalogue import NOTE, Catalogue
 from vcm_sweep.cluster.service.studies.keys import Keys, Started
-from vcm_sweep.cluster.service.studies.own_code import check_own
+from vcm_sweep.cluster.service.studies.own_code import check_own, with_own_cells
 from vcm_sweep.cluster.service.studies.runs import Runs
 from vcm_sweep.sweep.designs.build import build_design, checked_design
 from vcm_sweep.sweep.errors import StudyError
@@ -75,8 +75,7 @@ class Actions:
             )
         if "\0" in text or _unwritable(text):
             raise StudyError("the study has characters that no text file has: save it as UTF-8, and paste it anew")
-        check_own(text, self._settings.allow_code)
-        study = Study.from_text(text)
+        study = Study.from_text(with_own_cells(text, self._settings.allow_code, self._settings.library))
         checked_design(study)
         study.check()
         return study

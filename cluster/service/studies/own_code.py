@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,35 @@ from vcm_sweep.sweep.study.tables.toml_text import read_toml
 _FREE = ("name", "baseline")
 # Fields that are a file, whatever their text looks like.
 _FILES = ("start", "conditions")
+# Fields that name a cell, which may be one of the service's own.
+_CELLS = ("[device] cell", "[condition.device] cell")
+_CELL = re.compile(r"cells/[A-Za-z0-9_][A-Za-z0-9_.-]*/(cell|doubtful)\.toml")
 _ENDINGS = (".toml", ".csv", ".parquet", ".pt", ".py", ".safetensors")
 
 
-def check_own(text: str, allowed: Path | None) -> None:
-    """Raise StudyError for a study that names a user's own code or files which this service does not run.
+def with_own_cells(text: str, allowed: Path | None, library: Path) -> str:
+    """The text of a study, with the numbers of the service's cells in place of their names; errors as `check_own`.
+
+    Args:
+        text, allowed, library: as of `check_own`.
+    """
+    if not check_own(text, allowed, library):
+        return text
+    from vcm_sweep.sweep.study.named_files import with_named_files
+
+    try:
+        return with_named_files(text, library)
+    except StudyError as error:  # as the study names it, without where the service has it
+        raise StudyError(str(error).replace(f"{library}/", "")) from None
+
+
+def check_own(text: str, allowed: Path | None, library: Path | None = None) -> bool:
+    """Whether a study names cells of the service; StudyError if it names code or files that this service does not open.
 
     Args:
         text: of the study; what is no TOML is left to whoever reads the study.
         allowed: the folder in which own modules and files may be; None: there is none.
+        library: the folder of what the service has of its own, whose ``cells`` may be named; None: there is none.
 
     >>> check_own('[network]\\ndata = "os:abort"', None)
     Traceback (most recent call last):
@@ -31,18 +52,22 @@ def check_own(text: str, allowed: Path | None) -> None:
     try:
         table = read_toml(text)
     except StudyError:
-        return
+        return False
+    cells = False
     for field, value in _named(table):
-        if allowed is None:
+        if library is not None and field in _CELLS and _is_cell(value, library):
+            cells = True
+        elif allowed is None:
             what = "code" if ":" in value else "a file"
             raise StudyError(
                 f"{field} = {value!r} is {what} of your own, which this service does not open: name what it has, or "
                 "ask for a service that was started with --allow-code FOLDER"
             )
-        if ":" in value:
+        elif ":" in value:
             _check_module(field, value, allowed)
         else:
             _check_file(field, value, allowed)
+    return cells
 
 
 def _named(table: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -66,6 +91,12 @@ def _texts(content: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
     elif isinstance(content, list):
         for value in content:
             yield from _texts(value, path)
+
+
+def _is_cell(value: str, library: Path) -> bool:
+    """Whether a text is the path of a cell that was fitted here, from the library; no link may lead elsewhere."""
+    path = library / value
+    return _CELL.fullmatch(value) is not None and path.is_file() and path.resolve() == library.resolve() / value
 
 
 def _check_module(field: str, value: str, allowed: Path) -> None:

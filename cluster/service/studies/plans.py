@@ -44,7 +44,7 @@ class Plans:
         out = self._settings.root / f"{study.name}-{study.digest[:8]}"
 
         def made() -> dict[str, Any]:
-            return self._made(text, pilot_s, out)
+            return self._made(study.text, pilot_s, out)
 
         what = hashlib.sha256(text.encode()).digest(), pilot_s
         return self._in_turn(what, object(), made, _WAIT_S, age_s=_HELD_S)

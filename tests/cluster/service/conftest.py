@@ -50,7 +50,7 @@ def served(root: Path, **changed: object) -> Service:
     script = root.parent / "played.py"
     script.write_text(PLAYED)
     settings = ServiceSettings.of(root, Place(in_process=True))
-    return Service.of(replace(settings, program=(sys.executable, str(script)), **changed))  # type: ignore[arg-type]
+    return Service.of(replace(settings, **{"program": (sys.executable, str(script))} | changed))  # type: ignore[arg-type]
 
 
 def bearer(service: Service, role: str = "run") -> dict[str, str]:

@@ -11,6 +11,7 @@ from vcm_sweep.sweep.study.study import Study
 
 from ....analysis.browser import chromium, complaints, until
 from ....studies import TINY
+from ..cells.measuring import measured
 from .serving import Serving, log_in, serving
 
 pytestmark = pytest.mark.browser
@@ -212,6 +213,56 @@ def test_every_page_is_accessible_fits_a_phone_and_complains_of_nothing(browser:
             assert hindrances(browser) == [], (path, width, dark)
             assert browser.execute_script("return document.documentElement.scrollWidth") <= width
             assert complaints(browser) == [], (path, width, dark)
+
+
+@pytest.mark.slow
+def test_a_measured_file_is_sent_fitted_and_made_a_study(browser: Any, at: Serving, tmp_path: Path) -> None:
+    file = tmp_path / "measured.csv"
+    file.write_bytes(measured())
+    look(browser)
+    log_in(browser, at)
+    browser.get(f"{at.url}/cells")
+    by_id(browser, "data").send_keys(str(file))
+    by_id(browser, "name").send_keys("mine")
+    write(browser, "fit", "r")
+    browser.execute_script("document.getElementById('model').value = 'explicit'")
+    browser.find_element("css selector", "section form button").click()
+    until(lambda: browser.current_url == f"{at.url}/cells/mine")
+    # The page is loaded again by itself: fitted first, and then drawn.
+    until(lambda: "r fitted to mine.csv" in browser.page_source, 120)
+    until(lambda: len(browser.find_elements("css selector", "figure img")) == 3, 240)
+    broken = "return [...document.images].filter((own) => !own.complete || !own.naturalWidth).length"
+    until(lambda: browser.execute_script(broken) == 0)
+    for path in ("/cells/mine", "/cells", "/tolerances"):
+        for width, dark in ((1280, False), (1280, True), (400, False), (400, True)):
+            look(browser, width, dark=dark)
+            browser.get(at.url + path)
+            assert hindrances(browser) == [], (path, width, dark)
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width, (path, width)
+    browser.get(f"{at.url}/cells/mine")
+    browser.find_element("css selector", ".doing a.first").click()
+    until(lambda: 'cell = "cells/mine/cell.toml"' in value(browser, "text"))
+    assert "A valid study" in by_id(browser, "verdict").text
+    assert complaints(browser) == []
+
+
+@pytest.mark.slow
+def test_a_search_for_tolerances_from_its_question_to_its_front(browser: Any, at: Serving) -> None:
+    asked = TINY.replace("[design]", '[tolerance]\nquestion = "trade-off"\ntarget = 0.02\ntrials = 16\n[design]')
+    look(browser)
+    log_in(browser, at)
+    study = at.service.searches.begin(asked).study
+    browser.get(f"{at.url}/studies/{study}/tolerance")
+    until(lambda: browser.find_element("css selector", "[data-of=state]").text == "done", 300)
+    until(lambda: browser.find_elements("css selector", "#ranking .is-live svg"), 60)
+    assert "nothing beats" in by_id(browser, "ranking").text
+    for width, dark in ((1280, False), (400, True)):
+        look(browser, width, dark=dark)
+        browser.get(f"{at.url}/studies/{study}/tolerance")
+        until(lambda: browser.find_elements("css selector", "#ranking .is-live svg"), 60)
+        assert hindrances(browser) == [], (width, dark)
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert complaints(browser) == []
 
 
 def test_whoever_logs_out_is_out(browser: Any, at: Serving) -> None:
