@@ -82,6 +82,17 @@ def mechanisms() -> str:
     return _table(("table", "field", "meaning", "allowed", "default", "factor"), rows)
 
 
+def factors() -> str:
+    """The table of all factors."""
+    rows = []
+    for name, entry in CATALOGUE.items():
+        own = CELL.get(entry.path[-1]) if len(entry.path) == 2 else None
+        meaning = f"{own.meaning}, of the whole array" if own else entry.meaning
+        span = "words" if entry.words else f"{'whole, ' * entry.whole}{entry.low:g} to {entry.high:g}"
+        rows.append((f"`{name}`", meaning, span, "" if entry.unit in ("1", "-") else entry.unit))
+    return _table(("factor", "meaning", "allowed", "unit"), rows)
+
+
 def studies_on_a_gpu() -> str:
     """The table of the studies in studies/: which of them a GPU refuses, why, and what to do instead."""
     rows = []
@@ -96,6 +107,7 @@ def studies_on_a_gpu() -> str:
 DEVICE_ALONE = {name: field for name, field in DEVICE.items() if name not in CELL}
 FIELDS = PLAIN | {"device": DEVICE_ALONE, "cell": CELL, "periphery": PERIPHERY, "intervention": INTERVENTION} | LAYER
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
+    "factors.md": {"factors": factors},
     "licences.md": {"licences": licences},
     "performance.md": {"gpu": studies_on_a_gpu},
     "results.md": {"columns": record_columns, "metrics": metrics},

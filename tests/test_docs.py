@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from vcm_sweep.device import CellParameters
+
 DOCS = Path(__file__).parents[1] / "docs"
 
 
@@ -41,3 +43,18 @@ def test_the_pictures_of_mnist_are_drawn_and_what_is_said_of_the_match_is_so(tmp
     # A spread of the radius costs the match of all movement in the fit, and not with the full physics.
     assert match.lost_match("explicit", 0.08) > 0.25
     assert abs(match.lost_match("full", 0.08)) < 0.05
+
+
+def test_the_picture_of_the_factors_has_every_parameter() -> None:
+    pictures = script("pulse_pictures.py")
+    found = pictures.responses(pulses=1)
+    assert list(found) == list(CellParameters.names())
+    start, risen, fallen = found["r"].unbind(0)
+    assert abs(float(start[1])) < 1e-3  # the nominal cell begins in the middle of the window
+    assert float(risen[0] - start[0]) > 2 * float(risen[2] - start[2]) > 0  # a thin filament is hot, and fast
+    assert float(fallen[1]) < float(risen[1])
+    drawn = (DOCS / "factors.svg").read_text(encoding="utf-8")
+    titles = [axes.get_title(loc="left") for axes in pictures.draw(found).axes]
+    assert [title for title in titles if title and f">{title}</text>" not in drawn] == []
+    assert set(CellParameters.names()) <= set(titles)
+    assert len(drawn) < 400_000
