@@ -61,13 +61,13 @@ def draw(found: dict[str, torch.Tensor]) -> Figure:
     """A panel per parameter."""
     rows = -(-len(found) // COLUMNS)
     figure = Figure(figsize=(9.0, 1.75 * rows), layout="constrained")
-    panels = figure.subplots(rows, COLUMNS, sharex=True, sharey=True).flat
+    panels = list(figure.subplots(rows, COLUMNS, sharex=True, sharey=True).flat)
     for axes, (name, weights) in zip(panels, found.items(), strict=False):
         for column, colour in ((1, _NOMINAL), (0, _LESS), (2, _MORE)):
             axes.plot(weights[:, column], color=colour, linewidth=2.6 if column == 1 else 1.3)
         axes.set_title(name, loc="left", fontsize=9)
         axes.spines[["top", "right"]].set_visible(False)
-    for axes in list(panels)[len(found) :]:
+    for axes in panels[len(found) :]:
         axes.set_axis_off()
     grey = f"grey: nominal, blue: {100 * CHANGE:g} % less, orange: {100 * CHANGE:g} % more"
     figure.supxlabel(f"{PULSES} SET pulses, then {PULSES} RESET pulses; {grey}", fontsize=9)
