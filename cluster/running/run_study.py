@@ -78,9 +78,21 @@ def run_once(study: Any, options: RunOptions, conclude: Callable[[Any], dict[str
         settings = dataclasses.replace(settings, checkpoints=checkpoints, checkpoint_s=study.run.checkpoint_s)
     pack = pack_of(study, settings, options.place)
     executor = executor_of(options.place, study, settings)
-    with watched(study.name, folder, executor, quiet=options.json) as progress:
+    with watched(study.name, folder, executor, options.json, _held(folder, options.retry)) as progress:
         results = run(study, executor, options.out, progress, options.retry, pack, options.reuse)
         return Done(results, {} if options.no_report else (conclude or written_report)(results), pack)
+
+
+def _held(folder: Any, retry: Any) -> dict[str, int]:
+    """Failures that a folder holds and that are not run again, by status."""
+    from vcm_sweep.sweep.running.running import FAILURES
+    from vcm_sweep.sweep.store import holds_study
+    from vcm_sweep.sweep.store.results import open_results
+
+    kept = set() if retry is True else set(FAILURES) - set(retry or ())
+    if not kept or not holds_study(folder):
+        return {}
+    return {status: count for status, count in open_results(folder).counts().items() if count and status in kept}
 
 
 def how_to_go_on(folder: Any, as_json: bool, *options: str) -> None:

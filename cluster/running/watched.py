@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,19 +21,23 @@ SESSION_VARIABLE, COMMAND_VARIABLE = "VCM_SWEEP_SESSION", "VCM_SWEEP_GO_ON"
 
 @contextmanager
 def watched(
-    name: str, directory: str | Path | Folder, executor: Executor, quiet: bool = False
+    name: str,
+    directory: str | Path | Folder,
+    executor: Executor,
+    quiet: bool = False,
+    held: Mapping[str, int] | None = None,
 ) -> Iterator[Callable[[int, int, list[TrialRecord]], None]]:
     """Yields what to give to ``run`` as ``progress``, so that the run can be watched here and from other machines.
 
     Args:
         name: of the study. directory: results folder. executor: its nodes are shown.
-        quiet: show nothing on the terminal.
+        quiet: show nothing on the terminal. held: failures that the folder holds and keeps, by status.
     """
     command = os.environ.get(COMMAND_VARIABLE) or shlex.join(["vcm-sweep", *sys.argv[1:]])
     activity = getattr(executor, "activity", None)
     with (
-        LiveView(name, activity, quiet) as view,
-        Session(directory, command, os.environ.get(SESSION_VARIABLE), activity) as session,
+        LiveView(name, activity, quiet, held=held) as view,
+        Session(directory, command, os.environ.get(SESSION_VARIABLE), activity, held) as session,
     ):
         if hasattr(executor, "on_stuck"):
             executor.on_stuck = partial(_end_now, session)

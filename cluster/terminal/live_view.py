@@ -4,7 +4,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, TextIO
@@ -23,7 +23,7 @@ class LiveView:
     Args:
         name: of the study. activity: running packs by name of their node, as ``Executor.activity`` gives them.
         quiet: show nothing. stream: where to show it; default standard error. line_every_s: seconds between two lines
-            in a file.
+            in a file. held: failures that the folder holds from before, by status.
 
     Warnings that are logged by "vcm_sweep" are shown as they come.
     """
@@ -35,11 +35,12 @@ class LiveView:
         quiet: bool = False,
         stream: TextIO | None = None,
         line_every_s: float = _LINE_EVERY_S,
+        held: Mapping[str, int] | None = None,
     ) -> None:
         self._name, self._activity, self._quiet = name, activity, quiet
         self._stream = stream or sys.stderr
         self._every = line_every_s
-        self._tally = Tally()
+        self._tally = Tally(held=held)
         self._lock = threading.Lock()
         self._event = ""
         self._handler = _Events(self._happened)

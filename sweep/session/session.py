@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
@@ -48,6 +48,7 @@ class Session:
         command: the command that continues the run.
         id: id of a run that was submitted; None: a new run.
         activity: function that gives the number of running packs by node, as ``Executor.activity``.
+        held: failures that the folder holds from before and keeps, by status.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Session:
         command: str = "",
         id: str | None = None,
         activity: Callable[[], dict[str, int]] | None = None,
+        held: Mapping[str, int] | None = None,
     ) -> None:
         self.folder = where if isinstance(where, Folder) else Folder(os.fspath(where))
         self.activity = activity
@@ -64,7 +66,7 @@ class Session:
         self.state = SessionState(
             id or new_id(), socket.gethostname(), os.getpid(), command, started=utc_now(), tick_s=tick
         )
-        self._tally = Tally()
+        self._tally = Tally(held=held)
         self._log = SessionLog(self.folder, self.state.id)
         self._handler: EventHandler | None = None
         self._level = logging.NOTSET

@@ -41,6 +41,7 @@ class Tally:
 
     Args:
         clock: of seconds; a monotonic one, since the wall clock may jump.
+        held: failures that the folder holds from before and keeps, by status.
 
     Example:
         >>> tally = Tally()
@@ -49,12 +50,13 @@ class Tally:
         (3, None)
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, held: Mapping[str, int] | None = None) -> None:
         self._clock = clock
-        self._done = self._total = self._failed = self._arrivals = self._arrived = 0
+        self._done = self._total = self._arrivals = self._arrived = 0
+        self._failed = sum((held or {}).values())
         self._best: float | None = None
         self._worst: float | None = None
-        self._failures: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter(held or {})
         self._trials: Counter[str] = Counter()
         # (time, trials that had come in by then), the oldest at the edge of the window.
         self._history: deque[tuple[float, int]] = deque()

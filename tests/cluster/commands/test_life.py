@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from vcm_sweep.cluster import main
 from vcm_sweep.sweep import Store, Study, TrialRecord, build_design, train
 
 from ..calling import Running, call
@@ -229,3 +230,14 @@ def test_a_driver_killed_twenty_times_loses_nothing_and_does_nothing_twice(study
     assert held.items() <= accuracy.items()
     some = [trial for trial in build_design(Study.from_toml(study)).trials() if trial.key in held][:8]
     assert all(accuracy[record.key] == record.accuracy for record in train(some))
+
+
+def test_a_rerun_counts_the_failures_that_the_folder_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = Study.from_text(STUDY)
+    trials = list(build_design(study).trials())
+    with Store.create(study, tmp_path / "x") as store:
+        store.append([TrialRecord.failed(trial, "timeout", "late") for trial in trials])
+    (tmp_path / "study.toml").write_text(STUDY, encoding="utf-8")
+    assert main(["run", str(tmp_path / "study.toml"), "--in-process", "--no-report", "--out", str(tmp_path / "x")]) == 6
+    count = len(trials)
+    assert f"{count}/{count} trials, {count} failed ({count} timeout)" in capsys.readouterr().err

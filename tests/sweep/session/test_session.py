@@ -416,6 +416,14 @@ def test_causes_stay_few() -> None:
     assert json.dumps(figures.failures)
 
 
+def test_failures_that_a_folder_holds_are_counted() -> None:
+    tally = Tally(held={"timeout": 64})
+    tally.take(64, 70, [])
+    assert (tally.figures().failed, tally.figures().failures) == (64, {"timeout": 64})
+    tally.take(66, 70, [record(0, "timeout", "late"), record(1)])
+    assert (tally.figures().failed, tally.figures().failures) == (65, {"timeout": 65})
+
+
 @pytest.mark.parametrize(
     "wrong", [{"state": 5}, {"seen": 3}, {"seen": "never"}, {"tick_s": "a"}, {"tick_s": 1e9}, {"job": 5},
               {"id": "../x"}, {"figures": {"failures": 5}}]
