@@ -277,7 +277,24 @@ def attacked(tmp_path_factory: pytest.TempPathFactory, finished: Path) -> Iterat
 
 
 WORDS = st.text(max_size=30) | st.sampled_from(
-    ["", STUDY, "..", "study.toml", "accuracy", "p_failed", "sobol", "drop-block", "0", "-1", "1e999", "nan", "true"]
+    [
+        "",
+        STUDY,
+        "..",
+        "study.toml",
+        "accuracy",
+        "p_failed",
+        "sobol",
+        "drop-block",
+        "0",
+        "-1",
+        "1e999",
+        "nan",
+        "true",
+        "default",
+        "mine",
+        "r,dW_A",
+    ]
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | WORDS,
@@ -302,7 +319,11 @@ def test_no_request_is_a_bug(attacked: tuple[TestClient, list[Any]], data: st.Da
     body = json.dumps(sent).encode() if data.draw(st.booleans()) else data.draw(st.binary(max_size=60))
     kinds = ["application/json", "text/plain", "multipart/form-data", "application/x-www-form-urlencoded", ""]
     headers = {"Content-Type": data.draw(st.sampled_from(kinds))}
-    answer = client.request(method, path, params=query, content=body, headers=headers)
+    if (method, path) == ("POST", "/api/cells") and data.draw(st.booleans()):
+        form = {name: data.draw(WORDS) for name in ("name", "fit", "cell", "ramp", "columns", "magnitude")}
+        answer = client.post(path, data=form, files={"data": (data.draw(WORDS), body)})
+    else:
+        answer = client.request(method, path, params=query, content=body, headers=headers)
     assert answer.status_code < 500, answer.text
     if answer.status_code >= 400:
         assert answer.json()["detail"].strip()

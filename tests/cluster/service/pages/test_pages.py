@@ -158,6 +158,7 @@ def test_no_page_has_script_or_style_of_its_own(person: TestClient, service: Ser
         f"/studies/{NAME}",
         f"/studies/{NAME}/tolerance",
         "/tolerances",
+        "/cells",
         f"/new?of={NAME}",
     ):
         page = person.get(path)
