@@ -25,7 +25,7 @@ class LiveView:
         quiet: show nothing. stream: where to show it; default standard error. line_every_s: seconds between two lines
             in a file. held: failures that the folder holds from before, by status.
 
-    Warnings that are logged by "vcm_sweep" are shown as they come.
+    Warnings that are logged by "vcm_sweep" are shown as they come. An error ends the run: whoever ran it tells it.
     """
 
     def __init__(
@@ -99,7 +99,9 @@ class _Events(logging.Handler):
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._tell(record.getMessage())
+        # An error ends the run, and is its last line.
+        if record.levelno < logging.ERROR:
+            self._tell(record.getMessage())
 
 
 class Redrawn:

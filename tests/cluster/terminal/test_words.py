@@ -134,3 +134,13 @@ def test_a_log_on_a_full_disk_does_not_end_a_run() -> None:
         logging.getLogger("vcm_sweep").warning("the store cannot be written")
         time.sleep(0.2)
         view(8, 8, [])
+
+
+def test_the_error_that_ends_a_run_is_left_to_its_last_line() -> None:
+    stream = io.StringIO()
+    with LiveView("study", stream=stream) as view:
+        view(0, 2, [])
+        logging.getLogger("vcm_sweep").warning("the folder waits")
+        logging.getLogger("vcm_sweep").error("the folder cannot be written")
+    assert "study: the folder waits" in stream.getvalue()
+    assert "cannot be written" not in stream.getvalue()
