@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vcm_sweep.cluster.options import Place
 from vcm_sweep.sweep.errors import StoreError, StudyError
+from vcm_sweep.sweep.folder import Folder
 
 MAX_STUDY = 1_000_000
 """Characters of a study's text, at most."""
@@ -78,6 +79,10 @@ class ServiceSettings:
                 f"--root {root} cannot be written ({error.strerror}): give a folder that you may write"
             ) from None
         return made
+
+    def folder(self, study: str) -> Folder:
+        """The results folder of a study, in which no link is followed: others than its owner may read here."""
+        return Folder(self.root / study, links=False)
 
     @property
     def home(self) -> Path:

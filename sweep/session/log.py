@@ -8,13 +8,18 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from pyarrow import NativeFile
+
 from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.foreign import parse_json
 
 LOGS = "logs"
 _SEGMENT_BYTES = 1_000_000
+_PIECE_BYTES, _MOST_BYTES = 1 << 16, 1 << 24
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 _SECRET_NAMES = ("SECRET", "TOKEN", "PASSWORD", "ACCESS_KEY", "CREDENTIAL")
 
@@ -144,12 +149,30 @@ def read_log(
         position = known.get(name, 0)
         while (end := content.find(b"\n", position)) >= 0:
             line, position = content[position:end], end + 1
-            try:
-                values = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(values, dict):
+            for values in _lines(line):
                 yield name, position, values
+
+
+def last_lines(folder: Folder, session: str | None, most: int) -> list[dict[str, Any]]:
+    """The last lines of a run's log, or of all runs', at most so many; of long segments the end alone is read."""
+    found: list[dict[str, Any]] = []
+    for name in reversed(folder.names(LOGS, ".jsonl")):
+        if len(found) >= most:
+            break
+        if session is None or name.rpartition("-")[0] == session:
+            with suppress(FileNotFoundError):
+                found = _lines(folder.open(f"{LOGS}/{name}", partial(_end, lines=most - len(found)))) + found
+    return found[-most:]
+
+
+def _end(file: NativeFile, lines: int) -> bytes:
+    """The last bytes of a file, from the end back until there are so many lines in them."""
+    start, content = file.size(), b""
+    while start > 0 and content.count(b"\n") <= lines and len(content) < _MOST_BYTES:
+        before, start = start, max(0, start - _PIECE_BYTES)
+        content = file.read_at(before - start, start) + content
+    whole = content.partition(b"\n")[2] if start > 0 else content
+    return whole[: whole.rfind(b"\n") + 1]
 
 
 def secrets() -> tuple[str, ...]:
@@ -167,6 +190,17 @@ def hide(text: str, hidden: tuple[str, ...]) -> str:
     for secret in hidden:
         text = text.replace(secret, "***")
     return text
+
+
+def _lines(content: bytes) -> list[dict[str, Any]]:
+    """The lines of a log; what is none is left out."""
+    found = []
+    for line in content.split(b"\n"):
+        with suppress(ValueError):
+            values = parse_json(line)
+            if isinstance(values, dict):
+                found.append(values)
+    return found
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import secrets as random_secrets
 import socket
 import time
@@ -14,12 +15,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.foreign import whole
 from vcm_sweep.sweep.session.log import hide, secrets, utc_now
 from vcm_sweep.sweep.session.tally import Figures
 
 SESSIONS = "sessions"
 _FRESH_S = 20.0
 _LONGEST_TICK_S = 60.0
+_LARGEST = 1_000_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -55,17 +58,24 @@ class SessionState:
     @classmethod
     def from_plain(cls, plain: Any) -> "SessionState":
         """From JSON; fields of a later version are left out. ValueError for what is no state."""
-        if not isinstance(plain, dict) or not isinstance(plain.get("id"), str):
+        # The id is part of file names.
+        if not isinstance(plain, dict) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,80}", str(plain.get("id"))):
             raise ValueError("no session")
         known = _known(cls, plain)
         figures = known.pop("figures", {})
         state = cls(**known, figures=Figures(**_known(Figures, figures if isinstance(figures, dict) else {})))
         _check_kinds(state, cls(""))
         _check_kinds(state.figures, Figures())
-        # Readers wait for several ticks, so a tick must be short; the id is part of file names.
+        uses = state.figures.nodes.values()
+        told = all(isinstance(use, dict) and {"packs", "trials"} <= use.keys() for use in uses)
+        named = all(isinstance(word, str) for word in state.job.values())
+        # Readers wait for several ticks, so a tick must be short.
         timed = not state.seen or math.isfinite(age_s(state.seen))
-        if not (0 < state.tick_s <= _LONGEST_TICK_S and timed) or "/" in state.id:
+        if not (0 < state.tick_s <= _LONGEST_TICK_S and timed and told and named):
             raise ValueError("no session")
+        for use in (state.figures.failures, *uses):
+            for count in use.values():
+                whole(count)
         return state
 
 
@@ -77,6 +87,8 @@ def _check_kinds(given: Any, usual: Any) -> None:
         right = isinstance(value, int | float if kind is float else kind) or (value is None and default is None)
         if not right or isinstance(value, bool):
             raise ValueError(f"{name} = {value!r}")
+        if isinstance(value, int):
+            whole(value)
 
 
 def _known(kind: Any, plain: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +111,7 @@ def read_sessions(folder: Folder) -> list[SessionState]:
     found = []
     for name in folder.names(SESSIONS, ".json"):
         with suppress(ValueError, FileNotFoundError, TypeError):
-            found.append(SessionState.from_plain(json.loads(folder.read(f"{SESSIONS}/{name}"))))
+            found.append(SessionState.from_plain(folder.read_json(f"{SESSIONS}/{name}", _LARGEST)))
     return found
 
 

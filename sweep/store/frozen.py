@@ -18,6 +18,7 @@ from vcm_sweep.sweep.study.study import Study
 
 T = TypeVar("T")
 
+_LARGEST = 16_000_000  # bytes of a study file
 STUDY, FROZEN, LINEAGE = "study.toml", "frozen.json", "lineage.json"
 
 
@@ -42,7 +43,7 @@ def read_frozen(folder: Folder) -> tuple[Study, list[str]]:
             raise _unusable(folder, FROZEN, f"model_version is {version!r} and no whole number")
         if not all(isinstance(digest, str) for digest in lineage):
             raise _unusable(folder, LINEAGE, "no list of digests")
-        text = folder.read(STUDY)
+        text = folder.read(STUDY, _LARGEST)
     try:
         return Study.from_text(text.decode(), frozen, f"{folder}/{STUDY}"), lineage
     except UnicodeDecodeError as error:
@@ -88,7 +89,7 @@ def reported(folder: Folder, verb: str) -> Iterator[None]:
 def _small(folder: Folder, name: str, default: T) -> T:
     """The content of a small JSON file in a folder; ``default`` if there is none."""
     try:
-        content = json.loads(folder.read(name))
+        content = folder.read_json(name)
         if not isinstance(content, type(default)):
             raise ValueError("no " + type(default).__name__)
         return content

@@ -94,7 +94,7 @@ class Lease:
 
     def _read(self) -> dict[str, object] | None:
         try:
-            plain = json.loads(self._folder.read(_FILE))
+            plain = self._folder.read_json(_FILE)
             return {name: plain[name] for name in ("session", "owner", "count")}
         except FileNotFoundError:
             return None

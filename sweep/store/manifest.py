@@ -20,10 +20,12 @@ from pyarrow import Buffer
 
 from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.foreign import whole
 
 PARTS = "parts"
 MISSING = "is missing"
 _MANIFEST = "manifest.json"
+_LAST = 99_999_999
 _NUMBERED = re.compile(r"(\d{8})-[0-9a-f]{8}\.parquet")
 
 
@@ -49,11 +51,14 @@ class Manifest:
     def read(cls, folder: Folder) -> "Manifest":
         """The folder's manifest; an empty one if it has none yet. StoreError if it is not valid."""
         try:
-            plain = json.loads(folder.read(_MANIFEST))
+            plain = folder.read_json(_MANIFEST)
             digests = plain.get("digests", {})
             return cls(
-                {_file(name): Part(int(n), int(size), str(digests.get(name, ""))) for name, n, size in plain["parts"]},
-                int(plain["first"]),
+                {
+                    _file(name): Part(whole(n), whole(size), str(digests.get(name, "")))
+                    for name, n, size in plain["parts"]
+                },
+                whole(plain["first"], 1),
                 frozenset(map(_file, plain["replaced"])),
                 frozenset(map(_file, plain["unique"])),
             )
@@ -101,9 +106,13 @@ class Listing:
                 problems[name] = f"{MISSING} ({part.rows} records)"
             elif sizes[name] != part.bytes:
                 problems[name] = f"has {sizes[name]} bytes and should have {part.bytes}"
-        known = {number(name) for name in (*names, *manifest.parts)}
-        for missing in sorted(set(range(manifest.first, max(known, default=0) + 1)) - known):
-            problems[f"{missing:08d}-*.parquet"] = MISSING
+        before = manifest.first - 1
+        for known in sorted({number(name) for name in (*names, *manifest.parts)}):
+            # One line for all of a gap: whatever a foreign name has for a number, it may be millions wide.
+            if known > before + 1:
+                to = f", and all before {known:08d}" if known > before + 2 else ""
+                problems[f"{before + 1:08d}-*.parquet"] = MISSING + to
+            before = max(before, known)
         return cls({name: sizes[name] for name in names}, manifest, problems)
 
     @property
@@ -113,9 +122,12 @@ class Listing:
 
     @property
     def next_number(self) -> int:
-        """The number of the next part."""
+        """The number of the next part; StoreError where the last one of all is taken."""
         names = (*self.names, *self.manifest.parts, *self.manifest.replaced)
-        return max((number(name) for name in names), default=self.manifest.first - 1) + 1
+        found = max((number(name) for name in names), default=self.manifest.first - 1) + 1
+        if found > _LAST:
+            raise StoreError(f"{PARTS}/ has a part numbered {found - 1}, after which there is no other: move it out")
+        return found
 
     @property
     def unique(self) -> bool:

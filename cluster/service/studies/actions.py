@@ -12,16 +12,16 @@ from vcm_sweep.cluster.jobs.stopping import ask_to_stop
 from vcm_sweep.cluster.options import RunOptions
 from vcm_sweep.cluster.service.problems import BusyError, ConflictError, ServiceError, TooLargeError
 from vcm_sweep.cluster.service.settings import MAX_NOTE, MAX_STUDY, ServiceSettings
-from vcm_sweep.cluster.service.studies.catalogue import NOTE, Catalogue
+from vcm_sweep.cluster.service.studies.catalogue import LARGEST_STUDY, NOTE, Catalogue
 from vcm_sweep.cluster.service.studies.keys import Keys, Started
 from vcm_sweep.cluster.service.studies.own_code import check_own, with_own_cells
 from vcm_sweep.cluster.service.studies.runs import Runs
 from vcm_sweep.sweep.designs.build import build_design, checked_design
 from vcm_sweep.sweep.errors import StudyError
-from vcm_sweep.sweep.folder import write_durably
 from vcm_sweep.sweep.running.extension import extend
 from vcm_sweep.sweep.running.running import FAILURES
 from vcm_sweep.sweep.store import Store
+from vcm_sweep.sweep.store.frozen import STUDY
 from vcm_sweep.sweep.study.study import Study
 
 # A process ends some time after it has said that its run is over: Ray's workers are ended first.
@@ -116,7 +116,7 @@ class Actions:
     def _make(self, study: Study, note: str) -> str:
         """The id of a study whose folder is then there, whole or not at all."""
         name = _folder_of(study)
-        Store.create(study, self._settings.root / name)
+        Store.create(study, self._settings.folder(name))
         if note:
             self._write_note(name, note)
         return name
@@ -151,7 +151,7 @@ class Actions:
         """
         with self.alone(study):
             self._check_goes_on(study)
-            before, after = extend(self._settings.root / study, to, replicates, replicate_rows)
+            before, after = extend(self._catalogue.folder(study), to, replicates, replicate_rows)
             self._go_on(study, ["resume", self._path(study)], after)
             added = len(build_design(after)) - len(build_design(before))
             return Done(study, self._run_of(study), trials_added=added)
@@ -188,9 +188,11 @@ class Actions:
             lock.release()
 
     def check_opens(self, study: str) -> None:
-        """Raise StudyError for a study that names what this service does not open: its folder may be from elsewhere."""
-        text = self._catalogue.folder(study).read("study.toml").decode("utf-8", "replace")
-        check_own(text, self._settings.allow_code)
+        """Raise StudyError for a study that names what this service does not open, and StoreError for a folder that
+        leads out of itself: it may be from elsewhere."""
+        folder = self._catalogue.folder(study)
+        folder.refuse_links()
+        check_own(folder.read(STUDY, LARGEST_STUDY).decode("utf-8", "replace"), self._settings.allow_code)
 
     def under_way(self, study: str) -> bool:
         """Whether a run of a study or a search goes on; the process of one that is over is waited for."""
@@ -203,7 +205,7 @@ class Actions:
         return self._catalogue.card(study).state in ("running", "disk full")
 
     def _write_note(self, study: str, text: str) -> None:
-        write_durably(self._settings.root / study / NOTE, text.strip().encode())
+        self._catalogue.folder(study).write(NOTE, text.strip().encode())
 
     def _path(self, study: str, *names: str) -> str:
         return str(self._settings.root.joinpath(study, *names))
@@ -222,7 +224,7 @@ class Actions:
         if self._settings.place.address is None:
             self._runs.start(study, words)
             return
-        text = (held or Store.open(self._settings.root / study).study).text
+        text = (held or Store.open(self._catalogue.folder(study)).study).text
         if not self._sending.acquire(blocking=False):
             raise BusyError(f"{_MOST_SENDING} studies are being sent to the cluster: ask again in a moment")
         try:
@@ -233,6 +235,7 @@ class Actions:
     def _send(self, study: str, text: str, retry: bool) -> None:
         from vcm_sweep.cluster.jobs.submit import submit
 
+        self._catalogue.folder(study).refuse_links()
         with tempfile.TemporaryDirectory(prefix="vcm-sweep-serve-") as scratch:
             file = Path(scratch) / "study.toml"
             file.write_text(text, encoding="utf-8")

@@ -6,23 +6,27 @@ import re
 import socket
 import threading
 import time
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from vcm_sweep.analysis.tolerance.answer import FOLDER as TOLERANCE
 from vcm_sweep.cluster.service.problems import NotFoundError, ServiceError
-from vcm_sweep.cluster.service.settings import ServiceSettings
+from vcm_sweep.cluster.service.settings import MAX_NOTE, MAX_STUDY, ServiceSettings
 from vcm_sweep.cluster.service.studies.runs import Runs
+from vcm_sweep.device.errors import VcmSweepError
 from vcm_sweep.sweep.errors import StoreError
-from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.folder import Folder, in_words
 from vcm_sweep.sweep.session.state import SessionState, age_s, pulse, read_sessions, waits_for_disk
+from vcm_sweep.sweep.store.frozen import STUDY
 from vcm_sweep.sweep.store.manifest import Manifest
+from vcm_sweep.sweep.study.tables.toml_text import read_toml
 
 NOTE = "note.txt"
 SEARCH = f"/{TOLERANCE}"
 """Ends the id of a study's search for tolerances, which has a folder of its own in that of the study."""
+LARGEST_STUDY = 4 * MAX_STUDY
+"""Bytes of a study file that is read."""
 
 ORDERS = ("changed", "name", "state", "done", "best")
 """By what the list can be sorted."""
@@ -32,6 +36,7 @@ _HASHED = re.compile(r"(.+)-[0-9a-f]{8}")
 # A folder that was written a moment ago may be written again within the same tick of the disk's clock.
 _SETTLED_NS = 2_000_000_000
 _SILENT_TICKS = 5
+_LONGEST_NAME = 120
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class Catalogue:
     """
 
     def __init__(self, settings: ServiceSettings, runs: Runs) -> None:
-        self._root, self._runs = settings.root, runs
+        self._settings, self._root, self._runs = settings, settings.root, runs
         self._known: dict[str, _Known] = {}
         self._pulses: dict[str, tuple[tuple[int, float], float]] = {}
         self._mutex = threading.Lock()
@@ -98,11 +103,11 @@ class Catalogue:
             raise ServiceError(f"order = {order!r} must be one of {', '.join(ORDERS)}")
         cards = self._cards("")
         wanted = search.casefold()
-        found = [
+        shown = [
             card for card in cards
             if state in ("", card.state) and (wanted in card.id.casefold() or wanted in card.note.casefold())
         ]  # fmt: skip
-        return sorted(found, key=lambda card: (_rank(card, order), card.id), reverse=descending)
+        return sorted(shown, key=lambda card: (_rank(card, order), card.id), reverse=descending)
 
     def searches(self) -> list[StudyCard]:
         """The cards of all searches for tolerances, the latest first; StoreError: the folder cannot be read."""
@@ -110,26 +115,23 @@ class Catalogue:
 
     def card(self, study: str) -> StudyCard:
         """One card; NotFoundError where there is no such study."""
-        self.folder(study)
-        with self._mutex:
-            card = self._card(study)
-        if card is None:
-            raise _missing(study)
-        return card
+        return self._alive(self._there(study))
 
     def session(self, study: str) -> SessionState | None:
         """The latest run of a study; None where none has begun."""
-        self.card(study)
-        return self._known[study].session
+        known = self._there(study)
+        self._alive(known)
+        return known.session
 
     def folder(self, study: str) -> Folder:
-        """The folder of a study or a search, which is in the service's own; NotFoundError where there is none."""
-        name, path = study.removesuffix(SEARCH), self._root / study
-        if not _ID.fullmatch(name) or any(own.is_symlink() for own in (self._root / name, path)):
+        """The folder of a study or a search, which is in the service's own; NotFoundError where there is none.
+
+        What is in it may be anybody's: no link is followed, neither to read nor to write.
+        """
+        name, folder = study.removesuffix(SEARCH), self._settings.folder(study)
+        if not _ID.fullmatch(name) or (self._root / name).is_symlink() or not folder.is_file(STUDY):
             raise _missing(study)
-        if not (path / "study.toml").is_file():
-            raise _missing(study)
-        return Folder(path)
+        return folder
 
     def _cards(self, ending: str) -> list[StudyCard]:
         """The cards of the folders in the root, or with ``/tolerance`` of the searches in these."""
@@ -140,40 +142,45 @@ class Catalogue:
         except OSError as error:
             raise StoreError(f"{self._root} cannot be read ({error.strerror}): is it mounted?") from None
         names = [name + ending for name in folders if _ID.fullmatch(name)]
+        # Of many who ask at once one reads the folders, and the others find them read.
         with self._mutex:
             # What is gone is forgotten.
             others = {name: own for name, own in self._known.items() if name.endswith(SEARCH) != bool(ending)}
-            cards = [card for name in names if self._is_own(name) and (card := self._card(name)) is not None]
-            self._known = others | {card.id: self._known[card.id] for card in cards}
-        return cards
+            found = {name: known for name in names if (known := self._look(name)) is not None}
+            self._known = others | found
+        return [self._alive(known) for known in found.values()]
 
-    def _is_own(self, name: str) -> bool:
-        """Whether a folder of a search is one, and no link; those of the root have been looked at."""
-        return not name.endswith(SEARCH) or not (self._root / name).is_symlink()
+    def _there(self, study: str) -> _Known:
+        self.folder(study)
+        known = self._look(study)
+        if known is None:
+            raise _missing(study)
+        return known
 
-    def _card(self, name: str) -> StudyCard | None:
-        path = self._root / name
-        times = _times(path)
+    def _look(self, name: str) -> _Known | None:
+        """A study as it was when it was read last, which is now if it has changed; None if it is none."""
+        folder = self._settings.folder(name)
+        times = int(1e9 * folder.touched("")), int(1e9 * folder.touched("sessions"))
         known = self._known.get(name)
         if known is None or known.times != times or time.time_ns() - max(times) < _SETTLED_NS:
-            if not (path / "study.toml").is_file():
+            if not folder.is_file(STUDY):
                 return None
-            known = self._read(name, times)
-            self._known[name] = known
-        return self._alive(known)
+            self._known[name] = known = self._read(name, folder, times)
+        return known
 
-    def _read(self, name: str, times: tuple[int, int]) -> _Known:
-        folder = Folder(self._root / name)
+    def _read(self, name: str, folder: Folder, times: tuple[int, int]) -> _Known:
         card = StudyCard(name, name, changed=max(times) / 1e9)
         try:
             sessions = read_sessions(folder)
-            card = replace(card, name=_name(folder, name), note=read_note(folder))
+            text = folder.read(STUDY, LARGEST_STUDY).decode()
+            card = replace(card, name=_name(text, name), note=read_note(folder))
             if not sessions:
                 # A run by the Python API says nothing; its parts do.
                 rows = sum(part.rows for part in Manifest.read(folder).parts.values())
                 return _Known(times, replace(card, done=rows or None), None)
-        except (OSError, ValueError, StoreError) as error:
-            return _Known(times, replace(card, state="unreadable", reason=str(error)[:300]), None)
+        except (OSError, ValueError, VcmSweepError) as error:
+            why = in_words(error) if isinstance(error, OSError) else str(error)
+            return _Known(times, replace(card, state="unreadable", reason=why[:300]), None)
         # Ids name the second, and two runs may begin in one.
         candidates = [session for session in sessions if session.state == "running"] or sessions
         session = max(candidates, key=lambda session: (session.started, session.id))
@@ -207,7 +214,7 @@ class Catalogue:
         """The state of a run that says it is not over: whether its pulse is felt."""
         if session.state != "running" or self._runs.live(study):
             return session.state
-        folder = Folder(self._root / study)
+        folder = self._settings.folder(study)
         if waits_for_disk(folder, session):
             return "disk full"
         if _ended_here(session):
@@ -225,7 +232,7 @@ class Catalogue:
 def read_note(folder: Folder) -> str:
     """What the owner of a study has noted; "" where that is nothing."""
     try:
-        return folder.read(NOTE).decode("utf-8", "replace")
+        return folder.read(NOTE, 4 * MAX_NOTE).decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
 
@@ -237,24 +244,13 @@ def _ended_here(session: SessionState) -> bool:
     return not Path(f"/proc/{session.pid}").exists()
 
 
-def _times(path: Path) -> tuple[int, int]:
-    """When a folder and its folder of runs were written, in nanoseconds; a file that is renamed there changes both."""
-
-    def when(of: Path) -> int:
-        try:
-            return of.stat().st_mtime_ns
-        except OSError:
-            return 0
-
-    return when(path), when(path / "sessions")
-
-
-def _name(folder: Folder, study: str) -> str:
+def _name(text: str, study: str) -> str:
     hashed = _HASHED.fullmatch(study)
     if hashed:
         return hashed[1]
-    plain: Any = tomllib.loads(folder.read("study.toml").decode())
-    return str(plain["study"]["name"]) if isinstance(plain.get("study"), dict) and "name" in plain["study"] else study
+    plain: Any = read_toml(text)
+    named = isinstance(plain.get("study"), dict) and "name" in plain["study"]
+    return str(plain["study"]["name"])[:_LONGEST_NAME] if named else study
 
 
 def _rank(card: StudyCard, order: str) -> tuple[bool, Any]:

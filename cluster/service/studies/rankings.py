@@ -101,6 +101,7 @@ class Rankings:
 
         def made() -> StudyFile:
             results = self._views.results(study)
+            results.folder.refuse_links()
             page = write_report(results, results.folder.path, metric, method=method, policy=policy)
             return StudyFile(page.name, page.stat().st_size)
 

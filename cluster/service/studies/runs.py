@@ -11,7 +11,6 @@ from vcm_sweep.cluster.running.watched import COMMAND_VARIABLE, SESSION_VARIABLE
 from vcm_sweep.cluster.service.processes import Processes, last_bytes, last_line, locked
 from vcm_sweep.cluster.service.settings import ServiceSettings
 from vcm_sweep.sweep.errors import StoreError
-from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.session.log import utc_now
 from vcm_sweep.sweep.session.state import SessionState, mark_failed, new_id, read_sessions, write_state
 
@@ -46,9 +45,10 @@ class Runs:
         """Start ``vcm-sweep WORDS`` as the study's run, and return its id.
 
         Raises:
-            ConflictError: a run of the study lives. StoreError: its folder cannot be written.
+            ConflictError: a run of the study lives. StoreError: its folder cannot be written, or has links.
         """
-        folder = self._settings.root / study
+        folder = self._settings.folder(study)
+        folder.refuse_links()
         command = ["vcm-sweep", *words, *in_words(replace(self._settings.place, address=None))]
         refusal = f"{study}: a run is under way: watch it, or stop it first"
         with self._processes.claimed(self._file(study, "lock"), refusal) as begin:
@@ -56,7 +56,7 @@ class Runs:
             state = SessionState(session, os.uname().nodename, 0, shlex.join(command), "submitted")
             variables = {SESSION_VARIABLE: session, COMMAND_VARIABLE: shlex.join(command)}
             try:
-                write_state(Folder(folder), replace(state, started=utc_now(), seen=utc_now()))
+                write_state(folder, replace(state, started=utc_now(), seen=utc_now()))
                 begin(command[1:], self._file(study, "out"), self._settings.working, variables)
             except OSError as error:
                 raise StoreError(f"{folder}: no run could be started there ({error.strerror}): make room") from None
@@ -69,7 +69,7 @@ class Runs:
         """
         if not session.open or session.job or session.host != os.uname().nodename or self.live(study):
             return session
-        folder = Folder(self._settings.root / study)
+        folder = self._settings.folder(study)
         if session.state == "submitted":
             mark_failed(folder, session.id, self.last_line(study) or "it ended before it began")
         # What was written between the look at its state and the look at its lock counts.

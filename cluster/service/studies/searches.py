@@ -118,7 +118,7 @@ class Searches:
             try:
                 self._actions.check_opens(study + SEARCH)
             except NotFoundError:
-                Store.create(known, self._settings.root / (study + SEARCH))
+                Store.create(known, self._settings.folder(study + SEARCH))
             if self._actions.under_way(study + SEARCH):
                 raise ConflictError(f"{study}: a search for its tolerances is under way: watch it, or stop it first")
             words = [f"--{name}={value}" for name, value in wanted.items()]

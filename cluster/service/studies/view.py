@@ -1,6 +1,5 @@
 """What is to be seen of one study: how far it is, what failed, its log, its curves, its files."""
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -14,11 +13,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vcm_sweep.cluster.service.problems import NotFoundError
-from vcm_sweep.cluster.service.studies.catalogue import Catalogue, StudyCard
+from vcm_sweep.cluster.service.studies.catalogue import LARGEST_STUDY, Catalogue, StudyCard
 from vcm_sweep.cluster.service.studies.runs import Runs
 from vcm_sweep.device.errors import VcmSweepError
-from vcm_sweep.sweep.session.log import read_log
+from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.folder import Folder, in_words
+from vcm_sweep.sweep.session.log import last_lines
 from vcm_sweep.sweep.session.state import SessionState
+from vcm_sweep.sweep.store.frozen import STUDY
 from vcm_sweep.sweep.store.manifest import PARTS
 from vcm_sweep.sweep.store.results import Results, open_results
 
@@ -89,9 +91,10 @@ class Views:
         """One study; NotFoundError where there is none. What is wrong with its folder stands in ``trouble``."""
         card = self._catalogue.card(study)
         folder = self._catalogue.folder(study)
-        text = folder.read("study.toml").decode("utf-8", "replace")
         session, printed = self._catalogue.session(study), self._runs.printed(study)
+        text = ""
         try:
+            text = folder.read(STUDY, LARGEST_STUDY).decode("utf-8", "replace")
             results = self.results(study)
             known = results.study
             return StudyView(
@@ -105,8 +108,8 @@ class Views:
                 session=session,
                 printed=printed,
             )
-        except VcmSweepError as error:
-            return StudyView(card, text, trouble=str(error), session=session, printed=printed)
+        except (VcmSweepError, OSError) as error:
+            return StudyView(card, text, trouble=_words(error), session=session, printed=printed)
 
     def results(self, study: str) -> Results:
         """The results of a study, with its design; errors as ``open_results``, and NotFoundError."""
@@ -147,8 +150,10 @@ class Views:
     def log(self, study: str, lines: int = 100) -> list[dict[str, Any]]:
         """The last lines of the log of a study's latest run."""
         session = self._catalogue.session(study)
-        found = read_log(self._catalogue.folder(study), session.id if session else None)
-        return [line for _, _, line in found][-lines:]
+        try:
+            return last_lines(self._catalogue.folder(study), session.id if session else None, lines)
+        except (OSError, StoreError) as error:
+            return [{"level": "error", "event": "unread", "message": f"logs cannot be read: {_words(error)}"}]
 
     def curves(self, study: str) -> Curves:
         """How the trainings went; of many, those that are spread evenly over the records."""
@@ -168,28 +173,27 @@ class Views:
 
     def files(self, study: str) -> list[StudyFile]:
         """What can be downloaded: the files of its folder, without those that are being written."""
-        root = Path(self._catalogue.folder(study).path)
-        return list(_files(root, root))
+        return list(_files(self._catalogue.folder(study)))
 
     def file(self, study: str, path: str) -> Path:
         """One of the files of :meth:`files`; NotFoundError for what is none of them."""
-        root = Path(self._catalogue.folder(study).path)
-        if any(own.path == path for own in _files(root, root)):
-            return root / path
+        folder = self._catalogue.folder(study)
+        if any(own.path == path for own in _files(folder)):
+            return Path(folder.path, path)
         raise NotFoundError(f"{study} has no file {path[:200]!r}: its list of files has all")
 
 
-def _files(folder: Path, root: Path) -> Iterator[StudyFile]:
-    """The files in a folder, those of deeper folders last; no link is followed, since it may lead anywhere."""
-    with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: (entry.is_dir(), entry.name))
-    for entry in found:
-        if entry.name.startswith(".") or entry.is_symlink() or (folder == root and entry.name in _HIDDEN):
-            continue
-        if entry.is_dir():
-            yield from _files(Path(entry.path), root)
-        elif entry.is_file():
-            yield StudyFile(str(Path(entry.path).relative_to(root)), entry.stat().st_size)
+def _files(folder: Folder) -> Iterator[StudyFile]:
+    """The files in a folder, those of deeper folders last, without those that are of no use to others."""
+    for path, entry in folder.tree():
+        names = path.split("/")
+        hidden = any(name.startswith(".") for name in names) or names[0] in _HIDDEN
+        if not hidden and entry.is_file(follow_symlinks=False):
+            yield StudyFile(path, entry.stat().st_size)
+
+
+def _words(error: VcmSweepError | OSError) -> str:
+    return in_words(error) if isinstance(error, OSError) else str(error)
 
 
 def _keep(held: "OrderedDict[str, Any]", study: str, value: object) -> None:
