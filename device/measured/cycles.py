@@ -32,7 +32,7 @@ def cycles_of(voltage_v: Array, number: Array | None, breaks: Iterable[int]) -> 
 def too_short(starts: Sequence[int], rows: int) -> float:
     """The median length of cycles that begin at these rows and the first, if that is none; 0 if most are long enough.
 
-    >>> too_short([1, 2, 3], 4), too_short([20], 40)
+    >>> too_short([*range(1, 40)], 40), too_short([20], 40)
     (1.0, 0.0)
     """
     length = float(np.median(np.diff([0, *starts, rows])))
