@@ -9,6 +9,7 @@ from vcm_sweep.cluster.terminal.printing import aligned
 from vcm_sweep.cluster.terminal.words import duration
 from vcm_sweep.sweep.errors import StoreError, one_line
 from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.foreign import printable
 from vcm_sweep.sweep.session.state import SessionState, age_s, latest_session, silent_sessions, waits_for_disk
 
 _ASKED_AT_ONCE = 16
@@ -82,7 +83,7 @@ def job_table(jobs: list[ListedJob], root: str) -> str:
     lines += [f"{job.folder}: nothing is heard of this run any more; to go on: {job.session.command}"
               for job in jobs if job.silent and job.session]  # fmt: skip
     lines += [f"{job.folder}: {job.session.reason}" for job in jobs if job.session and job.session.reason]
-    return "\n".join(lines)
+    return "\n".join(lines[:1] + [printable(line) for line in lines[1:]])
 
 
 def seen_words(session: SessionState) -> str:

@@ -12,6 +12,7 @@ from vcm_sweep.cluster.terminal.live_view import Redrawn
 from vcm_sweep.cluster.terminal.words import duration, log_line, view_lines
 from vcm_sweep.sweep.errors import ExecutorError, StoreError
 from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.foreign import printable
 from vcm_sweep.sweep.session.state import SessionState, age_s, latest_session, pulse, silent_sessions, waits_for_disk
 
 _LINE_EVERY_S = 60.0
@@ -108,7 +109,8 @@ class _Told:
         if time.monotonic() - self._last < _LINE_EVERY_S and session.open and not silent:
             return
         self._last = time.monotonic()
-        print(f"{session.seen} {_state(session, silent)} {log_line(self._name, session.figures)}", flush=True)
+        told = f"{session.seen} {_state(session, silent)} {log_line(self._name, session.figures)}"
+        print(printable(told), flush=True)
 
     def close(self) -> None:
         """Nothing to do."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from vcm_sweep.sweep.foreign import printable
+
 _GAP = 2
 
 
@@ -48,7 +50,9 @@ def aligned(
         table.add_column(justify="right" if number in right else "left", width=width, overflow="fold")
     for number, row in enumerate(rows):
         # Text and not str, because rich would take "[0.1, 0.2]" for markup.
-        table.add_row(*(Text(cell, "bold" if number < heads else "") for cell in row))
+        # What others wrote may hold orders for a terminal.
+        told = ("\n".join(map(printable, cell.split("\n"))) for cell in row)
+        table.add_row(*(Text(cell, "bold" if number < heads else "") for cell in told))
     console = Console(force_terminal=terminal, force_jupyter=False, width=sum(widths) + _GAP * len(widths))
     with console.capture() as captured:
         console.print(table)

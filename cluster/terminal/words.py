@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from vcm_sweep.sweep.foreign import printable
 from vcm_sweep.sweep.session.tally import Figures
 
 _BAR = 30
@@ -31,7 +32,7 @@ def view_lines(name: str, figures: Figures, event: str = "") -> list[str]:
         lines.append(f"nodes: {_nodes(figures)}")
     if event:
         lines.append(f"last: {event}")
-    return lines
+    return [printable(line) for line in lines]
 
 
 def log_line(name: str, figures: Figures) -> str:
@@ -42,7 +43,7 @@ def log_line(name: str, figures: Figures) -> str:
     """
     causes = f" ({_causes(figures)})" if figures.failures else ""
     pace = _pace(figures).replace(" failed", f" failed{causes}", 1)
-    return f"{name}: {figures.done:,}/{figures.total:,} trials, {pace}, accuracy {_accuracy(figures)}"
+    return printable(f"{name}: {figures.done:,}/{figures.total:,} trials, {pace}, accuracy {_accuracy(figures)}")
 
 
 def event_words(line: dict[str, Any]) -> str:
@@ -53,7 +54,8 @@ def event_words(line: dict[str, Any]) -> str:
     """
     rest = {k: v for k, v in line.items() if k not in ("time", "level", "event", "key") and v not in ("", None)}
     words = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in rest.items())
-    return f"{line.get('time', '')} {line.get('level', ''):7} {line.get('event', '')} {' '.join(words)}".rstrip()
+    told = f"{line.get('time', '')} {line.get('level', '')!s:7} {line.get('event', '')} {' '.join(words)}"
+    return printable(told.rstrip())
 
 
 def duration(seconds: float | None) -> str:

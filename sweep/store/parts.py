@@ -25,6 +25,8 @@ T = TypeVar("T")
 _FOREIGN = "belongs to another study"
 # While a driver writes or compacts, a listing may be outdated: it is repeated before a part is reported as missing.
 _LOOKS, _LOOK_AGAIN_S = 5, 0.1
+# A search may have more rows than the design that it starts from, and a training may have been run again.
+_SURE_ROWS, _MOST_TIMES = 200_000, 10
 # On an object store each file takes long, so more are read at once.
 _LOCAL_THREADS, _REMOTE_THREADS = 4, 16
 
@@ -39,10 +41,11 @@ class PartReader:
     Args:
         folder: of the results.
         digests: of the studies whose parts count: the folder's, and those that it was extended from.
+        trainings: counts those of the study's design; a large part has no more than several times as many rows.
     """
 
-    def __init__(self, folder: Folder, digests: Collection[str]) -> None:
-        self.folder, self.digests = folder, frozenset(digests)
+    def __init__(self, folder: Folder, digests: Collection[str], trainings: Callable[[], int]) -> None:
+        self.folder, self.digests, self._trainings = folder, frozenset(digests), trainings
 
     def latest(
         self, columns: pa.Schema, names: Sequence[str] | None, skip_bad: bool
@@ -175,6 +178,10 @@ class PartReader:
                     raise BadPart("is not what was written (its bytes have another digest)")
                 source = pa.BufferReader(content)
             file = pq.ParquetFile(source, page_checksum_verification=True)
+            rows = file.metadata.num_rows
+            # Equal rows take no room in a file, and all of it in memory.
+            if rows > _SURE_ROWS and rows > _MOST_TIMES * self._trainings():
+                raise BadPart(f"has {rows:,} records, many times as many as its study has trainings")
             known = file.schema_arrow  # made anew at each look
             notes = known.metadata or {}
             if notes.get(STUDY_NOTE, b"").decode() not in self.digests:

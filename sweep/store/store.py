@@ -296,7 +296,12 @@ class Store:
 
     def _become(self, study: Study, lineage: Collection[str]) -> None:
         self._schema = schema(study)
-        self._reader = PartReader(self.folder, {study.digest, *lineage})
+        self._reader = PartReader(self.folder, {study.digest, *lineage}, self._trainings)
+
+    def _trainings(self) -> int:
+        from vcm_sweep.sweep.designs.build import build_design
+
+        return len(build_design(self.study))
 
     def _driving(self) -> Lock:
         if self._lock is None:

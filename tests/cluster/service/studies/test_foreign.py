@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
+from vcm_sweep.cluster.cli import main
 from vcm_sweep.cluster.service.service import Service
 from vcm_sweep.sweep import Study
 from vcm_sweep.sweep.store import Store
+from vcm_sweep.sweep.store.schema import encode, schema
 
 from ....studies import TINY
 
@@ -170,3 +173,21 @@ def test_the_last_lines_of_a_long_log_are_read_from_its_end(client: TestClient, 
     assert client.get(f"/api/studies/{FOREIGN}/log?lines=1").json() == [{"number": 2, "line": 9999}]
     many = client.get(f"/api/studies/{FOREIGN}/log?lines=10000").json()
     assert many == [{"number": 2, "line": line} for line in range(10_000)]
+
+
+def test_a_part_of_countless_equal_rows_is_not_read(client: TestClient, foreign: Path) -> None:
+    columns = schema(Study.from_text(TINY))
+    rows = pa.Table.from_arrays([pa.nulls(300_000, field.type) for field in columns], schema=columns)
+    (foreign / "parts" / "00000001-00000000.parquet").write_bytes(encode(rows))
+    assert "has 300,000 records, many times as many as its study has trainings" in looked_at(client)
+
+
+def test_a_terminal_takes_no_orders_from_a_folder(foreign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    orders = "\x1b[2J\r\x9b1A\u202e"
+    session(foreign, host=orders, reason=orders)
+    (foreign / "logs" / f"{SESSION['id']}-0001.jsonl").write_text(json.dumps({"event": orders, orders: orders}) + "\n")
+    for words in (["logs", str(foreign)], ["status", str(foreign)], ["jobs", str(foreign.parent)]):
+        main(words)
+        said = capsys.readouterr().out
+        assert r"\x1b[2J\r\x9b1A\u202e" in said
+        assert not set(orders) & {*said} - {*"[2J1A"}
