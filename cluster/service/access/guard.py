@@ -1,5 +1,6 @@
 """What a request passes before it is answered: who asks, how much is sent, what is allowed; a line on each change."""
 
+import asyncio
 import hmac
 import json
 import logging
@@ -15,6 +16,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vcm_sweep.cluster.service.access.limiter import Limiter
@@ -90,6 +92,11 @@ class Guard:
             scope.setdefault("state", {})["visitor"] = visitor
             try:
                 await self._app(scope, _replayed(body, receive), told)
+            except asyncio.CancelledError:
+                # The service ends before the answer is there; uvicorn ends with it what is still waited for.
+                if not status:
+                    detail = "the service ends: ask again when it is back; studies and runs are not touched"
+                    await problem(request, HTTPStatus.SERVICE_UNAVAILABLE, detail)(scope, receive, told)
             except Exception as error:
                 # Told here, and not by what stands around this: with the headers, and with a line on the change.
                 _log.exception("%s %s failed", request.method, path)
@@ -181,10 +188,13 @@ def _unknown(request: Request, why: str) -> Response:
 async def _body(request: Request, most: int) -> bytes | None:
     """What was sent; None where that is more than is read."""
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > most:
-            return None
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > most:
+                return None
+    except ClientDisconnect:  # nobody hears the answer
+        return None
     return bytes(body)
 
 

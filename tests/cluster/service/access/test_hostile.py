@@ -1,5 +1,6 @@
 """Requests of whoever means harm: cookies, log-ins from other sites, failures of the service itself."""
 
+import asyncio
 import base64
 import json
 import threading
@@ -11,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from vcm_sweep.cluster.options import Place
 from vcm_sweep.cluster.service.access.sessions import COOKIE
+from vcm_sweep.cluster.service.app import make_app
 from vcm_sweep.cluster.service.problems import BusyError
 from vcm_sweep.cluster.service.service import Service
 from vcm_sweep.cluster.service.studies.actions import Actions
@@ -71,6 +73,38 @@ def test_a_bug_is_told_with_all_headers_and_its_line(
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert answer.headers["cache-control"] == "no-store"
     assert [(line["who"], line["status"]) for line in audit(service)] == [("run", 500)]
+
+
+def test_a_sender_that_goes_away_and_a_service_that_ends_leave_no_traceback(
+    service: Service, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def waits(*_: object, **__: object) -> None:
+        await asyncio.sleep(60.0)
+
+    async def ask(method: str, path: str, received: dict[str, object]) -> list[int]:
+        sent: list[int] = []
+
+        async def receive() -> dict[str, object]:
+            return received
+
+        async def send(message: dict[str, object]) -> None:
+            if message["type"] == "http.response.start":
+                sent.append(int(str(message["status"])))
+
+        headers = [(name.lower().encode(), value.encode()) for name, value in bearer(service).items()]
+        scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+                 "headers": headers, "client": ("127.0.0.1", 1), "scheme": "http", "server": ("127.0.0.1", 2),
+                 "root_path": "", "http_version": "1.1"}  # fmt: skip
+        asked = asyncio.create_task(make_app(service)(scope, receive, send))  # type: ignore[arg-type]
+        await asyncio.sleep(0.2)
+        asked.cancel()
+        await asked
+        return sent
+
+    assert asyncio.run(ask("PUT", "/api/studies/x/note", {"type": "http.disconnect"})) == [413]
+    monkeypatch.setattr("fastapi.routing.run_endpoint_function", waits)
+    assert asyncio.run(ask("GET", "/api/me", {"type": "http.request", "body": b"", "more_body": False})) == [503]
+    assert not caplog.records
 
 
 def test_a_path_with_a_slash_too_much_names_no_other_host(browser: TestClient) -> None:
