@@ -3,12 +3,14 @@
     OMP_NUM_THREADS=1 python benchmarks/service.py [--studies 2000] [--points 32768] [--watchers 200]
 
 The folder is made up, and `vcm-sweep serve` answers from a process of its own. Asked "first", it has read nothing yet.
+Where there is a Chromium, pages are opened in it, until they are loaded.
 What watchers cost is the processor time of the service, in parts of one core: a run on all cores loses that much.
 """
 
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -106,7 +108,8 @@ class Asked:
         said = json.loads(self.process.stdout.readline())
         self.address = said["service"]
         self.session = requests.Session()
-        self.session.headers["Authorization"] = f"Bearer {said['token_read'].split()[0]}"
+        self.token = said["token_read"].split()[0]
+        self.session.headers["Authorization"] = f"Bearer {self.token}"
         self.measured = psutil.Process(self.process.pid)
 
     def seconds(self, path: str) -> float:
@@ -147,6 +150,28 @@ class Asked:
         over.set()
         return total, share
 
+    def pages(self, root: Path, paths: dict[str, str]) -> None:
+        """Print how long a browser takes, from the click to a page whose pictures can be drawn: first, and again."""
+        from selenium import webdriver
+
+        options = webdriver.ChromeOptions()
+        for word in ("--headless=new", "--no-sandbox", f"--user-data-dir={root.parent / 'profile'}"):
+            options.add_argument(word)
+        browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+        try:
+            browser.get(f"{self.address}login")
+            browser.find_element("id", "token").send_keys(self.token)
+            browser.find_element("css selector", "main button").click()
+            took = "const t = performance.getEntriesByType('navigation')[0]; return t.loadEventEnd - t.startTime"
+            for what, path in paths.items():
+                seconds = []
+                for _ in range(6):
+                    browser.get(f"{self.address}{path}")
+                    seconds.append(browser.execute_script(took) / 1000)
+                print(f"| {what}, in a browser | {seconds[0]:.3f} | {sorted(seconds[1:])[2]:.3f} |", flush=True)
+        finally:
+            browser.quit()
+
     def _cpu(self) -> float:
         times: Any = self.measured.cpu_times()
         return float(times.user + times.system)
@@ -178,6 +203,9 @@ def main() -> None:
             asked.row(f"study of {trainings:,} trainings", f"studies/{large}")
             asked.row("its training curves", f"studies/{large}/curves")
             asked.row("the running study", f"studies/{running}")
+            if shutil.which("chromium") and shutil.which("chromedriver"):
+                asked.pages(root, {"the list's page": "", "the page of the running study": f"studies/{running}",
+                                   "the page of the large study": f"studies/{large}"})  # fmt: skip
             idle = asked.watched(running, 1)
             events, share = asked.watched(running, options.watchers)
             print(f"| core for 1 watcher, % | {100 * idle[1]:.2f} | |")

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/studies/{study}", include_in_schema=False)
 Own = Annotated[Service, Depends(service_of)]
 _REPORTS = ("report.html", "limits.html")
 # A page waits so long for its ranking, and shows it later where that takes longer.
-_WAIT_S = 3.0
+_WAIT_S = 0.5
 # Whoever asks for a report is told soon that it is being made.
 _SOON_S = 2.0
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from vcm_sweep.cluster.service.problems import BusyError
 from vcm_sweep.cluster.service.service import Service
 from vcm_sweep.cluster.service.studies import rankings
 from vcm_sweep.sweep import InProcessExecutor, run, train
@@ -98,3 +99,18 @@ def test_a_comparison_is_there_to_download(person: TestClient, root: Path) -> No
     assert '/api/compare?one=mine&amp;other=other&amp;policy=drop-block" download="mine-against-other.json"' in page
     assert found.json()["answer"]
     assert '/api/studies/other/records" download' in page
+
+
+def test_a_page_does_not_wait_for_its_ranking_and_shows_it_later(
+    person: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object, **__: object) -> None:
+        raise BusyError("it is being made")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rankings.Rankings, "ranking", busy)
+        page = person.get("/studies/mine").text
+    assert "data-coming>The ranking is being made: it comes by itself." in page
+    assert '<noscript><meta http-equiv="refresh" content="3"></noscript>' in page  # with scripts, live.js asks for it
+    until(lambda: "data-coming" not in person.get("/studies/mine").text)
+    assert "noscript" not in person.get("/studies/mine").text
