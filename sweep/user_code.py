@@ -82,12 +82,13 @@ def own_folders() -> list[str]:
 
 
 def _check_place(module: Any, name: str, given: str) -> None:
-    """Raise StudyError where a module comes from beside another study, and the study that is read has one that differs.
+    """Raise StudyError where a module comes from elsewhere, and the study that is read has one beside it that differs.
 
-    A process has one module of a name, so that the one would train the other's network.
+    A process has one module of a name, so that it would train another study's network; and Python looks into the
+    current folder first in notebooks and under ``python -m``.
     """
     file = Path(getattr(module, "__file__", None) or os.devnull).resolve()
-    others = [folder for folder in _beside[1:] if file.is_relative_to(folder)]
+    others = [folder for folder in [*_beside[1:], os.getcwd()] if file.is_relative_to(folder)]
     if not others or file.is_relative_to(_beside[0]):
         return
     place = Path(_beside[0], *name.split("."))

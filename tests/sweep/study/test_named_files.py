@@ -97,8 +97,11 @@ def test_conditions_keep_what_their_own_cell_and_the_study_say(places: tuple[Pat
     assert Study.from_text(study.text, study.frozen).digest == study.digest
 
 
-def test_first_weights_and_modules_beside_the_study_come_first(places: tuple[Path, Path]) -> None:
+def test_first_weights_and_modules_beside_the_study_come_first(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     beside, here = places
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder])
     text = TINY.replace("lr = 0.02", 'lr = 0.02\nstart = "w.safetensors"')
     weights(0.1)(here)
     first = read(beside, text)
@@ -111,6 +114,11 @@ def test_first_weights_and_modules_beside_the_study_come_first(places: tuple[Pat
     (beside / "a_model_beside.py").write_text(MODEL.format(""))
     read(beside, own)
     assert Path(sys.modules.pop("a_model_beside").__file__ or "").parent == beside
+    # As in a notebook, where the current folder comes before all others.
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    with pytest.raises(StudyError, match=f"the module a_model_beside of this process is that of {here}, and {beside}"):
+        read(beside, own)
+    sys.modules.pop("a_model_beside")
 
 
 @pytest.mark.parametrize(
