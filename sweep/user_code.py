@@ -89,7 +89,7 @@ def _check_place(module: Any, name: str, given: str) -> None:
     """
     file = Path(getattr(module, "__file__", None) or os.devnull).resolve()
     others = [folder for folder in [*_beside[1:], os.getcwd()] if file.is_relative_to(folder)]
-    if not others or file.is_relative_to(_beside[0]):
+    if not _beside or not others or file.is_relative_to(_beside[0]):
         return
     place = Path(_beside[0], *name.split("."))
     own = next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)

@@ -67,7 +67,7 @@ def find_tolerances(
 def optuna_place(study: Study, folder: Folder) -> Path:
     """The local folder of Optuna's file; SQLite needs a disk, so it cannot be in an object store."""
     place = folder / FOLDER
-    return place.local if place.local is not None else Path(FOLDER) / f"{study.name}-{study.digest[:8]}"
+    return place.local if place.local is not None else Path(FOLDER) / study.folder_name
 
 
 def _one(context: Context) -> ToleranceAnswer:

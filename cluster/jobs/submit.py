@@ -68,7 +68,7 @@ def submit(
         raise StudyError("--out is empty: give a folder that this machine and the cluster can reach, or --root")
     study = Study.from_toml(study_file)
     checked_design(study)
-    where = out or str(Folder(str(root)) / f"{study.name}-{study.digest[:8]}")
+    where = out or str(Folder(str(root)) / study.folder_name)
     if "://" not in where:
         where = str(Path(where).resolve())
     folder = Folder(where)

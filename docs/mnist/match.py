@@ -48,6 +48,7 @@ def say(name: str, folder: Path, model: str) -> None:
     print(
         f"{name}: a radius that spreads by 4 % lowers the match of all movement by {lost[4]:.2f}, 8 % by {lost[8]:.2f}"
     )
+    print(f"{name}: {np.mean(accuracy < 0.3):.1%} of the trainings end below 30 %")
     seen, all_of_it = (told(match, accuracy, point) for match in (plain, moved))
     print(f"{name}: told by the mean match {seen:.0%}, by that of all movement {all_of_it:.0%}")
 

@@ -39,7 +39,7 @@ def checkpoint_folder(directory: str | Path | Folder) -> str:
 
 def default_directory(study: Study, root: Path = Path("runs")) -> Path:
     """``runs/<name>-<8 hex of the frozen study>``."""
-    return root / f"{study.name}-{study.digest[:8]}"
+    return root / study.folder_name
 
 
 def run(

@@ -265,6 +265,11 @@ class Study:
         """64 hex digits that identify the study."""
         return hashlib.sha256(json.dumps(self.canonical(), sort_keys=True).encode()).hexdigest()
 
+    @property
+    def folder_name(self) -> str:
+        """What its results folder is called where nobody says otherwise: its name, and 8 hex digits of the digest."""
+        return f"{self.name}-{self.digest[:8]}"
+
 
 @contextmanager
 def _said_of(origin: str) -> Iterator[None]:

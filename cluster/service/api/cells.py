@@ -1,13 +1,12 @@
 """Cells: the list, one of them with its pictures, and fits to measured files."""
 
 from http import HTTPStatus
-from pathlib import PurePosixPath
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
 from fastapi.responses import FileResponse
 
-from vcm_sweep.cluster.service.api.studies import FOREIGN, SHOWN, Own
+from vcm_sweep.cluster.service.api.studies import Own, given
 from vcm_sweep.cluster.service.cells.fits import FitOptions
 from vcm_sweep.cluster.service.cells.shelf import CellCard, CellView
 
@@ -66,14 +65,7 @@ def remove(name: str, service: Own) -> None:
 @router.get("/{name}/files/{file}", response_class=FileResponse)
 def file(name: str, file: str, service: Own) -> FileResponse:
     """A file of a fitted cell."""
-    there = service.shelf.file(name, file)
-    kind = SHOWN.get(PurePosixPath(file).suffix)
-    shown = "inline" if kind else "attachment"
-    answer = FileResponse(
-        there, media_type=kind or "application/octet-stream", filename=there.name, content_disposition_type=shown
-    )
-    answer.headers["Content-Security-Policy"] = FOREIGN
-    return answer
+    return given(service.shelf.file(name, file))
 
 
 @router.get("/{name}/pictures/{kind}.png", response_class=Response)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -18,12 +18,12 @@ from vcm_sweep.sweep.errors import StudyError
 
 router = APIRouter(prefix="/api")
 Own = Annotated[Service, Depends(service_of)]
-SHOWN = {
+_SHOWN = {
     ".html": "text/html", ".svg": "image/svg+xml", ".png": "image/png", ".json": "application/json",
     ".md": "text/plain", ".toml": "text/plain", ".txt": "text/plain", ".jsonl": "text/plain",
 }  # fmt: skip
 # A page in a results folder is shown as if it came from elsewhere: it can ask this service for nothing.
-FOREIGN = (
+_FOREIGN = (
     "sandbox allow-scripts allow-popups; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'unsafe-inline'; img-src data:; font-src data:"
 )
@@ -122,8 +122,7 @@ def check(asked: StudyText, service: Own) -> Checked:
         return Checked(valid=False, mistakes=getattr(error, "mistakes", [str(error)]))
     from vcm_sweep.sweep.designs.build import build_design
 
-    name = f"{study.name}-{study.digest[:8]}"
-    return Checked(valid=True, name=study.name, study=name, trainings=len(build_design(study)))
+    return Checked(valid=True, name=study.name, study=study.folder_name, trainings=len(build_design(study)))
 
 
 @router.post("/plan")
@@ -190,14 +189,20 @@ def files(study: str, service: Own) -> list[StudyFile]:
 @router.get("/studies/{study}/files/{path:path}")
 def file(study: str, path: str, service: Own) -> FileResponse:
     """A file of the results folder."""
-    there = service.views.file(study, path)
-    kind = SHOWN.get(PurePosixPath(path).suffix)
-    shown = "inline" if kind else "attachment"
+    return given(service.views.file(study, path))
+
+
+def given(file: Path) -> FileResponse:
+    """The answer that is a file: shown by a browser where that can do no harm, else there to download."""
+    kind = _SHOWN.get(file.suffix)
     answer = FileResponse(
-        there, media_type=kind or "application/octet-stream", filename=there.name, content_disposition_type=shown
+        file,
+        media_type=kind or "application/octet-stream",
+        filename=file.name,
+        content_disposition_type="inline" if kind else "attachment",
     )
     if kind in ("text/html", "image/svg+xml"):
-        answer.headers["Content-Security-Policy"] = FOREIGN
+        answer.headers["Content-Security-Policy"] = _FOREIGN
     return answer
 
 

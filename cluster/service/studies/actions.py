@@ -92,7 +92,7 @@ class Actions:
         """
         _check_note(note)
         study = self.read(text)
-        name = _folder_of(study)
+        name = study.folder_name
         with self.alone(name, new=True):
             before = self._keys.get(key, name)
             if before is not None and before.run:
@@ -110,12 +110,12 @@ class Actions:
         """Make the folder of a study, and start nothing; errors as :meth:`start`."""
         _check_note(note)
         study = self.read(text)
-        with self.alone(_folder_of(study), new=True):
+        with self.alone(study.folder_name, new=True):
             return Done(self._make(study, note))
 
     def _make(self, study: Study, note: str) -> str:
         """The id of a study whose folder is then there, whole or not at all."""
-        name = _folder_of(study)
+        name = study.folder_name
         Store.create(study, self._settings.folder(name))
         if note:
             self._write_note(name, note)
@@ -240,10 +240,6 @@ class Actions:
             file = Path(scratch) / "study.toml"
             file.write_text(text, encoding="utf-8")
             submit(file, RunOptions(self._settings.place, self._path(study), retry=retry))
-
-
-def _folder_of(study: Study) -> str:
-    return f"{study.name}-{study.digest[:8]}"
 
 
 def _unwritable(text: str) -> bool:

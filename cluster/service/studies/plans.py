@@ -41,7 +41,7 @@ class Plans:
             BusyError: it takes longer than an answer waits for.
         """
         study = self._actions.read(text)
-        out = self._settings.root / f"{study.name}-{study.digest[:8]}"
+        out = self._settings.root / study.folder_name
 
         def made() -> dict[str, Any]:
             return self._made(study.text, pilot_s, out)

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from vcm_sweep.device.library.library import LibraryCell
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.sweep import Store, Study, StudyError
+from vcm_sweep.sweep.user_code import load_attribute
 
 from ...studies import TINY
 
@@ -137,6 +138,15 @@ def test_what_is_in_neither_place_is_one_line_with_both(places: tuple[Path, Path
     line = str(caught.value)
     assert "\n" not in line
     assert all(words in line for words in (field, str(beside), str(here), "beside the study"))
+
+
+def test_a_worker_that_has_read_no_study_file_takes_what_is_there(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, here = places
+    (here / "a_module_of_workers.py").write_text("x = 1")
+    monkeypatch.setattr("vcm_sweep.sweep.user_code._beside", [])
+    assert load_attribute("a_module_of_workers:x", "[network] model") == 1
 
 
 def test_two_studies_whose_modules_have_one_name_are_not_mixed_up(

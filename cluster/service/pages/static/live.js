@@ -6,6 +6,7 @@
   const RENEW_MS = 20000;
   const COMING_MS = 3000;
   let renewed = Date.now();
+  let asking = 0;
   let shown = live.querySelector("[data-of=state]").textContent;
 
   const whole = (value) => (value == null ? "-" : Math.round(value).toLocaleString("en"));
@@ -73,14 +74,13 @@
       if (!place.contains(document.activeElement)) place.replaceChildren(...page.getElementById(id).childNodes);
     }
     window.drawCharts();
-    await coming();
+    askAgain();
   }
 
-  // What is still being made is asked for until it is there.
-  async function coming() {
-    if (!document.querySelector("[data-coming]")) return;
-    await new Promise((later) => setTimeout(later, COMING_MS));
-    await renew();
+  // What is still being made is asked for until it is there; one such question waits at a time, whoever renews.
+  function askAgain() {
+    clearTimeout(asking);
+    if (document.querySelector("[data-coming]")) asking = setTimeout(renew, COMING_MS);
   }
-  coming();
+  askAgain();
 })();
