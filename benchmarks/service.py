@@ -203,14 +203,17 @@ def main() -> None:
             asked.row(f"study of {trainings:,} trainings", f"studies/{large}")
             asked.row("its training curves", f"studies/{large}/curves")
             asked.row("the running study", f"studies/{running}")
-            if shutil.which("chromium") and shutil.which("chromedriver"):
-                asked.pages(root, {"the list's page": "", "the page of the running study": f"studies/{running}",
-                                   "the page of the large study": f"studies/{large}"})  # fmt: skip
+            pages = {"the list's page": "", "the page of the running study": f"studies/{running}"}
+            browser = shutil.which("chromium") and shutil.which("chromedriver")
+            if browser:
+                asked.pages(root, pages)
             idle = asked.watched(running, 1)
             events, share = asked.watched(running, options.watchers)
             print(f"| core for 1 watcher, % | {100 * idle[1]:.2f} | |")
             print(f"| core for {options.watchers} watchers, % ({events} events) | {100 * share:.2f} | |")
             print(f"| memory in MB, own and with shared libraries | {asked.megabytes()} |")
+            if browser:  # last, since its ranking takes minutes of a core
+                asked.pages(root, {"the page of the large study": f"studies/{large}"})
         finally:
             over.set()
             writing.join()

@@ -16,6 +16,8 @@ from vcm_sweep.cluster.service.app import make_app
 from vcm_sweep.cluster.service.service import Service
 from vcm_sweep.cluster.service.settings import ServiceSettings
 
+from ..waiting import until
+
 
 @dataclass(frozen=True)
 class Serving:
@@ -50,7 +52,8 @@ def serving(root: Path, prefix: str = "") -> Iterator[Serving]:
 
 
 def log_in(browser: Any, at: Serving, role: str = "run") -> None:
-    """Log a browser in, as a person does."""
+    """Log a browser in, as a person does, and wait for the page behind: asked for another before, it may show that."""
     browser.get(f"{at.url}/login")
     browser.find_element("id", "token").send_keys(at.token(role))
     browser.find_element("css selector", "main button").click()
+    until(lambda: "/login" not in browser.current_url)
