@@ -31,6 +31,7 @@ from vcm_sweep.cluster.commands.tolerance import add_tolerance_commands
 from vcm_sweep.cluster.commands.writing import add_writing_commands
 from vcm_sweep.cluster.exit_codes import EXIT_CODES, EXIT_FAILED_TRIALS, EXIT_FOLDER, EXIT_INTERRUPTED
 from vcm_sweep.cluster.terminal.printing import aligned
+from vcm_sweep.cluster.terminal.waiting import bar
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,7 +119,8 @@ def build_parser() -> argparse.ArgumentParser:
 def _doctor(arguments: argparse.Namespace) -> int:
     from vcm_sweep.cluster.commands.doctor import examine
 
-    checks = examine()
+    with bar("doctor", quiet=arguments.json):
+        checks = examine()
     if arguments.json:
         print(json.dumps([vars(check) for check in checks]))
     else:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vcm_sweep.cluster.terminal.printing import bar
+from vcm_sweep.cluster.terminal.waiting import bar
 from vcm_sweep.device.errors import VcmSweepError
 from vcm_sweep.sweep.errors import ExecutorError, StoreError, StudyError, one_line
 from vcm_sweep.sweep.store import Store

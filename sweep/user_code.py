@@ -4,7 +4,6 @@ It is looked for on Python's own search path, beside the study file, and in the 
 never in a results folder: opening somebody else's results must not run their code.
 """
 
-import difflib
 import importlib
 import os
 import re
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vcm_sweep.sweep.errors import StudyError, one_line
+from vcm_sweep.sweep.nearest_names import nearest_names
 
 _beside: list[str] = []
 _searched: list[str] = []  # what this module put on Python's path
@@ -58,7 +58,7 @@ def load_attribute(path: str, field: str) -> Any:
         ) from None
     _check_place(module, module_name, f"{field} = {path!r}")
     if not hasattr(module, name):
-        near = difflib.get_close_matches(name, vars(module), 1)
+        near = nearest_names(name, vars(module), 1)
         hint = f"did you mean {near[0]!r}?" if near else f"define it in {getattr(module, '__file__', module_name)}"
         raise StudyError(f"{field} = {path!r}: the module {module_name} has no {name!r}: {hint}")
     return getattr(module, name)

@@ -1,6 +1,5 @@
 """How each factor varies in a question: held at a value, or over a distribution inside the range that was sampled."""
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.results.index import with_unit
+from vcm_sweep.sweep.nearest_names import nearest_names
 from vcm_sweep.sweep.study.distributions import Continuous, Levels
 from vcm_sweep.sweep.study.tables.fields import brief
 
@@ -156,7 +156,7 @@ def read_marginals(
             continue
         if groups and name in groups:
             raise AnalysisError(f"{name}: is a group of factors; name one of them: {', '.join(groups[name])}")
-        near = difflib.get_close_matches(name, known, 1, 0.4)
+        near = nearest_names(name, known, 1, 0.4)
         hint = f"did you mean {near[0]}? " if near else ""
         raise AnalysisError(f"{name}: is no factor of the study; {hint}it varied {', '.join(known)}")
     return Marginals(tuple(_marginal(factor, given.get(factor.name)) for factor in factors))

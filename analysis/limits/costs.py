@@ -189,7 +189,7 @@ def _check(y: Array, output: Output, metric: str) -> None:
     if len(y) < MIN_PAIRS:
         raise AnalysisError(
             f"n: {len(y)} pairs are too few for an interval; {MIN_PAIRS} or more are needed, 32 for most costs "
-            "(vcm-sweep extend)"
+            "(vcm-sweep extend --to 32)"
         )
     if np.isinf(y).any():
         raise AnalysisError(
@@ -229,7 +229,8 @@ def _remarks(
         said.append(
             f"A cost is that of trainings like those seen. Where none of {unseen.pairs} ended at chance, up to "
             f"{100 * up_to:.0f} % may, and at up to {100 * nominal:.0f} points each the mean cost would be up to "
-            f"{100 * unseen.unseen:.0f} points higher: more pairs (vcm-sweep extend) bound it closer."
+            f"{100 * unseen.unseen:.0f} points higher: more pairs (vcm-sweep extend --to {2 * unseen.pairs}) bound it "
+            "closer."
         )
     least = min(cost.pairs for cost in costs)
     if least < MIN_PAIRS:

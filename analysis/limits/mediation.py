@@ -100,7 +100,9 @@ def mediate(
         return Mediation(factor, end, level, through, cost, reason=reason, pairs=n, **shares)
 
     if n < MIN_PAIRS:
-        return mediation(f"no share: {n} seeds have all arms, and {MIN_PAIRS} or more are needed (vcm-sweep extend)")
+        return mediation(
+            f"no share: {n} seeds have all arms, and {MIN_PAIRS} or more are needed (vcm-sweep extend --to {MIN_PAIRS})"
+        )
     error = float(np.std(total[whole], ddof=1)) / math.sqrt(n)
     if not effect > 2.0 * error:
         return mediation(f"no share: the cost {effect:.3g} is not above two standard errors, 2 x {error:.2g}")

@@ -125,20 +125,23 @@ def pairs_of(names: Sequence[str]) -> Pairs:
     return np.array(list(combinations(range(len(names)), 2)), dtype=np.int64).reshape(-1, 2)
 
 
-def too_few(points: int, blocks: int, replicated: int) -> tuple[str, str] | None:
-    """What points in so many blocks, so many of them trained twice, lack for an interval: the field, and in words."""
+def too_few(points: int, blocks: int, replicated: int) -> TooFewError | None:
+    """What points in so many blocks, so many of them trained twice, lack for an interval; None if nothing."""
     if points < _POINTS:
-        return "n", (
-            f"{points} points are too few for a verdict, since {_unseen(points)} of the box may hold none of them "
-            f"(with a probability of 5 %); {_POINTS} or more are needed (vcm-sweep extend)"
-        )
+        return TooFewError(
+            f"n: {points} points are too few for a verdict, since {_unseen(points)} of the box may hold none of them "
+            f"(with a probability of 5 %); {_POINTS} or more are needed",
+            _POINTS, TooFewError.n_for(_POINTS, points, blocks),
+        )  # fmt: skip
     if blocks < _BLOCKS:
-        return "n", f"{blocks} base blocks are too few for an interval; {_BLOCKS} or more are needed (vcm-sweep extend)"
+        return TooFewError(
+            f"n: {blocks} base blocks are too few for an interval; {_BLOCKS} or more are needed", to=_BLOCKS
+        )
     if replicated < _REPLICATED:
-        return "replicates", (
-            f"{replicated} points were trained twice, and {_REPLICATED} or more are needed to tell what the surrogate "
-            "leaves unexplained from training noise; vcm-sweep extend --replicates 2 runs every row once more (what is "
-            "finished is kept)"
+        return TooFewError(
+            f"replicates: {replicated} points were trained twice, and {_REPLICATED} or more are needed to tell what "
+            "the surrogate leaves unexplained from training noise; vcm-sweep extend --replicates 2 runs every row once "
+            "more (what is finished is kept)"
         )
     return None
 
@@ -146,7 +149,7 @@ def too_few(points: int, blocks: int, replicated: int) -> tuple[str, str] | None
 def check_enough(points: Points) -> None:
     """Refuse points that are too few, or too seldom trained twice: TooFewError says what to run."""
     if lacking := too_few(points.count, len(points.u), points.rows.replicated_rows):
-        raise TooFewError(": ".join(lacking), _POINTS if lacking[0] == "n" else 0)
+        raise lacking
 
 
 def check_varies(variance: Estimated, noise: Estimated, confidence: float, metric: str) -> None:

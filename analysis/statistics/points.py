@@ -101,10 +101,11 @@ def read_points(
     if x.ndim != 2 or x.shape[1] != len(factors) or y.ndim != 2 or y.shape[0] != x.shape[0]:
         raise AnalysisError(f"x, y: shapes {x.shape}, {y.shape} must be (n, {len(factors)}) and (n, replicates)")
     if len(x) < MIN_POINTS:
+        units = len(x) if blocks is None else len(np.unique(blocks))
         raise TooFewError(
-            f"n: {len(x)} points are too few for this method; {MIN_POINTS} or more are needed (vcm-sweep extend)",
-            MIN_POINTS,
-        )
+            f"n: {len(x)} points are too few for this method; {MIN_POINTS} or more are needed",
+            MIN_POINTS, TooFewError.n_for(MIN_POINTS, len(x), units) if len(x) else MIN_POINTS,
+        )  # fmt: skip
     check_varied(x, factors)
     place = np.arange(len(x)) if blocks is None else np.asarray(blocks)
     _, block, sizes = np.unique(place, return_inverse=True, return_counts=True)

@@ -11,6 +11,7 @@ Array = NDArray[np.float64]
 
 # With fewer units a percentile interval means nothing (8 units have 6435 distinct resamples).
 MIN_UNITS = 8
+_FOR_A_RANKING = 256
 
 
 @dataclass(frozen=True)
@@ -127,9 +128,9 @@ def check_output(y: Array, metric: str, *, unit: str = "base rows", seeds: str =
     if y.shape[0] < MIN_UNITS:
         raise TooFewError(
             f"n: {y.shape[0]} {unit} are too few for an interval; {MIN_UNITS} or more are needed, and some "
-            "hundred for a ranking (vcm-sweep extend)",
-            MIN_UNITS,
-        )
+            "hundred for a ranking",
+            MIN_UNITS, _FOR_A_RANKING,
+        )  # fmt: skip
     infinite = int(np.isinf(y).sum())
     if infinite:
         raise AnalysisError(

@@ -140,9 +140,11 @@ class Prepared:
 
         first, *others = own_methods(self.results.study.design)
         units, rows, _ = self.y.shape
-        if others and (lacking := too_few(units * rows, units, replicated(self.y, self.trainings).replicated_rows)):
+        if others and (
+            lacking := str(too_few(units * rows, units, replicated(self.y, self.trainings).replicated_rows) or "")
+        ):
             why = "Pick-freeze indices, since bounded ones, which are several times narrower, lack something: "
-            return replace(self, method=others[0], why=(*self.why, f"{why}{lacking[1]}."))
+            return replace(self, method=others[0], why=(*self.why, f"{why}{lacking.partition(': ')[2]}."))
         return replace(self, method=first)
 
     @property
@@ -176,9 +178,8 @@ class Prepared:
                 raise
             more = self.part.takes(error.least)
             raise TooFewError(
-                f"{error}: so many lie within {self.part.words} of n = {more}, which vcm-sweep extend "
-                f"{shlex.quote(str(self.results.folder))} --to {more} makes of the study, or give a wider part",
-                error.least,
+                f"{error.lacks}: so many lie within {self.part.words} of n = {more}, which vcm-sweep extend "
+                f"{shlex.quote(str(self.results.folder))} --to {more} makes of the study, or give a wider part"
             ) from None
 
 

@@ -1,6 +1,5 @@
 """A part of the ranges that were sampled, to which an analysis keeps: points inside are a study of that part."""
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm_sweep.analysis.errors import AnalysisError
+from vcm_sweep.sweep.nearest_names import nearest_names
 from vcm_sweep.sweep.study.distributions import Levels
 from vcm_sweep.sweep.study.tables.fields import brief
 
@@ -65,7 +65,7 @@ def read_part(results: "Results", within: Mapping[str, Sequence[float]]) -> Part
     low, high, words = np.zeros(len(names)), np.ones(len(names)), []
     for name, ends in within.items():
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1, 0.4)
+            near = nearest_names(name, names, 1, 0.4)
             hint = f"did you mean {near[0]}? " if near else ""
             raise AnalysisError(f"within: {name} is no factor of the study; {hint}it varied {', '.join(names)}")
         factor = study.factors[names.index(name)]

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from vcm_sweep.cluster.commands.fit import MODELS, add_fit_options, fit_cell, words
-from vcm_sweep.cluster.terminal.printing import aligned, bar, prose
+from vcm_sweep.cluster.terminal.printing import aligned, prose
+from vcm_sweep.cluster.terminal.waiting import bar
 from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
 
 KINDS = ("iv", "pulses", "switching", "maps", "mismatch")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 
+from vcm_sweep.device.doing import Doing
+
 PYTHONS = ((3, 11), (3, 13))
 """The first and the last Python that pyproject.toml allows."""
 TORCHES = ((2, 11), (2, 13))
@@ -42,7 +44,11 @@ def examine() -> list[Check]:
         ("MNIST", _mnist),
         ("GPU", _gpu),
     ]
-    return [_one(name, function) for name, function in checks]
+    found = []
+    for name, function in checks:
+        with Doing(name):
+            found.append(_one(name, function))
+    return found
 
 
 class _Lacking(Exception):

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from vcm_sweep.cluster.exit_codes import EXIT_FAILED_TRIALS
-from vcm_sweep.cluster.terminal.printing import aligned, bar, prose, show
+from vcm_sweep.cluster.terminal.printing import aligned, prose, show
+from vcm_sweep.cluster.terminal.waiting import bar
 
 MODELS = ("explicit", "full")
 _DATA = (

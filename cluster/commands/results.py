@@ -11,6 +11,7 @@ from vcm_sweep.cluster.commands.shared import AddCommand, factor_part, once
 from vcm_sweep.cluster.exit_codes import EXIT_INTERRUPTED
 from vcm_sweep.cluster.options import positive
 from vcm_sweep.cluster.terminal.printing import prose, show
+from vcm_sweep.cluster.terminal.waiting import bar
 
 
 def add_result_commands(command: AddCommand) -> None:
@@ -103,8 +104,9 @@ def _analyze(arguments: argparse.Namespace) -> int:
 
         return analyze_conditions(arguments, results)
     within = once("--within", arguments.within)
-    result = analyze(results, arguments.metric, method=arguments.method, policy=arguments.policy, within=within)
-    opinions = second_opinions(results, result, arguments.policy, within)
+    with bar("analyze", quiet=arguments.json):
+        result = analyze(results, arguments.metric, method=arguments.method, policy=arguments.policy, within=within)
+        opinions = second_opinions(results, result, arguments.policy, within)
     if arguments.json:
         print(json.dumps(result.to_dict() | {"second_opinions": [opinion.to_dict() for opinion in opinions]}))
         return 0
@@ -134,7 +136,8 @@ def _report(arguments: argparse.Namespace) -> int:
     _refuse_method(results, arguments.method)
     target = Path(arguments.out) if arguments.out else place_of(results.folder)
     how = {"method": arguments.method, "policy": arguments.policy}
-    said = report_at(target, results, arguments.metric, **how)
+    with bar("report", quiet=arguments.json):
+        said = report_at(target, results, arguments.metric, **how)
     show(said, arguments.json)
     return AnalysisError.exit_code if "no_ranking" in said else 0
 

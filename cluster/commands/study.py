@@ -15,6 +15,7 @@ from vcm_sweep.cluster.options import (
 from vcm_sweep.cluster.running.run_study import run_study
 from vcm_sweep.cluster.running.run_until import run_until_known
 from vcm_sweep.cluster.terminal.printing import aligned, show
+from vcm_sweep.cluster.terminal.waiting import bar
 
 
 def add_study_commands(command: AddCommand) -> None:
@@ -56,11 +57,13 @@ def _plan(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.study is None:
         raise StudyError("plan needs a study file (or --factors)")
-    from vcm_sweep.cluster.running.plan import planned
-    from vcm_sweep.sweep.study.study import Study
-
     pilot_s = None if arguments.no_pilot else arguments.pilot_s
-    values, words = planned(Study.from_toml(arguments.study), RunOptions.of(arguments), pilot_s, arguments.failure_rate)
+    with bar("plan", quiet=arguments.json):
+        from vcm_sweep.cluster.running.plan import planned
+        from vcm_sweep.sweep.study.study import Study
+
+        study = Study.from_toml(arguments.study)
+        values, words = planned(study, RunOptions.of(arguments), pilot_s, arguments.failure_rate)
     show(values if arguments.json else words, arguments.json)
     return 0
 

@@ -11,6 +11,7 @@ from vcm_sweep.cluster.commands.shared import AddCommand
 from vcm_sweep.cluster.exit_codes import EXIT_INTERRUPTED
 from vcm_sweep.cluster.options import Place, RunOptions, add_pack_option, add_place_options, positive
 from vcm_sweep.cluster.terminal.printing import prose, show
+from vcm_sweep.cluster.terminal.waiting import bar
 
 
 def add_tolerance_commands(command: AddCommand) -> None:
@@ -52,7 +53,8 @@ def _tolerance(arguments: argparse.Namespace) -> int:
         checkpoints = checkpoint_folder(folder / FOLDER)
         settings = dataclasses.replace(settings, checkpoints=checkpoints, checkpoint_s=study.run.checkpoint_s)
     workers = places_of(options.place, PackNeeds.of(study.run, settings.device))
-    pack = pack_of(study, settings, options.place)
+    with bar(study.name, quiet=options.json):
+        pack = pack_of(study, settings, options.place)
     executor = executor_of(options.place, study, settings)
     try:
         with (

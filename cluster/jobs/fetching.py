@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from vcm_sweep.cluster.terminal.printing import bar
+from vcm_sweep.cluster.terminal.waiting import bar
 from vcm_sweep.sweep.errors import StoreError, one_line
 from vcm_sweep.sweep.folder import Folder
 

@@ -12,6 +12,7 @@ from vcm_sweep.cluster.ray_executor.connection import Connection
 from vcm_sweep.cluster.ray_executor.flight import Flight
 from vcm_sweep.cluster.ray_executor.head import Head, say_goodbye
 from vcm_sweep.cluster.ray_executor.nodes import Nodes
+from vcm_sweep.cluster.ray_executor.overheard import Overheard
 from vcm_sweep.cluster.ray_executor.resources import PackNeeds
 from vcm_sweep.cluster.ray_executor.tasks import Message, Mistake, Started, Stopped, kill_process
 from vcm_sweep.cluster.ray_executor.workers import GpuWorkers, Workers
@@ -79,6 +80,7 @@ class RayExecutor(Executor):
         self._nodes: Nodes
         self._crew: Workers | None = None
         self._head: Head | None = None
+        self._overheard: Overheard | None = None
 
     def run(self, packs: Iterable[Sequence[Trial]]) -> Iterator[list[TrialRecord]]:
         """Yield the records of each pack as its task ends.
@@ -121,6 +123,10 @@ class RayExecutor(Executor):
         """Packs that are running, by the name of their node."""
         running = [flight.node for flight in list(self._flights) if flight.started]
         return dict(Counter(self._nodes.name(node) for node in running)) if running else {}
+
+    def doing(self) -> str:
+        """What a worker does just now that takes long, besides training."""
+        return self._overheard.words() if self._overheard is not None else ""
 
     def close(self) -> None:
         """Stop what is running, and disconnect."""
@@ -178,6 +184,7 @@ class RayExecutor(Executor):
     def _prepare(self) -> None:
         head = self._head = Head(self._ray.get_runtime_context().gcs_address, self._cluster, self.on_stuck)
         self._nodes = Nodes(self.needs, lambda: head.asked(self._ray.nodes), self.patience_s, self.wait_s)
+        self._overheard = Overheard(head.asked)
         task = self._ray.put(self.task)
         if self.needs.gpus:
             self._crew = GpuWorkers(self._ray, self.needs, task, lambda: self._nodes.slots)
@@ -193,6 +200,8 @@ class RayExecutor(Executor):
             silent = head.silent()
             if not silent:
                 self._nodes.refresh()
+                if self._overheard is not None:
+                    self._overheard.listen()
             # While the head does not answer, no pack is started, but messages of running packs are still read.
             window = 0 if silent else max(1, _IN_FLIGHT_PER_SLOT * self._nodes.slots)
             while len(self._flights) < window and (attempt := self._next(packs)):

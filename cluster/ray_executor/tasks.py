@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from vcm_sweep.cluster.ray_executor.overheard import telling
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.packs.recovery import Failure, classified
 from vcm_sweep.sweep.training.interrupts import told_to_stop
@@ -79,7 +80,9 @@ def run_pack(task: "Task", pack: Sequence[Trial], cpus: int) -> Iterator[Message
 
     limit_threads(cpus)
     yield Started(ray.get_runtime_context().get_node_id(), os.getpid())
-    yield _outcome(task, pack)
+    with telling():
+        outcome = _outcome(task, pack)
+    yield outcome
 
 
 class GpuWorker:

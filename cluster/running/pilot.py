@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from vcm_sweep.cluster.ray_executor.tasks import TrainSettings, train_from
+from vcm_sweep.device.doing import Doing
 from vcm_sweep.sweep.data.sets import DataSet
 from vcm_sweep.sweep.data.shared_data import SharedData
 from vcm_sweep.sweep.designs.design import Design
@@ -90,10 +91,13 @@ def pilot(
                 return
             yield [design.trial(int(point), replicate) for replicate in range(pack)]
 
-    for records in make_executor(task).run(packs()):
-        costs = [record for record in records if isinstance(record, Cost)]
-        found += costs[:1]
-        failed += not costs
+    with Doing("pilot") as told:
+        told(f"the first of {len(rows)} rows")
+        for records in make_executor(task).run(packs()):
+            costs = [record for record in records if isinstance(record, Cost)]
+            found += costs[:1]
+            failed += not costs
+            told(f"{len(found) + failed} of {len(rows)} rows measured")
     return Pilot(
         [cost.point for cost in found],
         [cost.cpu_s for cost in found],

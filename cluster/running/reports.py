@@ -22,6 +22,8 @@ def written_report(results: Any) -> dict[str, str]:
 def report_at(target: Path, results: Any, metric: str = "accuracy", **how: str) -> dict[str, str]:
     """Write the report to a folder; its path, and why there is no ranking in it if that is so."""
     from vcm_sweep.analysis.report.write import written
+    from vcm_sweep.device.doing import Doing
 
-    page, why = written(results, target, metric, **how)
+    with Doing("writing the report"):
+        page, why = written(results, target, metric, **how)
     return {"report": str(page)} | ({"no_ranking": why} if why else {})

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from vcm_sweep.cluster.exit_codes import EXIT_FAILED_TRIALS, EXIT_INTERRUPTED
 from vcm_sweep.cluster.options import RunOptions
 from vcm_sweep.cluster.terminal.printing import show
+from vcm_sweep.cluster.terminal.waiting import bar
 
 
 def with_run_options(study: Any, options: RunOptions) -> Any:
@@ -76,7 +77,8 @@ def run_once(study: Any, options: RunOptions, conclude: Callable[[Any], dict[str
     if study.run.checkpoint_s:
         checkpoints = checkpoint_folder(folder)
         settings = dataclasses.replace(settings, checkpoints=checkpoints, checkpoint_s=study.run.checkpoint_s)
-    pack = pack_of(study, settings, options.place)
+    with bar(study.name, quiet=options.json):
+        pack = pack_of(study, settings, options.place)
     executor = executor_of(options.place, study, settings)
     with watched(study.name, folder, executor, options.json, _held(folder, options.retry)) as progress:
         results = run(study, executor, options.out, progress, options.retry, pack, options.reuse)

@@ -34,10 +34,10 @@ def watched(
         quiet: show nothing on the terminal. held: failures that the folder holds and keeps, by status.
     """
     command = os.environ.get(COMMAND_VARIABLE) or shlex.join(["vcm-sweep", *sys.argv[1:]])
-    activity = getattr(executor, "activity", None)
+    activity, doing = getattr(executor, "activity", None), getattr(executor, "doing", None)
     with (
-        LiveView(name, activity, quiet, held=held) as view,
-        Session(directory, command, os.environ.get(SESSION_VARIABLE), activity, held) as session,
+        LiveView(name, activity, quiet, held=held, doing=doing) as view,
+        Session(directory, command, os.environ.get(SESSION_VARIABLE), activity, held, doing) as session,
     ):
         if hasattr(executor, "on_stuck"):
             executor.on_stuck = partial(_end_now, session)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from vcm_sweep.cluster.terminal.words import log_line, view_lines
-from vcm_sweep.sweep.session.tally import Tally
+from vcm_sweep.sweep.session.tally import Figures, Tally
 from vcm_sweep.sweep.trial import TrialRecord
 
 _LINE_EVERY_S = 60.0
@@ -23,7 +23,8 @@ class LiveView:
     Args:
         name: of the study. activity: running packs by name of their node, as ``Executor.activity`` gives them.
         quiet: show nothing. stream: where to show it; default standard error. line_every_s: seconds between two lines
-            in a file. held: failures that the folder holds from before, by status.
+            in a file. held: failures that the folder holds from before, by status. doing: what takes long besides
+            training, as ``Executor.doing`` gives it.
 
     Warnings that are logged by "vcm_sweep" are shown as they come. An error ends the run: whoever ran it tells it.
     """
@@ -36,8 +37,9 @@ class LiveView:
         stream: TextIO | None = None,
         line_every_s: float = _LINE_EVERY_S,
         held: Mapping[str, int] | None = None,
+        doing: Callable[[], str] | None = None,
     ) -> None:
-        self._name, self._activity, self._quiet = name, activity, quiet
+        self._name, self._activity, self._doing, self._quiet = name, activity, doing, quiet
         self._stream = stream or sys.stderr
         self._every = line_every_s
         self._tally = Tally(held=held)
@@ -70,15 +72,17 @@ class LiveView:
 
     def lines(self) -> list[str]:
         """The lines that are shown now."""
-        with self._lock:
-            figures = self._tally.figures(self._activity() if self._activity else None)
-        return view_lines(self._name, figures, self._event)
+        return view_lines(self._name, self._figures(), self._event)
 
     def line(self) -> str:
         """The state of the run on one line, for a file."""
+        return log_line(self._name, self._figures())
+
+    def _figures(self) -> Figures:
         with self._lock:
-            figures = self._tally.figures(self._activity() if self._activity else None)
-        return log_line(self._name, figures)
+            return self._tally.figures(
+                self._activity() if self._activity else None, self._doing() if self._doing else ""
+            )
 
     def _choose(self) -> "Redrawn | _Notebook | _Lines":
         if _in_notebook():

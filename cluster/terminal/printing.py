@@ -1,12 +1,10 @@
-"""Printing tables, values and bars for subcommands; on a terminal they fit its width, elsewhere no line is broken."""
+"""Printing tables and values for subcommands; on a terminal they fit its width, elsewhere no line is broken."""
 
 import json
 import shutil
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Container, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Sequence
 from typing import Any
 
 from vcm_sweep.sweep.foreign import printable
@@ -90,33 +88,3 @@ def prose(*paragraphs: str) -> str:
         width = shutil.get_terminal_size().columns
         lines = [textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) for line in lines]
     return "\n".join(lines)
-
-
-@contextmanager
-def bar(what: str, total: int | None = None, quiet: bool = False) -> Iterator[Callable[[str], None]]:
-    """A progress bar on standard error, removed at the end; yields a function that moves it on and shows a word.
-
-    Where standard error is no terminal a line is written after two seconds, and then every twenty. Nothing is shown if
-    ``quiet``. ``total``: number of steps, None if not known.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    shown = Progress(
-        TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[word]}"),
-        console=Console(stderr=True), refresh_per_second=4, transient=True, redirect_stdout=False,
-        disable=quiet or not sys.stderr.isatty(),
-    )  # fmt: skip
-    begun, due = time.monotonic(), 2.0
-    with shown:
-        task = shown.add_task(what, total=total, word="")
-
-        def step(word: str) -> None:
-            nonlocal due
-            shown.update(task, advance=1, word=word)
-            spent = time.monotonic() - begun
-            if shown.disable and not quiet and spent > due:
-                due = spent + 20.0
-                print(f"{what}: {word} ({spent:.0f} s)", file=sys.stderr, flush=True)
-
-        yield step

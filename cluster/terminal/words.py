@@ -30,6 +30,8 @@ def view_lines(name: str, figures: Figures, event: str = "") -> list[str]:
         lines.append(f"failed: {_causes(figures)}")
     if figures.nodes:
         lines.append(f"nodes: {_nodes(figures)}")
+    if figures.doing:
+        lines.append(f"now: {figures.doing}")
     if event:
         lines.append(f"last: {event}")
     return [printable(line) for line in lines]
@@ -43,7 +45,8 @@ def log_line(name: str, figures: Figures) -> str:
     """
     causes = f" ({_causes(figures)})" if figures.failures else ""
     pace = _pace(figures).replace(" failed", f" failed{causes}", 1)
-    return printable(f"{name}: {figures.done:,}/{figures.total:,} trials, {pace}, accuracy {_accuracy(figures)}")
+    now = f", now: {figures.doing}" if figures.doing else ""
+    return printable(f"{name}: {figures.done:,}/{figures.total:,} trials, {pace}, accuracy {_accuracy(figures)}{now}")
 
 
 def event_words(line: dict[str, Any]) -> str:

@@ -1,10 +1,12 @@
 """Building the tables of a device: nodes are added until the measured error is small enough."""
 
 import math
+from itertools import count
 
 import numpy as np
 import torch
 
+from vcm_sweep.device.doing import Doing
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.kernels.layout import MAX_AXES
 from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
@@ -40,16 +42,27 @@ def build_tables(device: VCMDevice) -> RateTables:
             f"{', '.join(names)} differ between cells or pulses: tables have at most {MAX_AXES} axes besides N; "
             "use method = 'direct' or let fewer vary"
         )
-    axes = tuple(_axis(device, name) for name in names)
-    finer = 1.0
-    while True:
+    with Doing("making the tables of the cell") as told:
+        return _accurate(device, tuple(_axis(device, name) for name in names), told)
+
+
+def _accurate(device: VCMDevice, axes: tuple[Axis, ...], told: Doing) -> RateTables:
+    """Tables over these axes, made with more and more nodes until they are accurate; ``told`` hears how far that is."""
+    finer, reached = 1.0, ""
+    for attempt in count(1):
+        told(f"attempt {attempt}{reached}: read")
         read = _read_curves(device, axes if device.reads_cell and device.model == "full" else (), finer)
         x_range = _x_range(device, read)
-        voltages = (device.set_voltage_v, device.reset_voltage_v)
-        pulses = [_pulse_curves(device, axes, x_range, v, finer) for v in voltages]
+        pulses = []
+        for pulse, voltage in (("SET", device.set_voltage_v), ("RESET", device.reset_voltage_v)):
+            told(f"attempt {attempt}{reached}: {pulse}")
+            pulses.append(_pulse_curves(device, axes, x_range, voltage, finer))
+        told(f"attempt {attempt}{reached}: checks")
         _refuse_jumps(device, axes, x_range, read, pulses[0], pulses[1])
-        if max(c.error for c in pulses) <= TOLERANCE and read.error <= WEIGHT_TOLERANCE:
+        error = max(c.error for c in pulses)
+        if error <= TOLERANCE and read.error <= WEIGHT_TOLERANCE:
             return RateTables(axes, pulses[0], pulses[1], read)
+        reached = f" (error {max(error / TOLERANCE, read.error / WEIGHT_TOLERANCE):.2g} times what is allowed)"
         finer *= math.sqrt(2)
         axes = tuple(Axis(a.name, a.first, a.last, math.ceil(a.count * 1.35)) for a in axes)
         if max(c.values.size for c in (*pulses, read)) > _MAX_NODES:
@@ -58,6 +71,7 @@ def build_tables(device: VCMDevice) -> RateTables:
                 f"no table is accurate to {TOLERANCE:g} over {ranges}: narrow the ranges (clip) or use "
                 "method = 'direct'"
             )
+    raise AssertionError("counting ends never")
 
 
 def _refuse_jumps(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vcm_sweep.device.array.cell_arrays import CellArrays
 from vcm_sweep.device.array.slow_noise import advance, read_weight
+from vcm_sweep.device.doing import Doing
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.public import public
 from vcm_sweep.device.seeds import ArraySeeds, key_of_more, stream_key
@@ -59,7 +60,8 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         else:
             self._take_seeds(named.trials, named.next_place())
         self.calls, self.suspects = [0, 0, 0], new_suspects(trials)
-        self.cells = CellArrays(rpu_config.devices(), d_size, x_size, self.seeds, self.index)
+        with Doing(f"layer {self.index + 1}"):
+            self.cells = CellArrays(rpu_config.devices(), d_size, x_size, self.seeds, self.index)
         self._read_noise: tuple[Tensor, Tensor, bool] | None = None
         self._numbers: list[tuple[list[dict[str, Any]], IoNumbers] | None] = [None, None]
         self._compiled = CompiledProduct(), CompiledProduct()

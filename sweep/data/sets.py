@@ -1,6 +1,5 @@
 """The data sets: scikit-learn's digits, the MNIST family, or a user's own; all trials use the same split."""
 
-import difflib
 import hashlib
 import os
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import torch
 
 from vcm_sweep.sweep.data.own_data import FIELD, read_own_data
 from vcm_sweep.sweep.errors import StudyError, one_line
+from vcm_sweep.sweep.nearest_names import nearest_names
 
 CACHE = Path.home() / ".cache" / "vcm-sweep"
 DATA_VARIABLE = "VCM_SWEEP_DATA"
@@ -140,7 +140,7 @@ def _load(name: str, folder: str | None) -> DataSet:
         return _from_torchvision(TORCHVISION[name], folder)
     if is_own(name):
         return DataSet(*read_own_data(name))
-    near = difflib.get_close_matches(name, DATA_SETS, 1)
+    near = nearest_names(name, DATA_SETS, 1)
     raise StudyError(
         f"{FIELD} = {name!r} must be one of {', '.join(map(repr, DATA_SETS))}, or your own function as "
         f"'package.module:function'{f'; did you mean {near[0]!r}?' if near else ''}"

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from vcm_sweep.device.doing import words_now
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.packs.recovery import classified, judge, stamped, whole
 from vcm_sweep.sweep.trial import Trial, TrialRecord
@@ -35,6 +36,10 @@ class Executor(ABC):
     def activity(self) -> dict[str, int]:
         """Packs that are running, by the name of their node."""
         return {}
+
+    def doing(self) -> str:
+        """What takes long just now besides training, in words; "" for nothing."""
+        return words_now()
 
 
 class InProcessExecutor(Executor):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from vcm_sweep.device.doing import Doing
 from vcm_sweep.sweep.data.sets import DataSet
 from vcm_sweep.sweep.designs.design import Design
 from vcm_sweep.sweep.errors import StudyError
@@ -108,7 +109,8 @@ def choose_pack(
             if making_s > max(_LONGEST_MAKING_S, _STUDY_SHARE * study_s):
                 break
         try:
-            last = measured(trials[:: len(trials) // size][:size], data, device)
+            with Doing(f"trying packs of {size}"):
+                last = measured(trials[:: len(trials) // size][:size], data, device)
         except StudyError:
             raise
         except Exception:

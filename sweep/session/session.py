@@ -48,6 +48,7 @@ class Session:
         command: the command that continues the run.
         id: id of a run that was submitted; None: a new run.
         activity: function that gives the number of running packs by node, as ``Executor.activity``.
+        doing: function that gives what takes long besides training, as ``Executor.doing``.
         held: failures that the folder holds from before and keeps, by status.
     """
 
@@ -58,9 +59,10 @@ class Session:
         id: str | None = None,
         activity: Callable[[], dict[str, int]] | None = None,
         held: Mapping[str, int] | None = None,
+        doing: Callable[[], str] | None = None,
     ) -> None:
         self.folder = where if isinstance(where, Folder) else Folder(os.fspath(where))
-        self.activity = activity
+        self.activity, self.doing = activity, doing
         self._submitted = id is not None
         tick = _TICK_S if self.folder.local is not None else _TICK_OBJECT_STORE_S
         self.state = SessionState(
@@ -80,7 +82,7 @@ class Session:
     def figures(self) -> Figures:
         """How far the run is."""
         with self._lock:
-            return self._tally.figures(self.activity() if self.activity else None)
+            return self._tally.figures(self.activity() if self.activity else None, self.doing() if self.doing else "")
 
     def __enter__(self) -> "Session":
         if threading.current_thread() is threading.main_thread():

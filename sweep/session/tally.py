@@ -22,6 +22,7 @@ class Figures:
         rate_per_h: trials per hour, lately; eta_s: seconds to the end at that rate. Both None until two packs came in.
         best, worst: accuracy of the trials of this run; None until one has ended.
         failures: number of failed trials by cause. nodes: by name, "packs" under way and "trials" finished there.
+        doing: what takes long just now besides training, in words; "" for nothing.
     """
 
     done: int = 0
@@ -34,6 +35,7 @@ class Figures:
     worst: float | None = None
     failures: dict[str, int] = field(default_factory=dict)
     nodes: dict[str, dict[str, int]] = field(default_factory=dict)
+    doing: str = ""
 
 
 class Tally:
@@ -81,8 +83,8 @@ class Tally:
             self._best = record.accuracy if self._best is None else max(self._best, record.accuracy)
             self._worst = record.accuracy if self._worst is None else min(self._worst, record.accuracy)
 
-    def figures(self, activity: Mapping[str, int] | None = None) -> Figures:
-        """The run now; ``activity``: packs under way by name of the node."""
+    def figures(self, activity: Mapping[str, int] | None = None, doing: str = "") -> Figures:
+        """The run now; ``activity``: packs under way by name of the node. ``doing``: what takes long besides."""
         packs = dict(activity or {})
         rate = self._rate()
         left = self._total - self._done
@@ -97,6 +99,7 @@ class Tally:
             worst=self._worst,
             failures=dict(self._failures.most_common()),
             nodes={n: {"packs": packs.get(n, 0), "trials": self._trials[n]} for n in sorted({*packs, *self._trials})},
+            doing=doing,
         )
 
     def _rate(self) -> float | None:

@@ -1,11 +1,11 @@
 """The factors of a study: which of the catalogue vary, and over which ranges."""
 
-import difflib
 import math
 from dataclasses import dataclass
 from typing import Any
 
 from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.nearest_names import nearest_names
 from vcm_sweep.sweep.study.catalogue import CATALOGUE, CatalogueEntry, entry
 from vcm_sweep.sweep.study.distributions import Distribution
 from vcm_sweep.sweep.study.factor_table import FACTOR_FIELDS, read_distribution, whole_numbers
@@ -79,7 +79,7 @@ class Factor:
         name = fields.text("name")
         known = entry(name)
         if known is None:
-            near = difflib.get_close_matches(name, CATALOGUE, 3, 0.4)
+            near = nearest_names(name, CATALOGUE, 3, 0.4)
             hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "none is near"
             raise StudyError(f"[factor {number}] unknown factor {name!r}; {hint} (vcm-sweep plan --factors lists all)")
         if unknown := sorted(fields.given - FACTOR_FIELDS.keys()):

@@ -1,6 +1,5 @@
 """What a study is: network, device, factors or conditions, design, and how it is run."""
 
-import difflib
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.errors import Mistakes, StudyError
+from vcm_sweep.sweep.nearest_names import nearest_names
 from vcm_sweep.sweep.study.catalogue import apply_factors
 from vcm_sweep.sweep.study.cautions import Setting, check_reach
 from vcm_sweep.sweep.study.conditions import Condition, check_conditions, read_conditions
@@ -319,7 +319,7 @@ def _right_names(table: dict[str, Any]) -> None:
     """Raise StudyError for tables that no study has; one whose name is nearly right is read under the right one."""
     found = Mistakes()
     for key in [key for key in table if key not in _TABLES]:
-        near = difflib.get_close_matches(key, _TABLES, 1)
+        near = nearest_names(key, _TABLES, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_TABLES)}"
         with found.noted():
             raise StudyError(f"[top level] unknown key {key!r}; {hint}")

@@ -9,6 +9,7 @@ from aihwkit.nn.conversion import convert_to_analog
 from torch import nn
 
 from vcm_sweep.device.array.figures import array_figures
+from vcm_sweep.device.doing import Doing
 from vcm_sweep.device.tile.optimizer import TrialSGD
 from vcm_sweep.sweep.networks.first_weights import first_weights, set_start, zero_biases
 from vcm_sweep.sweep.networks.presets import build_network, lines_per_sample
@@ -37,7 +38,9 @@ class CellStack(ResumableStack):
         self._lines = lines_per_sample(digital, shape)
         seeds = [trial.seeds for trial in trials]
         config = rpu_config(list(tables), [seed.arrays for seed in seeds])
-        self.network: Any = convert_to_analog(digital, config, conversion_map=_AS_MADE)
+        # lines_per_sample has an entry for each analog layer.
+        with Doing(f"making the cells of {len(self._lines)} layers"):
+            self.network: Any = convert_to_analog(digital, config, conversion_map=_AS_MADE)
         _split_sigmoids(self.network, self.trials)
         self.tiles = list(self.network.analog_tiles())
         assert [tile.tile.index for tile in self.tiles] == list(range(len(self.tiles))), "made in the network's order"

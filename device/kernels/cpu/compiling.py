@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numba as nb
+from numba.core import event
+
+from vcm_sweep.device.doing import Doing
 
 _SOURCES = ("kernels", "physics")
+_WHILE_COMPILING = "compiling the kernels, once per installation: some minutes"
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -44,6 +48,27 @@ def digest() -> str:
     files = sorted(file for folder in _SOURCES for file in (device / folder).rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
+
+class _Compiling(event.Listener):
+    """Says that kernels are compiled while numba compiles one; it does so in one thread at a time."""
+
+    def __init__(self) -> None:
+        self._depth, self._said = 0, Doing(_WHILE_COMPILING)
+
+    def on_start(self, event: event.Event) -> None:
+        """A function is compiled from its source, and not loaded from the disk."""
+        self._depth += 1
+        if self._depth == 1:
+            self._said.__enter__()
+
+    def on_end(self, event: event.Event) -> None:
+        """It is compiled."""
+        self._depth -= 1
+        if not self._depth:
+            self._said.__exit__(None, None, None)
+
+
+event.register("numba:compile", _Compiling())
 
 # ``_nrt=False`` leaves out numba's runtime, which counts references: unpacking a tuple of arrays in an inner loop would
 # cost three times as much as the loop itself. Functions compiled this way may not allocate memory.

@@ -1,15 +1,12 @@
 """``Fields``: reads the fields of a study file's tables and checks each of them."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vcm_sweep.device.declared import NEEDED, Declared, meant, warn_of
 from vcm_sweep.sweep.errors import Mistakes, StudyError
-
-# What other tools call a field.
-_MEANT = {"learning_rate": "lr", "batch_size": "batch"}
+from vcm_sweep.sweep.nearest_names import nearest_names
 
 
 def brief(value: Any) -> str:
@@ -118,7 +115,7 @@ class Fields:
     def _formed(self, key: str, field: Declared, value: str) -> str:
         """The text, if it has the declared form; otherwise StudyError."""
         if value and field.pattern and not re.fullmatch(field.pattern, value, re.DOTALL):
-            near = difflib.get_close_matches(value, field.words, 1)
+            near = nearest_names(value, field.words, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise StudyError(f"[{self.name}] {key} = {brief(value)} must be {field.form}{hint}")
         return value
@@ -203,6 +200,6 @@ class Fields:
         """Raise StudyError for a key that has not been read, and suggest the known key nearest to it."""
         for key in self._table:
             known = [*self._asked, *also]
-            near = difflib.get_close_matches(_MEANT.get(key, key), known, 1)
+            near = nearest_names(key, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
             raise StudyError(f"[{self.name}] unknown key {key!r}; {hint}")

@@ -1,7 +1,6 @@
 """The sub-tables of [device] for what varies in a study's cells, and the ``Variability`` that they describe."""
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +24,7 @@ from vcm_sweep.device.variability import (
     WriteError,
 )
 from vcm_sweep.sweep.errors import StudyError
+from vcm_sweep.sweep.nearest_names import nearest_names
 from vcm_sweep.sweep.study.tables.fields import Fields
 
 NAMED: dict[str, tuple[type, tuple[str, ...]]] = {
@@ -96,7 +96,7 @@ def canonical_variability(fields: Fields) -> dict[str, Any]:
         given = fields.table(kind)
         for name in given:
             if name not in names:
-                near = difflib.get_close_matches(name, names, 1)
+                near = nearest_names(name, names, 1)
                 hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(names)}"
                 raise StudyError(f"[device.{kind}] unknown name {name!r}; {hint}")
         fits = declared(mechanism)

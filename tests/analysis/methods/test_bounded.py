@@ -214,7 +214,7 @@ def test_refusals_say_what_to_run() -> None:
     once = np.column_stack([y[:, 0], np.full(256, np.nan)])
     assert refused(u[:255], y[:255]) == (
         "n: 255 points are too few for a verdict, since 1.2 % of the box may hold none of them (with a probability of "
-        "5 %); 256 or more are needed (vcm-sweep extend)"
+        "5 %); 256 or more are needed (vcm-sweep extend --to 256)"
     )
     assert refused(u, once) == (
         "replicates: no row was trained twice, so training noise cannot be told from the factors; vcm-sweep extend "

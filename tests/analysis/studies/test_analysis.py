@@ -125,7 +125,7 @@ def test_saltellis_rows_are_offered_bounds_first() -> None:
     few = analyze(_results(32))
     assert few.method == "sobol"
     assert few.remarks[0].startswith(f"{why}160 points are too few for a verdict, since 1.9 % of the box may hold none")
-    assert few.remarks[0].endswith("256 or more are needed (vcm-sweep extend).")
+    assert few.remarks[0].endswith("256 or more are needed (vcm-sweep extend --to 64).")
     once = records.y.copy()
     once[4:, :, 1] = np.nan
     assert analyze(replace(records, y=once)).remarks[0].startswith(f"{why}20 points were trained twice, and 32 or more")

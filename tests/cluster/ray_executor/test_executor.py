@@ -279,3 +279,33 @@ def test_ishigami_through_store_executor_and_estimators(make: Callable[..., Exec
 
 def failing(pack: Sequence[Trial]) -> list[TrialRecord]:
     raise AssertionError("nothing is left to run")
+
+
+def test_it_tells_what_a_pack_does_besides_training(make: Callable[..., Executor]) -> None:
+    good = make_task()
+    design = SobolDesign(Study.from_text(TEXT))
+
+    def slow(pack: Sequence[Trial]) -> list[TrialRecord]:
+        import time
+
+        from vcm_sweep.device.doing import Doing
+
+        with Doing("making the tables of the cell") as told:
+            told("attempt 2")
+            time.sleep(9.0)
+        return good(pack)
+
+    executor, over, heard = make(slow), threading.Event(), set[str]()
+
+    def listen() -> None:
+        while not over.wait(0.2):
+            heard.add(executor.doing())
+
+    listening = threading.Thread(target=listen)
+    listening.start()
+    try:
+        assert sum(len(records) for records in executor.run([[design.trial(0, 0), design.trial(1, 0)]])) == 2
+    finally:
+        over.set()
+        listening.join()
+    assert "making the tables of the cell, attempt 2" in heard

@@ -3,18 +3,13 @@
 import io
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from vcm_sweep.cluster.cli import main
-from vcm_sweep.cluster.terminal import printing
-from vcm_sweep.cluster.terminal.printing import aligned, bar, prose, show
+from vcm_sweep.cluster.terminal.printing import aligned, prose, show
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 ROWS = [
@@ -82,40 +77,3 @@ def test_factors_are_listed_by_the_names_that_a_study_takes(capsys: pytest.Captu
     assert main(["plan", "--factors"]) == 0
     said = capsys.readouterr().out
     assert [line.split()[0] for line in said.splitlines()[1:]] == list(CATALOGUE)
-
-
-BAR = """
-from vcm_sweep.cluster.terminal.printing import bar
-with bar("fetch", 3, quiet={quiet}) as step:
-    for name in "abc":
-        step(name)
-print("the result")
-"""
-
-
-def test_a_bar_is_seen_on_a_terminal_alone(tmp_path: Path) -> None:
-    from .test_words import on_a_terminal
-
-    shown = on_a_terminal([sys.executable, "-c", BAR.format(quiet=False)], tmp_path / "out", columns=80)
-    assert (tmp_path / "out").read_text() == "the result\n"
-    assert "3/3" in shown
-    assert on_a_terminal([sys.executable, "-c", BAR.format(quiet=True)], tmp_path / "out", columns=80) == ""
-    piped = subprocess.run([sys.executable, "-c", BAR.format(quiet=False)], capture_output=True, text=True, check=True)
-    assert (piped.stdout, piped.stderr) == ("the result\n", "")
-
-
-def test_a_bar_lets_errors_through() -> None:
-    with pytest.raises(ZeroDivisionError), bar("fetch"):
-        _ = 1 / 0
-
-
-def test_a_bar_says_where_it_is_where_there_is_no_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After two seconds, and then every twenty."""
-    seconds = iter([0.0, 1.0, 2.5, 10.0, 23.0])
-    monkeypatch.setattr(printing, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
-    with bar("fit") as step:
-        for word in "abcd":
-            step(word)
-    assert capsys.readouterr().err == "fit: b (2 s)\nfit: d (23 s)\n"

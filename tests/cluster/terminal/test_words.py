@@ -144,3 +144,15 @@ def test_the_error_that_ends_a_run_is_left_to_its_last_line() -> None:
         logging.getLogger("vcm_sweep").error("the folder cannot be written")
     assert "study: the folder waits" in stream.getvalue()
     assert "cannot be written" not in stream.getvalue()
+
+
+def test_what_takes_long_besides_training_is_shown_while_it_does() -> None:
+    stream, doing = io.StringIO(), ["compiling the kernels"]
+    with LiveView("demo", stream=stream, line_every_s=60, doing=lambda: doing[0]) as view:
+        view(0, 8, [])
+        assert view.lines()[-1] == "now: compiling the kernels"
+        doing[0] = ""
+        assert not [line for line in view.lines() if "now" in line]
+    first, last = stream.getvalue().splitlines()
+    assert first.endswith(", now: compiling the kernels")
+    assert "now" not in last
