@@ -183,12 +183,18 @@ class Store:
         """All that was appended survives a crash when this returns.
 
         Raises:
-            StoreError: as for :meth:`append`; or the folder that is written was deleted.
+            StoreError: as for :meth:`append`; or the folder that is written was deleted, or cannot be looked at.
         """
         if self._committer is not None:
             self._committer.flush()
         if self._lock is not None:
-            self._refuse_deleted()
+            try:
+                self._refuse_deleted()
+            except OSError as error:
+                raise StoreError(
+                    f"{self.folder} cannot be looked at ({error.strerror or error}): what is finished was written "
+                    "there; see to the disk, and run the same command again"
+                ) from None
 
     def table(self, columns: Sequence[str] | None = None, skip_bad: bool = False) -> pa.Table:
         """All records, one per key: of equal keys the latest that is ok, else the latest.

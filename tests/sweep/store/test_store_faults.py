@@ -557,6 +557,27 @@ def test_a_folder_that_is_deleted_while_it_is_written_ends_the_run_and_is_not_ma
     assert pq.read_metadata(left).num_rows == 8
 
 
+def test_a_disk_that_goes_away_after_the_records_were_written_is_one_line(
+    tiny: Callable[..., Study], records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mocked: a server of files that is gone cannot be had here."""
+    study = tiny()
+    with Store.create(study, tmp_path / "r") as store:
+        store.append(records(study)[:8])
+        store.flush()
+
+        def gone(_folder: Folder, _name: str) -> bool:
+            raise OSError(errno.ESTALE, "Stale file handle")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(Folder, "exists", gone)
+            with pytest.raises(
+                StoreError, match=r"r cannot be looked at \(Stale file handle\): .* run the same command"
+            ):
+                store.flush()
+    assert len(Store.open(tmp_path / "r").table(["key"])) == 8
+
+
 @pytest.mark.parametrize("elsewhere", ["no folder for temporary files", "no home either", "a bug"])
 def test_whoever_waits_hears_of_it_when_records_cannot_even_be_left_elsewhere(
     tiny: Callable[..., Study], records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: str
