@@ -4,12 +4,12 @@ w(I) = w_min + (w_max - w_min) (I - I_low) / (I_high - I_low), with I_low and I_
 nominal cell at N_low and N_high and the nominal ambient temperature, computed with the model in use.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-
-import torch
 
 from vcm_sweep.device.declared import flag, number
 from vcm_sweep.device.errors import DeviceError
@@ -23,6 +23,7 @@ from vcm_sweep.device.physics.explicit_current import (
 )
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.public import public
+from vcm_sweep.device.torch_later import torch
 
 N_LOW, N_HIGH = 0.06, 1.98974521274400865  # 1e26/m3, the ends of the published device's window (arXiv 2403.06746)
 

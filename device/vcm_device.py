@@ -1,12 +1,12 @@
 """``VCMDevice``, the description of one array of cells, and ``Intervention``, which removes one effect from it."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from typing import Any
-
-import torch
 
 from vcm_sweep.device.declared import NEEDED, declared, number, word
 from vcm_sweep.device.errors import DeviceError
@@ -14,6 +14,7 @@ from vcm_sweep.device.periphery import N_HIGH, N_LOW, Periphery, ReadMap
 from vcm_sweep.device.physics.currents import current_function
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.public import public
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.device.variability import Variability
 from vcm_sweep.device.variability.checked import check_kind
 
@@ -48,7 +49,7 @@ class Intervention:
     kind: str = word(
         INTERVENTIONS, "which cells act, and what they take of the others; docs/physics.md", default=NEEDED
     )
-    nominal: "VCMDevice | None" = None
+    nominal: VCMDevice | None = None
 
     def __post_init__(self) -> None:
         if problem := declared(Intervention)["kind"].problem(self.kind):
@@ -59,7 +60,7 @@ class Intervention:
         """Whether the acting cell takes its partner's speed, not its mismatch."""
         return self.kind.startswith("speed")
 
-    def check(self, device: "VCMDevice") -> None:
+    def check(self, device: VCMDevice) -> None:
         """Raise DeviceError if weights or pulses mean different things to a device and to its nominal one."""
         if self.nominal is not None and not isinstance(self.nominal, type(device)):
             raise DeviceError(f"intervention.nominal = {self.nominal!r} must be a VCMDevice, or None")
@@ -79,7 +80,7 @@ class Intervention:
                     "an intervention cannot be combined with targets of r or l: use c2c walks, or leave it out"
                 )
 
-    def nominal_of(self, device: "VCMDevice") -> "VCMDevice":
+    def nominal_of(self, device: VCMDevice) -> VCMDevice:
         """The nominal device that belongs to the disturbed ``device``."""
         if self.nominal is not None:
             return self.nominal
@@ -95,7 +96,7 @@ def _solved_window(periphery: Periphery, model: str, nominal: tuple[float, ...])
     return low, high
 
 
-def roles(device: "VCMDevice") -> "tuple[VCMDevice, VCMDevice | None]":
+def roles(device: VCMDevice) -> tuple[VCMDevice, VCMDevice | None]:
     """The device whose cells are used and its partner, both without intervention; (device, None) if it has none."""
     intervention = device.intervention
     if intervention is None:
@@ -158,7 +159,7 @@ class VCMDevice:
             if problem := declaration.problem(getattr(self, name)):
                 raise DeviceError(f"{name} {problem}")
         for name in CellParameters.names():
-            if isinstance(getattr(self.parameters, name), torch.Tensor):
+            if not isinstance(getattr(self.parameters, name), float):
                 raise DeviceError(f"parameters.{name} must be one number: what differs per cell goes into variability")
         self._check_pulses()
         self._check_spreads()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from pyarrow import NativeFile, fs
@@ -161,12 +161,19 @@ class Folder:
 
         if self.local is None:
             return _patiently(get)
+        with self.stream(name) as own, self.filesystem.open_input_file(f"/dev/fd/{own.fileno()}") as file:
+            return use(file)
+
+    def stream(self, name: str) -> BinaryIO:
+        """A regular file on a disk, open: what stands in its place later is not what is read.
+
+        FileNotFoundError if there is none, OSError for what is no file, StoreError for a link that is not followed.
+        """
         # A pipe or a device is not waited for, however it came there.
         with self._opened(name, os.O_RDONLY | os.O_NONBLOCK) as own:
             if not stat.S_ISREG(os.fstat(own).st_mode):
                 raise OSError(errno.EINVAL, f"{name} is no regular file", name)
-            with self.filesystem.open_input_file(f"/dev/fd/{own}") as file:
-                return use(file)
+            return os.fdopen(os.dup(own), "rb")
 
     def exists(self, name: str = "") -> bool:
         """Whether there is a file or folder of this name."""

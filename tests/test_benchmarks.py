@@ -30,6 +30,10 @@ SMALL = {
         "--studies 5 --points 256 --watchers 3",
         ("| list of 5 studies |", "| study of 768 trainings |", "| core for 3 watchers, %", "| memory in MB"),
     ),
+    "watched_run": (
+        "--watchers 3 --turns 2 --turn-s 2 --warm-up-s 0",
+        ("| watchers | trainings per hour |", "| 3 |", "lost: "),
+    ),
     "store": ("--records 640 --parts 20", ("append 640 records", "640 rows, 20 parts", "640 rows, compacted")),
     "training": (
         "--data digits --stack 2 --samples 64",
@@ -53,6 +57,7 @@ MARKS = {
     "executor": [pytest.mark.slow, pytest.mark.ray],
     "gpu": [],
     "training": [pytest.mark.slow, pytest.mark.engine],
+    "watched_run": [pytest.mark.slow, pytest.mark.ray],
 }
 
 

@@ -25,6 +25,10 @@ def add_serve_command(command: AddCommand) -> None:
     sub.add_argument("--root", required=True, help="folder of results folders; made if it is missing")
     sub.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine alone)")
     sub.add_argument("--port", type=_port, default=8470, help="port to listen on (8470; 0: a free one)")
+    sub.add_argument(
+        "--behind-proxy", nargs="?", const="127.0.0.1", metavar="FROM",
+        help="believe X-Forwarded-For and -Proto of a proxy at this address (127.0.0.1; *: of whoever connects)",
+    )  # fmt: skip
     sub.add_argument("--prefix", default="", metavar="/PATH", help="path that a proxy serves it under")
     sub.add_argument(
         "--allow-code", type=Path, metavar="FOLDER", help="let studies name modules and files of this folder"
@@ -54,6 +58,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     from vcm_sweep.cluster.service.service import Service
 
     service = Service.of(settings)
+    service.catalogue.warm()
     host, port = listening.getsockname()[:2]
     shown: dict[str, Any] = {
         "service": f"http://{f'[{host}]' if ':' in host else host}:{port}{settings.prefix}/",
@@ -74,6 +79,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     config = uvicorn.Config(
         make_app(service),
         log_config=None,
+        # Otherwise any process of this machine could say that it is somebody else, and be counted as that.
+        proxy_headers=arguments.behind_proxy is not None,
+        forwarded_allow_ips=arguments.behind_proxy,
         access_log=False,
         timeout_graceful_shutdown=3,
         server_header=False,

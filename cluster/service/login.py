@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from vcm_sweep.cluster.service.access.guard import too_many
-from vcm_sweep.cluster.service.access.sessions import COOKIE, Visitor
+from vcm_sweep.cluster.service.access.sessions import Visitor
 from vcm_sweep.cluster.service.problems import problem
 from vcm_sweep.cluster.service.service import Service, service_of
 
@@ -37,7 +37,7 @@ def log_in(
     home = request.scope.get("root_path", "")
     answer = RedirectResponse(home + _inside(next), HTTPStatus.SEE_OTHER)
     answer.set_cookie(
-        COOKIE,
+        service.sessions.cookie,
         service.sessions.begin(owner),
         max_age=int(service.settings.session_s),
         path=home or "/",
@@ -52,9 +52,9 @@ def log_in(
 def log_out(request: Request, service: Annotated[Service, Depends(service_of)]) -> Response:
     """End the session."""
     home = request.scope.get("root_path", "")
-    service.sessions.end(request.cookies.get(COOKIE, ""))
+    service.sessions.end(request.cookies.get(service.sessions.cookie, ""))
     answer = RedirectResponse(f"{home}/login", HTTPStatus.SEE_OTHER)
-    answer.delete_cookie(COOKIE, path=home or "/", httponly=True, samesite="strict")
+    answer.delete_cookie(service.sessions.cookie, path=home or "/", httponly=True, samesite="strict")
     return answer
 
 

@@ -55,7 +55,7 @@ class Service:
         return cls(
             settings,
             tokens,
-            Sessions(tokens, settings.session_s),
+            Sessions(tokens, settings.session_s, settings.home / "ended.json"),
             Limiter(),
             runs,
             catalogue,

@@ -11,16 +11,17 @@ relative error of a way equals one of the time that it takes: the result is the 
 shorter by at most ``rtol``, even for a cell that avalanches.
 """
 
+from __future__ import annotations
+
 import math
 from typing import NamedTuple
-
-import torch
 
 from vcm_sweep.device.dynamics.lanes import Lanes, PulseEnd, known, padded, take_lanes
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.physics.constants import BOUND_EXPONENT
 from vcm_sweep.device.physics.kinetics import log_speed
 from vcm_sweep.device.physics.validity import Extremes
+from vcm_sweep.device.torch_later import torch
 
 MAX_ROUNDS = 20_000
 # The smallest absolute error of a way that is ever demanded, since ln N cannot resolve less. Without this limit the

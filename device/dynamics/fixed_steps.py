@@ -4,20 +4,21 @@ All of them clamp N to [N_min, N_max] within the pulse. The published code clamp
 can throw a fast cell past a bound and to the other end.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import TypeAlias
-
-import torch
 
 from vcm_sweep.device.dynamics.lanes import Lanes, PulseEnd, known
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.physics.kinetics import signed_rate
 from vcm_sweep.device.physics.validity import Extremes
+from vcm_sweep.device.torch_later import torch
 
 MAX_STEPS = 4096
 
-Slope: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
-Step: TypeAlias = Callable[[torch.Tensor, float, Slope], torch.Tensor]
+Slope: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
+Step: TypeAlias = "Callable[[torch.Tensor, float, Slope], torch.Tensor]"
 
 
 def euler(n: torch.Tensor, dt: float, slope: Slope) -> torch.Tensor:

@@ -5,11 +5,11 @@ The methods are ``euler``, that of the published device (100 explicit steps of 1
 bound; and ``auto``, one RK4 step for cells whose estimated error is small and ``adaptive`` for the others.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Literal, overload
-
-import torch
 
 from vcm_sweep.device.dynamics.adaptive import adaptive
 from vcm_sweep.device.dynamics.fixed_steps import checked_rk4, euler, fixed, midpoint, rk4, rk4_converged
@@ -19,6 +19,7 @@ from vcm_sweep.device.physics.currents import checked_state, current_function
 from vcm_sweep.device.physics.kinetics import temperature_of
 from vcm_sweep.device.physics.parameters import CellParameters, Value
 from vcm_sweep.device.physics.validity import Extremes, Validity, field_ratio, refuse_cold
+from vcm_sweep.device.torch_later import torch
 
 METHODS = ("adaptive", "auto", "rk4", "midpoint", "euler")
 ON_INVALID = ("error", "record")

@@ -1,12 +1,13 @@
 """The cells of a pulse as rows of equal length, whatever the shape of the caller's arrays."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import torch
-
 from vcm_sweep.device.physics.parameters import CellParameters
+from vcm_sweep.device.torch_later import torch
 
 # torch computes the last elements of a slice, which do not fill a vector register, by other code than the rest, and
 # their last bits can differ. In rows whose length is a multiple of any vector's, a cell gets the same bits wherever it
@@ -50,7 +51,7 @@ class Lanes:
         parameters: CellParameters,
         model: str,
         end_volts: torch.Tensor | None = None,
-    ) -> "tuple[Lanes, torch.Size]":
+    ) -> tuple[Lanes, torch.Size]:
         """The cells of the broadcast arguments, and the broadcast shape."""
         fields = {f: v for f in parameters.names() if isinstance(v := getattr(parameters, f), torch.Tensor)}
         shape = torch.broadcast_shapes(n.shape, volts.shape, *(v.shape for v in fields.values()))
@@ -82,7 +83,7 @@ class Lanes:
         mask = inside & ~still & (self.duration_s > 0)
         return mask.reshape(-1)[: len(self.index)].nonzero().reshape(-1)
 
-    def take(self, positions: torch.Tensor) -> "Lanes":
+    def take(self, positions: torch.Tensor) -> Lanes:
         """The cells at some positions among these (at least one), in the order of ``positions``."""
         lanes = padded(positions)
         p = self.parameters
@@ -96,7 +97,7 @@ class Lanes:
             parameters=p.replace_unchecked(**{f: take_lanes(v, lanes) for f, v in fields.items()}),
         )
 
-    def blocks(self, positions: torch.Tensor) -> "Iterator[Lanes]":
+    def blocks(self, positions: torch.Tensor) -> Iterator[Lanes]:
         """The cells at some positions, in pieces that fit the cache."""
         for part in positions.split(BLOCK):
             yield self.take(part)

@@ -1,13 +1,14 @@
 """What a cell does in one state: its current, its temperature, and how fast it moves."""
 
-from typing import Literal, overload
+from __future__ import annotations
 
-import torch
+from typing import Literal, overload
 
 from vcm_sweep.device.physics.currents import checked_state, current_function
 from vcm_sweep.device.physics.kinetics import signed_rate, temperature_of
 from vcm_sweep.device.physics.parameters import CellParameters, Value
 from vcm_sweep.device.physics.validity import Validity, refuse_cold, refuse_without_rate, validity_of
+from vcm_sweep.device.torch_later import torch
 
 
 @overload
@@ -29,7 +30,7 @@ def current(
     model: str = "explicit",
     *,
     validity: Literal[True],
-) -> "tuple[torch.Tensor, Validity]": ...
+) -> tuple[torch.Tensor, Validity]: ...
 
 
 def current(
@@ -39,7 +40,7 @@ def current(
     model: str = "explicit",
     *,
     validity: bool = False,
-) -> "torch.Tensor | tuple[torch.Tensor, Validity]":
+) -> torch.Tensor | tuple[torch.Tensor, Validity]:
     """The current in A, negative for a negative (SET) voltage.
 
     Args:
@@ -92,7 +93,7 @@ def temperature(
     model: str = "explicit",
     *,
     validity: Literal[True],
-) -> "tuple[torch.Tensor, Validity]": ...
+) -> tuple[torch.Tensor, Validity]: ...
 
 
 def temperature(
@@ -102,7 +103,7 @@ def temperature(
     model: str = "explicit",
     *,
     validity: bool = False,
-) -> "torch.Tensor | tuple[torch.Tensor, Validity]":
+) -> torch.Tensor | tuple[torch.Tensor, Validity]:
     """The quasi-static temperature of the filament in K, equation (5).
 
     The arguments are those of :func:`vcm_sweep.device.current`.
@@ -147,7 +148,7 @@ def rate(
     model: str = "explicit",
     *,
     validity: Literal[True],
-) -> "tuple[torch.Tensor, Validity]": ...
+) -> tuple[torch.Tensor, Validity]: ...
 
 
 def rate(
@@ -157,7 +158,7 @@ def rate(
     model: str = "explicit",
     *,
     validity: bool = False,
-) -> "torch.Tensor | tuple[torch.Tensor, Validity]":
+) -> torch.Tensor | tuple[torch.Tensor, Validity]:
     """dN/dt in 1e26/m3/s, equations (1-4): positive in SET (V < 0), negative in RESET, 0 at V = 0.
 
     The rate is 0 for a cell that is at or past N_max in SET, or N_min in RESET.

@@ -8,17 +8,18 @@ a study that uses it cannot see what these do through the current. For N in 0.06
 within 3.3 % at -0.342 V, 3.8 % at 0.7065 V and 5.7 % at 0.2 V.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import TypeAlias
-
-import torch
 
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.physics.explicit_current import explicit
 from vcm_sweep.device.physics.full_current import full_current
 from vcm_sweep.device.physics.parameters import CellParameters, Value
+from vcm_sweep.device.torch_later import torch
 
-CurrentFunction: TypeAlias = Callable[[torch.Tensor, torch.Tensor, CellParameters], torch.Tensor]
+CurrentFunction: TypeAlias = "Callable[[torch.Tensor, torch.Tensor, CellParameters], torch.Tensor]"
 
 
 def current_function(model: str) -> CurrentFunction:

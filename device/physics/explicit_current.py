@@ -1,8 +1,9 @@
 """The current of the explicit model: the fit of Ntinas et al., IEEE TCAS-II (2022)."""
 
-import torch
+from __future__ import annotations
 
 from vcm_sweep.device.physics.parameters import CellParameters
+from vcm_sweep.device.torch_later import torch
 
 # Coefficients of Ntinas et al. as arXiv 2403.06746 uses them; the compiled loops import them from here. The letters
 # are those of the functions of V below: a to f for SET (V < 0), g and h for RESET and read (V > 0).

@@ -14,11 +14,11 @@ stays left of it and converges to it. Where two tangents show that g stays below
 the root is then beyond phi, where the barrier is constant and g rises again. Every step is kept inside a bracket.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-
-import torch
 
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.physics.constants import (
@@ -31,6 +31,7 @@ from vcm_sweep.device.physics.constants import (
     VACUUM_PERMITTIVITY,
 )
 from vcm_sweep.device.physics.parameters import CellParameters, Value
+from vcm_sweep.device.torch_later import torch
 
 _CHUNK = 1 << 14  # cells whose intermediate values stay in the cache of a core
 _MAX_ROUNDS = 200
@@ -101,7 +102,7 @@ class _Circuit:
     w_00: torch.Tensor  # W00 / e
     log_area: Value  # ln(A A*)
 
-    def at(self, index: torch.Tensor | slice) -> "_Circuit":
+    def at(self, index: torch.Tensor | slice) -> _Circuit:
         """The coefficients of some of the cells."""
         return _Circuit(*(x[index] if _varies(x := getattr(self, f.name)) else x for f in fields(self)))
 

@@ -3,13 +3,14 @@
 Equations (1-11) of Bengel et al., IEEE TCAS-I 67(12) 4618 (2020). A negative voltage is SET: N rises.
 """
 
-import math
+from __future__ import annotations
 
-import torch
+import math
 
 from vcm_sweep.device.physics.constants import BOUND_EXPONENT, CONCENTRATION_UNIT, VACANCY_CHARGE_NUMBER, constants_of
 from vcm_sweep.device.physics.currents import current_function
 from vcm_sweep.device.physics.parameters import CellParameters
+from vcm_sweep.device.torch_later import torch
 
 
 def signed_rate(

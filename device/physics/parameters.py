@@ -3,18 +3,19 @@
 Source: Bengel et al., IEEE TCAS-I 67(12) 4618 (2020), table of the deterministic model.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import warnings
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import torch
-
 from vcm_sweep.device.declared import Declared, declared, meant, number
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.public import public
+from vcm_sweep.device.torch_later import torch
 
-Value: TypeAlias = float | torch.Tensor
+Value: TypeAlias = "float | torch.Tensor"
 
 
 def _parameter(default: float, unit: str, low: float, high: float, meaning: str) -> Any:
@@ -69,32 +70,32 @@ class CellParameters:
         wrong = []
         for spec in dataclasses.fields(self):
             value = getattr(self, spec.name)
-            if isinstance(value, torch.Tensor):
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                value = float(value)
+            elif isinstance(value, torch.Tensor):
                 value = value.detach().clone() if not value.requires_grad else value
                 value = value.to(torch.float64)
-            elif isinstance(value, bool) or not isinstance(value, (int, float)):
+            else:
                 raise DeviceError(
                     f"{spec.name} = {value!r} must be a number in {_DECLARED[spec.name].unit} or a tensor of them"
                 )
-            else:
-                value = float(value)
             object.__setattr__(self, spec.name, value)
             wrong += _beyond_range(spec.name, value, _DECLARED[spec.name])
         if wrong:
             raise DeviceError("; ".join(wrong))
         _check_below(self, "l", "l_cell", "m")
         _check_below(self, "N_min", "N_max", "1e26/m3")
-        if _any(_tensor(self.phi_n) >= _tensor(self.phi_Bn0)):
+        if not _is_below(self.phi_n, self.phi_Bn0) and _any(_tensor(self.phi_n) >= _tensor(self.phi_Bn0)):
             warnings.warn("phi_n >= phi_Bn0: the barrier is then not lowered in RESET; lower phi_n", stacklevel=3)
 
-    def replace(self, **changes: Value) -> "CellParameters":
+    def replace(self, **changes: Value) -> CellParameters:
         """A copy with some fields changed, checked again; an unknown name raises DeviceError."""
         unknown = set(changes) - set(self.names())
         if unknown:
             raise DeviceError(f"unknown cell parameter {sorted(unknown)[0]!r}: one of {', '.join(self.names())}")
         return dataclasses.replace(self, **changes)
 
-    def replace_unchecked(self, **changes: Value) -> "CellParameters":
+    def replace_unchecked(self, **changes: Value) -> CellParameters:
         """A copy with some fields changed, without checks or conversion, for values that are known to be good."""
         copy = object.__new__(CellParameters)
         for name in self.names():
@@ -106,7 +107,7 @@ class CellParameters:
         return tuple(float(getattr(self, name)) for name in self.names())
 
     @classmethod
-    def of_numbers(cls, numbers: tuple[float, ...]) -> "CellParameters":
+    def of_numbers(cls, numbers: tuple[float, ...]) -> CellParameters:
         """The cell whose ``numbers()`` these are, unchecked."""
         return _NOMINAL.replace_unchecked(**dict(zip(cls.names(), numbers, strict=True)))
 
@@ -156,6 +157,11 @@ def _tensor(value: Value) -> torch.Tensor:
     return torch.as_tensor(value, dtype=torch.float64)
 
 
+def _is_below(lower: Value, upper: Value) -> bool:
+    """Whether two numbers are so, the common case without a tensor; False is no answer."""
+    return isinstance(lower, float) and isinstance(upper, float) and lower < upper
+
+
 def _any(mask: torch.Tensor) -> bool:
     return bool(mask.any())
 
@@ -189,7 +195,7 @@ def _beyond_range(name: str, value: Value, field: Declared) -> list[str]:
 
 def _check_below(parameters: CellParameters, small: str, large: str, unit: str) -> None:
     lower, upper = getattr(parameters, small), getattr(parameters, large)
-    if isinstance(lower, float) and isinstance(upper, float) and lower < upper:
+    if _is_below(lower, upper):
         return
     bad = _tensor(lower) >= _tensor(upper)
     if not _any(bad):

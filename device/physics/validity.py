@@ -6,10 +6,10 @@ these limits a result is still computed, and marked. At ``|gamma| >= 1`` (equati
 barrier) the hopping model has no answer.
 """
 
+from __future__ import annotations
+
 import math
 from typing import NamedTuple
-
-import torch
 
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.physics.constants import VACANCY_CHARGE_NUMBER, constants_of
@@ -17,6 +17,7 @@ from vcm_sweep.device.physics.currents import current_function
 from vcm_sweep.device.physics.kinetics import bound_factor, field_of, log_speed, temperature_of
 from vcm_sweep.device.physics.parameters import CellParameters, Value
 from vcm_sweep.device.public import public
+from vcm_sweep.device.torch_later import no_grad, torch
 
 HOTTEST_K = 2000.0
 FASTEST_S = 5e-9  # several thermal time constants of the filament, which are 0.8 ns in SET and 0.2 ns in RESET
@@ -115,7 +116,7 @@ class Extremes:
         self.temperature_k = torch.full((count,), -torch.inf, dtype=torch.float64, device=device)
         self.log_rate = torch.full_like(self.temperature_k, -torch.inf)
 
-    @torch.no_grad()
+    @no_grad
     def see(
         self, index: torch.Tensor, v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str
     ) -> None:

@@ -5,17 +5,18 @@ ends and the current drops to the other one. This does not happen with the defau
 that jumps inside its window cannot serve as a weight: it cannot take the readings in between, and its rate jumps too.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import product
 
-import torch
-
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
 from vcm_sweep.device.physics.currents import current_function
 from vcm_sweep.device.physics.parameters import CellParameters
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.device.vcm_device import VCMDevice
 
 _STEEPEST = 3.0  # a slope |d ln I / d ln N| above this is suspicious: on a branch it is below 2

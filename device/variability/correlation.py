@@ -1,15 +1,16 @@
 """Correlated parameters: a Gaussian copula over the spreads, which keeps the distribution of each parameter."""
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-import torch
-
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.public import public
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.device.variability.spread import Spread
 
 

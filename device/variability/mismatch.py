@@ -1,12 +1,13 @@
 """An extra mismatch between the rates of SET and RESET, on top of that of the cell model."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 
-import torch
-
 from vcm_sweep.device.declared import number
 from vcm_sweep.device.public import public
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.device.variability.checked import check_fields
 
 

@@ -1,13 +1,14 @@
 """Errors of the programming pulses: voltage and length that differ from pulse to pulse."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-
-import torch
 
 from vcm_sweep.device.declared import number
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.public import public
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.device.variability.checked import check_fields
 
 

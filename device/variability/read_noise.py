@@ -1,13 +1,14 @@
 """Noise of a cell's read current: white, and 1/f."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from vcm_sweep.device.declared import number, takes_former_names, whole
 from vcm_sweep.device.public import public
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.device.variability.checked import check_fields
 
 

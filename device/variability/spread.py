@@ -1,13 +1,14 @@
 """The spread of a quantity from cell to cell: a distribution around the nominal value, cut on both sides."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-
-import torch
 
 from vcm_sweep.device.declared import number, word
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.public import public
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.device.variability.checked import check_fields
 
 

@@ -1,12 +1,13 @@
 """Cells that no pulse moves."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import torch
+from dataclasses import dataclass
 
 from vcm_sweep.device.declared import number
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.public import public
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.device.variability.checked import check_fields
 
 

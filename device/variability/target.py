@@ -1,11 +1,12 @@
 """Variation from pulse to pulse as in the variability model of JART VCM v1b: motion towards random targets."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import torch
+from dataclasses import dataclass
 
 from vcm_sweep.device.declared import number, word
 from vcm_sweep.device.public import public
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.device.variability.checked import check_fields
 from vcm_sweep.device.variability.spread import Spread
 

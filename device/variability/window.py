@@ -1,11 +1,12 @@
 """Conductance windows that differ from cell to cell."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import torch
+from dataclasses import dataclass
 
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.public import public
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.device.variability.checked import check_kind
 from vcm_sweep.device.variability.spread import Spread
 

@@ -1,12 +1,13 @@
 """The error that a program-and-verify loop leaves when weights are programmed."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from vcm_sweep.device.declared import number
 from vcm_sweep.device.public import public
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.device.variability.checked import check_fields
 
 

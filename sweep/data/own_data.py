@@ -1,11 +1,13 @@
 """A user's own data: two map-style torch datasets, read into tensors and checked item by item."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.sweep.errors import StudyError, one_line
 from vcm_sweep.sweep.user_code import load_attribute
 

@@ -1,5 +1,7 @@
 """The data sets: scikit-learn's digits, the MNIST family, or a user's own; all trials use the same split."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 from dataclasses import dataclass, field
@@ -7,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.sweep.data.own_data import FIELD, read_own_data
 from vcm_sweep.sweep.errors import StudyError, one_line
 from vcm_sweep.sweep.nearest_names import nearest_names
@@ -46,7 +48,7 @@ class DataSet:
     valid_x: torch.Tensor = field(default_factory=lambda: torch.empty(0))
     valid_y: torch.Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
-    def first(self, train_samples: int, test_samples: int, validation_samples: int = 0) -> "DataSet":
+    def first(self, train_samples: int, test_samples: int, validation_samples: int = 0) -> DataSet:
         """The first samples of each part (0: all), with the last of the training samples held out for validation.
 
         Raises:

@@ -1,13 +1,13 @@
 """The weights with which a training starts: drawn at random, or read from a safetensors file."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
+from vcm_sweep.device.torch_later import nn, torch
 from vcm_sweep.sweep.errors import StudyError, one_line
 
 FIELD = "[network] start"

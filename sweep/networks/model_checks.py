@@ -1,14 +1,13 @@
 """Checks that a user's own model can be trained on cells, and that it gives the same in a stack as alone."""
 
+from __future__ import annotations
+
 from typing import Any
 
-import torch
-from torch import nn
-
+from vcm_sweep.device.torch_later import nn, no_grad, torch
 from vcm_sweep.sweep.errors import StudyError, one_line
 from vcm_sweep.sweep.networks.sample_shapes import channels_hint
 
-_LAYERS = (nn.Linear, nn.Conv2d)
 _SAMPLES = 3
 
 
@@ -37,7 +36,7 @@ def _check_layers(model: nn.Module, what: str) -> None:
     owners: dict[int, str] = {}
     for name, module in model.named_modules(remove_duplicate=False):
         parameters = dict(module.named_parameters(recurse=False))
-        if parameters and (type(module) not in _LAYERS or parameters.keys() - {"weight", "bias"}):
+        if parameters and (type(module) not in (nn.Linear, nn.Conv2d) or parameters.keys() - {"weight", "bias"}):
             raise StudyError(
                 f"{what}: the layer {name!r} ({type(module).__name__}) has parameters, but only Linear and Conv2d "
                 "become cells, no subclasses of theirs: leave it out"
@@ -80,7 +79,7 @@ def _scores(model: nn.Module, what: str, samples: torch.Tensor) -> torch.Tensor:
     return torch.nan_to_num(scores) if isinstance(scores, torch.Tensor) else scores
 
 
-@torch.no_grad()
+@no_grad
 def _check_scores(model: nn.Module, what: str, samples: torch.Tensor, classes: int) -> None:
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     some, mixed = samples[:_SAMPLES], torch.cat([samples[:1], samples[_SAMPLES + 1 :]])
@@ -114,7 +113,7 @@ def _refuse_probabilities(scores: torch.Tensor, what: str) -> None:
         )
 
 
-@torch.no_grad()
+@no_grad
 def _check_twin(model: nn.Module, twin: nn.Module, what: str, samples: torch.Tensor) -> None:
     """Checks that two networks of one function differ in nothing but weights, so that all workers train the same."""
     ours, theirs = dict(model.named_parameters()), dict(twin.named_parameters())
@@ -137,7 +136,7 @@ def _check_twin(model: nn.Module, twin: nn.Module, what: str, samples: torch.Ten
 
 def _check_use(model: nn.Module, what: str, samples: torch.Tensor) -> None:
     """Checks that every layer is called exactly once for a batch, and gets a gradient."""
-    calls = {name: 0 for name, module in model.named_modules() if type(module) in _LAYERS}
+    calls = {name: 0 for name, module in model.named_modules() if type(module) in (nn.Linear, nn.Conv2d)}
 
     def count(name: str) -> Any:
         def hook(*_: Any) -> None:

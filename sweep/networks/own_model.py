@@ -1,5 +1,7 @@
 """A user's own network: built by their function, checked once per process, and identified by a digest of its source."""
 
+from __future__ import annotations
+
 import hashlib
 import sys
 from collections.abc import Hashable
@@ -7,10 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-from torch.nn.parameter import is_lazy
-
+from vcm_sweep.device.torch_later import nn, no_grad, torch
 from vcm_sweep.sweep.errors import StudyError, one_line
 from vcm_sweep.sweep.networks.model_checks import check_model
 from vcm_sweep.sweep.user_code import load_attribute
@@ -72,12 +71,12 @@ def _call(factory: Any, path: str, shape: tuple[int, ...], classes: int) -> nn.M
         raise StudyError(f"{FIELD} = {path!r} failed with {one_line(error)}") from None
     if not isinstance(model, nn.Module):
         raise StudyError(f"{FIELD} = {path!r} returned {type(model).__name__}: return a torch.nn.Module")
-    if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
+    if any(nn.parameter.is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
         _find_shapes(model, path, shape)
     return model
 
 
-@torch.no_grad()
+@no_grad
 def _find_shapes(model: nn.Module, path: str, shape: tuple[int, ...]) -> None:
     """Call a network with lazy layers once, from which they take the number of their inputs."""
     try:
@@ -87,7 +86,7 @@ def _find_shapes(model: nn.Module, path: str, shape: tuple[int, ...]) -> None:
             f"{FIELD} = {path!r}: its lazy layers take their shapes from a first call, and on a batch of shape "
             f"{(2, *shape)} that failed with {one_line(error)}"
         ) from None
-    lazy = [name for name, tensor in model.named_parameters() if is_lazy(tensor)]
+    lazy = [name for name, tensor in model.named_parameters() if nn.parameter.is_lazy(tensor)]
     if lazy:
         raise StudyError(f"{FIELD} = {path!r}: a call gives {lazy[0]!r} no shape: use its layer, or leave it out")
 

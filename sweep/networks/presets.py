@@ -1,18 +1,18 @@
 """Builds the networks that are trained: presets, or a user's own model."""
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import nn
-
+from vcm_sweep.device.torch_later import nn, no_grad, torch
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.networks.own_model import build_own_model
 from vcm_sweep.sweep.networks.sample_shapes import channels_hint
 
-ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
+ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "ReLU", "leaky_relu": "LeakyReLU"}
 PRESETS = ("mlp", "lenet")
 
 
@@ -34,7 +34,7 @@ def build_network(spec: Mapping[str, Any], shape: Sequence[int], classes: int) -
     """
     if "model" in spec:
         return build_own_model(spec["model"], tuple(shape), classes)
-    activation = ACTIVATIONS[spec.get("activation", "sigmoid")]
+    activation = getattr(nn, ACTIVATIONS[spec.get("activation", "sigmoid")])
     if spec.get("preset", "mlp") == "lenet":
         return _lenet(tuple(shape), classes, activation)
     sizes = [math.prod(shape), *spec["hidden"], classes]
@@ -65,7 +65,7 @@ def _lenet(shape: tuple[int, ...], classes: int, activation: type[nn.Module]) ->
     return nn.Sequential(*features, *_dense([flat, 120, 84, classes], activation))
 
 
-@torch.no_grad()
+@no_grad
 def lines_per_sample(network: nn.Module, shape: Sequence[int]) -> list[int]:
     """For each layer, how many inputs and outputs pass through its array for one sample of a digital network.
 

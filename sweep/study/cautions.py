@@ -1,5 +1,7 @@
 """What makes a study's answer worthless though nothing in it is invalid, in sentences: likely trainings at chance."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -7,9 +9,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-
 from vcm_sweep.device.errors import DeviceError
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.sweep.data.sets import DataSet
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.study.catalogue import apply_factors
@@ -44,9 +45,9 @@ class Setting(NamedTuple):
     """
 
     name: str
-    network: "NetworkSpec"
+    network: NetworkSpec
     device: dict[str, Any]
-    factors: "tuple[Factor, ...]"
+    factors: tuple[Factor, ...]
 
 
 def cautions(settings: Sequence[Setting], data: DataSet | None = None) -> tuple[str, ...]:
@@ -116,7 +117,7 @@ def step_in_words(device: dict[str, Any]) -> str:
 
 
 @lru_cache(maxsize=8)
-def _over_ranges(plain: str, acting: "tuple[Factor, ...]") -> str:
+def _over_ranges(plain: str, acting: tuple[Factor, ...]) -> str:
     """The smallest and the largest step of both pulses, in words; "" where no factor acts on them.
 
     They are those of two corners, at which each factor is at the end that alone gives the smaller, or the larger, step.
@@ -178,12 +179,12 @@ def _within_ranges(setting: Setting) -> Setting:
     return setting._replace(network=network, device=device)
 
 
-def _own(device: dict[str, Any], factor: "Factor") -> float:
+def _own(device: dict[str, Any], factor: Factor) -> float:
     own: Any = found({"device": device}, factor.path)
     return float(own)
 
 
-def _nearest(factor: "Factor", own: float) -> float:
+def _nearest(factor: Factor, own: float) -> float:
     return min(max(own, factor.low), factor.high)
 
 

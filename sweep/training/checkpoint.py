@@ -5,6 +5,8 @@ store even on another machine. It is kept until its trial has a result: a trial 
 its deadline, continues from it when it is retried.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import logging
@@ -12,8 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import torch
-
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.training.trial_progress import TrialProgress
 

@@ -110,7 +110,7 @@ def test_the_service_on_kubernetes_is_ours_and_its_parts_fit_together() -> None:
     assert pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
     assert service["spec"]["selector"] == pod["metadata"]["labels"] == deployment["spec"]["selector"]["matchLabels"]
     # Who asks is believed from whatever reaches the pod, so nothing but the ingress may.
-    assert container["env"] == [{"name": "FORWARDED_ALLOW_IPS", "value": "*"}]
+    assert given.behind_proxy == "*"
     assert policy["spec"]["podSelector"]["matchLabels"] == pod["metadata"]["labels"]
     assert policy["spec"]["policyTypes"] == ["Ingress"]
     (allowed,) = policy["spec"]["ingress"]

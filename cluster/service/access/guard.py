@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vcm_sweep.cluster.service.access.limiter import Limiter
-from vcm_sweep.cluster.service.access.sessions import COOKIE, Sessions, Visitor
+from vcm_sweep.cluster.service.access.sessions import Sessions, Visitor
 from vcm_sweep.cluster.service.access.tokens import Tokens
 from vcm_sweep.cluster.service.problems import of_a_bug, problem, wants_page
 from vcm_sweep.cluster.service.settings import MAX_BODY
@@ -127,7 +127,7 @@ class Guard:
                 return _unknown(request, "this token is not known here"), None, b""
             visitor: Visitor | None = Visitor(token.name, token.role)
         else:
-            visitor = self._sessions.visitor(request.cookies.get(COOKIE, ""))
+            visitor = self._sessions.visitor(request.cookies.get(self._sessions.cookie, ""))
         public = path in _PUBLIC or path.startswith("/static/")
         if visitor is None and not public:
             return _unknown(request, "a token is needed"), None, b""

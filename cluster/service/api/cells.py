@@ -3,10 +3,10 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 
-from vcm_sweep.cluster.service.api.studies import Own, given
+from vcm_sweep.cluster.service.api.given import given
+from vcm_sweep.cluster.service.api.studies import Own
 from vcm_sweep.cluster.service.cells.fits import FitOptions
 from vcm_sweep.cluster.service.cells.shelf import CellCard, CellView
 
@@ -62,10 +62,10 @@ def remove(name: str, service: Own) -> None:
     service.shelf.remove(name)
 
 
-@router.get("/{name}/files/{file}", response_class=FileResponse)
-def file(name: str, file: str, service: Own) -> FileResponse:
+@router.get("/{name}/files/{file}", response_class=Response)
+def file(name: str, file: str, request: Request, service: Own) -> Response:
     """A file of a fitted cell."""
-    return given(service.shelf.file(name, file))
+    return given(request, file, service.shelf.file(name, file))
 
 
 @router.get("/{name}/pictures/{kind}.png", response_class=Response)

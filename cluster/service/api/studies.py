@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from vcm_sweep.cluster.service.access.sessions import COOKIE, Visitor
+from vcm_sweep.cluster.service.access.sessions import Visitor
+from vcm_sweep.cluster.service.api.given import given
 from vcm_sweep.cluster.service.service import Service, service_of
 from vcm_sweep.cluster.service.studies.actions import Done
 from vcm_sweep.cluster.service.studies.catalogue import StudyCard
@@ -18,15 +18,6 @@ from vcm_sweep.sweep.errors import StudyError
 
 router = APIRouter(prefix="/api")
 Own = Annotated[Service, Depends(service_of)]
-_SHOWN = {
-    ".html": "text/html", ".svg": "image/svg+xml", ".png": "image/png", ".json": "application/json",
-    ".md": "text/plain", ".toml": "text/plain", ".txt": "text/plain", ".jsonl": "text/plain",
-}  # fmt: skip
-# A page in a results folder is shown as if it came from elsewhere: it can ask this service for nothing.
-_FOREIGN = (
-    "sandbox allow-scripts allow-popups; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
-    "style-src 'unsafe-inline'; img-src data:; font-src data:"
-)
 
 
 class StudyText(BaseModel):
@@ -186,24 +177,10 @@ def files(study: str, service: Own) -> list[StudyFile]:
     return service.views.files(study)
 
 
-@router.get("/studies/{study}/files/{path:path}")
-def file(study: str, path: str, service: Own) -> FileResponse:
-    """A file of the results folder."""
-    return given(service.views.file(study, path))
-
-
-def given(file: Path) -> FileResponse:
-    """The answer that is a file: shown by a browser where that can do no harm, else there to download."""
-    kind = _SHOWN.get(file.suffix)
-    answer = FileResponse(
-        file,
-        media_type=kind or "application/octet-stream",
-        filename=file.name,
-        content_disposition_type="inline" if kind else "attachment",
-    )
-    if kind in ("text/html", "image/svg+xml"):
-        answer.headers["Content-Security-Policy"] = _FOREIGN
-    return answer
+@router.get("/studies/{study}/files/{path:path}", response_class=Response)
+def file(study: str, path: str, request: Request, service: Own) -> Response:
+    """A file of the results folder; a browser is shown a page of it within one of the service."""
+    return given(request, path, service.views.file(study, path))
 
 
 @router.get("/studies/{study}/events", response_class=StreamingResponse)
@@ -216,7 +193,10 @@ def events_of(study: str, request: Request, service: Service) -> StreamingRespon
     """The events of a study or a search, for as long as whoever asks may see them."""
     service.catalogue.folder(study)
     service.events.check_room()
-    cookie, bearer = request.cookies.get(COOKIE, ""), request.headers.get("authorization", "").partition(" ")[2]
+    cookie, bearer = (
+        request.cookies.get(service.sessions.cookie, ""),
+        request.headers.get("authorization", "").partition(" ")[2],
+    )
 
     def known() -> bool:
         return (service.tokens.owner(bearer.strip()) if bearer else service.sessions.visitor(cookie)) is not None

@@ -3,10 +3,12 @@
 import tempfile
 from pathlib import Path
 
+from vcm_sweep.cluster.service.aside import aside
 from vcm_sweep.cluster.service.cells.shelf import Shelf
 from vcm_sweep.cluster.service.problems import BusyError, NotFoundError
 from vcm_sweep.cluster.service.studies.in_turn import InTurn
 from vcm_sweep.device.errors import VcmSweepError
+from vcm_sweep.device.physics.parameters import CellParameters
 
 SHOWN = {
     "iv": "the hysteresis of current over voltage, explicit and full model",
@@ -39,13 +41,7 @@ class Portraits:
             raise NotFoundError(f"there is no picture {kind[:80]!r}: one of {', '.join(KINDS)}")
         cell = self._shelf.parameters(name)
 
-        def made() -> bytes:
-            from vcm_sweep.device.pictures.pictures import draw, save_picture
-
-            with tempfile.TemporaryDirectory(prefix="vcm-sweep-cell-") as scratch:
-                return Path(save_picture(draw(kind, cell), scratch, kind)[0]).read_bytes()
-
-        return self._in_turn((name, kind), repr(cell), made, wait_s)
+        return self._in_turn((name, kind), repr(cell), lambda: aside(_drawn, kind, cell), wait_s)
 
     def of(self, name: str) -> tuple[dict[str, str], bool]:
         """(why a picture that a page shows cannot be drawn, or "" for one that is there; whether more are coming)."""
@@ -59,3 +55,10 @@ class Portraits:
             except VcmSweepError as error:
                 found[kind] = str(error)
         return found, coming
+
+
+def _drawn(kind: str, cell: CellParameters) -> bytes:
+    from vcm_sweep.device.pictures.pictures import draw, save_picture
+
+    with tempfile.TemporaryDirectory(prefix="vcm-sweep-cell-") as scratch:
+        return Path(save_picture(draw(kind, cell), scratch, kind)[0]).read_bytes()

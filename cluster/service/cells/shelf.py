@@ -4,9 +4,10 @@ import json
 import os
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from vcm_sweep.cluster.service.problems import ConflictError, NotFoundError, ServiceError
 from vcm_sweep.cluster.service.processes import Processes, last_line
@@ -14,6 +15,8 @@ from vcm_sweep.cluster.service.settings import ServiceSettings
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.library.library import LibraryCell, cell_names, library_cell
 from vcm_sweep.device.physics.parameters import CellParameters
+from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.folder import Folder
 
 CELL, DOUBTFUL, PRINTED = "cell.toml", "doubtful.toml", "fit.out"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}")
@@ -137,12 +140,11 @@ class Shelf:
             raise NotFoundError(f"{name} has no numbers: its fit is under way, or has failed")
         return cell.parameters
 
-    def file(self, name: str, file: str) -> Path:
-        """One of the files of a fitted cell; NotFoundError for what is none of them."""
+    def file(self, name: str, file: str) -> BinaryIO:
+        """One of the files of a fitted cell, open; NotFoundError for what is none of them."""
         if name not in cell_names() and file in self._given(name):
-            there = self.folder(name) / file
-            if there.is_file() and not there.is_symlink():
-                return there
+            with suppress(OSError, StoreError):
+                return Folder(self.folder(name), links=False).stream(file)
         raise NotFoundError(f"the cell {name[:80]!r} has no file {file[:80]!r}: its page lists what it has")
 
     def remove(self, name: str) -> None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from starlette.datastructures import FormData
 
+from vcm_sweep.cluster.service.aside import aside
 from vcm_sweep.cluster.service.pages.form import LONGEST, form_of, with_fields, with_table, without_table
 from vcm_sweep.cluster.service.pages.render import back_to, page, read_file
 from vcm_sweep.cluster.service.problems import BusyError
@@ -32,6 +33,7 @@ async def _sent(request: Request) -> FormData:
 @router.get("")
 def new(request: Request, service: Own, of: str = "", cell: str = "") -> Response:
     """The page, with the demo, of the cell of this name where one is given; or with the study ``of``."""
+    aside.warm()  # what is written here will be checked
     text = service.views.study(of).text if of else read_file("templates", "first.toml")
     if cell:
         text = with_values(text, "device", {"cell": service.shelf.card(cell).named})

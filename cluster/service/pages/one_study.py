@@ -2,6 +2,7 @@
 
 import json
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
@@ -11,6 +12,7 @@ from vcm_sweep.analysis.plots.theme import Spec
 from vcm_sweep.analysis.records.metrics import METRICS
 from vcm_sweep.analysis.records.policies import POLICIES
 from vcm_sweep.analysis.studies.analysis import CORRELATED, GIVEN, own_methods
+from vcm_sweep.cluster.service.api.given import PAGES
 from vcm_sweep.cluster.service.pages.ranked import Ranked, ranked
 from vcm_sweep.cluster.service.pages.render import back_to, page
 from vcm_sweep.cluster.service.problems import BusyError
@@ -107,7 +109,16 @@ def report(
     except BusyError as error:
         asked = {"metric": metric, "method": method, "policy": policy}
         return page(request, "coming", study=study, asked=asked, why=str(error))
-    return back_to(request, f"/api/studies/{study}/files/{written.path}")
+    return back_to(request, f"/studies/{study}/shown/{written.path}")
+
+
+@router.get("/shown/{path:path}")
+def shown(request: Request, study: str, path: str, service: Own) -> Response:
+    """A page of its folder, such as its report, within one of the service: nobody takes it for the service itself."""
+    service.views.file(study, path).close()
+    if not path.endswith(PAGES):
+        return back_to(request, f"/api/studies/{study}/files/{quote(path)}")
+    return page(request, "shown", study=study, path=path)
 
 
 @router.post("/note")
@@ -163,7 +174,7 @@ def _methods(service: Service, view: StudyView) -> list[str]:
     if view.trouble or view.method in ("limits", "conditions"):
         return []
     design = service.views.results(view.card.id).study.design
-    return list(dict.fromkeys(CORRELATED if design.correlation else (*own_methods(design), *GIVEN)))
+    return list(dict.fromkeys(CORRELATED if design.correlation else (*own_methods(design), *GIVEN, *CORRELATED)))
 
 
 def _longer(view: StudyView) -> list[tuple[str, str]]:

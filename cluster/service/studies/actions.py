@@ -10,15 +10,15 @@ from pathlib import Path
 
 from vcm_sweep.cluster.jobs.stopping import ask_to_stop
 from vcm_sweep.cluster.options import RunOptions
+from vcm_sweep.cluster.service.aside import aside
 from vcm_sweep.cluster.service.problems import BusyError, ConflictError, ServiceError, TooLargeError
 from vcm_sweep.cluster.service.settings import MAX_NOTE, MAX_STUDY, ServiceSettings
 from vcm_sweep.cluster.service.studies.catalogue import LARGEST_STUDY, NOTE, Catalogue
+from vcm_sweep.cluster.service.studies.checks import check, lengthen, make
 from vcm_sweep.cluster.service.studies.keys import Keys, Started
 from vcm_sweep.cluster.service.studies.own_code import check_own, with_own_cells
 from vcm_sweep.cluster.service.studies.runs import Runs
-from vcm_sweep.sweep.designs.build import build_design, checked_design
 from vcm_sweep.sweep.errors import StudyError
-from vcm_sweep.sweep.running.extension import extend
 from vcm_sweep.sweep.running.running import FAILURES
 from vcm_sweep.sweep.store import Store
 from vcm_sweep.sweep.store.frozen import STUDY
@@ -76,8 +76,7 @@ class Actions:
         if "\0" in text or _unwritable(text):
             raise StudyError("the study has characters that no text file has: save it as UTF-8, and paste it anew")
         study = Study.from_text(with_own_cells(text, self._settings.allow_code, self._settings.library))
-        checked_design(study)
-        study.check()
+        aside(check, study.text)
         return study
 
     def start(self, text: str, key: str = "", note: str = "") -> Done:
@@ -116,10 +115,14 @@ class Actions:
     def _make(self, study: Study, note: str) -> str:
         """The id of a study whose folder is then there, whole or not at all."""
         name = study.folder_name
-        Store.create(study, self._settings.folder(name))
+        self.make_folder(study, name)
         if note:
             self._write_note(name, note)
         return name
+
+    def make_folder(self, study: Study, name: str) -> None:
+        """The results folder of a study or a search, whole or not at all; errors as ``Store.create``."""
+        aside(make, study.text, study.frozen, self._settings.root / name)
 
     def resume(self, study: str) -> Done:
         """Go on with a study; NotFoundError, ConflictError where a run of it is under way, or StudyError where it names
@@ -151,9 +154,9 @@ class Actions:
         """
         with self.alone(study):
             self._check_goes_on(study)
-            before, after = extend(self._catalogue.folder(study), to, replicates, replicate_rows)
-            self._go_on(study, ["resume", self._path(study)], after)
-            added = len(build_design(after)) - len(build_design(before))
+            self._catalogue.folder(study)
+            added = aside(lengthen, self._settings.root / study, to, replicates, replicate_rows)
+            self._go_on(study, ["resume", self._path(study)])
             return Done(study, self._run_of(study), trials_added=added)
 
     def stop(self, study: str) -> Done:

@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -90,6 +91,14 @@ class Catalogue:
         self._known: dict[str, _Known] = {}
         self._pulses: dict[str, tuple[tuple[int, float], float]] = {}
         self._mutex = threading.Lock()
+
+    def warm(self) -> None:
+        """Begin to read all folders, and wait for nothing: whoever asks for the list first finds most of them read."""
+        threading.Thread(target=self._read_all, daemon=True).start()
+
+    def _read_all(self) -> None:
+        with suppress(StoreError, OSError):  # whoever asks is told
+            self._cards("")
 
     def studies(
         self, state: str = "", search: str = "", order: str = "changed", descending: bool = True

@@ -1,5 +1,6 @@
 """The ranking of a study, as it forms."""
 
+from pathlib import Path
 from typing import Any
 
 from vcm_sweep.analysis.conditions.costs import condition_costs
@@ -15,15 +16,21 @@ from vcm_sweep.analysis.report.write import write_report
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
 from vcm_sweep.analysis.studies.analysis import analyze
 from vcm_sweep.analysis.studies.comparison import Comparison, compare_studies
+from vcm_sweep.cluster.service.aside import Aside
 from vcm_sweep.cluster.service.studies.in_turn import InTurn
 from vcm_sweep.cluster.service.studies.view import StudyFile, Views
-from vcm_sweep.sweep.store.results import Results
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.store.results import Results, open_results
 
 # While a study runs, what is made of it is made anew after so many seconds, or so many times what it took, whichever is
 # longer.
 _AGE_S, _AGE_FACTOR = 10.0, 20.0
 _WAIT_S = 20.0
-_WRITTEN_S = 30.0
+_WRITTEN_S, _LONGEST_S = 30.0, 3600.0
+
+
+report_aside = Aside(idle_s=60.0, longest_s=_LONGEST_S, wait_s=_LONGEST_S)
+"""Where reports are written: they say what pulses of the cell do, which is simulated. One takes longer than a check."""
 
 
 class Rankings:
@@ -100,10 +107,8 @@ class Rankings:
         """Write the report into a study's folder, in place of the one before; errors as :meth:`ranking`."""
 
         def made() -> StudyFile:
-            results = self._views.results(study)
-            results.folder.refuse_links()
-            page = write_report(results, results.folder.path, metric, method=method, policy=policy)
-            return StudyFile(page.name, page.stat().st_size)
+            folder = Path(self._views.results(study).folder.path)
+            return report_aside(_written, folder, metric, method, policy)
 
         # Whoever was told to ask again finds what was written then, also while the study runs.
         what = ("report", study, metric, method, policy)
@@ -116,6 +121,13 @@ class Rankings:
 
     def _both(self, one: str, other: str) -> tuple[Results, Results]:
         return self._views.results(one), self._views.results(other)
+
+
+def _written(folder: Path, metric: str, method: str, policy: str) -> StudyFile:
+    results = open_results(Folder(folder, links=False))
+    results.folder.refuse_links()
+    page = write_report(results, folder, metric, method=method, policy=policy)
+    return StudyFile(page.name, page.stat().st_size)
 
 
 def _compared(

@@ -16,7 +16,6 @@ from vcm_sweep.cluster.service.studies.view import Views
 from vcm_sweep.device.errors import VcmSweepError
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.session.state import SessionState
-from vcm_sweep.sweep.store import Store
 from vcm_sweep.sweep.study.tables.tolerance import ToleranceSpec
 
 _MOST_POINTS = 10
@@ -118,7 +117,7 @@ class Searches:
             try:
                 self._actions.check_opens(study + SEARCH)
             except NotFoundError:
-                Store.create(known, self._settings.folder(study + SEARCH))
+                self._actions.make_folder(known, study + SEARCH)
             if self._actions.under_way(study + SEARCH):
                 raise ConflictError(f"{study}: a search for its tolerances is under way: watch it, or stop it first")
             words = [f"--{name}={value}" for name, value in wanted.items()]

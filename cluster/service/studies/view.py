@@ -3,9 +3,9 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -175,11 +175,13 @@ class Views:
         """What can be downloaded: the files of its folder, without those that are being written."""
         return list(_files(self._catalogue.folder(study)))
 
-    def file(self, study: str, path: str) -> Path:
-        """One of the files of :meth:`files`; NotFoundError for what is none of them."""
+    def file(self, study: str, path: str) -> BinaryIO:
+        """One of the files of :meth:`files`, open; NotFoundError for what is none of them."""
         folder = self._catalogue.folder(study)
         if any(own.path == path for own in _files(folder)):
-            return Path(folder.path, path)
+            # Opened from its folder on, with no link on the way, should one have been put there since.
+            with suppress(FileNotFoundError, NotADirectoryError, StoreError):
+                return folder.stream(path)
         raise NotFoundError(f"{study} has no file {path[:200]!r}: its list of files has all")
 
 

@@ -1,12 +1,13 @@
 """How far one pulse moves the weight of the nominal cell, and which pulse would move it as far as training needs."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import replace
 
-import torch
-
 from vcm_sweep.device.declared import declared
 from vcm_sweep.device.dynamics.integration import integrate
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.device.vcm_device import VCMDevice
 
 # Of the window: a pulse that trains moves a weight by a small part of it, and by more than next to nothing.

@@ -1,16 +1,17 @@
 """Checks that a device can be trained: one pulse must not carry its nominal cell across the whole window."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any
-
-import torch
 
 from vcm_sweep.device.dynamics.integration import integrate
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.physics.cell import rate
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.tables.jumps import refuse_nominal_jumps
+from vcm_sweep.device.torch_later import torch
 from vcm_sweep.device.vcm_device import VCMDevice
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.study.tables.aihwkit_device import check_compiled

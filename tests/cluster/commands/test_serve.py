@@ -2,6 +2,7 @@
 
 import json
 import signal
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -77,3 +78,21 @@ def test_what_cannot_be_served_is_one_line(tmp_path: Path, options: list[str], w
     assert done.returncode in (2, 3)
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("options", "believed"), [((), "127.0.0.1"), (("--behind-proxy",), "203.0.113.9")])
+def test_who_asks_is_taken_from_a_proxy_only_where_there_is_one(
+    tmp_path: Path, options: tuple[str, ...], believed: str
+) -> None:
+    running, said = serve(tmp_path / "studies", *options)
+    audit = tmp_path / "studies" / ".vcm-sweep" / "audit.jsonl"
+    try:
+        request = urllib.request.Request(f"{said['service']}login", b"token=wrong")
+        request.add_header("X-Forwarded-For", "203.0.113.9")
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(request, timeout=30)
+        until(lambda: audit.exists() and audit.read_text().endswith("\n"))  # it is written after the answer
+    finally:
+        running.kill()
+        running.wait()
+    assert json.loads(audit.read_text())["from"] == believed

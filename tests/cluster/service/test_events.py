@@ -10,7 +10,6 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from vcm_sweep.cluster.service.access.sessions import COOKIE
 from vcm_sweep.cluster.service.events import Events
 from vcm_sweep.cluster.service.service import Service
 
@@ -155,5 +154,5 @@ def test_a_token_that_goes_ends_the_stream_of_an_open_page(browser: TestClient, 
         return parsed(told[-1])[0]
 
     assert asyncio.run(watch()) == "expired"
-    browser.cookies.set(COOKIE, cookie)
+    browser.cookies.set(service.sessions.cookie, cookie)
     assert browser.get(f"/api/studies/{study}").status_code == 401

@@ -179,7 +179,9 @@ def test_what_can_be_downloaded_is_what_is_listed(client: TestClient, root: Path
         assert len(answer.content) == own["size"] == (root / STUDY / own["path"]).stat().st_size
         assert "disposition" in " ".join(answer.headers)
     page = client.get(f"/api/studies/{STUDY}/files/report.html")
-    assert page.headers["content-security-policy"].startswith("sandbox allow-scripts allow-popups; default-src 'none'")
+    assert page.headers["content-security-policy"].startswith(
+        "sandbox allow-scripts allow-downloads; default-src 'none'"
+    )
     assert "allow-same-origin" not in page.headers["content-security-policy"]
 
 

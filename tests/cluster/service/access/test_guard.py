@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from vcm_sweep.cluster.service.access.limiter import Limiter
-from vcm_sweep.cluster.service.access.sessions import COOKIE, Sessions
+from vcm_sweep.cluster.service.access.sessions import Sessions
 from vcm_sweep.cluster.service.access.tokens import Tokens
 from vcm_sweep.cluster.service.app import make_app
 from vcm_sweep.cluster.service.service import Service
@@ -27,7 +27,7 @@ def log_in(browser: TestClient, service: Service, role: str = "run") -> str:
     """Log in, and return the word that changes must carry."""
     answer = browser.post("/login", data={"token": token(service, role), "next": "/new?from=x"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/new?from=x")
-    visitor = service.sessions.visitor(browser.cookies[COOKIE])
+    visitor = service.sessions.visitor(browser.cookies[service.sessions.cookie])
     assert visitor is not None
     return visitor.csrf
 
@@ -81,7 +81,7 @@ def test_a_browser_has_a_session_and_its_changes_a_word(browser: TestClient, ser
     set_cookie = browser.post("/login", data={"token": token(service)}).headers["set-cookie"]
     assert "HttpOnly" in set_cookie
     assert "SameSite=strict" in set_cookie
-    word = service.sessions.visitor(browser.cookies[COOKIE]).csrf  # type: ignore[union-attr]
+    word = service.sessions.visitor(browser.cookies[service.sessions.cookie]).csrf  # type: ignore[union-attr]
     assert browser.get("/api/me").json()["role"] == "run"
     note = {"url": "/api/studies/x/note", "json": {"note": ""}}
     assert browser.put(**note).status_code == 403  # type: ignore[arg-type]
@@ -89,9 +89,9 @@ def test_a_browser_has_a_session_and_its_changes_a_word(browser: TestClient, ser
     assert browser.put(**note, headers={"X-CSRF-Token": word}).status_code == 404  # type: ignore[arg-type]
     form = {"Content-Type": "multipart/form-data; boundary=x"}
     assert browser.post("/logout", content=b"--x\r\nbroken", headers=form).status_code == 403
-    kept = browser.cookies[COOKIE]
+    kept = browser.cookies[service.sessions.cookie]
     assert browser.post("/logout", data={"csrf": word}).headers["location"] == "/login"
-    browser.cookies.set(COOKIE, kept)
+    browser.cookies.set(service.sessions.cookie, kept)
     assert browser.get("/api/me").status_code == 401  # whoever has kept the cookie is out, too
 
 
@@ -99,17 +99,36 @@ def test_a_session_ends_in_time_and_with_its_token(tmp_path: Path) -> None:
     path = tmp_path / "tokens.json"
     tokens = Tokens(path)
     owner = tokens.fresh[0]
-    assert Sessions(tokens, -1.0).visitor(Sessions(tokens, -1.0).begin(owner)) is None
-    sessions = Sessions(tokens, 60.0)
+    ended = tmp_path / "ended.json"
+    assert Sessions(tokens, -1.0, ended).visitor(Sessions(tokens, -1.0, ended).begin(owner)) is None
+    sessions = Sessions(tokens, 60.0, ended)
     cookie = sessions.begin(owner)
     assert sessions.visitor(cookie) is not None
-    assert Sessions(Tokens(path), 60.0).visitor(cookie) is not None  # a restart logs nobody out
+    assert Sessions(Tokens(path), 60.0, ended).visitor(cookie) is not None  # a restart logs nobody out
     for forged in ("", ".", cookie[:-1], f"{cookie[:3]}x{cookie[4:]}", "bm8=.x", "é.ü"):
         assert sessions.visitor(forged) is None
     plain = json.loads(path.read_text())
     plain["tokens"] = plain["tokens"][1:]
     path.write_text(json.dumps(plain))
     assert sessions.visitor(cookie) is None
+
+
+def test_who_has_logged_out_is_out_after_a_restart_too(tmp_path: Path) -> None:
+    tokens, ended = Tokens(tmp_path / "tokens.json"), tmp_path / "ended.json"
+    sessions = Sessions(tokens, 60.0, ended)
+    out, stays = sessions.begin(tokens.fresh[0]), sessions.begin(tokens.fresh[0])
+    sessions.end(out)
+    again = Sessions(tokens, 60.0, ended)
+    assert (again.visitor(out), again.visitor(stays) is None) == (None, False)
+    ended.write_text("{")
+    with pytest.raises(StoreError, match=r"ended\.json cannot be read"):
+        Sessions(tokens, 60.0, ended)
+
+
+def test_two_services_of_one_host_have_cookies_of_their_own(tmp_path: Path) -> None:
+    one, other = (Sessions(Tokens(tmp_path / f"{n}.json"), 60.0, tmp_path / "ended.json") for n in "ab")
+    assert one.cookie != other.cookie
+    assert one.cookie == Sessions(Tokens(tmp_path / "a.json"), 60.0, tmp_path / "ended.json").cookie
 
 
 def test_wrong_tokens_are_slowed_down(browser: TestClient, service: Service) -> None:

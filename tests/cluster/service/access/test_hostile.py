@@ -11,7 +11,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from vcm_sweep.cluster.options import Place
-from vcm_sweep.cluster.service.access.sessions import COOKIE
 from vcm_sweep.cluster.service.app import make_app
 from vcm_sweep.cluster.service.problems import BusyError
 from vcm_sweep.cluster.service.service import Service
@@ -30,9 +29,9 @@ def audit(service: Service) -> list[dict[str, object]]:
 @pytest.mark.parametrize(
     "plain", ["[" * 20_000, '{"id": "a", "name": "run", "until": 1' + "0" * 400 + "}", '{"id": 1}', "[]", "\udcff", ""]
 )
-def test_a_cookie_of_nonsense_is_no_session(browser: TestClient, plain: str) -> None:
+def test_a_cookie_of_nonsense_is_no_session(browser: TestClient, service: Service, plain: str) -> None:
     body = base64.urlsafe_b64encode(plain.encode("utf-8", "surrogateescape")).decode().rstrip("=")
-    browser.cookies.set(COOKIE, f"{body}.{'0' * 64}")
+    browser.cookies.set(service.sessions.cookie, f"{body}.{'0' * 64}")
     assert browser.get("/api/me").status_code == 401
     assert browser.get("/login").status_code == 200
 

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from matplotlib.figure import Figure
 
 from vcm_sweep.cluster.service.app import make_app
+from vcm_sweep.cluster.service.cells import portraits
 from vcm_sweep.cluster.service.service import Service
 from vcm_sweep.device import CellParameters
 from vcm_sweep.device.pictures import pictures
@@ -37,6 +38,7 @@ def state(client: TestClient, name: str = "mine") -> str:
 def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures without content: the true ones take seconds, and tests/device/pictures looks at them."""
     monkeypatch.setattr(pictures, "draw", lambda *_: Figure())
+    monkeypatch.setattr(portraits, "aside", lambda work, *given: work(*given))  # where they are drawn as this says
 
 
 @pytest.fixture

@@ -38,15 +38,17 @@ def test_a_report_is_written_as_chosen_and_shown(person: TestClient, root: Path)
     page = person.get("/studies/mine").text
     assert "<option>frac_at_bound</option>" in page
     assert "<option>morris</option><option>bounded</option>" in page
+    assert "<option>bounded-shapley</option>" in page
     (root / "mine" / "report.html").unlink(missing_ok=True)
     chosen = {"metric": "loss", "method": "morris", "policy": "drop-block"}
     until(lambda: "is being made" not in person.post("/studies/mine/report", data=chosen).text)
     answer = person.post("/studies/mine/report", data=chosen)
-    assert (answer.status_code, answer.headers.get("location")) == (303, "/api/studies/mine/files/report.html")
-    shown = person.get(answer.headers["location"]).text
+    assert (answer.status_code, answer.headers.get("location")) == (303, "/studies/mine/shown/report.html")
+    assert 'src="/api/studies/mine/files/report.html?within"' in person.get(answer.headers["location"]).text
+    shown = person.get("/api/studies/mine/files/report.html").text
     assert shown == (root / "mine" / "report.html").read_text()
     assert "loss" in shown
-    assert 'files/report.html">Report</a>' in person.get("/studies/mine").text
+    assert 'shown/report.html">Report</a>' in person.get("/studies/mine").text
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,7 @@ def test_while_it_is_made_the_page_says_so_and_asks_again(
         return Path(folder) / "report.html"
 
     monkeypatch.setattr(rankings, "write_report", slow)
+    monkeypatch.setattr(rankings, "report_aside", lambda work, *given: work(*given))  # where it is slow
     waiting = person.post("/studies/mine/report", data={"metric": "loss"})
     assert (waiting.status_code, "The report is being made." in waiting.text) == (200, True)
     # Whoever has no scripts presses the button, which sends the same once more.

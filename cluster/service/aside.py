@@ -1,0 +1,121 @@
+"""Work that needs torch, done aside: in a process of its own, which ends when nobody has needed it for a while.
+
+The service itself reads studies and results without torch, so it stays small and quick. Whether a study can be trained
+is found out by simulations, and a cell is drawn by them.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from vcm_sweep.cluster.service.problems import BusyError
+
+T = TypeVar("T")
+_IDLE_S, _LONGEST_S, _WAIT_S = 300.0, 120.0, 30.0
+# Its end may cross the question that it would answer.
+_ATTEMPTS = 2
+
+
+class Aside:
+    """Calls functions in another process, one at a time; it is begun when it is needed.
+
+    Args:
+        idle_s: seconds after which it ends. longest_s: seconds after which work is given up. wait_s: for others' work.
+
+    Example:
+        >>> Aside()(max, 1, 2)
+        2
+    """
+
+    def __init__(self, idle_s: float = _IDLE_S, longest_s: float = _LONGEST_S, wait_s: float = _WAIT_S) -> None:
+        self._idle_s, self._longest_s, self._wait_s = idle_s, longest_s, wait_s
+        self._one = threading.Lock()
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._pipe: Connection | None = None
+
+    def warm(self) -> None:
+        """Begin the process where there is none, and wait for nothing: torch takes seconds to import."""
+        if self._one.acquire(blocking=False):
+            try:
+                self._connected()
+            finally:
+                self._one.release()
+
+    def __call__(self, work: Callable[..., T], *given: Any) -> T:
+        """What ``work`` returns or raises; it is a function of a module, and what it takes and gives can be pickled.
+
+        Raises:
+            BusyError: it takes too long, or others' work does, or the process ends under it.
+        """
+        if not self._one.acquire(timeout=self._wait_s):
+            raise BusyError("others' studies are being checked: ask again in a moment")
+        try:
+            for _ in range(_ATTEMPTS):
+                with suppress(EOFError, OSError):
+                    pipe = self._connected()
+                    pipe.send((os.getcwd(), work, given))
+                    if not pipe.poll(self._longest_s):
+                        self._end()
+                        raise BusyError(f"this was given up after {self._longest_s:g} s: ask again, or ask for less")
+                    fine, value = pipe.recv()
+                    if fine:
+                        return value  # type: ignore[no-any-return]
+                    raise _Raised(value)
+                self._end()
+        except _Raised as raised:
+            raise raised.error from None
+        finally:
+            self._one.release()
+        raise BusyError("the process that checks studies has ended: ask again in a moment")
+
+    def _connected(self) -> Connection:
+        if self._pipe is None or self._process is None or not self._process.is_alive():
+            self._end()
+            # Not forked, since this process has threads.
+            context = multiprocessing.get_context("spawn")
+            self._pipe, theirs = context.Pipe()
+            self._process = context.Process(target=_answer, args=(theirs, self._idle_s), daemon=True)
+            self._process.start()
+            theirs.close()
+        return self._pipe
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+        if self._pipe is not None:
+            self._pipe.close()
+        self._process = self._pipe = None
+
+
+aside = Aside()
+"""That of this process, whichever services it has."""
+
+
+class _Raised(Exception):
+    """Carries what the work has raised past what the line raises."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _answer(pipe: Connection, idle_s: float) -> None:
+    """Do what is asked for, until nobody asks or who asked is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, meant for the service
+    import torch  # noqa: F401
+
+    with suppress(EOFError, OSError):
+        while pipe.poll(idle_s):
+            where, work, given = pipe.recv()
+            try:
+                os.chdir(where)  # from there modules that a study may name are imported
+                answer = True, work(*given)
+            except Exception as error:
+                answer = False, error
+            pipe.send(answer)
