@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from statistics import mean, stdev
 from urllib.parse import urlsplit
@@ -40,6 +41,8 @@ range = [0.0, 0.05]
 method = "space"
 n = 16384
 replicates = 2
+[run]
+pack = 4
 """
 
 
@@ -60,9 +63,11 @@ class Watchers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for task, writer in zip(self._tasks, self._writers, strict=True):
-            task.cancel()
+        for writer in self._writers:
             self._loop.call_soon_threadsafe(writer.close)
+        for task in self._tasks:
+            with suppress(OSError):
+                task.result(30)
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     async def _begin(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -86,6 +86,33 @@ class Client:
         asked = {"json": {"study": _text(study)}, "params": {"pilot_s": pilot_s}, "timeout": _LONG_S}
         return dict(self.ask("POST", "plan", **asked).json())
 
+    def cells(self) -> list[dict[str, Any]]:
+        """The cells of the service: those that were fitted there, the latest first, and those of the library."""
+        return list(self.ask("GET", "cells").json())
+
+    def cell(self, name: str) -> dict[str, Any]:
+        """One cell: its parameters, where they hold, and what its fit has said; StoreError where there is none."""
+        return dict(self.ask("GET", f"cells/{quote(name, safe='')}").json())
+
+    def fit(self, name: str, measured: str | Path, fit: str, **options: Any) -> dict[str, Any]:
+        """Fit a new cell to a measured file, and return its card; `cell` says when the fit has ended, and how.
+
+        Args:
+            name: of the new cell. measured: path of the file. fit: parameters, with commas between, as "r,dW_A".
+            options: more of ``vcm-sweep device fit``, as ``cell``, ``model`` or ``ramp``.
+        """
+        with open(measured, "rb") as file:
+            sent = {"data": {"name": name, "fit": fit} | options, "files": {"data": (Path(measured).name, file)}}
+            return dict(self.ask("POST", "cells", **sent).json())
+
+    def stop_fit(self, name: str) -> None:
+        """End the fit of a cell; StoreError where none is under way."""
+        self.ask("POST", f"cells/{quote(name, safe='')}/stop")
+
+    def searches(self) -> list[dict[str, Any]]:
+        """The cards of all searches for tolerances, the latest first."""
+        return list(self.ask("GET", "tolerances").json())
+
     def ask(self, method: str, path: str, **options: Any) -> "requests.Response":
         """The answer to a request below ``/api/``; where that can do no harm, a line that breaks is tried again.
 
@@ -181,6 +208,21 @@ class RemoteStudy:
     ) -> dict[str, Any]:
         """Make it longer, and run what is new; arguments as :func:`vcm_sweep.sweep.extend`."""
         return self._post("extend", {"to": to, "replicates": replicates, "replicate_rows": replicate_rows})
+
+    def search(self, **question: Any) -> None:
+        """Search its tolerances, or go on with that.
+
+        ``question``, ``target``, ``drop``, ``against``, ``trials``: in place of those of its [tolerance] table.
+        """
+        self._post("tolerance", question)
+
+    def tolerances(self) -> dict[str, Any]:
+        """Its search for tolerances: its card, the answers with their front, and the best points so far."""
+        return dict(self._get("tolerance").json())
+
+    def stop_search(self) -> None:
+        """Ask its search to stop, as Ctrl-C would."""
+        self._post("tolerance/stop")
 
     def note(self, text: str) -> None:
         """Write a note on it, in place of the one before."""

@@ -6,10 +6,12 @@ service that was killed and started anew sees which of them live, and nothing ev
 
 import fcntl
 import os
+import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -66,8 +68,25 @@ class Processes:
                         pass_fds=[file.fileno()],
                         start_new_session=True,
                     )
+                # A service that starts anew knows by this whom to end.
+                file.truncate(0)
+                file.write(str(self._children[lock].pid))
 
             yield begin
+
+    def end(self, lock: Path, within_s: float = 10.0) -> bool:
+        """End the process with this lock, and what it started; False where none lives, or it does not end in time."""
+        if not self.live(lock):
+            return False
+        # Whoever has the lock is the one that it names, or was started by that one: no other has its number meanwhile.
+        pid = int(lock.read_text(encoding="utf-8") or "0")
+        until, asked = time.monotonic() + within_s, signal.SIGTERM
+        while pid > 1 and self.live(lock) and time.monotonic() < until:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, asked)
+            time.sleep(0.1)
+            asked = signal.SIGTERM if time.monotonic() < until - within_s / 2 else signal.SIGKILL
+        return not self.live(lock)
 
     def _reap(self, lock: Path) -> None:
         """Take the exit code of a process that has ended, without which it would stay in the system's table."""

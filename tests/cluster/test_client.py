@@ -169,3 +169,28 @@ def test_no_server_writes_outside_of_the_folder(evil: str, tmp_path: Path) -> No
     with pytest.raises(StoreError, match="nothing is copied"):
         study.fetch(tmp_path / "home", progress=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_searches_for_tolerances_begin_and_end(client: Client, service: Service, root: Path) -> None:
+    study = client.study(service.actions.make(TINY).study)
+    assert client.searches() == []
+    study.search(question="one", drop=0.02, trials=16)
+    until(lambda: study.tolerances()["card"]["state"] == "running")
+    assert [card["id"] for card in client.searches()] == [f"{study.id}/tolerance"]
+    study.stop_search()
+    until(lambda: study.tolerances()["card"]["state"] == "stopped")
+    with pytest.raises(StudyError, match="drop"):
+        study.search(drop=2.0)
+
+
+def test_cells_are_listed_and_fitted(client: Client, tmp_path: Path) -> None:
+    assert "default" in [card["name"] for card in client.cells()]
+    assert {own["name"] for own in client.cell("default")["parameters"]} >= {"r", "dW_A"}
+    (tmp_path / "ours.csv").write_text("voltage_v,current_a\n0.1,1e-6\n")
+    card = client.fit("mine", tmp_path / "ours.csv", "r,dW_A", model="explicit")
+    assert card["name"] == "mine"
+    until(lambda: client.cell("mine")["card"]["state"] == "failed")  # what plays runs here plays no fits
+    with pytest.raises(StoreError, match="no fit is under way"):
+        client.stop_fit("mine")
+    with pytest.raises(StoreError, match="there is no cell"):
+        client.cell("other")

@@ -56,6 +56,12 @@ def one(name: str, service: Own) -> CellView:
     return service.shelf.cell(name)
 
 
+@router.post("/{name}/stop")
+def stop(name: str, service: Own) -> CellCard:
+    """End the fit of a cell."""
+    return service.fits.stop(name)
+
+
 @router.delete("/{name}", status_code=HTTPStatus.NO_CONTENT)
 def remove(name: str, service: Own) -> None:
     """Take a fitted cell away; studies of it have its numbers and stay."""

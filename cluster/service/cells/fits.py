@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 
 from vcm_sweep.cluster.service.cells.shelf import PRINTED, CellCard, Shelf
-from vcm_sweep.cluster.service.problems import BusyError, ServiceError, TooLargeError
+from vcm_sweep.cluster.service.problems import BusyError, ConflictError, ServiceError, TooLargeError
 from vcm_sweep.cluster.service.processes import Processes
 from vcm_sweep.cluster.service.settings import MAX_MEASURED, ServiceSettings
 from vcm_sweep.device.errors import DeviceError
@@ -94,4 +94,13 @@ class Fits:
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise StoreError(f"{name}: no fit could be started ({error.strerror}): make room") from None
+        return self._shelf.card(name)
+
+    def stop(self, name: str) -> CellCard:
+        """End the fit of a cell, whose card says so then; NotFoundError: no such cell, ConflictError: no fit of it."""
+        self._shelf.card(name)
+        if not self._processes.end(self._shelf.lock(name)):
+            raise ConflictError(f"{name}: no fit is under way")
+        with open(self._shelf.folder(name) / PRINTED, "a", encoding="utf-8") as file:
+            file.write("\nvcm-sweep: the fit was stopped\n")
         return self._shelf.card(name)

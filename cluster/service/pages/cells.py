@@ -65,6 +65,13 @@ def cell(request: Request, name: str, service: Own) -> Response:
     return answer
 
 
+@router.post("/{name}/stop")
+def stop(request: Request, name: str, service: Own) -> Response:
+    """End its fit."""
+    service.fits.stop(name)
+    return back_to(request, f"/cells/{name}")
+
+
 @router.post("/{name}/remove")
 def remove(request: Request, name: str, service: Own) -> Response:
     """Take a fitted cell away."""

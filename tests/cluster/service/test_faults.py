@@ -326,7 +326,8 @@ def test_no_request_is_a_bug(attacked: tuple[TestClient, list[Any]], data: st.Da
         answer = client.post(path, data=form, files={"data": (data.draw(WORDS), body)})
     else:
         answer = client.request(method, path, params=query, content=body, headers=headers)
-    assert answer.status_code < 500, answer.text
+    # A busy machine may ask to come back.
+    assert answer.status_code < 500 or "retry-after" in answer.headers, answer.text
     if answer.status_code >= 400:
         assert answer.json()["detail"].strip()
 

@@ -220,3 +220,23 @@ def test_a_file_from_a_page_of_another_site_is_refused(client: TestClient, servi
     assert visitor is not None
     answer = sent(client, b"1", "/cells", csrf=visitor.csrf, fit="no parameter")
     assert answer.status_code == 422  # it came as far as the fit
+
+
+def test_a_fit_is_stopped_also_by_a_service_that_did_not_start_it(root: Path) -> None:
+    endless = (sys.executable, "-c", "import time; print('note: begun', flush=True); time.sleep(600)")
+    first = served(root, program=endless)
+    client = TestClient(make_app(first), follow_redirects=False, headers=bearer(first))
+    assert sent(client, measured()).status_code == 201
+    until(lambda: (root / ".vcm-sweep/library/cells/mine/fit.out").read_text() != "")
+    first.runs.close()
+    again = served(root, program=endless)
+    client = TestClient(make_app(again), follow_redirects=False, headers=bearer(again))
+    assert "Stop the fit" in client.get("/cells/mine").text
+    assert client.post("/cells/mine/stop").headers["location"] == "/cells/mine"
+    card = client.get("/api/cells/mine").json()["card"]
+    assert (card["state"], card["reason"]) == ("failed", "the fit was stopped")
+    assert client.post("/api/cells/mine/stop").status_code == 409
+    assert client.post("/api/cells/default/stop").status_code == 409
+    assert client.post("/api/cells/none/stop").status_code == 404
+    assert client.delete("/api/cells/mine").status_code == 204
+    again.runs.close()

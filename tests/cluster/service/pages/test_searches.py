@@ -59,7 +59,7 @@ def test_a_search_is_listed_and_shown_with_its_front_and_best_points(
     assert "Points of the trade-off that nothing beats" in page
     assert "The points of highest mean accuracy so far" in page
     assert page.count("data-spec=") >= 1
-    assert 'href="/api/studies/mine/files/tolerance/trade-off.json" download' in page
+    assert 'href="/api/studies/mine/files/tolerance/trade-off.json?download" download' in page
 
 
 def test_a_search_is_started_watched_stopped_and_gone_on_with(person: TestClient, service: Service, root: Path) -> None:
