@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from vcm_sweep.device import CellParameters
+from vcm_sweep.device.array.cell_arrays import CellArrays
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -58,3 +59,49 @@ def test_the_picture_of_the_factors_has_every_parameter() -> None:
     assert [title for title in titles if title and f">{title}</text>" not in drawn] == []
     assert set(CellParameters.names()) <= set(titles)
     assert len(drawn) < 400_000
+
+
+def test_the_picture_of_the_mechanisms_shows_what_is_said_of_them() -> None:
+    pictures = script("mechanism_pictures.py")
+    catalogue = (DOCS / "factors.md").read_text(encoding="utf-8")
+    drawn = (DOCS / "mechanisms.svg").read_text(encoding="utf-8")
+    assert [name for name, _ in pictures.SHOWN if f"| `{name}` |" not in catalogue] == []
+    assert [key for key in pictures.SHOWN if f">{key[0]} = {key[1]:g}</text>" not in drawn] == []
+    assert len(drawn) < 300_000
+    found = {name: pictures.response(varied, pulses=3) for (name, _), varied in pictures.SHOWN.items()}
+    nominal = pictures.response(pictures.Variability(), pulses=3)
+    apart = {name: weights[0].std() > 1e-3 for name, weights in found.items()}
+    reads = {"read.noise.sigma", "read.flicker.sigma", "read.telegraph.amplitude"}
+    assert {name for name in apart if apart[name]} == reads | {"write.error.sigma", "stuck.total.fraction"}
+    up = {name: (weights[3] - weights[0]).std() for name, weights in found.items()}
+    assert all(
+        up[name] > 1e-3 for name in ("r.d2d.sigma", "mismatch.d2d.sigma", "r.c2c.direct", "pulse.amplitude.sigma")
+    )
+    assert up["r.target.sigma"] < up["r.c2c.direct"] / 10
+    assert float(nominal[3, 0]) > float(nominal[6, 0]) > -0.2
+    ends = found["stuck.total.fraction"]
+    assert set(ends[:, [0, 5]].flatten().round(decimals=3).tolist()) == {-1.5, 1.5}
+
+
+def test_the_devices_of_the_analytic_example_step_alike_and_its_page_says_what_its_records_say() -> None:
+    example = script("analytic/draw.py")
+    assert (DOCS / "analytic/study.toml").read_bytes() == (DOCS.parent / "studies/analytic.toml").read_bytes()
+    for kind in example.NOMINAL:
+        start, risen, fallen = example.response(kind, False, pulses=1)[:, 0].tolist()
+        assert (start, risen) == (pytest.approx(0, abs=1e-6), pytest.approx(0.0248, rel=0.01)), kind
+        assert risen - fallen == pytest.approx(0.038, rel=0.04), kind
+    spread = example.VCMDevice(model="full", variability=example.Variability(d2d={"r": example.Spread(0.08)}))
+    steps = CellArrays([spread], 40, 40, [example.ArraySeeds(1, 2, 3)], 0).steps(0)
+    assert [round(float(step.log().std()), 2) for step in steps] == [1.65, 1.71]
+    page = (DOCS / "analytic/README.md").read_text(encoding="utf-8")
+    found = example.costs()
+    assert [name for name, values in found.items() if "{:.1f} [{:.1f}, {:.1f}]".format(*values) not in page] == []
+    assert len(found) == 12
+
+
+def test_the_page_of_the_foundry_has_the_table_of_its_records() -> None:
+    example = script("foundry/draw.py")
+    page = (DOCS / "foundry/README.md").read_text(encoding="utf-8")
+    assert example.table() in page
+    assert (DOCS / "foundry/tolerance/study.toml").read_bytes() == (DOCS.parent / "studies/foundry.toml").read_bytes()
+    assert len(example.draw().axes[0].get_yticklabels()) == len(example.rows()) == 6
