@@ -18,6 +18,10 @@ from vcm_sweep.device.torch_later import torch
 from vcm_sweep.device.variability import Variability
 from vcm_sweep.device.variability.checked import check_kind
 
+EULER = ("euler", "as-published")
+EULER_STEP_S = 1e-8
+MOST_EULER_STEPS = 1000
+
 INTERVENTIONS = ("matched", "mismatch_only", "speed_matched", "speed_only")
 
 
@@ -119,7 +123,10 @@ class VCMDevice:
         dw_min: nominal weight step that aihwkit's pulse rule assumes when it turns a gradient into pulses.
         model: the current model, ``"explicit"`` or ``"full"``.
         method: ``"tabulated"`` reads rates from tables where that is faster, and on a GPU; ``"direct"`` always solves
-            the equations for each cell and pulse.
+            the equations for each cell and pulse. Both are exact pulses. ``"as-published"`` takes explicit Euler steps
+            of 10 ns and cuts N to its bounds after the pulse alone, as the code published with arXiv 2403.06746 does:
+            a fast cell that a step takes past N_min is thrown to N_max. ``"euler"`` takes the same steps and cuts N
+            after each of them. Those two are for the explicit model without targets and interventions.
         read_path: which current an array reads at a cell's N: the ``"cell"``'s own, or that of the ``"nominal"`` cell,
             as in the published code, so that variability acts on the motion of N but not on reading. None: the
             cell's own with the full model, the nominal one with the explicit model, whose current has no parameters.
@@ -141,7 +148,9 @@ class VCMDevice:
     dw_min: float = number(1e-4, 1e-9, 10.0, "", "weight step that the pulse rule assumes")
     model: str = "explicit"
     method: str = word(
-        ("tabulated", "direct"), "rates from tables where that is faster, or always solved for every cell and pulse"
+        ("tabulated", "direct", "euler", "as-published"),
+        "rates from tables where that is faster, or always solved for every cell and pulse; or Euler steps of 10 ns, "
+        "with N cut to its bounds after each, or as in the published code after the pulse alone",
     )
     read_path: str | None = word(
         ("cell", "nominal"), "whose current is read: the cell's own, or the nominal cell's at its N", default=None
@@ -162,6 +171,8 @@ class VCMDevice:
             if not isinstance(getattr(self.parameters, name), float):
                 raise DeviceError(f"parameters.{name} must be one number: what differs per cell goes into variability")
         self._check_pulses()
+        if self.method in EULER:
+            self._check_euler()
         self._check_spreads()
         self._check_window()
         if self.intervention is not None:
@@ -172,6 +183,11 @@ class VCMDevice:
     def __getstate__(self) -> dict[str, Any]:
         """The fields alone. Cached properties are left out, so that a saved layer names no class but public ones."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @property
+    def euler_steps(self) -> int:
+        """Explicit Euler steps of 10 ns in a pulse, rounded as in the published code; 0 where pulses are exact."""
+        return round(self.pulse_s / EULER_STEP_S) if self.method in EULER else 0
 
     @property
     def reads_cell(self) -> bool:
@@ -224,6 +240,20 @@ class VCMDevice:
                         f"{name} of a pulse can be {value:g} V with its error and must be from {low:g} to {high:g} V: "
                         "lower the pulse error's amplitude or clip"
                     )
+
+    def _check_euler(self) -> None:
+        """Raise DeviceError if Euler's steps do not suit the model, the pulse or the mechanisms."""
+        wanted = f"method = {self.method!r}"
+        if self.model != "explicit":
+            raise DeviceError(f"{wanted} is for model = 'explicit', whose published code it follows: leave it out")
+        if not 1 <= self.euler_steps <= MOST_EULER_STEPS:
+            raise DeviceError(
+                f"{wanted} takes steps of 10 ns, and pulse_s = {self.pulse_s:g} makes {self.euler_steps} of them: give "
+                f"a pulse_s from 1e-08 to {MOST_EULER_STEPS * EULER_STEP_S:g} s, or method = 'direct'"
+            )
+        if self.intervention is not None or any(target.active for target in self.variability.targets.values()):
+            what = "an intervention" if self.intervention is not None else "targets of r and l"
+            raise DeviceError(f"{wanted} cannot be combined with {what}: leave it out")
 
     def _check_spreads(self) -> None:
         """Raise DeviceError if spread and walk can take a parameter of any cell out of its allowed range."""

@@ -20,9 +20,8 @@ from vcm_sweep.device.array.fabrication import (
 from vcm_sweep.device.array.gpu_support import check_gpu
 from vcm_sweep.device.array.kernel_inputs import kernel_physics, kernel_pulses
 from vcm_sweep.device.array.pulsing import Batch, GpuArrays, HostViews, four, pulse_on_host
-from vcm_sweep.device.kernels.cpu.lanes.arrays import read_cells, solve_cells
+from vcm_sweep.device.kernels.cpu.lanes.arrays import read_cells, solve_cells, step_cells
 from vcm_sweep.device.kernels.cpu.lanes.rows import work_space
-from vcm_sweep.device.kernels.cpu.pulse import step_cells
 from vcm_sweep.device.kernels.layout import Cells, Partner, Physics, Scratch
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.seeds import ArraySeeds, stream_key

@@ -25,8 +25,8 @@ def gpu_obstacle(device: VCMDevice) -> Obstacle | None:
     pulses = kernel_pulses(device)
     if device.intervention is not None:
         return Obstacle("an intervention", "leave it out")
-    if device.method == "direct":
-        return Obstacle("method = 'direct'", "set method = 'tabulated'")
+    if device.method != "tabulated":
+        return Obstacle(f"method = {device.method!r}", "set method = 'tabulated'")
     if len(names := axis_names(device)) > MAX_AXES:
         return Obstacle(f"more than {MAX_AXES} parameters that differ: {', '.join(names)}", "let fewer differ")
     if pulses.moves:

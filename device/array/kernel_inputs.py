@@ -142,6 +142,8 @@ def kernel_pulses(device: VCMDevice) -> Pulses:
         walks=walks,
         needs_ratio=bool(walk[:, SLOPE].any()),
         moves=moves,
-        alone=walks or moves or variability.pulse.active,
+        alone=walks or moves or variability.pulse.active or device.euler_steps > 0,
         own_window=shape and device.periphery.clamped and device.reads_cell and device.model == "full",
+        steps=device.euler_steps,
+        kept=device.method == "euler",
     )

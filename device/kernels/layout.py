@@ -111,6 +111,8 @@ class Pulses(NamedTuple):
     moves: bool  # r or l has targets
     alone: bool  # the pulses of one sample differ, so they cannot be merged into one longer pulse
     own_window: bool  # r or l changes and the cell's own current is read, so the N at the window's ends moves
+    steps: int  # explicit Euler steps of a pulse; 0: it is solved
+    kept: bool  # N is cut to its bounds after every one of them, not after the pulse alone
 
 
 class Scratch(NamedTuple):

@@ -26,7 +26,7 @@ def is_direct(device: VCMDevice, beside: bool = False) -> bool:
     a partner, ``beside``.
     """
     axes = len(axis_names(device))
-    if device.method == "direct" or axes > MAX_AXES:
+    if device.method != "tabulated" or axes > MAX_AXES:
         return True
     one_by_one = beside or any(target.active for target in device.variability.targets.values())
     return axes > 0 and not one_by_one

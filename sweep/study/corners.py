@@ -28,6 +28,8 @@ def rates_in_words(device: dict[str, Any], factors: Sequence[Factor]) -> str:
 
     cells = build_device(made["device"])
     names = axis_names(cells)
+    if cells.euler_steps:
+        return f"{cells.model} model, {cells.euler_steps} Euler steps for each pulse"
     if not is_direct(cells, beside=cells.intervention is not None):
         return f"{cells.model} model, tables over {', '.join(('N', *names))}"
     if not names:

@@ -376,16 +376,31 @@ def current_along(v, x, is_set, full, p, guess):
 @lane
 def explicit_along(v, n, is_set):
     """(|I|, d ln|I| / d ln N) of the explicit fit."""
+    a, b, c, d, f = fit_at(v, is_set)
+    return fitted_along(n, is_set, a, b, c, d, f)
+
+
+@lane
+def fit_at(v, is_set):
+    """What of the explicit fit depends on the voltage alone: alpha, beta, ln c, d and f in SET; else g and h."""
     if is_set:
         alpha = A0 * ((math.exp(-A2 / A3) + 1.0) / (1.0 + exp((v - A2) / A3)) - 1.0)
         beta = B1 * (1.0 - exp(v)) + B0 * v
         c = C2 * exp(v / C3) - C1 * v - C0
         d = D2 * exp(v / D3) - D1 * v - D0
         f = F0 + (F1 - F0) / (1.0 + exp(F3 * log(v / F2)))
-        part = exp(d * (log(c) - log(n)))
-        grown = beta * exp(-f * log(1.0 + part))
-        i = alpha + grown
-        return i, grown * f * d * part / (1.0 + part) / i
+        return alpha, beta, log(c), d, f
     g = G0 * (1.0 - exp(-G1 * v))
-    part = (H0 + H1 * v + H2 * exp(-H3 * v)) * exp(READ_EXPONENT * log(n / READ_REFERENCE_N))
-    return g * exp(log(1.0 + part) * (-1.0 / READ_ROOT)), -READ_EXPONENT / READ_ROOT * part / (1.0 + part)
+    return g, H0 + H1 * v + H2 * exp(-H3 * v), 0.0, 0.0, 0.0
+
+
+@lane
+def fitted_along(n, is_set, a, b, c, d, f):
+    """(|I|, d ln|I| / d ln N) of the explicit fit at N, from :func:`fit_at`."""
+    if is_set:
+        part = exp(d * (c - log(n)))
+        grown = b * exp(-f * log(1.0 + part))
+        i = a + grown
+        return i, grown * f * d * part / (1.0 + part) / i
+    part = b * exp(READ_EXPONENT * log(n / READ_REFERENCE_N))
+    return a * exp(log(1.0 + part) * (-1.0 / READ_ROOT)), -READ_EXPONENT / READ_ROOT * part / (1.0 + part)

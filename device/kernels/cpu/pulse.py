@@ -262,22 +262,3 @@ def free_pulse(x, direction, cells, cell, physics, pulse_s, amplitude, r, length
     kink = at_stencil(curve.kink, scratch.offsets, scratch.weights, count)
     after, unused = march(x, direction, time, curve, kink, scratch.offsets, scratch.weights, count, bound, bound)
     return after, unused, count
-
-
-@kernel
-def step_cells(cells, physics, pulses, scratch, x, chosen, out):
-    """Weights of the chosen cells at ln N ``x`` (of all cells), after one SET, and after one RESET pulse from there.
-
-    Without noise, window or counting; out: (3, chosen).
-    """
-    for i in range(chosen.shape[0]):
-        cell = chosen[i]
-        r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
-        count = locate(cells, cell, physics, 1.0, r, length, scratch)
-        out[0, i] = read_weight(x[cell], physics, count, scratch)
-        for row in range(1, 3):
-            direction = 1 if row == 1 else -1
-            after, _, count = free_pulse(
-                x[cell], direction, cells, cell, physics, pulses.pulse_s, 1.0, r, length, scratch
-            )
-            out[row, i] = read_weight(after, physics, count, scratch)

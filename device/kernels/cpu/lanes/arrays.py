@@ -1,14 +1,16 @@
-"""Compiled: the readings of all cells of an array, and the N at which each reads a given weight."""
+"""Compiled: the readings of all cells of an array, the N at which each reads a given weight, and what a pulse does."""
 
 import math
 
 import numpy as np
 
 from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel
+from vcm_sweep.device.kernels.cpu.lanes.euler import euler_alone
 from vcm_sweep.device.kernels.cpu.lanes.rows import AMPLITUDE, AT, CURRENT, CURRENT_X, LANES, NOMINAL, SMALL, VOLTAGE
 from vcm_sweep.device.kernels.cpu.lanes.solution import gather, solve_lanes
+from vcm_sweep.device.kernels.cpu.pulse import free_pulse
 from vcm_sweep.device.kernels.cpu.reading import find_weight, first_guess, locate, of_cell, read_weight
-from vcm_sweep.device.kernels.layout import LENGTH, RADIUS
+from vcm_sweep.device.kernels.layout import LENGTH, N_MAX, N_MIN, RADIUS
 from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
 
 _ROUNDS = 12  # of Newton's method in lanes; what is not found by then is looked for alone
@@ -104,3 +106,36 @@ def _find_in_lanes(first, count, cells, physics, rows, target, low, high, out):
             rows[AT * LANES + lane] = new
         if under_way == 0:
             return
+
+
+@inlined
+def _stepped(x, direction, cells, cell, physics, pulses, scratch):
+    """ln N of a located cell after Euler's steps of a pulse that no window stops."""
+    rate, boost = np.float64(of_cell(cells.rate, cell)), np.float64(of_cell(cells.boost, cell))
+    is_set = direction > 0
+    time, v = (rate / boost, physics.v_set) if is_set else (rate * boost, physics.v_reset)
+    low, high = np.float64(of_cell(cells.walked[N_MIN], cell)), np.float64(of_cell(cells.walked[N_MAX], cell))
+    time *= pulses.pulse_s
+    return euler_alone(x, is_set, time, v, low, high, pulses.steps, pulses.kept, scratch.parameters)
+
+
+@kernel
+def step_cells(cells, physics, pulses, scratch, x, chosen, out):
+    """Weights of the chosen cells at ln N ``x`` (of all cells), after one SET, and after one RESET pulse from there.
+
+    Without noise, window or counting; out: (3, chosen).
+    """
+    for i in range(chosen.shape[0]):
+        cell = chosen[i]
+        r, length = np.float64(of_cell(cells.walked[RADIUS], cell)), np.float64(of_cell(cells.walked[LENGTH], cell))
+        count = locate(cells, cell, physics, 1.0, r, length, scratch)
+        out[0, i] = read_weight(x[cell], physics, count, scratch)
+        for row in range(1, 3):
+            direction = 1 if row == 1 else -1
+            if pulses.steps > 0:
+                after = _stepped(x[cell], direction, cells, cell, physics, pulses, scratch)
+            else:
+                after, _, count = free_pulse(
+                    x[cell], direction, cells, cell, physics, pulses.pulse_s, 1.0, r, length, scratch
+                )
+            out[row, i] = read_weight(after, physics, count, scratch)

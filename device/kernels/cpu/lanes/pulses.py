@@ -11,6 +11,7 @@ import numpy as np
 
 from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel
 from vcm_sweep.device.kernels.cpu.equations import L, R, magnitude
+from vcm_sweep.device.kernels.cpu.lanes.euler import euler_ways
 from vcm_sweep.device.kernels.cpu.lanes.rows import (
     AFTER,
     AMPLITUDE,
@@ -19,8 +20,11 @@ from vcm_sweep.device.kernels.cpu.lanes.rows import (
     BEND,
     BOUND,
     CURRENT,
+    HIGHEST,
     LANES,
     LASTS,
+    LIMIT,
+    LOWEST,
     NOMINAL,
     POWER,
     SECONDS,
@@ -115,11 +119,22 @@ def _pulse(which, most, cells, physics, pulses, block, scratch, counters):
             lasts = pulses.pulse_s * width * speed * together
             rows[LASTS * LANES + kept], rows[TIME * LANES + kept] = lasts, lasts
             rows[BEND * LANES + kept] = bend_at(which, x, physics.starts)
+            if pulses.steps > 0:
+                rows[LIMIT * LANES + kept] = np.float64(of_cell(bounds, cell))
+                rows[LOWEST * LANES + kept] = max(
+                    math.exp(of_cell(cells.low, cell)), np.float64(of_cell(cells.walked[N_MIN], cell))
+                )
+                rows[HIGHEST * LANES + kept] = min(
+                    math.exp(of_cell(cells.high, cell)), np.float64(of_cell(cells.walked[N_MAX], cell))
+                )
             kept += 1
         if kept == 0:
             count = 0
             break
-        _way(kept, which, rows, physics.full, physics.starts)
+        if pulses.steps > 0:
+            euler_ways(rows, is_set, pulses.steps, pulses.kept)
+        else:
+            _way(kept, which, rows, physics.full, physics.starts)
         count = 0
         for lane in range(kept):
             cell, left = waiting[lane], pulses_left[lane]

@@ -17,7 +17,9 @@ NOMINAL = PARAMETERS
  AT, CURRENT, SMALL, CURRENT_X, BARRIER, BARRIER_X, RATE, SLOPE,
  # of the solution before it, and of the circuit.
  RATE_BEFORE, SLOPE_BEFORE, AT_KINK, N, LINEAR, SERIES, CUBIC, DISC, THERMAL, LOWERING, W_00, AREA,
- ROWS) = range(2 * PARAMETERS, 2 * PARAMETERS + 33)  # fmt: skip
+ # of Euler's steps: the ends that N is cut to, the bound of F, and the fit of the current at the voltage.
+ LOWEST, HIGHEST, LIMIT, FIT_A, FIT_B, FIT_C, FIT_D, FIT_F,
+ ROWS) = range(2 * PARAMETERS, 2 * PARAMETERS + 41)  # fmt: skip
 
 
 def work_space(nominal: np.ndarray) -> np.ndarray:
