@@ -23,13 +23,16 @@ def nearest_names(name: str, known: Iterable[str], most: int = 1, cutoff: float 
     ['T_0.d2d.sigma', 'T_0.global.mean']
     >>> nearest_names("epoch", ["epochs", "batch"]), nearest_names("xyz", ["epochs", "batch"])
     (['epochs'], [])
+    >>> nearest_names("dWA", ["dW_A", "T_0"])
+    ['dW_A']
     """
     names, wanted = [str(one) for one in known], _parts(name)
     shared = {one: len(wanted & _parts(one)) for one in names}
     best = max(shared.values(), default=0)
     if not best:
-        (meant,) = wanted if len(wanted) == 1 else (name,)
-        return difflib.get_close_matches(meant, names, most, cutoff)
+        of_lower = {one.lower(): one for one in names}
+        (meant,) = wanted if len(wanted) == 1 else (name.lower(),)
+        return [of_lower[one] for one in difflib.get_close_matches(meant, of_lower, most, cutoff)]
 
     def likeness(one: str) -> tuple[bool, float]:
         same_end = _last(one) == _last(name)

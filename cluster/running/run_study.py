@@ -70,6 +70,7 @@ def run_once(study: Any, options: RunOptions, conclude: Callable[[Any], dict[str
     from vcm_sweep.cluster.running.watched import watched
     from vcm_sweep.sweep.folder import Folder
     from vcm_sweep.sweep.running.running import checkpoint_folder, default_directory, run
+    from vcm_sweep.sweep.store import open_source
 
     study = with_run_options(study, options)
     folder = Folder(options.out or default_directory(study))
@@ -77,6 +78,8 @@ def run_once(study: Any, options: RunOptions, conclude: Callable[[Any], dict[str
     if study.run.checkpoint_s:
         checkpoints = checkpoint_folder(folder)
         settings = dataclasses.replace(settings, checkpoints=checkpoints, checkpoint_s=study.run.checkpoint_s)
+    for source in options.reuse:
+        open_source(source)  # refused before the time that sizes of packs take
     with bar(study.name, quiet=options.json):
         pack = pack_of(study, settings, options.place)
     executor = executor_of(options.place, study, settings)

@@ -209,13 +209,12 @@ def _full_current(v, n, is_set, p):
     """|I| in A at |V| = v; NaN where no root was found."""
     circuit = _circuit(n, is_set, p)
     linear, series, cubic, _, thermal, lowering, _, area = circuit
-    t_0, barrier_0 = p[T_0], p[PHI_BN0]
+    t_0, barrier_0, phi = p[T_0], p[PHI_BN0], p[PHI_BN0] - p[PHI_N]
     high = v / linear
     for _ in range(3):
         j2 = cubic * high * high
         high = (v + 2 * high * j2) / (linear + 3 * j2)
     low, j = 0.0, 0.5 * high
-    phi = p[PHI_BN0] - p[PHI_N]
     if not is_set:
         # Look for the root on the physical branch first, from the side of large currents.
         least = min(max((v - phi) / (linear + cubic * high * high), 0.0), high)
@@ -303,8 +302,7 @@ def kinetics(
     The rate is NaN outside the model.
     """
     charge, boltzmann = (_E, _K) if full else (_E_PUBLISHED, _K_PUBLISHED)
-    square = r_0 * r_0 * alpha * r_th_line * i * i
-    constant = r_tiox + r_0
+    square, constant = r_0 * r_0 * alpha * r_th_line * i * i, r_tiox + r_0
     drop = v - i * (constant + square)
     thermal = r_th0 * (r_nominal * r_nominal) / (r * r) * (1.0 if is_set else r_theff)
     kelvin = t_0 + i * drop * thermal
@@ -319,10 +317,8 @@ def kinetics(
     gamma = VACANCY_CHARGE_NUMBER * abs(field) * hop / (math.pi * dw_a)
     inside = gamma < 1.0
     gamma = gamma if inside else 0.5
-    arc = gamma * asin(gamma)
-    energy = dw_a * per_theta
-    height = energy * (math.sqrt(1.0 - gamma * gamma) + arc)
-    drive = energy * gamma * (math.pi / 2)
+    arc, energy = gamma * asin(gamma), dw_a * per_theta
+    height, drive = energy * (math.sqrt(1.0 - gamma * gamma) + arc), energy * gamma * (math.pi / 2)
     back = exp(-2.0 * drive)
     forth = 1.0 - back
     rate = log(0.5 * (n_plug + n) * hop * nu_0 / (length * n) * forth) - height + drive
@@ -368,16 +364,14 @@ def current_along(v, x, is_set, full, p, guess):
     """(|I|, d ln|I| / d ln N) at |V| = v and ln N = x; guess: about |I|."""
     n = math.exp(x)
     if full:
-        i, i_x, _, _ = _follow(v, n, is_set, p, guess)
-        return i, i_x
+        return _follow(v, n, is_set, p, guess)[:2]
     return explicit_along(v, n, is_set)
 
 
 @lane
 def explicit_along(v, n, is_set):
     """(|I|, d ln|I| / d ln N) of the explicit fit."""
-    a, b, c, d, f = fit_at(v, is_set)
-    return fitted_along(n, is_set, a, b, c, d, f)
+    return fitted_along(n, is_set, *fit_at(v, is_set))
 
 
 @lane

@@ -93,6 +93,7 @@ REFUSED = {
     "mismatch-explicit": (PULSES,),
     "mnist-short": (WALKS, PULSES, "more than 3"),
     "paper-full": (WALKS,),
+    "paper-pulses": ("'as-published'", "'euler'"),
 }
 
 

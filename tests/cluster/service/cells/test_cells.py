@@ -213,10 +213,10 @@ def test_a_file_from_a_page_of_another_site_is_refused(client: TestClient, servi
     token = service.tokens.named("run")
     assert token is not None
     del client.headers["Authorization"]
-    client.cookies.set("vcm_sweep_session", service.sessions.begin(token))
+    client.cookies.set(service.sessions.cookie, service.sessions.begin(token))
     assert sent(client, b"1", "/cells").status_code == 403
     assert os.listdir(service.settings.cells) == []
-    visitor = service.sessions.visitor(client.cookies["vcm_sweep_session"])
+    visitor = service.sessions.visitor(client.cookies[service.sessions.cookie])
     assert visitor is not None
     answer = sent(client, b"1", "/cells", csrf=visitor.csrf, fit="no parameter")
     assert answer.status_code == 422  # it came as far as the fit
