@@ -13,6 +13,8 @@ from functools import partial
 from importlib.metadata import PackageMetadata, metadata
 from pathlib import Path
 
+from vcm_sweep.analysis import condition_costs
+from vcm_sweep.analysis.conditions.result import precise
 from vcm_sweep.analysis.records.metrics import METRICS
 from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.study.catalogue import CATALOGUE
@@ -104,12 +106,24 @@ def studies_on_a_gpu() -> str:
     return _table(("study", "on a GPU", "with what, and what to do instead"), rows)
 
 
+def published_rows() -> str:
+    """The table of the conditions of docs/published/ that have run, beside what was published of them."""
+    found = condition_costs(HERE / "published")
+    rows = [
+        (row.name, str(row.trainings), precise(row.mean, share=True), f"{100 * row.published.theirs.mean:.2f}",
+         precise(row.published.difference, share=True), row.published.words())
+        for row in found.as_published()
+    ]  # fmt: skip
+    return _table(("condition", "trainings", "ours, %", "published, %", "ours - published", "verdict"), rows)
+
+
 DEVICE_ALONE = {name: field for name, field in DEVICE.items() if name not in CELL}
 FIELDS = PLAIN | {"device": DEVICE_ALONE, "cell": CELL, "periphery": PERIPHERY, "intervention": INTERVENTION} | LAYER
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "factors.md": {"factors": factors},
     "licences.md": {"licences": licences},
     "performance.md": {"gpu": studies_on_a_gpu},
+    "published.md": {"rows": published_rows},
     "results.md": {"columns": record_columns, "metrics": metrics},
     "studies.md": {name: partial(fields_of, fields) for name, fields in FIELDS.items()} | {"mechanisms": mechanisms},
 }

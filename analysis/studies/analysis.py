@@ -200,7 +200,8 @@ def prepare(
         )
     if layout == "conditions":
         raise AnalysisError(
-            f"{results.study.name}: a study of conditions has no factors whose indices could be computed"
+            f"{results.study.name}: a study of conditions has no factors to compute indices of: vcm-sweep analyze "
+            "prints what each condition costs, vcm_sweep.analysis.condition_costs computes it"
         )
     own = own_methods(results.study.design)
     if method and method not in METHODS:
