@@ -157,6 +157,9 @@ def test_without_a_mouse_from_the_form_to_the_finished_report(browser: Any, at: 
     press(Keys.ENTER)
     until(lambda: browser.current_url.endswith("/report.html"))
     browser.switch_to.frame(browser.find_element("css selector", "iframe.shown"))
+    until(lambda: browser.find_elements("css selector", "[data-chart]"))
+    # Pictures come alive where they are seen, and the frame is lower than the page was.
+    browser.execute_script("document.querySelector('[data-chart]').scrollIntoView()")
     until(lambda: browser.find_elements("css selector", ".is-live svg"), 60)
     browser.switch_to.default_content()
     assert complaints(browser) == []
