@@ -125,8 +125,8 @@ class VCMDevice:
         method: ``"tabulated"`` reads rates from tables where that is faster, and on a GPU; ``"direct"`` always solves
             the equations for each cell and pulse. Both are exact pulses. ``"as-published"`` takes explicit Euler steps
             of 10 ns and cuts N to its bounds after the pulse alone, as the code published with arXiv 2403.06746 does:
-            a fast cell that a step takes past N_min is thrown to N_max. ``"euler"`` takes the same steps and cuts N
-            after each of them. Those two are for the explicit model without targets and interventions.
+            a fast cell that a step takes past N_min can be thrown to N_max. ``"euler"`` takes the same steps and cuts
+            N after each of them. Those two are for the explicit model without targets and interventions.
         read_path: which current an array reads at a cell's N: the ``"cell"``'s own, or that of the ``"nominal"`` cell,
             as in the published code, so that variability acts on the motion of N but not on reading. None: the
             cell's own with the full model, the nominal one with the explicit model, whose current has no parameters.

@@ -1,7 +1,6 @@
 """Building the tables of a device: nodes are added until the measured error is small enough."""
 
 import math
-from itertools import count
 
 import numpy as np
 import torch
@@ -48,8 +47,8 @@ def build_tables(device: VCMDevice) -> RateTables:
 
 def _accurate(device: VCMDevice, axes: tuple[Axis, ...], told: Doing) -> RateTables:
     """Tables over these axes, made with more and more nodes until they are accurate; ``told`` hears how far that is."""
-    finer, reached = 1.0, ""
-    for attempt in count(1):
+    finer, attempt, reached = 1.0, 1, ""
+    while True:
         told(f"attempt {attempt}{reached}: read")
         read = _read_curves(device, axes if device.reads_cell and device.model == "full" else (), finer)
         x_range = _x_range(device, read)
@@ -63,7 +62,7 @@ def _accurate(device: VCMDevice, axes: tuple[Axis, ...], told: Doing) -> RateTab
         if error <= TOLERANCE and read.error <= WEIGHT_TOLERANCE:
             return RateTables(axes, pulses[0], pulses[1], read)
         reached = f" (error {max(error / TOLERANCE, read.error / WEIGHT_TOLERANCE):.2g} times what is allowed)"
-        finer *= math.sqrt(2)
+        finer, attempt = finer * math.sqrt(2), attempt + 1
         axes = tuple(Axis(a.name, a.first, a.last, math.ceil(a.count * 1.35)) for a in axes)
         if max(c.values.size for c in (*pulses, read)) > _MAX_NODES:
             ranges = ", ".join(f"{a.name} = {a.first:.3g}..{a.last:.3g}" for a in axes) or "the nominal cell"
@@ -71,7 +70,6 @@ def _accurate(device: VCMDevice, axes: tuple[Axis, ...], told: Doing) -> RateTab
                 f"no table is accurate to {TOLERANCE:g} over {ranges}: narrow the ranges (clip) or use "
                 "method = 'direct'"
             )
-    raise AssertionError("counting ends never")
 
 
 def _refuse_jumps(

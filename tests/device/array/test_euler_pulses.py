@@ -15,6 +15,7 @@ from vcm_sweep.device import (
     Intervention,
     Mismatch,
     Periphery,
+    PulseError,
     Spread,
     TargetWalk,
     Variability,
@@ -171,6 +172,22 @@ def test_the_asymmetry_of_cells_is_that_of_their_pulses():
 def test_what_euler_steps_do_not_suit_is_refused(given, said):
     with pytest.raises(DeviceError, match=said):
         VCMDevice(method="as-published", **given)
+
+
+@pytest.mark.parametrize("method", ["euler", "as-published"])
+@pytest.mark.parametrize("direction", [1, -1])
+def test_errors_of_pulses_and_their_energy_are_those_of_exact_pulses(method, direction):
+    """At 45 nm, where both kinds of pulses agree, with each pulse's own voltage and length."""
+    found = {}
+    for how in ("direct", method):
+        made = array(Variability(pulse=PulseError(amplitude=0.01, width=0.2)), 10, 10, method=how, **FREE)
+        put(made, np.linspace(math.log(0.07), math.log(1.9), 100))
+        before = log_n(made)
+        fire(made, direction, pulses=3)
+        found[how] = log_n(made) - before, made.counters[0, 2].item()
+    np.testing.assert_allclose(found[method][0], found["direct"][0], rtol=5e-3)
+    assert found[method][1] == pytest.approx(found["direct"][1], rel=1e-3)
+    assert found[method][1] > 0
 
 
 def test_a_mismatch_acts_on_the_steps_too():
