@@ -149,7 +149,10 @@ def _check_points(times: Sequence[float], volts: Sequence[float], where: Sequenc
                 "put the points in order"
             )
         if i > 1 and t == times[i - 2]:
-            raise DeviceError(f"{time}{where[i]} = {t:g} is the third point at this time: a jump has two, remove one")
+            raise DeviceError(
+                f"{time}{where[i]} = {t:g} is the third point at this time, and a jump has two: remove one, or "
+                "give the times of a clock that is not coarser than the points"
+            )
     if len(times) < 2 or times[-1] <= times[0]:
         raise DeviceError(f"{time} must have at least 2 points at different times: add points")
 

@@ -23,17 +23,17 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "anodev", "anodevoltage", "vte", "vds", "vd", "v1", "voltage1", "ch1v", "ch1voltage", "smu1v", "smu1voltage",
         "smuv", "va", "topelectrodevoltage", "potential", "pulsevoltage", "amplitude", "pulseamplitude", "vpulse",
         "vforce", "vsource", "sourcev", "sourcevoltage", "forcev", "setvoltage", "voltageset", "programmedvoltage",
-        "vprog", "vprogrammed", "source",
+        "vprog", "vprogrammed", "source", "spannung", "tension",
     ),
     "current_a": (
         "current", "curr", "measuredcurrent", "currentmeasured", "imeas", "imeasured", "measi", "i", "amp", "amps",
         "ampere", "icell", "cellcurrent", "idevice", "ai", "anodei", "anodecurrent", "ite", "ids", "id", "i1",
         "current1", "ch1i", "ch1current", "smu1i", "smu1current", "smui", "ia", "readcurrent", "iread", "currentread",
-        "reading", "a",
+        "reading", "a", "strom", "courant",
     ),
     "time_s": (
         "time", "t", "timestamp", "elapsed", "elapsedtime", "relativetime", "reltime", "time1", "times", "ch1time",
-        "smu1time", "seconds", "sec", "s",
+        "smu1time", "seconds", "sec", "s", "t1", "zeit", "temps",
     ),
     "width_s": (
         "width", "pulsewidth", "twidth", "tpulse", "pw", "pulselength", "pulseduration",
@@ -205,6 +205,12 @@ def _plain(name: str) -> str:
 def _missing(ours: str, kind: str, header: Sequence[str], width: int) -> str:
     names = ", ".join(map(repr, header)) if header else f"no header, {width} columns"
     unit = {"V": "mV", "A": "uA", "s": "ms"}[BASE[ours]]
+    other = next((name for name in header if re.search("conductance|resistance", name, re.IGNORECASE)), None)
+    if ours == "current_a" and other is not None:
+        return (
+            f"column current_a of {kind} is not found, and {other!r} is no current: write a column of it, the "
+            "voltage it was read at times the conductance, or divided by the resistance"
+        )
     return (
         f"column {ours} of {kind} is not found; the file has {names}: say which it is, as "
         f"--columns {ours}={'NAME' if header else '1'}:{unit}"

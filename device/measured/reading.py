@@ -6,6 +6,7 @@ sweep. A pulse response has for each pulse its voltage, its width and the curren
 """
 
 import math
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,14 +14,15 @@ import numpy as np
 
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.measured.clock import durations_of
-from vcm_sweep.device.measured.columns import OPTIONAL, columns_of, wanted_columns
+from vcm_sweep.device.measured.columns import OPTIONAL, Column, columns_of, wanted_columns
 from vcm_sweep.device.measured.compliance import limited
 from vcm_sweep.device.measured.cycles import cycles_of, too_short
 from vcm_sweep.device.measured.measurement import MIN_ROWS, Array, Measurement
 from vcm_sweep.device.measured.signs import POLARITIES, refuse_active, refuse_polarity
-from vcm_sweep.device.measured.table import Table, table_of
+from vcm_sweep.device.measured.table import Table, is_number, table_of
 from vcm_sweep.device.measured.text import text_of
 from vcm_sweep.device.measured.thinning import thinned
+from vcm_sweep.device.measured.units import has_no_unit
 from vcm_sweep.device.measured.values import numbers_of, without_numbers
 from vcm_sweep.device.physics.constants import READ_VOLTAGE_V
 
@@ -62,12 +64,16 @@ def read_measurement(
         table = table_of(text_of(Path(path)), progress)
         kind, where = columns_of(table.headers, len(table.rows[0]), columns or {})
         notes: list[str] = []
+        if table.behind:
+            notes.append(f"the table ends before line {table.behind[0]} ({table.behind[1].strip()[:40]!r})")
         spare = {*OPTIONAL[kind]} - {*(columns or ()), *(("time_s",) if ramp_v_per_s is None else ())}
         for ours in sorted(spare & where.keys()):
             if (word := without_numbers(table, where[ours])) is not None:
                 notes.append(f"the column {where[ours].name!r} has no numbers ({word!r}): it is left out as {ours}")
                 del where[ours]
         values = {ours: numbers_of(table, ours, column, notes) for ours, column in where.items()}
+        if "time_s" in values and "time_s" not in (columns or {}):
+            _say_unit_of_time(where["time_s"], table, values["time_s"], notes)
         if len(table.rows) < MIN_ROWS:
             raise DeviceError(f"{len(table.rows)} rows are too few: a measurement has at least {MIN_ROWS}")
         if magnitude:
@@ -113,6 +119,16 @@ def columns_in(path: str | Path, wanted: Sequence[str], given: Mapping[str, str]
     return table.lines, found
 
 
+def _say_unit_of_time(column: Column, table: Table, times: Array, notes: list[str]) -> None:
+    """A note where a header does not give the unit of the times: a slower cell would fit as well."""
+    if has_no_unit(column.name) and is_number(table.rows[0][column.place]):
+        otherwise = shlex.quote(f"time_s={column.name}:ms")
+        notes.append(
+            f"the column {column.name!r} has no unit: it is taken in s, from {np.nanmin(times):g} to "
+            f"{np.nanmax(times):g} s (--columns {otherwise} says otherwise)"
+        )
+
+
 def _check_options(ramp: float | None, polarity: str, compliance: float | None) -> None:
     if polarity not in POLARITIES:
         raise DeviceError(f"polarity = {polarity!r} must be one of {', '.join(map(repr, POLARITIES))}")
@@ -139,7 +155,10 @@ def _sweep(
         duration, again = durations_of(_between(values["time_s"]), table.lines, notes)
         breaks = again or breaks
     elif ramp is None:
-        raise DeviceError("an I-V sweep needs a column time_s, or the speed of its ramp (--ramp, V/s)")
+        raise DeviceError(
+            f"an I-V sweep needs a column time_s, or the speed of its ramp (--ramp, V/s); the file has "
+            f"{table.names()}: if one is the time, say --columns time_s=NAME:s"
+        )
     else:
         duration = np.ones(len(volts))  # until the voltages that were asked for are known
     found = limited(volts, amperes, np.cumsum(duration), programmed, compliance)

@@ -2,14 +2,14 @@
 
 The separator and the decimal mark are those with which most lines hold the same number, two or more, of numbers. A
 header is a line of words before the rows that has as many cells, commented out or not; a line of units may follow it.
-What stands before (an instrument's settings) and what does not look like a row between (a heading of the
-next cycle, a repeated header) is not part of the table.
+What stands before and behind (an instrument's settings, with numbers in them too) and what does not look like a row
+between (a heading of the next cycle, a repeated header) is not part of the table.
 """
 
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from vcm_sweep.device.errors import DeviceError
@@ -22,6 +22,7 @@ NO_READING = {
 }  # fmt: skip
 _SEPARATORS = ("\t", ";", ",", "|", "")  # the last: blanks
 _BEGIN = "+-.0123456789"  # of a number
+_SETTINGS = 4  # so many lines before a header may look like rows
 _SAMPLE = 400  # lines from which separator and decimal mark are found
 
 
@@ -34,12 +35,18 @@ class Table:
         lines: (rows,), the line of each row as an editor counts them.
         rows: (rows,), the cells of each row, stripped, with a decimal point.
         breaks: rows before which words stand, such as the heading of another cycle.
+        behind: the first line of what stands behind the table and has numbers, if something does: its number and text.
     """
 
     headers: list[tuple[str, ...]]
     lines: list[int]
     rows: list[list[str]]
     breaks: list[int]
+    behind: tuple[int, str] | None = None
+
+    def names(self) -> str:
+        """The names of its columns, in words."""
+        return ", ".join(map(repr, self.headers[0])) if self.headers else f"no header, {len(self.rows[0])} columns"
 
 
 def table_of(text: str, progress: Callable[[str], None] | None = None) -> Table:
@@ -55,8 +62,9 @@ def table_of(text: str, progress: Callable[[str], None] | None = None) -> Table:
     breaks: list[int] = []
     before: list[str] = []
     spoilt: tuple[int, str] | None = None
-    between = False
-    for number, line in lines:
+    between: list[tuple[int, str]] = []
+    behind = None
+    for place, (number, line) in enumerate(lines):
         if _is_comment(line):
             if not rows:
                 before.append(line)
@@ -72,7 +80,13 @@ def table_of(text: str, progress: Callable[[str], None] | None = None) -> Table:
             like_row = len(cells) == width and sum(map(is_number, cells)) >= 2
             spoilt = (number, next(cell for cell in cells if not is_number(cell))) if like_row else None
         elif not any(map(is_number, cells)) and line.lstrip()[0] not in _BEGIN:
-            between = True
+            between.append((number, line))
+            if len(rows) <= _SETTINGS and len(cells) == width:  # the header: what looked like rows were settings
+                before += [text for _, text in lines[: place + 1] if text not in before]
+                numbers, rows, breaks, between = [], [], [], []
+        elif between and not _goes_on(lines[place:], separator, comma, width, filled):
+            behind = between[0]
+            break
         elif len(cells) != width:
             raise DeviceError(
                 f"line {number} has {len(cells)} values, the others {width}: separate them as in the other lines"
@@ -82,14 +96,30 @@ def table_of(text: str, progress: Callable[[str], None] | None = None) -> Table:
                 raise DeviceError(f"line {spoilt[0]}: {spoilt[1]!r} is no number: correct or remove its row")
             if between:
                 breaks.append(len(rows))
-                between = False
+                between = []
             numbers.append(number)
             rows.append(cells)
             if progress and len(rows) % 50_000 == 0:
                 progress(f"{len(rows)} rows")
     if not rows:
-        raise DeviceError("it has no rows of numbers: give a table with a header and one line per reading")
-    return Table(_headers(before, separator, width), numbers, rows, breaks)
+        raise DeviceError(
+            "it has no rows of numbers: give a table with a header and one line per reading" + _why(lines)
+        )
+    return Table(_headers(before, separator, width), numbers, rows, breaks, behind)
+
+
+def _goes_on(lines: Sequence[tuple[int, str]], separator: str, comma: bool, width: int, filled: int) -> bool:
+    """Whether one of these lines is a row of the table."""
+    rows = (_cells(line, separator, comma) for _, line in lines if not _is_comment(line))
+    return any(len(cells) == width and _filled(cells) >= filled for cells in rows)
+
+
+def _why(lines: Sequence[tuple[int, str]]) -> str:
+    """Why there may be no rows: numbers with their units, as in ``0.1 V,3 uA``."""
+    for number, line in lines:
+        if len(re.findall(r"\d\s?[fpnuµmk]?[VAs]\b", line)) >= 2:
+            return f"; line {number} is {line.strip()[:40]!r}: units belong into the header"
+    return ""
 
 
 def _is_ambiguous(cell: str, comma: bool) -> bool:

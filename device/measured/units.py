@@ -14,6 +14,7 @@ _WORDS = {
 _TIMES = {
     **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86400.0),
 }
 _NO_UNIT = re.compile(
     r"(ch|channel|smu|drain|source|top|bottom|set|forced?|meas|measured|raw)?[\s#_]*\d*", re.IGNORECASE
@@ -42,6 +43,15 @@ def is_unit(text: str) -> bool:
     (True, False)
     """
     return any(factor_of(text.strip("()[]{} "), base) is not None for base in "VAs")
+
+
+def has_no_unit(header: str) -> bool:
+    """Whether the name of a column says nothing of its unit.
+
+    >>> has_no_unit("Time"), has_no_unit("Time (ms)"), has_no_unit("s")
+    (True, False, False)
+    """
+    return split_name(header)[1] is None and not is_unit(header)
 
 
 def split_name(header: str) -> tuple[str, str | None]:

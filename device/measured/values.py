@@ -5,8 +5,10 @@ Instruments write a number that cannot be one: 9.91E37 (SCPI: not a number), 9.9
 mistaken unit and refused.
 """
 
+import re
 import shlex
 from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 
@@ -17,6 +19,8 @@ from vcm_sweep.device.measured.table import NO_READING, Table, is_number
 
 CODE = 9e36  # SCPI writes 9.9E37 and 9.91E37, some programs 1e37 or 1e38
 LARGEST = {"voltage_v": 10.0, "programmed_v": 10.0, "read_voltage_v": 10.0, "current_a": 0.1}
+_CLOCK = re.compile(r"(?:(\d{4}-\d\d-\d\d)[T ])?(\d{1,2}):(\d\d):(\d\d(?:\.\d*)?)")  # 2024-05-01 10:00:00.25
+_DAY_0 = date(2000, 1, 1).toordinal()
 _FEW = 0.1  # the largest part of the rows that may be without a reading
 
 
@@ -67,6 +71,9 @@ def without_numbers(table: Table, column: Column) -> str | None:
 def _word(cell: str, ours: str, line: int) -> float:
     if cell.lower() in NO_READING:
         return np.nan
+    if ours == "time_s" and (clock := _CLOCK.fullmatch(cell)):
+        days = date.fromisoformat(clock[1]).toordinal() - _DAY_0 if clock[1] else 0
+        return 86400.0 * days + 3600.0 * float(clock[2]) + 60.0 * float(clock[3]) + float(clock[4])
     try:
         return float(cell.replace("D", "E").replace("d", "e"))  # as Fortran writes
     except ValueError:

@@ -171,7 +171,10 @@ def test_a_file_is_read(tmp_path):
         ("time_s,voltage_v\n0,0\n1e-6,nan\n", "no reading of voltage_v (from line 3)"),
         ("time_s,voltage_v\n" + "".join(f"{k},0\n" for k in range(20)) + "inf,1\n", "line 22: time_s must be finite"),
         ("time_s,voltage_v\n0,0\n2,0\n\n1,0\n", "time_s in line 5 = 1 must be at least time_s in line 3 = 2"),
-        ("time_s,voltage_v\n0,0\n0,1\n0,2\n1,0\n", "line 4 = 0 is the third point at this time"),
+        (
+            "time_s,voltage_v\n0,0\n0,1\n0,2\n1,0\n",
+            "line 4 = 0 is the third point at this time, and a jump has two: remove one, or",
+        ),
         ("time_s,voltage_v\n0,0\n", "1 rows after its header"),
         ("time_s,voltage_v\n0,0\n0,1\n", "at least 2 points at different times"),
         ("", "it has no rows of numbers"),

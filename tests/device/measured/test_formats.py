@@ -93,6 +93,27 @@ FILES = {
     "EasyEXPERT": "SetupTitle, I/V Sweep\nPrimitiveTest, I/V Sweep\nTestParameter, Measurement.Secondary, 0, 0.5, 11\n"
     "MetaData, TestRecord.RecordTime, 05/06/2024 10:11:12\nDataName, V1, I1, Time\n"
     + "\n".join("DataValue, " + line.replace(",", ", ") for line in ROW_LINES),
+    "EasyEXPERT's counts of rows before the names": "SetupTitle,S\nDimension1,24,24,24\nDimension2,1,1,1\n"
+    "DataName,V1,I1,Time\n" + "\n".join("DataValue," + line for line in ROW_LINES),
+    "Clarius, settings behind the rows": "AV,AI,Time,BV\n"
+    + "\n".join(line + ",0" for line in ROW_LINES)
+    + "\n\nTest Name,iv\nMode,Sweeping\nSpeed,Normal,1,2\nSweep Delay,0.01\n",
+    "a workbook's settings behind the rows": "AV\tAI\tTime\n"
+    + "\n".join(ROW_LINES).replace(",", "\t")
+    + "\n================\nSettings\nStart/Bias\t0\t1\nStop\t1.5\t2\n",
+    "another language": "Spannung;Strom;Zeit\n" + "\n".join(ROW_LINES).replace(",", ";").replace(".", ","),
+    "times of the day": "V,I,t\n"
+    + "\n".join(
+        f"{v:.6g},{i:.6g},10:{58 + int(t) // 60:02d}:{t % 60:06.3f}"
+        for v, i, t in zip(VOLTS, AMPERES, TIMES, strict=True)
+    ),
+    "dates with times": "V,I,t\n"
+    + "\n".join(
+        f"{v:.6g},{i:.6g},2024-{'02-29T23:59' if t < 5 else '03-01T00:00'}:{(55 + t) % 60:06.3f}"
+        for v, i, t in zip(VOLTS, AMPERES, TIMES, strict=True)
+    ),
+    "days": "V,I,Time (d)\n"
+    + "\n".join(f"{v:.6g},{i:.6g},{45000 + t / 86400:.12f}" for v, i, t in zip(VOLTS, AMPERES, TIMES, strict=True)),
     "quoted cells": '"Voltage (V)","Current (A)","Time (s)"\n'
     + "\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in ROW_LINES),
     "a separator at the end of the rows": "Voltage,Current,Time,\n" + "\n".join(line + "," for line in ROW_LINES),
@@ -148,6 +169,18 @@ def test_an_instruments_code_is_no_reading(tmp_path: Path, code: str) -> None:
     assert np.isnan(data.current_a).tolist() == [k == 4 for k in range(ROWS)]
     assert np.allclose(data.duration_s[1:], 0.5)  # the row keeps its time
     assert any("line 6" in note and "no reading" in note for note in data.notes)
+
+
+def test_what_was_assumed_is_said(tmp_path: Path) -> None:
+    """Where a table ends before the file does, and that times without a unit are seconds: both may be wrong."""
+    path = tmp_path / "sweep.csv"
+    path.write_text("\n".join(["V,I,t", *ROW_LINES, "Settings", "Delay,1"]))
+    assert read_measurement(path).notes == [
+        "the table ends before line 26 ('Settings')",
+        "the column 't' has no unit: it is taken in s, from 0 to 11.5 s (--columns time_s=t:ms says otherwise)",
+    ]
+    path.write_text("\n".join(["V,I,Time (s)", *ROW_LINES]))
+    assert read_measurement(path).notes == []
 
 
 def test_clocks_that_start_again_are_cycles(tmp_path: Path) -> None:
@@ -240,6 +273,9 @@ def test_units_as_words_and_behind_other_marks(
     ("text", "words"),
     [
         ("Voltage (furlong),Current (A),Time (s)\n" + "\n".join(ROW_LINES), "furlong"),
+        ("V,I,t\n" + "0.1 V,3 uA,1 s\n" * 20, "line 2 is '0.1 V,3 uA,1 s': units belong into the header"),
+        ("V,width_s,Conductance (uS)\n" + "-0.4,1e-6,20\n" * 20, "'Conductance (uS)' is no current: write a column of"),
+        ("V,I,Zeitpunkt\n" + "\n".join(ROW_LINES), "the file has 'V', 'I', 'Zeitpunkt': if one is the time, say --col"),
         ("Voltage;Current;Time\n" + "\n".join(f"-0,{i:02};-0,{i:06};1.000,{i:02}" for i in range(20)), "thousands"),
         ("V;I;t\n0,1;x;0\n" + "\n".join(f"-0,{i:02};-0,{i:06};{i},5" for i in range(20)), "line 2: 'x' is no number"),
     ],
