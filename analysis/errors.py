@@ -15,8 +15,8 @@ class TooFewError(AnalysisError):
     """The records do not support the conclusion yet, but more points of the same design may do so.
 
     Attributes:
-        least: so many independent points would do; 0 where something else lacks. lacks: what lacks, without the
-            command that mends it.
+        least: so many independent points would do; 0 where something else lacks. to: the n of a design that has
+            them; 0 likewise. lacks: what lacks, without the command that mends it.
 
     >>> print(TooFewError("n: 10 points are too few; 64 or more are needed", least=64))
     n: 10 points are too few; 64 or more are needed (vcm-sweep extend --to 64)
@@ -26,7 +26,7 @@ class TooFewError(AnalysisError):
         """``to``: the n of a design that gives as much, if it is another number."""
         to = to or least
         super().__init__(f"{message} (vcm-sweep extend --to {to})" if to else message)
-        self.lacks, self.least = message, least
+        self.lacks, self.least, self.to = message, least, to
 
     @staticmethod
     def n_for(least: int, points: int, units: int) -> int:

@@ -12,7 +12,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -29,9 +29,10 @@ from vcm_sweep.cluster.commands.store import add_store_commands
 from vcm_sweep.cluster.commands.study import add_study_commands
 from vcm_sweep.cluster.commands.tolerance import add_tolerance_commands
 from vcm_sweep.cluster.commands.writing import add_writing_commands
-from vcm_sweep.cluster.exit_codes import EXIT_CODES, EXIT_FAILED_TRIALS, EXIT_FOLDER, EXIT_INTERRUPTED
+from vcm_sweep.cluster.exit_codes import EXIT_CODES, EXIT_FAILED_TRIALS, EXIT_FOLDER, EXIT_INTERRUPTED, EXIT_USAGE
 from vcm_sweep.cluster.terminal.printing import aligned
 from vcm_sweep.cluster.terminal.waiting import bar
+from vcm_sweep.sweep.nearest_names import did_you_mean
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # In a locale without them, signs such as ± are printed as ?, in place of a traceback.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    if not (sys.argv[1:] if argv is None else argv):
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    arguments = parser.parse_args(argv)
     from vcm_sweep.device.errors import VcmSweepError
 
     try:
@@ -74,10 +79,30 @@ def _print_no_more() -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that says what is wrong with an option in one line, like all other errors."""
+    """A parser that says what is wrong with an option in one line, like all other errors, and what may be meant."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            used = found.parser if "parser" in found else self
+            wrong = next((word for word in unknown if word.startswith("-")), unknown[0])
+            used.error(f"unrecognized arguments: {' '.join(unknown)}{_hint(wrong, used._option_string_actions)}")
+        return found
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            words = [str(word) for word in action.choices]
+            raise argparse.ArgumentError(
+                action, f"invalid choice: {value!r} (choose from {', '.join(words)}){_hint(str(value), words)}"
+            )
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"vcm-sweep: {message}: see {self.prog} --help\n")
+        self.exit(EXIT_USAGE, f"vcm-sweep: {message}: see {self.prog} --help\n")
+
+
+def _hint(word: str, known: Iterable[str]) -> str:
+    hint = did_you_mean(word, known)
+    return f"; {hint}" if hint else ""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -92,7 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     def command(name: str, function: Any, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text, epilog=EXIT_CODES)
-        sub.set_defaults(command=function)
+        sub.set_defaults(command=function, parser=sub)
         sub.add_argument("--json", action="store_true", help="print JSON")
         return sub
 
@@ -112,7 +137,7 @@ def build_parser() -> argparse.ArgumentParser:
     text = "print the script by which a shell completes commands, options and their words"
     completion = commands.add_parser("completion", help=text, description=text, epilog=EXIT_CODES)
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
-    completion.set_defaults(command=_completion)
+    completion.set_defaults(command=_completion, parser=completion)
     return parser
 
 

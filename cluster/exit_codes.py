@@ -1,5 +1,8 @@
 """The exit codes of the command line."""
 
+EXIT_USAGE = 2
+"""A command line, study or device that cannot be used."""
+
 EXIT_FOLDER = 3
 """Something cannot be written: a results folder, or what is printed."""
 

@@ -41,6 +41,16 @@ def nearest_names(name: str, known: Iterable[str], most: int = 1, cutoff: float 
     return sorted((one for one in names if shared[one] == best), key=likeness, reverse=True)[:most]
 
 
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "", most: int = 1, cutoff: float = 0.6) -> str:
+    """The hint of a message about a wrong name: the known ones near to it, or ``otherwise`` where none is near.
+
+    >>> did_you_mean("epoch", ["epochs", "batch"]), did_you_mean("xyz", ["epochs", "batch"], "known: epochs, batch")
+    ("did you mean 'epochs'?", 'known: epochs, batch')
+    """
+    near = nearest_names(name, known, most, cutoff)
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else otherwise
+
+
 def _parts(name: str) -> set[str]:
     return {_MEANT.get(part, part) for part in name.lower().split(".")}
 

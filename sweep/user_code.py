@@ -10,13 +10,15 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from vcm_sweep.sweep.errors import StudyError, one_line
-from vcm_sweep.sweep.nearest_names import nearest_names
+from vcm_sweep.sweep.nearest_names import did_you_mean
 
 _beside: list[str] = []
 _searched: list[str] = []  # what this module put on Python's path
+_LOCK = Lock()  # studies are read by many threads of a service
 
 _PATH = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*)")
 
@@ -58,8 +60,7 @@ def load_attribute(path: str, field: str) -> Any:
         ) from None
     _check_place(module, module_name, f"{field} = {path!r}")
     if not hasattr(module, name):
-        near = nearest_names(name, vars(module), 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"define it in {getattr(module, '__file__', module_name)}"
+        hint = did_you_mean(name, vars(module), f"define it in {getattr(module, '__file__', module_name)}")
         raise StudyError(f"{field} = {path!r}: the module {module_name} has no {name!r}: {hint}")
     return getattr(module, name)
 
@@ -67,9 +68,8 @@ def load_attribute(path: str, field: str) -> Any:
 def look_beside(folder: str | Path) -> None:
     """Look for the user's modules in this folder first, from now on: that of a study file that is read."""
     whole = str(Path(folder).resolve())
-    if whole in _beside:
-        _beside.remove(whole)
-    _beside.insert(0, whole)
+    with _LOCK:
+        _beside[:] = [whole, *(other for other in _beside if other != whole)]
 
 
 def own_folders() -> list[str]:
@@ -101,9 +101,14 @@ def _check_place(module: Any, name: str, given: str) -> None:
 
 
 def search_in(folders: Iterable[str]) -> None:
-    """Let this process import modules from folders, in this order, which come after all others."""
-    wanted = [folder for folder in folders if not (folder == os.getcwd() and "" in sys.path)]
-    new = [folder for folder in wanted if folder in _searched or folder not in sys.path]
-    rest = [folder for folder in _searched if folder not in new]
-    sys.path[:] = [folder for folder in sys.path if folder not in _searched] + new + rest
-    _searched[:] = new + rest
+    """Let this process import modules from folders, in this order, which come after all others.
+
+    A relative one is that of now: Python would look for it in whatever folder the process stands in later.
+    """
+    whole = [os.path.abspath(folder) for folder in folders]
+    with _LOCK:
+        wanted = [folder for folder in whole if not (folder == os.getcwd() and "" in sys.path)]
+        new = [folder for folder in wanted if folder in _searched or folder not in sys.path]
+        rest = [folder for folder in _searched if folder not in new]
+        sys.path[:] = [folder for folder in sys.path if folder not in _searched] + new + rest
+        _searched[:] = new + rest

@@ -22,7 +22,7 @@ def add_device_commands(parser: argparse.ArgumentParser, epilog: str) -> None:
 
     def command(name: str, function: Any, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text, epilog=epilog)
-        sub.set_defaults(command=function)
+        sub.set_defaults(command=function, parser=sub)
         sub.add_argument("--json", action="store_true", help="print JSON")
         return sub
 

@@ -139,6 +139,7 @@ def _results_folder(where: str) -> Any:
     """The results folder at ``where``; StoreError if it holds no study."""
     from vcm_sweep.sweep.errors import StoreError
     from vcm_sweep.sweep.folder import Folder
+    from vcm_sweep.sweep.store.frozen import not_results
 
     folder = Folder(where)
     try:
@@ -146,5 +147,5 @@ def _results_folder(where: str) -> Any:
     except OSError as error:
         raise StoreError(f"{where} cannot be read ({str(error).splitlines()[0]}): is it the right place?") from None
     if not there:
-        raise StoreError(f"{where} is no results folder (no study.toml): give the folder that run or submit printed")
+        raise not_results(folder)
     return folder

@@ -1,5 +1,6 @@
 """The report that a run ends with, and where reports go."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,20 @@ def place_of(folder: Any) -> Path:
 
 
 def written_report(results: Any) -> dict[str, str]:
-    """The path of the report, which is written, or the sentence that says why there is none, or no ranking in it."""
+    """The path of the report, which is written, or the sentence that says why there is none, or no ranking in it.
+
+    Where more points would do, ``next`` is the command that makes so many.
+    """
+    from vcm_sweep.analysis.errors import TooFewError
     from vcm_sweep.device.errors import VcmSweepError
 
     try:
         return report_at(place_of(results.folder), results)
+    except TooFewError as error:
+        if not error.to:
+            return {"no_report": str(error)}
+        command = shlex.join(["vcm-sweep", "extend", str(results.folder), "--to", str(error.to)])
+        return {"no_report": error.lacks, "next": command}
     except VcmSweepError as error:
         return {"no_report": str(error)}
 

@@ -120,7 +120,7 @@ def _next(folder: Any, study: Any, failed: int, report: dict[str, str]) -> dict[
     """The commands that a user may want to run next."""
     if failed:
         return {"next": f"{_command('retry', folder)} (the trials that failed, once more)"}
-    if "no_ranking" in report:
+    if "no_ranking" in report or "next" in report:
         return {}
     longer = f"{_command('extend', folder, '--to', 2 * study.design.n)} (twice the points)"
     if study.conditions:

@@ -11,7 +11,7 @@ from vcm_sweep.device.doing import words_now
 
 _Moved: TypeAlias = Callable[[int], object]
 
-_FIRST_S, _EVERY_S = 2.0, 20.0
+_FIRST_S, _EVERY_S = 10.0, 20.0
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 from vcm_sweep.device.torch_later import torch
 from vcm_sweep.sweep.data.own_data import FIELD, read_own_data
 from vcm_sweep.sweep.errors import StudyError, one_line
-from vcm_sweep.sweep.nearest_names import nearest_names
+from vcm_sweep.sweep.nearest_names import did_you_mean
 
 CACHE = Path.home() / ".cache" / "vcm-sweep"
 DATA_VARIABLE = "VCM_SWEEP_DATA"
@@ -142,10 +142,10 @@ def _load(name: str, folder: str | None) -> DataSet:
         return _from_torchvision(TORCHVISION[name], folder)
     if is_own(name):
         return DataSet(*read_own_data(name))
-    near = nearest_names(name, DATA_SETS, 1)
+    hint = did_you_mean(name, DATA_SETS)
     raise StudyError(
         f"{FIELD} = {name!r} must be one of {', '.join(map(repr, DATA_SETS))}, or your own function as "
-        f"'package.module:function'{f'; did you mean {near[0]!r}?' if near else ''}"
+        f"'package.module:function'{hint and f'; {hint}'}"
     )
 
 

@@ -8,11 +8,13 @@ lineage.json    digests of it and of the shorter studies that it was extended fr
 import json
 import shlex
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 from vcm_sweep.sweep.errors import StoreError, StudyError
 from vcm_sweep.sweep.folder import Folder, in_words, remedy
+from vcm_sweep.sweep.nearest_names import nearest_names
 from vcm_sweep.sweep.store.difference import difference
 from vcm_sweep.sweep.study.study import Study
 
@@ -20,6 +22,21 @@ T = TypeVar("T")
 
 _LARGEST = 16_000_000  # bytes of a study file
 STUDY, FROZEN, LINEAGE = "study.toml", "frozen.json", "lineage.json"
+
+
+def not_results(folder: Folder) -> StoreError:
+    """The error of a folder that holds no study, with the one beside it or in ``runs`` that may have been meant."""
+    local, near = folder.local, ""
+    if local is not None:
+        runs = [] if local.is_absolute() else [Path("runs")]
+        with suppress(OSError):
+            found = sorted(
+                (file.parent for place in (local.parent, *runs) for file in place.glob(f"*/{STUDY}")),
+                key=lambda path: path.stat().st_mtime,
+            )
+            named = {path.name.rpartition("-")[0]: path for path in found} | {path.name: path for path in found}
+            near = "".join(f"; did you mean {named[name]}?" for name in nearest_names(local.name, named))
+    return StoreError(f"{folder} is no results folder (no study.toml){near or ': give the folder that run printed'}")
 
 
 def read_frozen(folder: Folder) -> tuple[Study, list[str]]:
@@ -35,7 +52,7 @@ def read_frozen(folder: Folder) -> tuple[Study, list[str]]:
                     f"{folder} is a study file: train it first, vcm-sweep run {shlex.quote(str(folder))}, and give the "
                     "folder that it prints"
                 )
-            raise StoreError(f"{folder} is no results folder (no study.toml): give the folder that run printed")
+            raise not_results(folder)
         # The first version wrote no frozen.json.
         frozen = _small(folder, FROZEN, {"model_version": 1})
         lineage: list[str] = _small(folder, LINEAGE, [])

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from vcm_sweep.device.declared import NEEDED, declared, number, text, whole
 from vcm_sweep.sweep.errors import Mistakes, StudyError
-from vcm_sweep.sweep.nearest_names import nearest_names
+from vcm_sweep.sweep.nearest_names import did_you_mean
 from vcm_sweep.sweep.study.catalogue import CATALOGUE, entry
 from vcm_sweep.sweep.study.tables.device import canonical_device
 from vcm_sweep.sweep.study.tables.fields import Fields
@@ -82,8 +82,7 @@ def check_conditions(conditions: Sequence[Condition], baseline: str) -> None:
     """
     names = [condition.name for condition in conditions]
     if baseline not in names:
-        near = nearest_names(baseline, names, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"name one of {', '.join(map(repr, names))}"
+        hint = did_you_mean(baseline, names, f"name one of {', '.join(map(repr, names))}")
         given = f"= {baseline!r} is no condition of the study" if baseline else "is missing"
         raise StudyError(f"[design] baseline {given}: {hint}")
     # The baseline first, so that a condition equal to it is said to be.
@@ -147,8 +146,8 @@ def _of_factors(values: _Table) -> _Table:
 def _of_factor(name: str, value: Any) -> dict[str, Any]:
     known = entry(name)
     if known is None:
-        near = nearest_names(name, [*CONDITION_FIELDS, "network", "device", *CATALOGUE], 1)
-        hint = f"did you mean {near[0]!r}?" if near else "vcm-sweep plan --factors lists all factors"
+        allowed = [*CONDITION_FIELDS, "network", "device", *CATALOGUE]
+        hint = did_you_mean(name, allowed, "vcm-sweep plan --factors lists all factors")
         raise StudyError(f"unknown key {name!r}, neither a field nor a factor; {hint}")
     alone = Fields({name: value}, "factors")
     if known.words:

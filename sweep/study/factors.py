@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vcm_sweep.sweep.errors import StudyError
-from vcm_sweep.sweep.nearest_names import nearest_names
+from vcm_sweep.sweep.nearest_names import did_you_mean
 from vcm_sweep.sweep.study.catalogue import CATALOGUE, CatalogueEntry, entry
 from vcm_sweep.sweep.study.distributions import Distribution
 from vcm_sweep.sweep.study.factor_table import FACTOR_FIELDS, read_distribution, whole_numbers
@@ -79,11 +79,11 @@ class Factor:
         name = fields.text("name")
         known = entry(name)
         if known is None:
-            near = nearest_names(name, CATALOGUE, 3, 0.4)
-            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "none is near"
+            hint = did_you_mean(name, CATALOGUE, "none is near", most=3, cutoff=0.4)
             raise StudyError(f"[factor {number}] unknown factor {name!r}; {hint} (vcm-sweep plan --factors lists all)")
         if unknown := sorted(fields.given - FACTOR_FIELDS.keys()):
-            raise StudyError(f"[factor {number}] unknown key {unknown[0]!r}; known: {', '.join(FACTOR_FIELDS)}")
+            hint = did_you_mean(unknown[0], FACTOR_FIELDS, f"known: {', '.join(FACTOR_FIELDS)}")
+            raise StudyError(f"[factor {number}] unknown key {unknown[0]!r}; {hint}")
         where = f"factor {number}: {name}"
         law = read_distribution(table, where, known.low, known.high, known.words)
         return cls(name, whole_numbers(law, where) if known.whole else law)

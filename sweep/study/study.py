@@ -90,6 +90,8 @@ class Study:
             text = Path(path).read_text(encoding="utf-8-sig")
             if "\0" in text:  # of UTF-16 every other byte is 0, which is valid UTF-8
                 raise UnicodeDecodeError("utf-8", text.encode(), text.index("\0"), text.index("\0") + 1, "a null")
+        except FileNotFoundError:
+            raise StudyError(f"{path}: there is no such file{_hint_of_others(Path(path))}") from None
         except IsADirectoryError:
             raise StudyError(
                 f"{path} is a folder: give a study file, or go on with results by vcm-sweep resume"
@@ -313,6 +315,18 @@ def _factors(tables: Any, named: bool) -> tuple[Factor, ...]:
             factors.append(Factor.from_table(table, number))
     found.tell()
     return tuple(factors)
+
+
+def _hint_of_others(missing: Path) -> str:
+    """What a study file that is not there may have been meant as: one beside it."""
+    try:
+        others = {file.stem: file for file in sorted(missing.parent.glob("*.toml"))}
+    except OSError:
+        others = {}
+    near = nearest_names(missing.stem, others)
+    if near:
+        return f"; did you mean {others[near[0]]}?"
+    return ": give the path of a study file, or make one by vcm-sweep new"
 
 
 def _right_names(table: dict[str, Any]) -> None:

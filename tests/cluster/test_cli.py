@@ -103,6 +103,46 @@ def keys(out: Path) -> list[str]:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.parametrize(
+    ("words", "code", "hint"),
+    [
+        (["nwe"], 2, "did you mean 'new'?"),
+        (["new", "--template", "rnk"], 2, "did you mean 'rank'?"),
+        (["run", "small.toml", "--outt", "x"], 2, "did you mean '--out'?: see vcm-sweep run --help"),
+        (["device", "fit", "x.csv", "--fit", "r", "--colums", "y"], 2, "'--columns'?: see vcm-sweep device fit --help"),
+        (["plan", "smal.toml"], 2, "smal.toml: there is no such file; did you mean small.toml?"),
+        (["plan", "small"], 2, "small: there is no such file; did you mean small.toml?"),
+        (["plan", "other.toml"], 2, "other.toml: there is no such file: give the path of a study file"),
+        (["status", "first"], 3, "first is no results folder (no study.toml); did you mean runs/first-0123abcd?"),
+        (["analyze", "run/first-0123abcd"], 3, "did you mean runs/first-0123abcd?"),
+        (["logs", "runs/frist"], 3, "did you mean runs/first-0123abcd?"),
+        (["report", "other"], 3, "other is no results folder (no study.toml): give the folder that run printed"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_suggested(
+    words: list[str], code: int, hint: str, study: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    from vcm_sweep.cluster.cli import main
+
+    monkeypatch.chdir(study.parent)
+    Path("runs/first-0123abcd").mkdir(parents=True)
+    Path("runs/first-0123abcd/study.toml").write_text(STUDY)
+    try:
+        ended = main(words)
+    except SystemExit as exit:
+        ended = exit.code  # type: ignore[assignment]
+    said = capsys.readouterr().err
+    assert (ended, hint in said, said.count("\n")) == (code, True, 1), said
+
+
+def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    from vcm_sweep.cluster.cli import main
+
+    assert main([]) == 2
+    assert "tolerance" in capsys.readouterr().err
+
+
 def test_a_gpu_that_is_not_there_is_one_line(study: Path) -> None:
     for command, where in (("run", []), ("run", ["--in-process"]), ("plan", ["--no-pilot"]), ("plan", [])):
         failed = call(command, study, "--device", "cuda", *where)

@@ -5,7 +5,7 @@ import dataclasses
 from typing import Any
 
 from vcm_sweep.sweep.errors import StudyError
-from vcm_sweep.sweep.nearest_names import nearest_names
+from vcm_sweep.sweep.nearest_names import did_you_mean
 from vcm_sweep.sweep.study.tables.fields import brief
 
 # The devices of the module ``devices`` and of the module ``presets.devices`` of aihwkit. Those that are not listed are
@@ -31,16 +31,15 @@ def canonical_settings(name: str, settings: dict[str, Any]) -> dict[str, Any]:
         {'dw_min': 0.001}
     """
     if name not in DEVICES:
-        near = nearest_names(name, DEVICES, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(DEVICES)}"
+        hint = did_you_mean(name, DEVICES, f"one of {', '.join(DEVICES)}")
         raise StudyError(f"[device] aihwkit = {name!r} is not a device that a study can use; {hint}")
     kinds = _kinds(name)
     known = list(kinds)
     for key, value in settings.items():
         if key == _SEED or key not in known:
-            near = nearest_names(key, known, 1)
             why = "is drawn from the trial's seed: leave it out" if key == _SEED else "is unknown"
-            raise StudyError(f"[device.settings] {key} of {name} {why}{f'; did you mean {near[0]!r}?' if near else ''}")
+            hint = did_you_mean(key, known)
+            raise StudyError(f"[device.settings] {key} of {name} {why}{hint and f'; {hint}'}")
         kind = kinds[key]
         if kind is bool and not isinstance(value, bool):
             raise StudyError(f"[device.settings] {key} = {brief(value)} must be true or false")

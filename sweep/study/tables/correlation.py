@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm_sweep.sweep.errors import StudyError
-from vcm_sweep.sweep.nearest_names import nearest_names
+from vcm_sweep.sweep.nearest_names import did_you_mean
 from vcm_sweep.sweep.study.tables.fields import Fields, brief
 
 Pairs: TypeAlias = Mapping[str, Mapping[str, float]]
@@ -66,8 +66,7 @@ def check_correlation(pairs: Pairs, names: Sequence[str], unordered: Sequence[st
     """
     for name in _named(pairs):
         if name not in names:
-            near = nearest_names(name, names, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"factors: {', '.join(names)}"
+            hint = did_you_mean(name, names, f"factors: {', '.join(names)}")
             raise StudyError(f"[{_WHERE}] {name!r} is not a factor of the study; {hint}")
         if name in unordered:
             raise StudyError(f"[{_WHERE}] {name} has choices without an order, so it has no ranks: leave it out")

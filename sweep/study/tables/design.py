@@ -6,7 +6,7 @@ from typing import Any
 
 from vcm_sweep.device.declared import NEEDED, declared, flag, table, text, whole, word
 from vcm_sweep.sweep.errors import StudyError
-from vcm_sweep.sweep.nearest_names import nearest_names
+from vcm_sweep.sweep.nearest_names import did_you_mean
 from vcm_sweep.sweep.study.tables.correlation import Pairs, read_correlation
 from vcm_sweep.sweep.study.tables.fields import Fields, brief
 from vcm_sweep.sweep.study.tables.run import canonical
@@ -250,8 +250,7 @@ class DesignSpec:
         of = {name: group for group, members in self.groups.items() for name in members}
         for name, group in of.items():
             if name not in names:
-                near = nearest_names(name, names, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"factors: {', '.join(names)}"
+                hint = did_you_mean(name, names, f"factors: {', '.join(names)}")
                 raise StudyError(f"[design.groups] {group} = {name!r} is not a factor of the study; {hint}")
         found: dict[str, tuple[str, ...]] = {}
         for name in names:

@@ -6,7 +6,7 @@ from typing import Any
 
 from vcm_sweep.device.declared import NEEDED, Declared, meant, warn_of
 from vcm_sweep.sweep.errors import Mistakes, StudyError
-from vcm_sweep.sweep.nearest_names import nearest_names
+from vcm_sweep.sweep.nearest_names import did_you_mean
 
 
 def brief(value: Any) -> str:
@@ -115,9 +115,8 @@ class Fields:
     def _formed(self, key: str, field: Declared, value: str) -> str:
         """The text, if it has the declared form; otherwise StudyError."""
         if value and field.pattern and not re.fullmatch(field.pattern, value, re.DOTALL):
-            near = nearest_names(value, field.words, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be {field.form}{hint}")
+            hint = did_you_mean(value, field.words)
+            raise StudyError(f"[{self.name}] {key} = {brief(value)} must be {field.form}{hint and f'; {hint}'}")
         return value
 
     def number(
@@ -200,6 +199,5 @@ class Fields:
         """Raise StudyError for a key that has not been read, and suggest the known key nearest to it."""
         for key in self._table:
             known = [*self._asked, *also]
-            near = nearest_names(key, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            hint = did_you_mean(key, known, f"known: {', '.join(known)}")
             raise StudyError(f"[{self.name}] unknown key {key!r}; {hint}")

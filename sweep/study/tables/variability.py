@@ -24,7 +24,7 @@ from vcm_sweep.device.variability import (
     WriteError,
 )
 from vcm_sweep.sweep.errors import StudyError
-from vcm_sweep.sweep.nearest_names import nearest_names
+from vcm_sweep.sweep.nearest_names import did_you_mean
 from vcm_sweep.sweep.study.tables.fields import Fields
 
 NAMED: dict[str, tuple[type, tuple[str, ...]]] = {
@@ -96,8 +96,7 @@ def canonical_variability(fields: Fields) -> dict[str, Any]:
         given = fields.table(kind)
         for name in given:
             if name not in names:
-                near = nearest_names(name, names, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(names)}"
+                hint = did_you_mean(name, names, f"one of {', '.join(names)}")
                 raise StudyError(f"[device.{kind}] unknown name {name!r}; {hint}")
         fits = declared(mechanism)
         plain[kind] = {name: _read(fits, sub, f"device.{kind}.{name}") for name, sub in sorted(given.items())}

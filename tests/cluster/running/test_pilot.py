@@ -48,7 +48,7 @@ def test_one_trial_stands_for_a_pack_that_takes_long_to_begin(
     monkeypatch.setattr(pilot, "_LONG_S", long_s)
     monkeypatch.setattr(pilot, "_WARM", set())
     design = build_design(Study.from_text(STUDY))
-    settings = TrainSettings(data_dir=None, import_dirs=(".",), device="cpu")
+    settings = TrainSettings(data_dir=None, import_dirs=(), device="cpu")
     records = pilot.measure(settings, 1e-5, [design.trial(0, replicate) for replicate in range(6)])
     assert begun == packs  # the first one is to warm up
     assert len(records) == 6

@@ -74,3 +74,4 @@ def test_a_small_study_runs_and_says_that_no_verdict_follows(study: Path, capsys
     told = json.loads(said.out)
     assert told["ok"] == 4
     assert "2 points are too few" in told["no_report"]
+    assert told["next"] == f"vcm-sweep extend {told['folder']} --to 64"

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from vcm_sweep.device.library.library import LibraryCell
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.sweep import Store, Study, StudyError
-from vcm_sweep.sweep.user_code import load_attribute
+from vcm_sweep.sweep.user_code import load_attribute, search_in
 
 from ...studies import TINY
 
@@ -147,6 +147,17 @@ def test_a_worker_that_has_read_no_study_file_takes_what_is_there(
     (here / "a_module_of_workers.py").write_text("x = 1")
     monkeypatch.setattr("vcm_sweep.sweep.user_code._beside", [])
     assert load_attribute("a_module_of_workers:x", "[network] model") == 1
+
+
+def test_a_relative_folder_is_that_of_the_time_it_was_named(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside, here = places
+    search_in(["."])
+    monkeypatch.chdir(beside)
+    assert sys.path[-1] == str(here)
+    search_in(["../here"])
+    assert sys.path.count(str(here)) == 1
 
 
 def test_two_studies_whose_modules_have_one_name_are_not_mixed_up(
