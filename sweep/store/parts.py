@@ -2,20 +2,23 @@
 
 import os
 import shlex
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import NativeFile
 
 from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.parquet_pages import pages
 from vcm_sweep.sweep.store.duplicates import chosen
 from vcm_sweep.sweep.store.manifest import MISSING, PARTS, Listing, Part, digest
 from vcm_sweep.sweep.store.schema import SCHEMA_VERSION, STUDY_NOTE, VERSION_NOTE, conform
@@ -27,6 +30,8 @@ _FOREIGN = "belongs to another study"
 _LOOKS, _LOOK_AGAIN_S = 5, 0.1
 # A search may have more rows than the design that it starts from, and a training may have been run again.
 _SURE_ROWS, _MOST_TIMES = 200_000, 10
+# What all parts together may take in memory beyond what so many rows need: texts and lists may be of any length.
+_SURE_BYTES = 64_000_000
 # On an object store each file takes long, so more are read at once.
 _LOCAL_THREADS, _REMOTE_THREADS = 4, 16
 
@@ -42,10 +47,12 @@ class PartReader:
         folder: of the results.
         digests: of the studies whose parts count: the folder's, and those that it was extended from.
         trainings: counts those of the study's design; a large part has no more than several times as many rows.
+        row_bytes: that a record takes at most.
     """
 
-    def __init__(self, folder: Folder, digests: Collection[str], trainings: Callable[[], int]) -> None:
+    def __init__(self, folder: Folder, digests: Collection[str], trainings: Callable[[], int], row_bytes: int) -> None:
         self.folder, self.digests, self._trainings = folder, frozenset(digests), trainings
+        self._row_bytes = row_bytes
 
     def latest(
         self, columns: pa.Schema, names: Sequence[str] | None, skip_bad: bool
@@ -128,14 +135,14 @@ class PartReader:
 
     def rows(self, name: str) -> int:
         """Records in a part, by its last bytes alone; BadPart where it cannot be used."""
-        return self._part(name, lambda file, _: int(file.metadata.num_rows))
+        return self._part(name, lambda _, file: int(file.metadata.num_rows))
 
     def _found(self, name: str) -> Part:
         content = self.folder.read(f"{PARTS}/{name}")
         return Part(self.rows(name), len(content), digest(content))
 
     def _checked(self, listing: Listing, columns: pa.Schema, name: str) -> str:
-        found = self._one(listing, columns, False, True, name)
+        found = self._one(listing, columns, False, True, _Room(self._trainings, self._row_bytes), name)
         return str(found) if isinstance(found, BadPart) else ""
 
     def _read_all(self, listing: Listing, columns: pa.Schema) -> "dict[str, pa.Table | BadPart]":
@@ -143,7 +150,8 @@ class PartReader:
         few = len(listing.names) < _LOCAL_THREADS
         # Of an object store only the columns that are asked for are fetched; it has checksums of its own.
         whole = self.folder.local is not None
-        read = self._threads(partial(self._one, listing, columns, few, whole), listing.names)
+        room = _Room(self._trainings, self._row_bytes)
+        read = self._threads(partial(self._one, listing, columns, few, whole, room), listing.names)
         return dict(zip(listing.names, read, strict=True))
 
     def _threads(self, work: Callable[[str], T], names: Sequence[str]) -> list[T]:
@@ -153,11 +161,33 @@ class PartReader:
         with ThreadPoolExecutor(most) as pool:
             return list(pool.map(work, names))
 
-    def _one(self, listing: Listing, columns: pa.Schema, threads: bool, whole: bool, name: str) -> "pa.Table | BadPart":
-        def use(file: pq.ParquetFile, known: pa.Schema) -> pa.Table:
-            has = set(known.names)
+    def _one(
+        self, listing: Listing, columns: pa.Schema, threads: bool, whole: bool, room: "_Room", name: str
+    ) -> "pa.Table | BadPart":
+        def use(source: NativeFile, file: pq.ParquetFile) -> pa.Table:
+            has = set(file.schema_arrow.names)
             there = [field.name for field in columns if field.name in has]
-            return conform(file.read(columns=there, use_threads=threads), columns)
+            texts = [field.name for field in columns if field.type == pa.string()]
+            for index in range(len(file.schema)):
+                leaf = file.schema.column(index)
+                text = leaf.physical_type.endswith("BYTE_ARRAY")
+                if leaf.path.partition(".")[0] in there and text and (leaf.path not in texts or leaf.length > 0):
+                    raise BadPart(f"has {leaf.path[:80]} as no vcm-sweep writes it")
+            room.add_rows(file.metadata.num_rows)
+            # Texts by number stay so until it is known how long they are: equal ones take no room in a file.
+            numbered = set()
+            for page in pages(file, source, there, self.folder.local is None):
+                room.add(page.bytes)
+                if page.dictionary and page.column in texts:
+                    numbered.add(page.column)
+            if numbered:
+                file = pq.ParquetFile(
+                    source, metadata=file.metadata, read_dictionary=list(numbered), page_checksum_verification=True
+                )
+            table = file.read(columns=there, use_threads=threads)
+            for text in numbered:
+                room.add(sum(map(_text_bytes, table[text].chunks)))
+            return conform(table, columns)
 
         noted = listing.manifest.parts.get(name)
         try:
@@ -168,7 +198,7 @@ class PartReader:
             return BadPart(f"has {table.num_rows} records and should have {noted.rows}")
         return table
 
-    def _part(self, name: str, use: Callable[[pq.ParquetFile, pa.Schema], T], expected: str = "") -> T:
+    def _part(self, name: str, use: Callable[[NativeFile, pq.ParquetFile], T], expected: str = "") -> T:
         """What ``use`` makes of a part; BadPart where it cannot be used, or its digest is not what is ``expected``."""
 
         def checked(source: NativeFile) -> T:
@@ -178,12 +208,7 @@ class PartReader:
                     raise BadPart("is not what was written (its bytes have another digest)")
                 source = pa.BufferReader(content)
             file = pq.ParquetFile(source, page_checksum_verification=True)
-            rows = file.metadata.num_rows
-            # Equal rows take no room in a file, and all of it in memory.
-            if rows > _SURE_ROWS and rows > _MOST_TIMES * self._trainings():
-                raise BadPart(f"has {rows:,} records, many times as many as its study has trainings")
-            known = file.schema_arrow  # made anew at each look
-            notes = known.metadata or {}
+            notes = file.schema_arrow.metadata or {}
             if notes.get(STUDY_NOTE, b"").decode() not in self.digests:
                 raise BadPart(_FOREIGN)
             version = int(notes.get(VERSION_NOTE, b"0"))
@@ -193,7 +218,7 @@ class PartReader:
                     f"{version}, known are 1 to {SCHEMA_VERSION}): update vcm-sweep"
                 )
             try:
-                return use(file, known)
+                return use(source, file)
             except OSError as error:
                 # Other errors of an object store are tried again; after this one it would give the same bytes.
                 if "CRC checksum" in str(error):
@@ -207,3 +232,43 @@ class PartReader:
         except (OSError, pa.ArrowException, ValueError) as error:
             first = (str(error).splitlines() or [""])[0]
             raise BadPart(f"cannot be read ({first[:200]})") from None
+
+
+class _Room:
+    """Counts what the parts of a folder take in memory; BadPart where that is more than its records can need.
+
+    Args:
+        trainings: counts those of the study. row_bytes: that a record takes at most.
+    """
+
+    def __init__(self, trainings: Callable[[], int], row_bytes: int) -> None:
+        self._trainings, self._row_bytes = cache(trainings), row_bytes
+        self._rows = self._bytes = 0
+        self._mutex = threading.Lock()
+
+    def add_rows(self, rows: int) -> None:
+        """Count records. Equal ones take no room in a file, and all of it in memory."""
+        with self._mutex:
+            self._rows += rows
+            if self._rows > _SURE_ROWS and self._rows > _MOST_TIMES * self._trainings():
+                also = ", with those before it," if self._rows > rows else ","
+                raise BadPart(f"has {self._rows:,} records{also} many times as many as its study has trainings")
+
+    def add(self, count: int) -> None:
+        """Count what is about to be read."""
+        with self._mutex:
+            self._bytes += count
+            most = _SURE_BYTES + self._rows * self._row_bytes
+            if self._bytes > most:
+                raise BadPart(
+                    "has texts or lists that are longer than records of this study can have: with those before it "
+                    f"they take more than {most / 1e6:,.0f} MB"
+                )
+
+
+def _text_bytes(chunk: pa.Array) -> int:
+    """What texts take that are held by number, once each is written out."""
+    if not pa.types.is_dictionary(chunk.type):
+        return 0
+    lengths = pc.binary_length(chunk.dictionary)
+    return pc.sum(lengths.take(chunk.indices)).as_py() or 0

@@ -19,6 +19,8 @@ SCHEMA_VERSION = 3
 
 VERSION_NOTE, STUDY_NOTE = b"vcm_sweep_schema", b"vcm_sweep_study"
 FACTOR = "x_"
+# The text of an error has 500 characters, of four bytes at most.
+_TEXT_BYTES = 3000
 
 _KINDS = {
     "text": pa.string(), "int32": pa.int32(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_(),
@@ -41,6 +43,13 @@ def schema(study: Study) -> pa.Schema:
         else:
             columns.append(field(column.name, _KINDS[column.kind], column.unit))
     return pa.schema(columns, metadata={VERSION_NOTE: str(SCHEMA_VERSION), STUDY_NOTE: study.digest})
+
+
+def row_bytes(study: Study) -> int:
+    """What a record of a study takes in memory at most: its texts are cut where they are made."""
+    varied = [factor.high for factor in study.factors if factor.name == "network.epochs"]
+    epochs = max(*varied, *(own.network.epochs for own in study.settings), 0)
+    return _TEXT_BYTES + 8 * (len(RECORD_COLUMNS) + len(study.factors) + round(epochs))
 
 
 def to_table(records: Sequence[TrialRecord], columns: pa.Schema) -> pa.Table:

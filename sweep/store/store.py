@@ -27,7 +27,7 @@ from vcm_sweep.sweep.store.lock import Lock, take_lock
 from vcm_sweep.sweep.store.manifest import PARTS, Listing, Part, digest, part_name
 from vcm_sweep.sweep.store.parts import PartReader
 from vcm_sweep.sweep.store.rescue import rescue
-from vcm_sweep.sweep.store.schema import encode, schema, to_table
+from vcm_sweep.sweep.store.schema import encode, row_bytes, schema, to_table
 from vcm_sweep.sweep.store.take_over import LeftBehind, in_place, wanted
 from vcm_sweep.sweep.study.study import Study
 from vcm_sweep.sweep.trial import Trial, TrialRecord
@@ -302,7 +302,7 @@ class Store:
 
     def _become(self, study: Study, lineage: Collection[str]) -> None:
         self._schema = schema(study)
-        self._reader = PartReader(self.folder, {study.digest, *lineage}, self._trainings)
+        self._reader = PartReader(self.folder, {study.digest, *lineage}, self._trainings, row_bytes(study))
 
     def _trainings(self) -> int:
         from vcm_sweep.sweep.designs.build import build_design

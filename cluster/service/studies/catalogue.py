@@ -37,7 +37,7 @@ _HASHED = re.compile(r"(.+)-[0-9a-f]{8}")
 # A folder that was written a moment ago may be written again within the same tick of the disk's clock.
 _SETTLED_NS = 2_000_000_000
 _SILENT_TICKS = 5
-_LONGEST_NAME = 120
+_LONGEST_NAME, _LONGEST_REASON = 120, 1000
 
 
 @dataclass(frozen=True)
@@ -210,13 +210,13 @@ class Catalogue:
         return replace(
             known.card,
             state=state,
-            reason=session.reason,
+            reason=session.reason[:_LONGEST_REASON],
             done=figures.done if figures.total else known.card.done,
             planned=figures.total or None,
             failed=figures.failed,
             rate_per_h=figures.rate_per_h if running else None,
             eta_s=figures.eta_s if running else None,
-            host=session.host,
+            host=session.host[:_LONGEST_NAME],
         )
 
     def _felt(self, study: str, session: SessionState) -> Literal["running", "silent", "disk full"] | str:

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
@@ -128,6 +130,12 @@ def test_a_state_that_is_none_is_left_out(client: TestClient, foreign: Path, cha
     assert client.get(f"/api/studies/{FOREIGN}/card").json()["state"] == "new"
 
 
+def test_long_words_of_a_run_do_not_fill_the_list(client: TestClient, foreign: Path) -> None:
+    session(foreign, state="failed", reason="x" * 400_000, host="y" * 400_000)
+    assert len(client.get("/api/studies").text) < 3000
+    assert len(client.get("/", headers={"Accept": "text/html"}).text) < 20_000
+
+
 @pytest.mark.parametrize("content", ["[" * 100_000, "[" * 3000 + "]" * 3000, '{"parts": "\\ud800"}', "\ud800"])
 @pytest.mark.parametrize("name", ["sessions/a.json", "manifest.json", "frozen.json", "lineage.json", "logs"])
 def test_no_json_is_a_bug(client: TestClient, foreign: Path, name: str, content: str) -> None:
@@ -180,6 +188,61 @@ def test_a_part_of_countless_equal_rows_is_not_read(client: TestClient, foreign:
     rows = pa.Table.from_arrays([pa.nulls(300_000, field.type) for field in columns], schema=columns)
     (foreign / "parts" / "00000001-00000000.parquet").write_bytes(encode(rows))
     assert "has 300,000 records, many times as many as its study has trainings" in looked_at(client)
+
+
+def of_length(length: int, **others: Any) -> pa.Table:
+    """Two records, the first of which failed for a reason of this length."""
+    columns = schema(Study.from_text(TINY))
+    given = {
+        "key": ["0" * 32, "1" * 32], "point": [0, 1], "replicate": [0, 0], "status": ["error", "ok"],
+        "reason": ["x" * length, ""], "accuracy": [None, 0.5],
+    } | others  # fmt: skip
+    rows = [given.get(field.name, [None, None]) for field in columns]
+    return pa.Table.from_arrays(
+        [pa.array(own, field.type) for own, field in zip(rows, columns, strict=True)], schema=columns
+    )
+
+
+@pytest.mark.parametrize("kind", ["one text", "one text, as its footer denies", "equal texts", "one list"])
+def test_a_part_of_huge_texts_is_not_read(client: TestClient, foreign: Path, kind: str) -> None:
+    huge, sink = 300_000_000, pa.BufferOutputStream()
+    if kind == "equal texts":
+        few = of_length(3_000_000)
+        pq.write_table(pa.concat_tables([few] * 400), sink, compression="zstd", use_dictionary=["reason"])
+    elif kind == "one list":
+        history = pa.ListArray.from_arrays([0, huge // 8, huge // 8], np.full(huge // 8, 0.5))
+        pq.write_table(of_length(9, history=history), sink, compression="zstd", use_dictionary=["history"])
+    else:
+        pq.write_table(of_length(huge), sink, compression="zstd", use_dictionary=False)
+    content = sink.getvalue().to_pybytes()
+    if "denies" in kind:
+        footer = pq.ParquetFile(pa.BufferReader(content)).metadata
+        column = next(i for i in range(footer.num_columns) if footer.schema.column(i).name == "reason")
+        true = varint(footer.row_group(0).column(column).total_uncompressed_size)
+        false = bytes([true[0] | 128, *([128] * (len(true) - 2)), 0])
+        begins = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+        assert true in content[begins:]
+        content = content[:begins] + content[begins:].replace(true, false)
+    (foreign / "parts" / "00000001-00000000.parquet").write_bytes(content)
+    with open("/proc/self/clear_refs", "w") as of_the_process:
+        of_the_process.write("5")  # forget the peak so far
+    before = peak_kb()
+    assert "has texts or lists that are longer than records of this study can have" in looked_at(client)
+    assert peak_kb() - before < 150_000
+
+
+def peak_kb() -> int:
+    """The most memory that this process has taken since that was forgotten."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
+def varint(number: int) -> bytes:
+    """A whole number as Thrift writes it."""
+    rest, found = 2 * number, b""
+    while rest > 127:
+        found, rest = found + bytes([rest & 127 | 128]), rest >> 7
+    return found + bytes([rest])
 
 
 def test_a_terminal_takes_no_orders_from_a_folder(foreign: Path, capsys: pytest.CaptureFixture[str]) -> None:
