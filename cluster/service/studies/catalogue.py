@@ -51,6 +51,7 @@ class StudyCard:
             where none has begun, "unreadable" where the folder is torn, and ``reason`` says why.
         done, planned: trainings with a record, and of the design; None where no run has said so yet.
         failed: trainings of the latest run without a result.
+        doing: what takes long just now besides training, as compiling the kernels; "" for nothing.
         best: highest accuracy of its runs. rate_per_h, eta_s: of one that runs.
         changed: seconds of the epoch of the last change. host: of the latest run. note: of whoever owns it.
     """
@@ -62,6 +63,7 @@ class StudyCard:
     done: int | None = None
     planned: int | None = None
     failed: int = 0
+    doing: str = ""
     best: float | None = None
     rate_per_h: float | None = None
     eta_s: float | None = None
@@ -214,6 +216,7 @@ class Catalogue:
             done=figures.done if figures.total else known.card.done,
             planned=figures.total or None,
             failed=figures.failed,
+            doing=figures.doing[:_LONGEST_REASON] if running else "",
             rate_per_h=figures.rate_per_h if running else None,
             eta_s=figures.eta_s if running else None,
             host=session.host[:_LONGEST_NAME],

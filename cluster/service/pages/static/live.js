@@ -18,6 +18,7 @@
     best: (value) => (value == null ? "-" : `${(100 * value).toFixed(1)} %`),
     eta_s: duration,
     host: (value) => value || "-",
+    doing: (value) => value,
     reason: (value) => value,
     state: (value) => value,
   };

@@ -1,12 +1,18 @@
 """The service in a real browser: from the form to the report, without a mouse, on a phone, in the dark, accessible."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vcm_sweep.cluster.service.pages.render import read_file
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.session.log import utc_now
+from vcm_sweep.sweep.session.state import SessionState, write_state
+from vcm_sweep.sweep.session.tally import Figures
+from vcm_sweep.sweep.store import Store
 from vcm_sweep.sweep.study.study import Study
 
 from ....analysis.browser import chromium, complaints, until
@@ -198,6 +204,35 @@ def test_a_run_is_stopped_and_gone_on_with(browser: Any, at: Serving) -> None:
     assert complaints(browser) == []
 
 
+def test_what_takes_long_is_said_as_it_goes_and_in_the_list(browser: Any, at: Serving) -> None:
+    look(browser)
+    log_in(browser, at)
+    folder = Folder(at.service.settings.root / "busy")
+    Store.create(Study.from_text(TINY), folder)
+    state = SessionState("20260101-000000-abcd", "elsewhere", 5, started=utc_now())
+
+    def say(doing: str, beat: int) -> None:
+        figures = Figures(done=beat, total=16, doing=doing)
+        write_state(folder, replace(state, seen=utc_now(), beat=beat, figures=figures))
+
+    say("compiling the kernels, once after an installation", 1)
+    browser.get(f"{at.url}/studies/busy")
+    now = lambda: browser.find_element("css selector", "[data-of=doing]").text  # noqa: E731
+    assert now() == "compiling the kernels, once after an installation"
+    say("waiting for 64 cores", 2)
+    until(lambda: now() == "waiting for 64 cores", 20)
+    at.service.actions.note("busy", "of <b>Ada</b>")
+    browser.get(at.url)
+    row = browser.find_element("xpath", "//tr[.//a[contains(@href, '/studies/busy')]]").text
+    assert "waiting for 64 cores" in row
+    assert "of <b>Ada</b>" in row
+    browser.get(f"{at.url}/studies/busy")
+    say("", 3)
+    until(lambda: now() == "", 20)
+    write_state(folder, replace(state, state="done", seen=utc_now(), beat=4))
+    assert complaints(browser) == []
+
+
 @pytest.mark.slow
 def test_every_page_is_accessible_fits_a_phone_and_complains_of_nothing(browser: Any, at: Serving) -> None:
     from vcm_sweep.sweep import InProcessExecutor, run, train
@@ -208,15 +243,25 @@ def test_every_page_is_accessible_fits_a_phone_and_complains_of_nothing(browser:
         study = Study.from_text(text)
         run(study, InProcessExecutor(train), at.service.settings.root / folder)
     at.service.actions.note("one", "<b>for</b> Ada")
-    pages = ("/login", "/", "/new", "/studies/one", "/compare?study=one&study=other", "/new?of=one")
+    at.service.rankings.report("one", wait_s=300)
+    pages = (
+        "/login", "/", "/new", "/studies/one", "/compare?study=one&study=other", "/new?of=one",
+        "/studies/one/shown/report.html",
+    )  # fmt: skip
     for path in pages:
-        for width, dark in ((1280, False), (1280, True), (400, False), (400, True)):
+        for width, dark in ((1280, False), (1280, True), (390, False), (390, True)):
             look(browser, width, dark=dark)
             browser.get(at.url + path)
             pictures = len(browser.find_elements("css selector", "[data-spec]"))
             until(lambda pictures=pictures: len(browser.find_elements("css selector", ".is-live svg")) == pictures)  # type: ignore[misc]
             assert hindrances(browser) == [], (path, width, dark)
             assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+            for frame in browser.find_elements("css selector", "iframe"):
+                browser.switch_to.frame(frame)
+                assert browser.find_element("css selector", "h1").is_displayed()
+                assert hindrances(browser) == [], ("within", path, width, dark)
+                assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+                browser.switch_to.default_content()
             assert complaints(browser) == [], (path, width, dark)
 
 
