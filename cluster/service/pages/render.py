@@ -49,6 +49,7 @@ def _environment() -> Environment:
         "age": lambda changed: f"{duration(max(0.0, round(time.time() - changed)))} ago",
         "breakable": _breakable,
         "bytes": _bytes,
+        "capital": lambda words: words[:1].upper() + words[1:],
         "count": lambda value: "-" if value is None else f"{value:,.0f}",
         "digest": lambda words: f"words-{zlib.crc32(' '.join(words).encode()):x}",
         "duration": duration,

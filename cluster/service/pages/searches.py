@@ -43,6 +43,7 @@ def search(request: Request, study: str, service: Own) -> Response:
         parts=parts,
         best=_best(view.best),
         trouble=view.trouble or trouble,
+        elsewhere=service.searches.elsewhere,
         running=view.card.state in _RUNNING,
         files=[own for own in service.views.files(study) if own.path.startswith(f"{SEARCH.strip('/')}/")],
         log=log_of(service, study + SEARCH, view.printed) if view.session else "",

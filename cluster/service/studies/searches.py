@@ -102,11 +102,7 @@ class Searches:
             NotFoundError: no such study. StudyError: it has no factors, or a value is out of its range.
             ConflictError: a search of it is under way. ServiceError: studies of this service run on a cluster.
         """
-        if self._settings.place.address is not None:
-            raise ServiceError(
-                "searches for tolerances run on the machine of the service, and this one sends its studies to a "
-                "cluster: run vcm-sweep tolerance there"
-            )
+        self._check_here()
         self._actions.check_opens(study)
         known = self._views.results(study).study
         wanted = {name: value for name, value in given.items() if value is not None}
@@ -130,6 +126,7 @@ class Searches:
         Raises:
             StudyError: it has no such table, or is no study. TooLargeError, ConflictError, ServiceError: see `start`.
         """
+        self._check_here()
         known = self._actions.read(text)
         if known.tolerance is None:
             raise StudyError("[tolerance] is missing: it is what a search asks; add the table, or run the study")
@@ -138,6 +135,20 @@ class Searches:
             session = self._catalogue.session(done.study + SEARCH)
             return Done(done.study, session.id if session else "", fresh=False)
         return self.start(done.study)
+
+    @property
+    def elsewhere(self) -> str:
+        """Why this service starts no search; "" where it does."""
+        if self._settings.place.address is None:
+            return ""
+        return (
+            "searches for tolerances run on the machine of the service, and this one sends its studies to a cluster: "
+            "run vcm-sweep tolerance there"
+        )
+
+    def _check_here(self) -> None:
+        if self.elsewhere:
+            raise ServiceError(self.elsewhere)
 
     def stop(self, study: str) -> Done:
         """Ask a search to stop, as Ctrl-C would; StoreError where none is under way."""

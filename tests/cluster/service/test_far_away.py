@@ -60,6 +60,8 @@ def test_a_study_is_sent_to_the_cluster_and_a_cluster_that_went_is_said(head: He
         assert longer.status_code == 200, longer.text
         until(lambda: client.get(f"api/studies/{study}").json()["counts"] == {"ok": 32}, 500.0, 0.5)
         until(lambda: state() == "done", 100.0, 0.5)
+        search = client.post(f"api/studies/{study}/tolerance", json={"drop": 0.1})
+        assert (search.status_code, "run on the machine of the service" in search.json()["detail"]) == (400, True)
         head.kill()
         gone = client.post("api/studies", json={"study": TINY.replace("n = 4", "n = 16")})
         assert (gone.status_code, "is its head up" in gone.json()["detail"]) == (503, True)

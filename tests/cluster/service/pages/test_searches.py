@@ -7,6 +7,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from vcm_sweep.analysis.tolerance import find_tolerances
+from vcm_sweep.cluster.options import Place
+from vcm_sweep.cluster.service.app import make_app
 from vcm_sweep.cluster.service.service import Service
 from vcm_sweep.sweep import InProcessExecutor, Study, train
 
@@ -118,6 +120,22 @@ def test_what_cannot_be_searched_is_said(person: TestClient, root: Path, searche
     (root / "mine" / "tolerance").symlink_to(searched / "tolerance")  # a link leads out of the root
     assert person.get("/api/tolerances").json() == []
     assert person.get("/api/studies/mine/tolerance").json()["answers"] == []
+
+
+def test_where_studies_go_to_a_cluster_a_search_says_where_it_would_run(root: Path, searched: Path) -> None:
+    service = served(root, place=Place(address="http://head:8265"))
+    person = TestClient(make_app(service), headers=bearer(service))
+    shutil.copytree(searched, root / "mine")
+    here = "earches for tolerances run on the machine of the service, and this one sends its studies to a cluster"
+    for path, sent in (("tolerances", {"study": ASKED}), ("studies/mine/tolerance", {})):
+        answer = person.post(f"/api/{path}", json=sent)
+        assert (answer.status_code, here in answer.json()["detail"]) == (400, True)
+    assert [own["id"] for own in person.get("/api/studies").json()] == ["mine"]  # nothing was made
+    page = person.get("/studies/mine/tolerance", headers={"Accept": "text/html"}).text
+    assert here in page
+    assert 'name="question"' not in page
+    assert "Points of the trade-off that nothing beats" in page  # what was found elsewhere is shown
+    service.runs.close()
 
 
 def test_whoever_may_only_read_starts_no_search(
