@@ -98,6 +98,10 @@ def add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def of_a_request(request: Request, error: RequestValidationError) -> Response:
+        sent = request.headers.get("content-type", "").partition(";")[0].strip()
+        if sent and "json" not in sent and any(entry["loc"] == ("body",) for entry in error.errors()):
+            detail = f"{sent[:80]} is not read here: send JSON, with Content-Type: application/json"
+            return problem(request, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
         mistakes = [_mistake(entry) for entry in error.errors()]
         return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(mistakes), mistakes=mistakes)
 

@@ -16,6 +16,9 @@ MAX_STUDY = 1_000_000
 MAX_BODY = 16_000_000
 """Bytes of a request, at most."""
 
+MAX_FIELDS = 5000
+"""Fields of a form, at most: one for each field of a study's text."""
+
 MAX_MEASURED = 10_000_000
 """Bytes of a measured file, at most."""
 

@@ -23,7 +23,7 @@ from vcm_sweep.cluster.service.access.limiter import Limiter
 from vcm_sweep.cluster.service.access.sessions import Sessions, Visitor
 from vcm_sweep.cluster.service.access.tokens import Tokens
 from vcm_sweep.cluster.service.problems import of_a_bug, problem, wants_page
-from vcm_sweep.cluster.service.settings import MAX_BODY
+from vcm_sweep.cluster.service.settings import MAX_BODY, MAX_FIELDS
 from vcm_sweep.device.errors import VcmSweepError
 from vcm_sweep.sweep.session.log import utc_now
 
@@ -105,7 +105,10 @@ class Guard:
         # Strangers are written down where they knock, and nowhere else: they could fill a disk with lines.
         who = getattr(request.state, "visitor", visitor)
         knocked = path == "/login" and status == HTTPStatus.UNAUTHORIZED
-        if request.method not in _SAFE and path != "/api/check" and (who or knocked):
+        # The page of a new study is sent at each change of its text, which changes nothing else.
+        tried = path in ("/api/check", "/new") and status < HTTPStatus.BAD_REQUEST
+        changed = not tried or bool(getattr(request.state, "study", ""))
+        if request.method not in _SAFE and changed and (who or knocked):
             self._note(request, who, path, status)
 
     async def _judged(self, request: Request, path: str) -> tuple[Response | None, Visitor | None, bytes]:
@@ -217,7 +220,9 @@ async def _carries(request: Request, body: bytes, csrf: str) -> bool:
     word: Any = request.headers.get("x-csrf-token", "")
     if not word and "form" in request.headers.get("content-type", ""):
         try:
-            async with Request(request.scope, _replayed(body, request.receive)).form() as form:
+            # As much as a request may hold: whatever is too long is told by who reads it.
+            sent = Request(request.scope, _replayed(body, request.receive))
+            async with sent.form(max_fields=MAX_FIELDS, max_part_size=MAX_BODY) as form:
                 word = form.get("csrf", "")
         except (HTTPException, MultiPartException):
             return False

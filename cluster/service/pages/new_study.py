@@ -12,9 +12,10 @@ from starlette.datastructures import FormData
 from vcm_sweep.cluster.service.aside import aside
 from vcm_sweep.cluster.service.pages.form import LONGEST, form_of, with_fields, with_table, without_table
 from vcm_sweep.cluster.service.pages.render import back_to, page, read_file
-from vcm_sweep.cluster.service.problems import BusyError
+from vcm_sweep.cluster.service.problems import BusyError, TooLargeError
 from vcm_sweep.cluster.service.service import Service, service_of
-from vcm_sweep.cluster.service.settings import MAX_STUDY, ServiceSettings
+from vcm_sweep.cluster.service.settings import MAX_BODY, MAX_FIELDS, MAX_STUDY, ServiceSettings
+from vcm_sweep.cluster.service.studies.actions import too_long
 from vcm_sweep.cluster.service.studies.own_code import with_own_cells
 from vcm_sweep.cluster.terminal.words import duration
 from vcm_sweep.sweep.errors import StudyError
@@ -27,7 +28,7 @@ Own = Annotated[Service, Depends(service_of)]
 
 
 async def _sent(request: Request) -> FormData:
-    return await request.form(max_fields=5000)
+    return await request.form(max_fields=MAX_FIELDS, max_part_size=MAX_BODY)
 
 
 @router.get("")
@@ -60,11 +61,13 @@ def follow(request: Request, service: Own, sent: Annotated[FormData, Depends(_se
             plan = plan_in_words(service.plans.plan(text))
         if not mistakes and word.get("do") == "run":
             done = service.actions.start(text, word.get("key", ""), word.get("note", ""))
+            request.state.study = done.study  # for the line on it
             return back_to(request, f"/studies/{done.study}")
         if not mistakes and word.get("do") == "search":
             done = service.searches.begin(text, word.get("note", ""))
+            request.state.study = done.study
             return back_to(request, f"/studies/{done.study}/tolerance")
-    except (StudyError, BusyError) as error:
+    except (StudyError, BusyError, TooLargeError) as error:
         mistakes = getattr(error, "mistakes", [str(error)])
     return _page(request, service, text, mistakes, plan, word.get("key", ""), word.get("note", ""))
 
@@ -94,7 +97,7 @@ def _page(
         "plan": plan,
         "note": note,
         "source": source,
-        "asks": bool(_ASKS.search(text)),
+        "asks": bool(_ASKS.search(text)) and not service.searches.elsewhere,
     }
     return page(request, "new", key=key or secrets.token_urlsafe(16), **values)
 
@@ -103,7 +106,7 @@ def mistakes_in(text: str, settings: ServiceSettings) -> list[str]:
     """What the reader of study files says against a text, as far as it says it at once: no device is simulated."""
     try:
         if len(text) > MAX_STUDY:
-            raise StudyError(f"the study has {len(text):,} characters, and at most {MAX_STUDY:,} are read")
+            raise StudyError(too_long(text))
         Study.from_text(with_own_cells(text, settings.allow_code, settings.library))
     except StudyError as error:
         return list(getattr(error, "mistakes", [str(error)]))

@@ -69,10 +69,7 @@ class Actions:
             TooLargeError: the text is too long. StudyError: it is no study that can be trained here.
         """
         if len(text) > MAX_STUDY:
-            raise TooLargeError(
-                f"the study has {len(text):,} characters, and at most {MAX_STUDY:,} are read: put conditions into a "
-                "file, or split the study"
-            )
+            raise TooLargeError(too_long(text))
         if "\0" in text or _unwritable(text):
             raise StudyError("the study has characters that no text file has: save it as UTF-8, and paste it anew")
         study = Study.from_text(with_own_cells(text, self._settings.allow_code, self._settings.library))
@@ -243,6 +240,14 @@ class Actions:
             file = Path(scratch) / "study.toml"
             file.write_text(text, encoding="utf-8")
             submit(file, RunOptions(self._settings.place, self._path(study), retry=retry))
+
+
+def too_long(text: str) -> str:
+    """What is said of the text of a study that has too many characters."""
+    return (
+        f"the study has {len(text):,} characters, and at most {MAX_STUDY:,} are read: put conditions into a file, or "
+        "split the study"
+    )
 
 
 def _unwritable(text: str) -> bool:

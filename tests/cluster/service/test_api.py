@@ -173,7 +173,8 @@ def test_what_is_not_there_or_not_taken_is_a_problem_that_helps(client: TestClie
         assert words in answer.json()["detail"]
     page = client.get("/nothing", headers={"Accept": "text/html"})
     assert (page.status_code, "there is nothing at /nothing" in page.text) == (404, True)
-    assert client.post("/api/check", content=b"x", headers={"Content-Type": "text/csv"}).status_code == 422
+    table = client.post("/api/check", content=b"x", headers={"Content-Type": "text/csv"})
+    assert (table.status_code, "text/csv is not read here: send JSON" in table.json()["detail"]) == (415, True)
 
 
 def test_all_of_it_is_described(client: TestClient) -> None:

@@ -1,5 +1,6 @@
 """The pages without a browser: what they show, what their forms do, and that no text of a user becomes code."""
 
+import json
 import re
 from pathlib import Path
 
@@ -218,3 +219,34 @@ def test_a_long_study_has_no_form_and_can_be_started(person: TestClient, service
     assert re.search(r"No form: the study has 100,\d+ characters, and no form is made of more than 100,000\.", page)
     done = person.post("/new", data={"text": text, "do": "run"}, follow_redirects=False)
     assert done.headers["location"].startswith("/studies/tiny-")
+
+
+@pytest.mark.parametrize("do", ["check", "plan", "run"])
+def test_a_text_of_ten_megabytes_is_one_sentence_with_the_limit(
+    browser: TestClient, service: Service, root: Path, do: str
+) -> None:
+    browser.post("/login", data={"token": bearer(service)["Authorization"].removeprefix("Bearer ")})
+    browser.headers["Accept"] = "text/html"
+    word = re.search(r'name="csrf" value="([^"]+)"', browser.get("/new").text)[1]  # type: ignore[index]
+    sent = {"csrf": word, "do": do} | {f"/field/{number}": "1" for number in range(2000)}
+    answer = browser.post("/new", data={"text": "x" * 10_000_000, **sent})
+    assert answer.status_code == 200
+    told = re.findall(r"<li>(the study has .*?)</li>", answer.text)
+    assert told == [
+        "the study has 10,000,000 characters, and at most 1,000,000 are read: put conditions into a file, or split the "
+        "study"
+    ]
+    more = browser.post("/new", data={"text": "x" * 16_000_001, **sent})
+    assert (more.status_code, "more than 16,000,000 bytes" in more.text, len(more.text) < 2000) == (413, True, True)
+    assert not list(root.glob("*"))[1:]  # but for what the service has of its own
+
+
+def test_a_start_from_the_page_is_written_down_and_each_typed_letter_is_not(
+    person: TestClient, service: Service
+) -> None:
+    post(person)
+    post(person, TINY.replace("0.02", "nonsense"), do="run")
+    person.post("/new", data={"text": TINY, "do": "run"})
+    lines = (service.settings.home / "audit.jsonl").read_text().splitlines()
+    told = [(own["what"], own["study"], own["status"]) for own in map(json.loads, lines)]
+    assert told == [("POST /new", Study.from_text(TINY).folder_name, 303)]
