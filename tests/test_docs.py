@@ -1,6 +1,8 @@
 """The tables of the documentation and of the READMEs that are made from the code agree with it."""
 
 import importlib.util
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,18 @@ def test_the_pictures_of_mnist_are_drawn_and_what_is_said_of_the_match_is_so(tmp
     # A spread of the radius costs the match of all movement in the fit, and not with the full physics.
     assert match.lost_match("explicit", 0.08) > 0.25
     assert abs(match.lost_match("full", 0.08)) < 0.05
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_the_pictures_of_the_service_are_taken(tmp_path: Path) -> None:
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("chromium and chromedriver are not on PATH")
+    script("service/pictures.py").main(tmp_path)
+    taken = {path.name for path in tmp_path.iterdir()}
+    assert taken == {path.name for path in (DOCS / "service").glob("*.png")}
+    assert taken == set(re.findall(r"\(service/(\w+\.png)\)", (DOCS / "service.md").read_text(encoding="utf-8")))
+    assert all(path.stat().st_size > 20_000 for path in tmp_path.iterdir())
 
 
 def test_the_picture_of_the_factors_has_every_parameter() -> None:
