@@ -220,7 +220,8 @@ def _add_costs(values: dict[str, Any], words: dict[str, Any], size: Plan, costs:
 def _asked(study: Study) -> str:
     if study.conditions:
         return f"{len(study.conditions)} conditions, {study.design.baseline} the baseline"
-    return f"{len(study.factors)} factors, {study.design.method}, n = {study.design.n}"
+    count = len(study.factors)
+    return f"{count} {'factor' if count == 1 else 'factors'}, {study.design.method}, n = {study.design.n}"
 
 
 def _times(count: int) -> str:

@@ -172,7 +172,7 @@ def _span(field: Declared) -> str:
 
 def _beyond_range(name: str, value: Value, field: Declared) -> list[str]:
     """What is wrong with a value, in one line, if anything is."""
-    low, high, unit = field.low, field.high, field.unit
+    low, high, unit = field.low, field.high, "" if field.unit == "-" else f" {field.unit}"
     if isinstance(value, float) and low <= value <= high:
         return []  # the common case, without a tensor
     cells = _tensor(value)
@@ -183,13 +183,12 @@ def _beyond_range(name: str, value: Value, field: Declared) -> list[str]:
         return []
     span = _span(field)
     if cells.numel() == 1:
-        return [f"{name} = {cells.item():g} {unit} must be {span} {unit}{meant(cells.item(), low, high, unit)}"]
+        return [f"{name} = {cells.item():g}{unit} must be {span}{unit}{meant(cells.item(), low, high, field.unit)}"]
     wrong = cells[bad]
     distance = torch.where(torch.isfinite(wrong), (wrong - 0.5 * (low + high)).abs(), torch.inf)
     worst = wrong[distance.argmax()].item()
     return [
-        f"{name} must be {span} {unit}: {int(bad.sum())} of {cells.numel()} cells are not, "
-        f"the worst is {worst:g} {unit}"
+        f"{name} must be {span}{unit}: {int(bad.sum())} of {cells.numel()} cells are not, the worst is {worst:g}{unit}"
     ]
 
 

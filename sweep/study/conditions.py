@@ -111,6 +111,9 @@ def _read(table: Any, place: int, network: _Table, device: _Table) -> Condition:
         if "aihwkit" in own["device"]:
             # Another device altogether: of the study's own only what is of the layers stays.
             device = {name: device[name] for name in _OF_ANY_DEVICE if name in device}
+        if own["network"].get("preset", "mlp") != "mlp":
+            # Widths of hidden layers are the mlp's.
+            network = {name: value for name, value in network.items() if name != "hidden"}
         laid = laid_over(laid_over({"network": network, "device": device}, own), _of_factors(fields.rest()))
         found, read = Mistakes(), dict[str, Any]()
         with found.noted():

@@ -17,7 +17,9 @@ Array = NDArray[np.float64]
 
 CONTINUOUS = ("uniform", "loguniform", "norm", "truncnorm", "lognorm", "triang", "beta")
 LISTED = ("discrete", "categorical")
-ALIASES = {"unif": "uniform", "logunif": "loguniform"}
+ALIASES = {
+    "unif": "uniform", "logunif": "loguniform", "normal": "norm", "lognormal": "lognorm", "triangular": "triang",
+}  # fmt: skip
 """SALib's names of the distributions that have another one here."""
 
 

@@ -101,7 +101,7 @@ def read_distribution(table: Any, where: str, low: float, high: float, words: tu
         raise StudyError(f"[{where}] varies over words: give distribution = 'categorical' and choices of them")
     if law in LISTED:
         return _listed(table, where, law, low, high, words)
-    return _continuous(table, where, law, low, high)
+    return _continuous({**table, "distribution": law}, where, law, low, high)
 
 
 def whole_numbers(law: Distribution, where: str) -> Distribution:

@@ -19,6 +19,7 @@ from vcm_sweep.sweep.study.contents import digests
 from vcm_sweep.sweep.study.corners import check_devices
 from vcm_sweep.sweep.study.editing import with_steps, with_values
 from vcm_sweep.sweep.study.effects import check_effects
+from vcm_sweep.sweep.study.factor_table import FACTOR_FIELDS
 from vcm_sweep.sweep.study.factors import Factor
 from vcm_sweep.sweep.study.named_files import start_from_here, with_named_files
 from vcm_sweep.sweep.study.tables.correlation import check_correlation
@@ -26,6 +27,7 @@ from vcm_sweep.sweep.study.tables.design import UNNAMED, DesignSpec
 from vcm_sweep.sweep.study.tables.device import canonical_device
 from vcm_sweep.sweep.study.tables.fields import Fields
 from vcm_sweep.sweep.study.tables.network import NetworkSpec
+from vcm_sweep.sweep.study.tables.places import put_right
 from vcm_sweep.sweep.study.tables.run import RunSpec
 from vcm_sweep.sweep.study.tables.tolerance import ToleranceSpec
 from vcm_sweep.sweep.study.tables.toml_text import read_toml
@@ -49,8 +51,6 @@ STUDY_FIELDS: Mapping[str, Declared] = {
     ),
 }
 """[study]."""
-
-_TABLES = ("study", "network", "device", "factor", "condition", "design", "run", "tolerance")
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Study:
         named = isinstance(design_given, dict) and design_given.get("method") == "conditions"
         found = Mistakes()
         with found.noted():
-            _right_names(table)
+            put_right(table, {"study": STUDY_FIELDS, "factor": FACTOR_FIELDS})
         given_factors, rows = table.pop("factor", None), table.pop("condition", None)
         fields = Fields(table, "top level")
         with found.noted():
@@ -327,17 +327,3 @@ def _hint_of_others(missing: Path) -> str:
     if near:
         return f"; did you mean {others[near[0]]}?"
     return ": give the path of a study file, or make one by vcm-sweep new"
-
-
-def _right_names(table: dict[str, Any]) -> None:
-    """Raise StudyError for tables that no study has; one whose name is nearly right is read under the right one."""
-    found = Mistakes()
-    for key in [key for key in table if key not in _TABLES]:
-        near = nearest_names(key, _TABLES, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_TABLES)}"
-        with found.noted():
-            raise StudyError(f"[top level] unknown key {key!r}; {hint}")
-        value = table.pop(key)
-        if near and near[0] not in table:
-            table[near[0]] = value
-    found.tell()

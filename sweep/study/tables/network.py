@@ -61,6 +61,8 @@ class NetworkSpec:
     def from_table(cls, table: Any) -> "NetworkSpec":
         """The network of a study, from its [network] table."""
         fields = Fields(table, "network")
+        if (preset := table.get("model")) in PRESETS:
+            raise StudyError(f"[network] model = {preset!r} is built in: write preset = {preset!r} instead")
         mlp = "model" not in fields.given and table.get("preset", "mlp") == "mlp"
         spec = cls(**fields.exactly(declared(cls), **({} if mlp else {"hidden": []})))
         spec._check(fields)

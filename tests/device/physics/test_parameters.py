@@ -79,7 +79,7 @@ def test_value_outside_its_range_is_refused(name, side):
     assert message.startswith(f"{name} = {value:g}")
     assert f"{low:g}" in message
     assert f"{high:g}" in message
-    assert CellParameters.unit(name) in message
+    assert CellParameters.unit(name).strip("-") in message
 
 
 @pytest.mark.parametrize("name", RANGES)
@@ -127,7 +127,7 @@ def test_a_slip_of_the_unit_is_named(name, value, end):
 @pytest.mark.parametrize("name", [name for name in (*POSITIVE, *NOT_NEGATIVE) if name != "T_0"])
 def test_what_has_no_physical_limit_stays_within_floats(name):
     """1e300 squared is no float: an OverflowError in the middle of a study would name nothing."""
-    with pytest.raises(DeviceError, match=rf"^{name} = 1e\+300 .* must be at least "):
+    with pytest.raises(DeviceError, match=rf"^{name} = 1e\+300( .*)? must be at least "):
         CellParameters(**{name: 1e300})
     for model in ("explicit", "full"):
         with contextlib.suppress(DeviceError):  # refused or computed, but never an error of Python's

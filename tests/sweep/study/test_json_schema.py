@@ -122,7 +122,7 @@ SLIPS = [
     ("factor.0.range", [0.0], ""),
     ("factor.0.range", [-6.0, 0.5], ""),
     ("factor.0.rang", [0.0, 0.5], ""),
-    ("factor.0.distribution", "normal", ""),
+    ("factor.0.distribution", "gaussian", ""),
     ("design.method", "saltelli", ""),
     ("design.n", 1, ""),
     ("design.levels", 4, ""),

@@ -170,3 +170,45 @@ def test_ranges_are_told_with_their_units() -> None:
     told = said(changed(("dw_min = 1e-3", "dw_min = 1e-3\nT_0 = 25\nr = 45")))
     assert "T_0 = 25 must be a finite number from 77 to 1000 K" in told
     assert "r = 45 must be a finite number from 5e-09 to 1e-07 m" in told
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("lr = 0.02", "[top level] lr = 0.02 belongs to [network]: move it below that line"),
+        ("pulse_s = 1e-6", "[top level] pulse_s = 1e-06 belongs to [device]: move"),
+        ("n = 16", "[top level] n = 16 belongs to [design]: move"),
+        ("name = 'x'", "[top level] name = 'x' belongs to [study]: move"),
+        ("model = 'full'", "[top level] model = 'full' belongs to [network] or [device]: move it below one of these"),
+    ],
+)
+def test_a_field_before_any_table_is_told_its_table(line: str, words: str) -> None:
+    key = line.split(" ", maxsplit=1)[0]
+    # Without the field in its own table: nothing is said to be missing there.
+    text = "\n".join(one for one in TEXT.splitlines() if not one.startswith(f"{key} = ") or key in ("name", "model"))
+    told = said(f"{line}\n{text}".replace('name = "tiny"', "") if key == "name" else f"{line}\n{text}")
+    assert told.startswith(words)
+    assert "mistakes" not in told
+
+
+def test_fields_below_the_line_of_another_table_are_told_theirs() -> None:
+    told = said(changed(("[network]", ""), ("[design]", "")))
+    assert "[study] lr = 0.02 belongs to [network]: move it below that line, before the next table" in told
+    assert "[factor] n = 16 belongs to [design]" in told
+    assert "is missing" not in told
+    assert "unknown key" not in told
+
+
+def test_a_built_in_network_is_a_preset_and_no_model() -> None:
+    told = said(changed(("hidden = [8]", 'model = "lenet"')))
+    assert told == "[network] model = 'lenet' is built in: write preset = 'lenet' instead"
+
+
+def test_a_condition_with_another_network_leaves_the_studys_widths() -> None:
+    text = TEXT.partition("[[factor]]")[0].replace('"digits"', '"mnist"')
+    study = Study.from_text(
+        text + '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\n[condition.network]\npreset = "lenet"\n'
+        '[design]\nmethod = "conditions"\nbaseline = "a"\n'
+    )
+    assert study.conditions[0].network.hidden == (8,)
+    assert study.conditions[1].network.hidden == ()
