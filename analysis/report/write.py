@@ -15,6 +15,7 @@ from vcm_sweep.analysis.files import replace_file, write_json, write_parquet
 from vcm_sweep.analysis.limits.costs import limit_costs
 from vcm_sweep.analysis.limits.result import Limits
 from vcm_sweep.analysis.records.chance import ChanceError
+from vcm_sweep.analysis.records.provisional import finished_part
 from vcm_sweep.analysis.records.source import ResultsSource, opened
 from vcm_sweep.analysis.report.answer import answer, facts
 from vcm_sweep.analysis.report.chance_page import write_chance_page
@@ -98,6 +99,7 @@ def written(
         return _write_limits(snapshot, Path(directory), metric, policy)
     if snapshot.study.conditions:
         return _write_conditions(snapshot, Path(directory), metric, policy)
+    snapshot = Snapshot(finished_part(snapshot))
     try:
         result = analyze(snapshot, metric, method=method, policy=policy)
     except ChanceError as error:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from vcm_sweep.analysis.errors import AnalysisError, NoiseError, TooFewError
 from vcm_sweep.analysis.methods.luck import split_luck
-from vcm_sweep.analysis.records.chance import check_chance
+from vcm_sweep.analysis.records.chance import ChanceError, check_chance
 from vcm_sweep.analysis.records.metrics import Output, beyond_a_cliff, read_output, two_humps
 from vcm_sweep.analysis.records.policies import check_policy, drop_blocks, fill_worst, refusal
+from vcm_sweep.analysis.records.provisional import finished_part
 from vcm_sweep.analysis.records.source import ResultsSource, opened
 from vcm_sweep.analysis.results.failures import Failures, count_kinds
 from vcm_sweep.analysis.results.luck_split import LuckSplit
@@ -77,12 +78,15 @@ def analyze(
         AnalysisError: records are missing or failed, a factor never varied, or the method refuses them.
     """
     options: dict[str, Any] = {} if resamples is None else {"resamples": resamples}
-    return concluded(
-        prepare(opened(results), metric, method=method, policy=policy, within=within),
-        confidence=confidence,
-        seed=seed,
-        **options,
-    )
+    part = finished_part(opened(results))
+    prepared = prepare(part, metric, method=method, policy=policy, within=within)
+    try:
+        return concluded(prepared, confidence=confidence, seed=seed, **options)
+    except AnalysisError as error:
+        if not part.provisional or isinstance(error, ChanceError):
+            raise
+        lacks = error.lacks if isinstance(error, TooFewError) else str(error).partition(";")[0]
+        raise AnalysisError(f"{part.study.name}: {part.provisional} They do not suffice yet: {lacks}") from None
 
 
 def concluded(prepared: "Prepared", **options: Any) -> Sensitivity:
@@ -221,12 +225,14 @@ def prepare(
     check_policy(policy)
     output = read_output(results, metric)
     blocks = results.cube().reshape(*output.y.shape[:2], -1)
-    over, why, part = WHOLE, "", None
+    over, why, part = results.over or WHOLE, results.provisional, None
     if within:
         part = read_part(results, within)
         inside = part.holds(blocks[:, 0])
         output, blocks = output.only(inside), part.stretched(blocks[inside])
         over, why = f"With {part.words}", f"Analysed within {part.words}: {int(inside.sum())} of {len(inside)} points."
+        over = f"{results.over.partition(':')[0]}: with {part.words}" if results.over else over
+        why = " ".join(filter(None, (results.provisional, why)))
     check_chance(results, output)
     check_varied(results.points(), [factor.name for factor in results.study.factors])
     y, keep, failures = _by_policy(results, output, policy, _UNITS[layout])

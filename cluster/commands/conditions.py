@@ -5,13 +5,15 @@ import json
 from typing import Any
 
 from vcm_sweep.cluster.terminal.printing import aligned, prose
+from vcm_sweep.cluster.terminal.waiting import bar
 
 
 def analyze_conditions(arguments: argparse.Namespace, results: Any) -> int:
     """What ``vcm-sweep analyze`` does for a study of conditions."""
     from vcm_sweep.analysis import condition_costs
 
-    found = condition_costs(results, arguments.metric, policy=arguments.policy)
+    with bar("analyze", quiet=arguments.json):
+        found = condition_costs(results, arguments.metric, policy=arguments.policy)
     if arguments.json:
         print(json.dumps(found.to_dict()))
     else:

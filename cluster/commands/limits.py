@@ -8,6 +8,7 @@ from vcm_sweep.cluster.commands.shared import AddCommand
 from vcm_sweep.cluster.options import RunOptions, add_run_options, positive
 from vcm_sweep.cluster.running.run_study import run_study
 from vcm_sweep.cluster.terminal.printing import aligned, prose
+from vcm_sweep.cluster.terminal.waiting import bar
 
 
 def add_limits_command(command: AddCommand) -> None:
@@ -52,7 +53,8 @@ def analyze_limits(arguments: argparse.Namespace, results: Any) -> int:
     """What ``vcm-sweep analyze`` does for a limits study."""
     from vcm_sweep.analysis import limit_costs
 
-    result = limit_costs(results, arguments.metric, policy=arguments.policy)
+    with bar("analyze", quiet=arguments.json):
+        result = limit_costs(results, arguments.metric, policy=arguments.policy)
     if arguments.json:
         print(json.dumps(result.to_dict()))
     else:

@@ -86,6 +86,7 @@ def _status_of(folder: str, arguments: argparse.Namespace) -> int:
 
 def _analyze(arguments: argparse.Namespace) -> int:
     from vcm_sweep.analysis import analyze
+    from vcm_sweep.analysis.records.provisional import finished_part
     from vcm_sweep.analysis.studies.second_opinion import second_opinions
     from vcm_sweep.cluster.terminal.tables import index_table
     from vcm_sweep.sweep.errors import StudyError
@@ -104,8 +105,10 @@ def _analyze(arguments: argparse.Namespace) -> int:
 
         return analyze_conditions(arguments, results)
     within = once("--within", arguments.within)
-    with bar("analyze", quiet=arguments.json):
+    with bar("analyze", quiet=arguments.json) as step:
+        results = finished_part(results)
         result = analyze(results, arguments.metric, method=arguments.method, policy=arguments.policy, within=within)
+        step("second opinions")
         opinions = second_opinions(results, result, arguments.policy, within)
     if arguments.json:
         print(json.dumps(result.to_dict() | {"second_opinions": [opinion.to_dict() for opinion in opinions]}))
@@ -154,13 +157,16 @@ def _compare(arguments: argparse.Namespace) -> int:
     found: Any
     _refuse_method(one, arguments.method)
     _refuse_method(other, arguments.method)
-    if one.study.conditions and other.study.conditions:
-        found, write, table = compare_conditions(arguments, one, other)
-    else:
-        found = compare_studies(one, other, arguments.metric, method=arguments.method, policy=arguments.policy)
-        write, table = write_comparison, comparison_table(found)
     names = [str(results.folder).rstrip("/").rpartition("/")[2] for results in (one, other)]
-    page = write(found, arguments.out or Path("reports") / "-against-".join(names))
+    with bar("compare", quiet=arguments.json) as step:
+        step("the two studies")
+        if one.study.conditions and other.study.conditions:
+            found, write, table = compare_conditions(arguments, one, other)
+        else:
+            found = compare_studies(one, other, arguments.metric, method=arguments.method, policy=arguments.policy)
+            write, table = write_comparison, comparison_table(found)
+        step("the page")
+        page = write(found, arguments.out or Path("reports") / "-against-".join(names))
     if arguments.json:
         print(json.dumps(found.to_dict() | {"report": str(page)}))
     else:

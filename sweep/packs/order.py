@@ -13,6 +13,8 @@ from vcm_sweep.sweep.trial import Trial, TrialRecord
 MIN_PILOT = 8
 # With this many records the costs are known well enough: further ones are ignored.
 MOST_LEARNED = 1 << 14
+# A study of fewer points is not worth an answer of its own, and its packs would hold less alike trials.
+_FIRST_PART = 256
 
 
 def corner_points(design: Design, count: int = MIN_PILOT) -> Indices:
@@ -58,7 +60,9 @@ class Order:
 
     As long as nothing is known about costs, the first packs are the corners of the ranges, from which costs are
     learned. The order is computed again each time the number of records has doubled. Trials of similar predicted cost
-    share a pack, and the longest come first, so that no pack waits for one slow member and no worker for a late pack.
+    share a pack, and the longest come first, so that no pack waits for one slow member and no worker for a late pack;
+    but the first half of many points comes before the second, and its first half before that, as long as they are 256
+    or more: they are smaller studies, which can be analysed while this one runs.
     A pack holds trials of one kind, which can be stacked.
 
     Only the numbers of trials are held, some bytes each; the trials themselves are made with their pack.
@@ -79,6 +83,7 @@ class Order:
         self._left = np.asarray(missing, np.int64)
         if design.in_turn:
             self._left = self._left[np.argsort(design.places(self._left)[0], kind="stable")]
+        self.sort()
         self._kinds = kinds(design)
         self._alike = not self._kinds.any()
 
@@ -97,7 +102,9 @@ class Order:
         """Sort the trials that are left by predicted cost, longest first, unless the design has an order of its own."""
         if self.design.in_turn:
             return
-        self._left = self._left[np.argsort(-self.predicted(), kind="stable")]
+        number = self.design.places(self._left)[0] // self.design.block + 1
+        part = np.ceil(np.log2(np.maximum(number, _FIRST_PART / self.design.block)))
+        self._left = self._left[np.lexsort((-self.predicted(), part))]
 
     def learn_from(self, records: Iterable[TrialRecord]) -> None:
         """Learn from the costs of finished trials."""

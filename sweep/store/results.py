@@ -15,7 +15,15 @@ from vcm_sweep.sweep.study.study import Study
 
 
 class Results:
-    """The records of a study, laid out by its design."""
+    """The records of a study, laid out by its design.
+
+    Attributes:
+        study, design: whose they are. provisional: what is shown of a study that is not finished, in a sentence; ""
+            where everything is shown. over: how an answer from a part begins; "" likewise.
+    """
+
+    provisional = ""
+    over = ""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -167,6 +167,9 @@ class SyntheticResults(Results):
     def cube(self) -> Array:
         return self.design.scaled(self.points())
 
+    def records(self, columns: list[str]) -> pa.Table:
+        return self.table().select(columns)
+
     def table(self) -> pa.Table:
         flat = self.y.reshape(-1, self.y.shape[2])
         point, replicate = np.nonzero(np.isfinite(flat))

@@ -19,6 +19,7 @@ class Snapshot(Results):
     def __init__(self, results: Results) -> None:
         self._results = results
         self.study, self.design = results.study, results.design
+        self.provisional, self.over = results.provisional, results.over
 
     @cached_property
     def _table(self) -> pa.Table:

@@ -18,7 +18,6 @@ from vcm_sweep.sweep import (
     Trial,
     TrialRecord,
     build_design,
-    extend,
     open_results,
     run,
 )
@@ -143,10 +142,6 @@ def test_a_block_that_is_not_finished(tmp_path: Path) -> None:
         run(study, InProcessExecutor(stopping), tmp_path / "out", pack=8)
     said = refused(open_results(tmp_path / "out"))
     assert f"of 96 points are not finished; vcm-sweep resume {tmp_path / 'out'} goes on where it stopped" in said
-    # Longer on paper only.
-    finished(tmp_path / "whole")
-    extend(tmp_path / "whole", to=32)
-    assert "known: 96 of 192 points are not finished" in refused(open_results(tmp_path / "whole"))
 
 
 def test_no_row_was_trained_twice(tmp_path: Path) -> None:
