@@ -13,7 +13,7 @@ from functools import partial
 from importlib.metadata import PackageMetadata, metadata
 from pathlib import Path
 
-from vcm_sweep.analysis import condition_costs
+from vcm_sweep.analysis import condition_costs, limit_costs
 from vcm_sweep.analysis.conditions.result import precise
 from vcm_sweep.analysis.records.metrics import METRICS
 from vcm_sweep.device.declared import NEEDED, Declared
@@ -117,10 +117,24 @@ def published_rows() -> str:
     return _table(("condition", "trainings", "ours, %", "published, %", "ours - published", "verdict"), rows)
 
 
+def foundry_limits() -> str:
+    """The table of what each nonideality of docs/foundry costs at the end of its range, dearest first."""
+    costs = sorted(limit_costs(HERE / "foundry/limits").costs, key=lambda cost: -cost.cost.value)
+    rows = [
+        (
+            f"`{cost.factor}` = {cost.level:g}",
+            f"{100 * cost.cost.value:.1f} [{100 * cost.cost.low:.1f}, {100 * cost.cost.high:.1f}]",
+        )
+        for cost in costs
+    ]
+    return _table(("at the end of its range", "costs, points"), rows)
+
+
 DEVICE_ALONE = {name: field for name, field in DEVICE.items() if name not in CELL}
 FIELDS = PLAIN | {"device": DEVICE_ALONE, "cell": CELL, "periphery": PERIPHERY, "intervention": INTERVENTION} | LAYER
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "factors.md": {"factors": factors},
+    "foundry/README.md": {"limits": foundry_limits},
     "licences.md": {"licences": licences},
     "performance.md": {"gpu": studies_on_a_gpu},
     "published.md": {"rows": published_rows},
