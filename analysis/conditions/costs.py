@@ -12,7 +12,7 @@ from vcm_sweep.analysis.conditions.means import Moments, Tested, against, holm, 
 from vcm_sweep.analysis.conditions.result import AGREES, DIFFERS, OPEN, ConditionResult, Conditions, Published
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.limits.pairs import difference_of_shares, share_of_pairs
-from vcm_sweep.analysis.records.metrics import Output, read_output
+from vcm_sweep.analysis.records.metrics import Metric, Output, read_output
 from vcm_sweep.analysis.records.policies import check_policy, fill_worst
 from vcm_sweep.analysis.records.source import ResultsSource, opened
 from vcm_sweep.analysis.results.failures import Failures, count_kinds
@@ -79,11 +79,11 @@ def condition_costs(
                 trainings=int(ran[k]),
                 failed=int(output.failed[k].sum()),
                 ours=(ours := Moments.of(y[k][np.isfinite(y[k])])),
-                mean=_mean(names[k], y[k], output.metric.binary, confidence),
+                mean=_mean(names[k], y[k], output.metric, confidence),
                 cost=Index(names[k], math.nan, math.nan, math.nan) if k == base else cost.mean,
                 p=math.nan if k == base else cost.p,
                 left=share_of_pairs(names[k], _left(output, k), confidence),
-                trained=mean_of(names[k], y[k][_left(output, k) == 1.0], confidence).mean,
+                trained=_mean(names[k], y[k][_left(output, k) == 1.0], output.metric, confidence),
                 published=_published(condition, ours, confidence) if output.metric.name == "accuracy" else None,
             )
         )
@@ -124,8 +124,15 @@ def _left(output: Output, k: int) -> Array:
     return np.where(known, ~output.low[k, 0], math.nan).astype(np.float64)
 
 
-def _mean(name: str, y: Array, binary: bool, confidence: float) -> Index:
-    return share_of_pairs(name, y, confidence) if binary else mean_of(name, y, confidence).mean
+def _mean(name: str, y: Array, metric: Metric, confidence: float) -> Index:
+    """The mean over trainings; that of shares lies between 0 and 1, beyond which Student's interval reaches for few."""
+    if metric.binary:
+        return share_of_pairs(name, y, confidence)
+    found = mean_of(name, y, confidence).mean
+    if not metric.share:
+        return found
+    low, high = np.clip([found.low, found.high], 0.0, 1.0)
+    return replace(found, low=float(low), high=float(high))
 
 
 def of_pairs(name: str, base: Array, y: Array, binary: bool, sign: float, confidence: float) -> Tested:

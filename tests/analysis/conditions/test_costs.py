@@ -34,6 +34,20 @@ def test_costs_are_paired_and_corrected(tmp_path: Path) -> None:
     assert [row.name for row in found.ranking()] == ["worse", "equal"]
 
 
+def test_the_interval_of_a_mean_accuracy_ends_at_100_per_cent(tmp_path: Path) -> None:
+    found = condition_costs(stored(tmp_path / "x", {"plain": [0.90, 0.91, 0.62], "worse": [0.1, 0.11, 0.4]}))
+    plain, worse = found["plain"].mean, found["worse"].mean
+    assert stats.t.interval(0.95, 2, plain.value, stats.sem([0.90, 0.91, 0.62])) == pytest.approx(
+        (plain.low, 1.22), abs=0.01
+    )
+    assert (plain.high, worse.low) == (1.0, 0.0)
+    assert math.isnan(condition_costs(stored(tmp_path / "y", {"plain": [0.9], "worse": [0.8]}))["plain"].mean.high)
+    assert (
+        condition_costs(stored(tmp_path / "z", {"plain": [0.1, 0.9], "worse": [0.1, 0.9]}), "loss")["plain"].mean.high
+        > 1
+    )
+
+
 def test_less_of_a_loss_is_a_gain(tmp_path: Path) -> None:
     found = condition_costs(stored(tmp_path / "x", {"plain": BASE, "worse": WORSE}), "loss")
     assert found["worse"].cost.value == pytest.approx(np.mean(BASE) - np.mean(WORSE))
