@@ -29,6 +29,7 @@ class Trial:
         array_seed: seed of the trial whose array of cells is used again; None: the trial has an array of its own.
         pause_after: number of epochs after which the trial saves its state and stops with status preempted; 0: it does
             not. Not part of the key, so that a trial with another number continues from the saved state.
+        copy: number of trials of the study with the same inputs and seed before it, which have records of their own.
     """
 
     point: int
@@ -40,6 +41,7 @@ class Trial:
     start: str = ""
     array_seed: int | None = None
     pause_after: int = 0
+    copy: int = 0
 
     @property
     def key(self) -> str:
@@ -47,6 +49,8 @@ class Trial:
         content = {"inputs": self.inputs, "seed": self.seed, "model_version": MODEL_VERSION}
         if self.array_seed is not None:
             content["array_seed"] = self.array_seed
+        if self.copy:
+            content["copy"] = self.copy
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
     @property

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm_sweep.sweep.seeds import trial_seed
+from vcm_sweep.sweep.study.distributions import Levels
 from vcm_sweep.sweep.trial import Trial
 
 if TYPE_CHECKING:
@@ -83,7 +84,35 @@ class Design(ABC):
 
     def shares_seeds_by(self, point: int, inputs: dict[str, Any]) -> Any:
         """What the trials of a point share their seeds by: all that have it equal draw the same numbers."""
-        return inputs if self.study.design.seeds == "independent" else {"base": point // self.block}
+        return {"base": point // self.block} if self._common else inputs
+
+    @cached_property
+    def copies(self) -> Indices:
+        """(rows,) how many earlier points that share their seeds with a point have its very values.
+
+        They are 0 where factors vary continuously. Values of a list, and whole numbers, come again: where A and B have
+        drawn the same one, a row of A with that column from B is A once more.
+        """
+        if not any(isinstance(factor.law, Levels) for factor in self.study.factors):
+            return np.zeros(self.rows_in_all, np.int64)
+        values = self.points
+        if self.seeds_of_blocks:
+            values = np.column_stack([values, np.arange(self.rows_in_all) // self.block])
+        _, alike, counts = np.unique(values, axis=0, return_inverse=True, return_counts=True)
+        order = np.argsort(alike.ravel(), kind="stable")
+        copies = np.empty(self.rows_in_all, np.int64)
+        copies[order] = np.arange(self.rows_in_all) - np.repeat(np.cumsum(counts) - counts, counts)
+        return copies
+
+    @property
+    def seeds_of_blocks(self) -> bool:
+        """Whether no two points of different blocks can share their seeds."""
+        return self._common
+
+    @property
+    def _common(self) -> bool:
+        """Whether the points of a block are to have the same seeds."""
+        return self.study.design.seeds == "common"
 
     @cached_property
     def repeated(self) -> Indices:
@@ -147,10 +176,18 @@ class Design(ABC):
         factors = {f.name: float(v) for f, v in zip(study.factors, self.points[point], strict=True)}
         inputs = self.inputs_of(point, factors)
         shared = self.shares_seeds_by(point, inputs)
+        # A record belongs to one trial, so that the trials of points with the same values must differ: in their seeds,
+        # or where those are to be the same ones in nothing but their keys.
+        copy = int(self.copies[point])
+        if copy and not self._common:
+            shared = {"shared": shared, "copy": copy}
         seed = trial_seed(study.seed, replicate, shared)
         training = replicate % study.design.trainings
         array_seed = trial_seed(study.seed, replicate - training, shared) if training else None
-        return Trial(point, replicate, factors, inputs, seed, study.run.deadline_s, self._start, array_seed=array_seed)
+        return Trial(
+            point, replicate, factors, inputs, seed, study.run.deadline_s, self._start, array_seed=array_seed,
+            copy=copy if self._common else 0,
+        )  # fmt: skip
 
     def trials(self, numbers: Iterable[int] | None = None) -> Iterator[Trial]:
         """Trials by their numbers, made one by one; all of them by default."""

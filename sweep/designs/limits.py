@@ -90,6 +90,11 @@ class LimitsDesign(Design):
         ]
         return np.tile(np.array(block), (self.study.design.n, 1))
 
+    @cached_property
+    def copies(self) -> NDArray[np.int64]:
+        """(rows,) of 0: the rows of a block differ in their values or in their intervention."""
+        return np.zeros(self.rows_in_all, np.int64)
+
     def inputs_of(self, point: int, factors: dict[str, float]) -> dict[str, Any]:
         return self._intervened(self.rows[point % self.block], super().inputs_of(point, factors))
 

@@ -45,6 +45,10 @@ class MorrisDesign(Design):
                         f"{', '.join(map(factor.law.text, missed))}: {fix}"
                     )
 
+    @property
+    def seeds_of_blocks(self) -> bool:
+        return True
+
     def shares_seeds_by(self, point: int, inputs: dict[str, Any]) -> Any:
         if self.study.design.seeds == "independent":
             return {"inputs": inputs, "trajectory": point // self.block}
