@@ -35,7 +35,8 @@ def not_results(folder: Folder) -> StoreError:
                 key=lambda path: path.stat().st_mtime,
             )
             named = {path.name.rpartition("-")[0]: path for path in found} | {path.name: path for path in found}
-            near = "".join(f"; did you mean {named[name]}?" for name in nearest_names(local.name, named))
+            named.pop("", None)
+            near = "".join(f"; did you mean {named[name]}?" for name in nearest_names(local.name or ".", named))
     return StoreError(f"{folder} is no results folder (no study.toml){near or ': give the folder that run printed'}")
 
 

@@ -117,6 +117,7 @@ def keys(out: Path) -> list[str]:
         (["analyze", "run/first-0123abcd"], 3, "did you mean runs/first-0123abcd?"),
         (["logs", "runs/frist"], 3, "did you mean runs/first-0123abcd?"),
         (["report", "other"], 3, "other is no results folder (no study.toml): give the folder that run printed"),
+        (["analyze", "."], 3, ". is no results folder (no study.toml): give the folder that run printed"),
     ],
 )
 def test_a_name_that_is_nearly_right_is_suggested(
