@@ -101,9 +101,10 @@ class Client:
             name: of the new cell. measured: path of the file. fit: parameters, with commas between, as "r,dW_A".
             options: more of ``vcm-sweep device fit``, as ``cell``, ``model`` or ``ramp``.
         """
-        with open(measured, "rb") as file:
-            sent = {"data": {"name": name, "fit": fit} | options, "files": {"data": (Path(measured).name, file)}}
-            return dict(self.ask("POST", "cells", **sent).json())
+        # As bytes: what is sent once more, since the service was busy, would find an open file at its end.
+        file = Path(measured).name, Path(measured).read_bytes()
+        sent = {"data": {"name": name, "fit": fit} | options, "files": {"data": file}}
+        return dict(self.ask("POST", "cells", **sent).json())
 
     def stop_fit(self, name: str) -> None:
         """End the fit of a cell; StoreError where none is under way."""

@@ -194,3 +194,29 @@ def test_cells_are_listed_and_fitted(client: Client, tmp_path: Path) -> None:
         client.stop_fit("mine")
     with pytest.raises(StoreError, match="there is no cell"):
         client.cell("other")
+
+
+def test_a_fit_for_which_the_service_is_busy_is_sent_again_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vcm_sweep.cluster.client._WAIT_S", 0.0)
+    (tmp_path / "measured.csv").write_text("pulse,current_a\n0,1e-6\n")
+    sent: list[bytes] = []
+
+    class BusyOnce(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(201 if len(sent) > 1 else 503)
+            self.send_header("Retry-After", "5")
+            self.end_headers()
+            self.wfile.write(b'{"name": "mine"}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), BusyOnce) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        card = Client(f"http://127.0.0.1:{server.server_port}", "").fit("mine", tmp_path / "measured.csv", "r")
+        server.shutdown()
+    assert card == {"name": "mine"}
+    assert [b"0,1e-6" in body for body in sent] == [True, True]
