@@ -91,8 +91,9 @@ class Catalogue:
     def __init__(self, settings: ServiceSettings, runs: Runs) -> None:
         self._settings, self._root, self._runs = settings, settings.root, runs
         self._known: dict[str, _Known] = {}
-        self._pulses: dict[str, tuple[tuple[int, float], float]] = {}
-        self._mutex = threading.Lock()
+        self._pulses: dict[str, tuple[object, float]] = {}
+        # Of these two, held for no longer than it takes to look into them; the other is of reading all folders.
+        self._mutex, self._one = threading.Lock(), threading.Lock()
 
     def warm(self) -> None:
         """Begin to read all folders, and wait for nothing: whoever asks for the list first finds most of them read."""
@@ -154,11 +155,13 @@ class Catalogue:
             raise StoreError(f"{self._root} cannot be read ({error.strerror}): is it mounted?") from None
         names = [name + ending for name in folders if _ID.fullmatch(name)]
         # Of many who ask at once one reads the folders, and the others find them read.
-        with self._mutex:
-            # What is gone is forgotten.
-            others = {name: own for name, own in self._known.items() if name.endswith(SEARCH) != bool(ending)}
+        with self._one:
             found = {name: known for name in names if (known := self._look(name)) is not None}
-            self._known = others | found
+        with self._mutex:
+            gone = [name for name in self._known if name not in found and name.endswith(SEARCH) == bool(ending)]
+            for name in gone:
+                del self._known[name]
+                self._pulses.pop(name, None)
         return [self._alive(known) for known in found.values()]
 
     def _there(self, study: str) -> _Known:
@@ -176,7 +179,9 @@ class Catalogue:
         if known is None or known.times != times or time.time_ns() - max(times) < _SETTLED_NS:
             if not folder.is_file(STUDY):
                 return None
-            self._known[name] = known = self._read(name, folder, times)
+            known = self._read(name, folder, times)
+            with self._mutex:
+                self._known[name] = known
         return known
 
     def _read(self, name: str, folder: Folder, times: tuple[int, int]) -> _Known:
@@ -231,11 +236,12 @@ class Catalogue:
             return "disk full"
         if _ended_here(session):
             return "silent"
-        beat, now = pulse(folder, session), time.monotonic()
-        before, since = self._pulses.get(session.id, (None, now))
-        if before != beat:
-            since = now
-        self._pulses[session.id] = (beat, since)
+        beat, now = (session.id, pulse(folder, session)), time.monotonic()
+        with self._mutex:
+            before, since = self._pulses.get(study, (None, now))
+            if before != beat:
+                since = now
+            self._pulses[study] = (beat, since)
         # A state that is fresh by this machine's clock is believed; clocks may differ, so else its pulse is waited for.
         fresh = 0 <= age_s(session.seen) <= 2 * _SILENT_TICKS * session.tick_s
         return "running" if fresh or now - since <= _SILENT_TICKS * session.tick_s else "silent"

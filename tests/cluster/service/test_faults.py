@@ -348,3 +348,43 @@ def test_a_service_finds_its_runs_among_those_of_others(service: Service, root: 
     (root / "hurry").touch()
     service.actions.resume(STUDY)
     until(lambda: service.catalogue.card(STUDY).state in ("done", "silent"))
+
+
+def test_the_list_is_read_while_others_ask_for_new_studies(service: Service, root: Path) -> None:
+    for name in ("one", "two", "three"):
+        (root / name).mkdir(parents=True)
+        (root / name / "study.toml").touch()
+    catalogue = service.catalogue
+    catalogue.studies()
+
+    class Asked(dict[str, Any]):
+        """What is known, and while it is looked through somebody asks for a study that is not."""
+
+        def __iter__(self) -> Iterator[str]:
+            for name in super().__iter__():
+                (root / f"new-{name}").mkdir()
+                (root / f"new-{name}" / "study.toml").touch()
+                asking = threading.Thread(target=catalogue.card, args=(f"new-{name}",))
+                asking.start()
+                asking.join(0.3)
+                yield name
+
+        def items(self) -> Any:
+            return ((name, self[name]) for name in self)
+
+    catalogue._known = Asked(catalogue._known)
+    assert len(catalogue.studies()) == 3
+    catalogue._known = dict(catalogue._known)
+    assert len(catalogue.studies()) == 6
+
+
+def test_the_pulse_of_a_study_that_is_gone_is_forgotten(service: Service, root: Path) -> None:
+    (root / STUDY / "sessions").mkdir(parents=True)
+    (root / STUDY / "study.toml").touch()
+    far = {"id": "20260101-000000-ffff", "state": "running", "host": "elsewhere", "pid": 1}
+    (root / STUDY / "sessions" / "20260101-000000-ffff.json").write_text(json.dumps(far))
+    assert service.catalogue.studies()[0].state == "running"
+    assert service.catalogue._pulses
+    shutil.rmtree(root / STUDY)
+    assert service.catalogue.studies() == []
+    assert not service.catalogue._pulses
