@@ -72,6 +72,8 @@ class Events:
                 if not known():
                     yield _event("expired", 0, "{}")
                     return
+                # Taken before the versions are compared: what changes while an event is being sent rings this one.
+                changed = watched.changed
                 if watched.version != seen:
                     seen, last = watched.version, time.monotonic()
                     yield _event(watched.name, seen, watched.data)
@@ -81,7 +83,7 @@ class Events:
                     last = time.monotonic()
                     yield ": here\n\n"
                 try:
-                    await asyncio.wait_for(watched.changed.wait(), min(heartbeat_s, 5.0))
+                    await asyncio.wait_for(changed.wait(), min(heartbeat_s, 5.0))
                 except TimeoutError:
                     continue
         finally:

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from vcm_sweep.cluster.service.events import Events
 from vcm_sweep.cluster.service.service import Service
+from vcm_sweep.cluster.service.studies.catalogue import StudyCard
 
 from ...studies import TINY
 from .conftest import bearer
@@ -156,3 +157,29 @@ def test_a_token_that_goes_ends_the_stream_of_an_open_page(browser: TestClient, 
     assert asyncio.run(watch()) == "expired"
     browser.cookies.set(service.sessions.cookie, cookie)
     assert browser.get(f"/api/studies/{study}").status_code == 401
+
+
+def test_what_changes_while_an_event_is_sent_is_told_at_once() -> None:
+    looks = 0
+
+    class Quiet:
+        """A study that is another at the second look, and stays so."""
+
+        def card(self, study: str) -> StudyCard:
+            nonlocal looks
+            looks += 1
+            return StudyCard(study, study, done=min(looks, 2))
+
+        def session(self, study: str) -> None:
+            return None
+
+    async def watch() -> list[int]:
+        stream = Events(Quiet(), look_s=0.02).stream("a")  # type: ignore[arg-type]
+        seen = [(await next_of(stream))[1]["card"]["done"]]
+        while looks < 4:  # whoever watches is still being told the first
+            await asyncio.sleep(0.02)
+        seen.append(parsed(await asyncio.wait_for(anext(stream), 2.0))[1]["card"]["done"])
+        await stream.aclose()  # type: ignore[attr-defined]
+        return seen
+
+    assert asyncio.run(watch()) == [1, 2]
