@@ -1,6 +1,7 @@
 """Fits of cells to measured files, by ``vcm-sweep device fit`` in processes that the service's end does not end."""
 
 import shutil
+import threading
 from dataclasses import dataclass
 
 from vcm_sweep.cluster.service.cells.shelf import PRINTED, CellCard, Shelf
@@ -56,6 +57,7 @@ class Fits:
 
     def __init__(self, settings: ServiceSettings, shelf: Shelf, processes: Processes) -> None:
         self._settings, self._shelf, self._processes = settings, shelf, processes
+        self._mutex = threading.Lock()
 
     def start(self, name: str, data: bytes, options: FitOptions) -> CellCard:
         """Make the folder of a cell with a measured file, and fit it; what the fit says is on its card.
@@ -82,11 +84,17 @@ class Fits:
         named = self._shelf.card(options.cell).named
         if not named:
             raise DeviceError(f"cell = {options.cell!r} has no numbers to start from: its fit is under way, or failed")
-        if sum(card.state == "fitting" for card in self._shelf.cells()) >= _MOST_AT_ONCE:
-            raise BusyError(f"{_MOST_AT_ONCE} fits are under way: ask again when one has ended")
+        # Of several who ask at once each counts the fits of those before.
+        with self._mutex:
+            if self._shelf.fits_under_way() >= _MOST_AT_ONCE:
+                raise BusyError(f"{_MOST_AT_ONCE} fits are under way: ask again when one has ended")
+            self._begin(name, data, options.words(named))
+        return self._shelf.card(name)
+
+    def _begin(self, name: str, data: bytes, options: list[str]) -> None:
         folder = self._shelf.new_folder(name)
         here = f"{self._settings.cells.name}/{name}"
-        words = ["device", "fit", f"{here}/{name}.csv", *options.words(named), f"--out={here}", "--json"]
+        words = ["device", "fit", f"{here}/{name}.csv", *options, f"--out={here}", "--json"]
         try:
             (folder / f"{name}.csv").write_bytes(data)
             with self._processes.claimed(self._shelf.lock(name), f"{name}: a fit is under way") as begin:
@@ -94,7 +102,6 @@ class Fits:
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise StoreError(f"{name}: no fit could be started ({error.strerror}): make room") from None
-        return self._shelf.card(name)
 
     def stop(self, name: str) -> CellCard:
         """End the fit of a cell, whose card says so then; NotFoundError: no such cell, ConflictError: no fit of it."""

@@ -84,11 +84,12 @@ class Shelf:
 
     def cells(self) -> list[CellCard]:
         """The fitted cells, the latest first, and then those of the library."""
-        with os.scandir(self._settings.cells) as entries:
-            # No link is followed, since it may lead anywhere.
-            names = [own.name for own in entries if own.is_dir(follow_symlinks=False) and _NAME.fullmatch(own.name)]
-        fitted = sorted((self.card(name) for name in names), key=lambda card: (-card.changed, card.name))
+        fitted = sorted((self.card(name) for name in self._fitted()), key=lambda card: (-card.changed, card.name))
         return [*fitted, *(self.card(name) for name in cell_names())]
+
+    def fits_under_way(self) -> int:
+        """How many fits run."""
+        return sum(self._processes.live(self.lock(name)) for name in self._fitted())
 
     def card(self, name: str) -> CellCard:
         """The line of one cell; NotFoundError where there is none."""
@@ -182,6 +183,11 @@ class Shelf:
     def lock(self, name: str) -> Path:
         """The file whose lock the fit of a cell holds; no study has such a name."""
         return self._settings.runs / f"~cell~{name}.lock"
+
+    def _fitted(self) -> list[str]:
+        with os.scandir(self._settings.cells) as entries:
+            # No link is followed, since it may lead anywhere.
+            return [own.name for own in entries if own.is_dir(follow_symlinks=False) and _NAME.fullmatch(own.name)]
 
     def _given(self, name: str) -> tuple[str, ...]:
         """The files of a fitted cell that are given out."""

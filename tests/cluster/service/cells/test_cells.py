@@ -2,6 +2,8 @@
 
 import os
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from matplotlib.figure import Figure
 
 from vcm_sweep.cluster.service.app import make_app
 from vcm_sweep.cluster.service.cells import portraits
+from vcm_sweep.cluster.service.cells.fits import FitOptions
+from vcm_sweep.cluster.service.problems import BusyError
 from vcm_sweep.cluster.service.service import Service
 from vcm_sweep.device import CellParameters
 from vcm_sweep.device.pictures import pictures
@@ -240,3 +244,22 @@ def test_a_fit_is_stopped_also_by_a_service_that_did_not_start_it(root: Path) ->
     assert client.post("/api/cells/none/stop").status_code == 404
     assert client.delete("/api/cells/mine").status_code == 204
     again.runs.close()
+
+
+def test_no_more_fits_run_than_may_however_many_are_asked_for_at_once(root: Path) -> None:
+    service = served(root, program=(sys.executable, "-c", "import time; time.sleep(600)"))
+    together = threading.Barrier(12)
+
+    def ask(number: int) -> bool:
+        together.wait()
+        try:
+            return service.fits.start(f"cell{number}", b"1", FitOptions("r")).state == "fitting"
+        except BusyError:
+            return False
+
+    with ThreadPoolExecutor(12) as many:
+        began = list(many.map(ask, range(12)))
+    for name in os.listdir(service.settings.cells):
+        service.fits.stop(name)
+    service.runs.close()
+    assert sum(began) == 4
