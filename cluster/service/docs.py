@@ -45,8 +45,10 @@ def _fields(own: dict[str, Any], described: dict[str, Any]) -> Iterator[tuple[st
     """(name, where it stands, what it is) of all that a route takes."""
     for one in own.get("parameters", []):
         yield one["name"], one["in"], one.get("description", "")
-    content = own.get("requestBody", {}).get("content", {})
-    schema = content.get("application/json", {}).get("schema", {})
+    content: dict[str, Any] = own.get("requestBody", {}).get("content", {})
+    schema: dict[str, Any] = {}
+    for kind in content.values():  # one: JSON, or a form with a file
+        schema = kind.get("schema", {})
     reference = schema.get("$ref") or next((part["$ref"] for part in schema.get("anyOf", []) if "$ref" in part), "")
     body = described["components"]["schemas"].get(reference.rpartition("/")[2], {})
     for name, field in body.get("properties", {}).items():

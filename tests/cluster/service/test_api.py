@@ -183,4 +183,5 @@ def test_all_of_it_is_described(client: TestClient) -> None:
     page = client.get("/docs").text
     assert all(path in page for path in described["paths"])
     assert "<td><code>replicate_rows</code></td><td>body</td><td>points that are run once more</td>" in page
+    assert "<td><code>fit</code></td><td>body</td><td>parameters to fit, as r,dW_A</td>" in page
     assert not re.search(r"(src|href)=.https?:|<script", page)
