@@ -56,14 +56,17 @@ class Overheard:
         self._value, self._heard, self._looked = b"", 0.0, 0.0
 
     def listen(self) -> None:
-        """Ask the head, if the last time is some seconds ago."""
+        """Ask the head, if the last time is some seconds ago; whether it is there is for others to find."""
         from ray.experimental.internal_kv import _internal_kv_get
 
         now = time.monotonic()
         if now - self._looked < _TELL_EVERY_S / 2:
             return
         self._looked = now
-        value = self._asked(lambda: _internal_kv_get(self._key, namespace=_NAMESPACE)) or b""
+        value = self._value
+        # Words are no reason to end a run.
+        with suppress(Exception):
+            value = self._asked(lambda: _internal_kv_get(self._key, namespace=_NAMESPACE)) or b""
         if value != self._value:
             self._value, self._heard = value, now
 
