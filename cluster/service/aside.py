@@ -8,8 +8,8 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -17,6 +17,8 @@ from vcm_sweep.cluster.service.problems import BusyError
 
 T = TypeVar("T")
 _IDLE_S, _LONGEST_S, _WAIT_S = 300.0, 120.0, 30.0
+# Whoever waits holds one of the few threads that answer requests.
+_MOST_WAITING = 8
 # Its end may cross the question that it would answer.
 _ATTEMPTS = 2
 
@@ -34,7 +36,7 @@ class Aside:
 
     def __init__(self, idle_s: float = _IDLE_S, longest_s: float = _LONGEST_S, wait_s: float = _WAIT_S) -> None:
         self._idle_s, self._longest_s, self._wait_s = idle_s, longest_s, wait_s
-        self._one = threading.Lock()
+        self._one, self._waiting = threading.Lock(), threading.BoundedSemaphore(_MOST_WAITING)
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
 
@@ -50,10 +52,30 @@ class Aside:
         """What ``work`` returns or raises; it is a function of a module, and what it takes and gives can be pickled.
 
         Raises:
-            BusyError: it takes too long, or others' work does, or the process ends under it.
+            BusyError: it takes too long, or others' work does, or many wait for that, or the process ends under it.
         """
-        if not self._one.acquire(timeout=self._wait_s):
-            raise BusyError("others' studies are being checked: ask again in a moment")
+        with self._turn():
+            return self._asked(work, given)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """A turn of one's own; BusyError if it does not come in time, or many wait for theirs."""
+        if not self._one.acquire(blocking=False) and not self._waited():
+            raise BusyError("others' work is being done: ask again in a moment")
+        try:
+            yield
+        finally:
+            self._one.release()
+
+    def _waited(self) -> bool:
+        if not self._waiting.acquire(blocking=False):
+            return False
+        try:
+            return self._one.acquire(timeout=self._wait_s)
+        finally:
+            self._waiting.release()
+
+    def _asked(self, work: Callable[..., T], given: tuple[Any, ...]) -> T:
         try:
             for _ in range(_ATTEMPTS):
                 with suppress(EOFError, OSError):
@@ -69,8 +91,6 @@ class Aside:
                 self._end()
         except _Raised as raised:
             raise raised.error from None
-        finally:
-            self._one.release()
         raise BusyError("the process that checks studies has ended: ask again in a moment")
 
     def _connected(self) -> Connection:

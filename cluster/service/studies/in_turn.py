@@ -101,7 +101,8 @@ class InTurn:
         # Held before it is told: who asks next must not take it for what is being made of something newer.
         with self._mutex:
             del self._coming[what]
-            if error is None or isinstance(error, VcmSweepError):
+            # That others were served is true no more when somebody asks again.
+            if error is None or (isinstance(error, VcmSweepError) and not isinstance(error, BusyError)):
                 self._held[what] = _Held(stamp, now, now - began, coming)
                 self._held.move_to_end(what)
                 while len(self._held) > _MOST_HELD:

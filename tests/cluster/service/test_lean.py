@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,21 @@ def test_what_takes_too_long_is_given_up() -> None:
     with pytest.raises(BusyError, match=r"given up after 0\.2 s"):
         aside(time.sleep, 60.0)
     assert aside._process is None
+
+
+def test_few_wait_for_others_work_and_the_rest_are_told_at_once() -> None:
+    aside = Aside(wait_s=60.0)
+
+    def ask(_: int) -> int | None:
+        try:
+            return aside(_own_id)
+        except BusyError:
+            return None
+
+    with ThreadPoolExecutor(20) as many:
+        with aside._one:  # somebody's work
+            asked = [many.submit(ask, number) for number in range(20)]
+            until(lambda: sum(own.done() for own in asked) == 12, 20)
+        found = [own.result() for own in asked]
+    assert found.count(None) == 12
+    assert len(set(found)) == 2

@@ -114,3 +114,14 @@ def test_a_page_says_that_it_comes_and_asks_again(
     assert "this takes {longer}" in page.text
     data = client.get("/api/compare", params={"one": "one", "other": "two"})
     assert (data.status_code, data.headers["retry-after"], "refresh" in data.headers) == (503, "5", False)
+
+
+def test_that_others_were_served_is_not_held() -> None:
+    in_turn = InTurn()
+
+    def busy() -> int:
+        raise BusyError("others are served")
+
+    with pytest.raises(BusyError, match="others"):
+        in_turn("a", "", busy)
+    assert in_turn("a", "", lambda: 1) == 1
