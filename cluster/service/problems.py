@@ -40,6 +40,12 @@ class BusyError(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
+class UnfinishedError(ServiceError):
+    """Work that was begun and came to no end, for want of memory or of time; begun again it may end so again."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 class TooLargeError(ServiceError):
     """More than the service reads."""
 

@@ -12,7 +12,7 @@ from starlette.datastructures import FormData
 from vcm_sweep.cluster.service.aside import aside
 from vcm_sweep.cluster.service.pages.form import LONGEST, form_of, with_fields, with_table, without_table
 from vcm_sweep.cluster.service.pages.render import back_to, page, read_file
-from vcm_sweep.cluster.service.problems import BusyError, TooLargeError
+from vcm_sweep.cluster.service.problems import BusyError, TooLargeError, UnfinishedError
 from vcm_sweep.cluster.service.service import Service, service_of
 from vcm_sweep.cluster.service.settings import MAX_BODY, MAX_FIELDS, MAX_STUDY, ServiceSettings
 from vcm_sweep.cluster.service.studies.actions import too_long
@@ -67,7 +67,7 @@ def follow(request: Request, service: Own, sent: Annotated[FormData, Depends(_se
             done = service.searches.begin(text, word.get("note", ""))
             request.state.study = done.study
             return back_to(request, f"/studies/{done.study}/tolerance")
-    except (StudyError, BusyError, TooLargeError) as error:
+    except (StudyError, BusyError, UnfinishedError, TooLargeError) as error:
         mistakes = getattr(error, "mistakes", [str(error)])
     return _page(request, service, text, mistakes, plan, word.get("key", ""), word.get("note", ""))
 

@@ -8,11 +8,13 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from vcm_sweep.cluster.service.problems import BusyError
+from vcm_sweep.cluster.service.problems import BusyError, UnfinishedError
 from vcm_sweep.device.errors import VcmSweepError
 
 Made = TypeVar("Made")
 _MOST_HELD, _MOST_COMING, _MOST_WAITING = 64, 32, 16
+# What came to no end is not begun anew by each page that is loaded again, nor refused for ever.
+_CUT_SHORT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class InTurn:
         """
         with self._mutex:
             held = self._held.get(what)
-            if held is not None and (held.stamp == stamp or _young(held, age_s, age_factor)):
+            if held is not None and _holds(held, stamp, age_s, age_factor):
                 self._held.move_to_end(what)
                 return cast(Made, _result(held.coming))
             coming = self._coming.get(what)
@@ -113,8 +115,11 @@ class InTurn:
             coming.set_exception(error)
 
 
-def _young(held: _Held, age_s: float, age_factor: float) -> bool:
-    return time.monotonic() - held.made < max(age_s, age_factor * held.took_s)
+def _holds(held: _Held, stamp: object, age_s: float, age_factor: float) -> bool:
+    age = time.monotonic() - held.made
+    if isinstance(held.coming.exception(), UnfinishedError):
+        return age < _CUT_SHORT_S
+    return held.stamp == stamp or age < max(age_s, age_factor * held.took_s)
 
 
 def _result(made: "Future[Any]") -> Any:

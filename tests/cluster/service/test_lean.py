@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from vcm_sweep.cluster.service.aside import Aside
-from vcm_sweep.cluster.service.problems import BusyError
+from vcm_sweep.cluster.service.problems import BusyError, UnfinishedError
+from vcm_sweep.device.errors import VcmSweepError
 from vcm_sweep.sweep import InProcessExecutor, Study, run, train
 from vcm_sweep.sweep.errors import StudyError
 
@@ -85,7 +87,7 @@ def test_what_takes_too_long_is_given_up() -> None:
     aside._longest_s = 60.0
     aside(_own_id)
     aside._longest_s = 0.2
-    with pytest.raises(BusyError, match=r"given up after 0\.2 s"):
+    with pytest.raises(UnfinishedError, match=r"given up after 0\.2 s"):
         aside(time.sleep, 60.0)
     assert aside._process is None
 
@@ -106,3 +108,63 @@ def test_few_wait_for_others_work_and_the_rest_are_told_at_once() -> None:
         found = [own.result() for own in asked]
     assert found.count(None) == 12
     assert len(set(found)) == 2
+
+
+class _Odd(Exception):
+    """Cannot be made anew from its arguments."""
+
+    def __init__(self, field: str, value: int) -> None:
+        super().__init__(f"{field} = {value}")
+
+
+def _odd() -> None:
+    raise _Odd("lr", 0)
+
+
+def _local() -> None:
+    class Local(Exception):
+        pass
+
+    raise Local("of a function")
+
+
+def _leaves() -> None:
+    sys.exit("no more")
+
+
+@pytest.mark.parametrize(
+    ("work", "words"), [(_odd, "_Odd: lr = 0"), (_local, "Local: of a function"), (_leaves, "SystemExit: no more")]
+)
+def test_what_cannot_be_sent_is_told_in_words(everyones: Aside, work: Callable[[], None], words: str) -> None:
+    before = everyones(_own_id)
+    with pytest.raises(VcmSweepError, match=f"^{words}$"):
+        everyones(work)
+    assert everyones(_own_id) == before
+
+
+@pytest.fixture(scope="module")
+def everyones() -> Aside:
+    return Aside()
+
+
+def _dies(begun: Path) -> None:
+    with open(begun, "a") as file:
+        file.write("begun\n")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_work_whose_process_dies_is_not_done_twice(everyones: Aside, tmp_path: Path) -> None:
+    with pytest.raises(UnfinishedError, match=r"^the process that did this has ended \(SIGKILL, as where memory is sh"):
+        everyones(_dies, tmp_path / "begun")
+    assert (tmp_path / "begun").read_text() == "begun\n"
+    assert everyones(_own_id) != os.getpid()
+
+
+def test_work_that_had_not_begun_when_the_process_ended_is_done_by_the_next(everyones: Aside) -> None:
+    first = everyones(_own_id)
+    os.kill(first, signal.SIGSTOP)  # so that it takes no question before its end
+    with ThreadPoolExecutor(1) as one:
+        asked = one.submit(everyones, _own_id)
+        time.sleep(0.3)
+        os.kill(first, signal.SIGKILL)
+        assert asked.result() not in (first, os.getpid())

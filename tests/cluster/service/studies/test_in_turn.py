@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from fastapi.testclient import TestClient
 
-from vcm_sweep.cluster.service.problems import BusyError
+from vcm_sweep.cluster.service.problems import BusyError, UnfinishedError
 from vcm_sweep.cluster.service.service import Service
 from vcm_sweep.cluster.service.studies.in_turn import InTurn
 from vcm_sweep.sweep.errors import StudyError
@@ -116,12 +116,18 @@ def test_a_page_says_that_it_comes_and_asks_again(
     assert (data.status_code, data.headers["retry-after"], "refresh" in data.headers) == (503, "5", False)
 
 
-def test_that_others_were_served_is_not_held() -> None:
+def test_what_was_cut_short_is_held_for_a_while_and_what_was_busy_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     in_turn = InTurn()
 
-    def busy() -> int:
-        raise BusyError("others are served")
+    def raised(error: Exception) -> int:
+        raise error
 
     with pytest.raises(BusyError, match="others"):
-        in_turn("a", "", busy)
+        in_turn("a", "", lambda: raised(BusyError("others are served")))
     assert in_turn("a", "", lambda: 1) == 1
+    with pytest.raises(UnfinishedError, match="killed"):
+        in_turn("b", "", lambda: raised(UnfinishedError("killed")))
+    with pytest.raises(UnfinishedError, match="killed"):
+        in_turn("b", "", lambda: 1)
+    monkeypatch.setattr("vcm_sweep.cluster.service.studies.in_turn._CUT_SHORT_S", 0.0)
+    assert in_turn("b", "", lambda: 1) == 1
