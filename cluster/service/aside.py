@@ -22,7 +22,7 @@ from vcm_sweep.sweep.errors import one_line
 T = TypeVar("T")
 _IDLE_S, _LONGEST_S, _WAIT_S, _GONE_S = 300.0, 120.0, 30.0, 5.0
 # Whoever waits holds one of the few threads that answer requests.
-_MOST_WAITING = 8
+_MOST_WAITING = 12
 # Its end may cross the question that it would answer.
 _ATTEMPTS = 2
 
