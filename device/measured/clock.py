@@ -7,6 +7,8 @@ import numpy as np
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.measured.measurement import Array
 
+_DAY_S = 86400.0
+
 
 def durations_of(time: Array, lines: Sequence[int], notes: list[str]) -> tuple[Array, list[int]]:
     """Time since the row before (rows,), s, 0 in the first row; and the rows at which the clock starts again.
@@ -23,6 +25,13 @@ def durations_of(time: Array, lines: Sequence[int], notes: list[str]) -> tuple[A
     if not len(rising):
         raise DeviceError("time_s never rises: the clock is too coarse, give the speed of the ramp (--ramp, V/s)")
     usual = float(np.median(rising))
+    # A time of the day falls by a day at midnight, but for the step that the rows took.
+    midnight = np.flatnonzero((step < 0) & (step + _DAY_S >= 0) & (step + _DAY_S <= 10 * usual)) + 1
+    if len(midnight) and time.min() >= 0.0 and time.max() < _DAY_S:
+        for row in midnight.tolist():
+            time = np.concatenate([time[:row], time[row:] + _DAY_S])
+        step = np.diff(time)
+        notes.append(f"the clock passes midnight at line {lines[midnight[0]]}")
     starts = [0]
     for row in (np.flatnonzero(step < 0) + 1).tolist():
         if time[row] - min(time[starts[-1]], time[0]) > usual or time[row - 1] - time[row] < 3 * usual:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from vcm_sweep.device.errors import DeviceError
-from vcm_sweep.device.measured.units import factor_of, split_name
+from vcm_sweep.device.measured.units import factor_of, split_name, unit_is_sure
 
 COLUMNS = {"iv": ("voltage_v", "current_a"), "pulses": ("voltage_v", "width_s", "current_a")}
 OPTIONAL = {"iv": ("time_s", "programmed_v", "cycle"), "pulses": ("pulse", "read_voltage_v")}
@@ -154,8 +154,15 @@ def _given(ours: str, spec: str, header: Sequence[str], width: int) -> Column:
         names = ", ".join(header) or "none, so give numbers from 1"
         raise DeviceError(f"--columns {ours}={spec}: no column {name!r}; the file has {names}")
     place = places[0]
-    unit = unit or (split_name(header[place])[1] if header else None) or ""
+    unit = unit or (_own_unit(ours, header[place]) if header else "")
     return Column(place, header[place] if header else f"column {place + 1}", sign * _factor(ours, unit))
+
+
+def _own_unit(ours: str, header: str) -> str:
+    """The unit in a column's header; "" where it has none, or ends in what is none of this quantity: ``V_S``."""
+    unit = split_name(header)[1] or ""
+    fits = factor_of(unit, BASE[ours]) is not None if BASE[ours] else True
+    return unit if fits or unit_is_sure(header) else ""
 
 
 def _factor(ours: str, unit: str) -> float:
@@ -173,8 +180,12 @@ def _known(ours: str, parts: Sequence[tuple[str, str | None]], header: Sequence[
     base, names = BASE[ours], _NAMES[ours]
     places: dict[int, list[int]] = {}
     for place, (name, unit) in enumerate(parts):
-        if place in taken or (unit and base and factor_of(unit, base) is None):
+        if place in taken:
             continue
+        if unit and base and factor_of(unit, base) is None:
+            if unit_is_sure(header[place]):
+                continue
+            name, unit = header[place], None  # V_S and V_A are voltages, of a source and of channel A
         written = (name, split_name(name)[0], header[place])
         ranks = [names.index(plain) for plain in map(_plain, written) if plain in names]
         if header[place] == ours:
@@ -194,7 +205,8 @@ def _known(ours: str, parts: Sequence[tuple[str, str | None]], header: Sequence[
         which = " and ".join(repr(header[place]) for place in first)
         raise DeviceError(f"columns {which} could both be {ours}: say which, as --columns {ours}={first[0] + 1}")
     name, unit = parts[first[0]]
-    return Column(first[0], header[first[0]], (factor_of(unit or name, base) or 1.0) if base else 1.0)
+    factor = (factor_of(unit, base) if unit else None) or factor_of(name, base) or 1.0
+    return Column(first[0], header[first[0]], factor if base else 1.0)
 
 
 def _plain(name: str) -> str:

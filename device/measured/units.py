@@ -16,6 +16,10 @@ _TIMES = {
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
     **dict.fromkeys(("d", "day", "days"), 86400.0),
 }
+# Behind a line, a point or a hyphen: t_d is a delay.
+_NAMES_RATHER = frozenset(("h", "d"))
+_SUBSCRIPT = r"[-_.]+"
+_SURE = r"\s*/\s*", r"\s+in\s+"  # between a name and its unit, beside brackets
 _NO_UNIT = re.compile(
     r"(ch|channel|smu|drain|source|top|bottom|set|forced?|meas|measured|raw)?[\s#_]*\d*", re.IGNORECASE
 )
@@ -62,13 +66,30 @@ def split_name(header: str) -> tuple[str, str | None]:
 
     >>> split_name("Current (mA)"), split_name("voltage_v"), split_name("U / V"), split_name("Voltage")
     (('Current', 'mA'), ('voltage', 'v'), ('U', 'V'), ('Voltage', None))
+    >>> split_name("Time (d)"), split_name("t_d")
+    (('Time', 'd'), ('t_d', None))
     """
+    name, unit, _ = _parts(header)
+    return name, unit
+
+
+def unit_is_sure(header: str) -> bool:
+    """Whether what :func:`split_name` takes for a unit can be nothing else, by where it stands.
+
+    >>> unit_is_sure("V (S)"), unit_is_sure("V_S")
+    (True, False)
+    """
+    return _parts(header)[2]
+
+
+def _parts(header: str) -> tuple[str, str | None, bool]:
     text = header.strip().strip("\"'")
     bracket = re.fullmatch(r"(.*?)\s*[(\[{<]\s*([^)\]}>]*?)\s*[)\]}>]\s*", text)
     if bracket:
-        return bracket[1].strip(), None if _NO_UNIT.fullmatch(bracket[2]) else bracket[2]
-    for separator in (r"\s*/\s*", r"\s+in\s+", r"\s*,\s*", r"\s+", r"[-_.]+"):
+        return bracket[1].strip(), None if _NO_UNIT.fullmatch(bracket[2]) else bracket[2], True
+    for separator in (*_SURE, r"\s*,\s*", r"\s+", _SUBSCRIPT):
         found = re.fullmatch(rf"(.+){separator}([^\s._-]+)\.*", text)
-        if found and is_unit(found[2]):
-            return found[1].strip(), found[2]
-    return text, None
+        rather_name = separator == _SUBSCRIPT and found and found[2].lower() in _NAMES_RATHER
+        if found and is_unit(found[2]) and not rather_name:
+            return found[1].strip(), found[2], separator in _SURE
+    return text, None, False

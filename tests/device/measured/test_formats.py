@@ -107,6 +107,14 @@ FILES = {
         f"{v:.6g},{i:.6g},10:{58 + int(t) // 60:02d}:{t % 60:06.3f}"
         for v, i, t in zip(VOLTS, AMPERES, TIMES, strict=True)
     ),
+    "times of the day over midnight": "V,I,t\n"
+    + "\n".join(
+        f"{v:.6g},{i:.6g},{'23:59' if t < 5 else '00:00'}:{(55 + t) % 60:06.3f}"
+        for v, i, t in zip(VOLTS, AMPERES, TIMES, strict=True)
+    ),
+    "a drain": "V_D,I_D,Time\n" + "\n".join(ROW_LINES),
+    "a source": "V_S,I_S,t_s\n" + "\n".join(ROW_LINES),
+    "channel A": "V_A,I_A,Time_s\n" + "\n".join(ROW_LINES),
     "dates with times": "V,I,t\n"
     + "\n".join(
         f"{v:.6g},{i:.6g},2024-{'02-29T23:59' if t < 5 else '03-01T00:00'}:{(55 + t) % 60:06.3f}"
@@ -143,6 +151,7 @@ def test_files_of_programs(tmp_path: Path, text: str) -> None:
         ("a,b,c", {"voltage_v": "1", "current_a": "2:A", "time_s": "3"}),
         ("", {"voltage_v": "1", "current_a": "2", "time_s": "3"}),
         ("V1,I1,c", {"time_s": "c"}),
+        ("x_D,y_S,z_V", {"voltage_v": "x_D", "current_a": "y_S", "time_s": "z_V"}),
     ],
 )
 def test_columns_that_the_caller_names(tmp_path: Path, header: str, columns: dict[str, str]) -> None:
