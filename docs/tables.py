@@ -6,6 +6,7 @@ or of a folder in it, has the first sentence of the docstring there.
 """
 
 import ast
+import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from vcm_sweep.analysis import condition_costs, limit_costs
 from vcm_sweep.analysis.conditions.result import precise
 from vcm_sweep.analysis.records.metrics import METRICS
+from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.study.catalogue import CATALOGUE
 from vcm_sweep.sweep.study.gpu_support import refused_by_gpu
@@ -130,12 +132,27 @@ def foundry_limits() -> str:
     return _table(("at the end of its range", "costs, points"), rows)
 
 
+def mnist_tolerances() -> str:
+    """The table of how far each imperfection of docs/mnist/tolerance may go for one point of accuracy."""
+    found = json.loads((HERE / "mnist/tolerance/one.json").read_text(encoding="utf-8"))
+    rows = [
+        (
+            f"`{row['factor']}`", f"{row['nominal']:g}", f"{row['value']:.2g}", f"{row['low']:.2g} .. {row['high']:.2g}",
+            precise(Index(**row["accuracy"]), share=True),
+        )
+        for row in found["rows"]
+    ]  # fmt: skip
+    heads = ("factor", "nominal", "may go to", "where the limit is, 95 %", "accuracy there, % (16 fresh seeds)")
+    return _table(heads, rows)
+
+
 DEVICE_ALONE = {name: field for name, field in DEVICE.items() if name not in CELL}
 FIELDS = PLAIN | {"device": DEVICE_ALONE, "cell": CELL, "periphery": PERIPHERY, "intervention": INTERVENTION} | LAYER
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "factors.md": {"factors": factors},
     "foundry/README.md": {"limits": foundry_limits},
     "licences.md": {"licences": licences},
+    "nonidealities.md": {"tolerances": mnist_tolerances},
     "performance.md": {"gpu": studies_on_a_gpu},
     "published.md": {"rows": published_rows},
     "results.md": {"columns": record_columns, "metrics": metrics},
