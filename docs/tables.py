@@ -137,8 +137,8 @@ def mnist_tolerances() -> str:
     found = json.loads((HERE / "mnist/tolerance/one.json").read_text(encoding="utf-8"))
     rows = [
         (
-            f"`{row['factor']}`", f"{row['nominal']:g}", f"{row['value']:.2g}", f"{row['low']:.2g} .. {row['high']:.2g}",
-            precise(Index(**row["accuracy"]), share=True),
+            f"`{row['factor']}`", f"{row['nominal']:g}", f"{row['value']:.2g}",
+            f"{row['low']:.2g} .. {row['high']:.2g}", precise(Index(**row["accuracy"]), share=True),
         )
         for row in found["rows"]
     ]  # fmt: skip
