@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _IN_POWERS = ("space", "sobol")  # whose points fill the ranges evenly at powers of two
+_ALWAYS_PARTLY = ("limits", "conditions")  # whose costs are of those pairs that are finished
 
 
 def finished_part(results: Results) -> Results:
@@ -25,6 +26,8 @@ def finished_part(results: Results) -> Results:
     A design begins with the smaller one, row by row, so its first points are a study of their own. Others that are
     finished are left out: which they are depends on how long trainings take, and so on the factors.
     """
+    if results.study.design.method in _ALWAYS_PARTLY:
+        return results
     n, block, _ = results.blocks().shape
     records = results.records(["point", "replicate"])
     ran = np.zeros(n * block, bool)

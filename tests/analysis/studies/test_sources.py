@@ -48,7 +48,7 @@ def test_what_is_neither_is_named(source: object) -> None:
 def test_folders_and_files_that_are_not_there_are_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="nowhere is no results folder"):
         analysis.analyze(tmp_path / "nowhere")
-    with pytest.raises(StudyError, match=r"nowhere.toml: cannot be read"):
+    with pytest.raises(StudyError, match=r"nowhere.toml: there is no such file"):
         run(tmp_path / "nowhere.toml", InProcessExecutor(train))
 
 

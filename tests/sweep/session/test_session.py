@@ -148,6 +148,7 @@ def test_a_process_that_was_started_deaf_to_ctrl_c_stops_too(tmp_path: Path, how
     def deaf() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests under nohup has it ignored
 
     run = subprocess.Popen(
         [sys.executable, "-c", STOPPABLE, tmp_path], stdout=subprocess.PIPE, text=True, preexec_fn=deaf
