@@ -2,7 +2,6 @@
 
 import importlib.util
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,8 @@ import pytest
 
 from vcm_sweep.device import CellParameters
 from vcm_sweep.device.array.cell_arrays import CellArrays
+
+from .analysis.browser import chromium
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -51,9 +52,7 @@ def test_the_pictures_of_mnist_are_drawn_and_what_is_said_of_the_match_is_so(tmp
 @pytest.mark.browser
 @pytest.mark.slow
 def test_the_pictures_of_the_service_are_taken(tmp_path: Path) -> None:
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        pytest.skip("chromium and chromedriver are not on PATH")
-    script("service/pictures.py").main(tmp_path)
+    script("service/pictures.py").main(tmp_path, chromium)
     taken = {path.name for path in tmp_path.iterdir()}
     assert taken == {path.name for path in (DOCS / "service").glob("*.png")}
     assert taken == set(re.findall(r"\(service/(\w+\.png)\)", (DOCS / "service.md").read_text(encoding="utf-8")))

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,23 @@ from vcm_sweep.sweep.session.tally import Figures
 HERE = Path(__file__).parent
 
 
-def main(out: Path = HERE) -> None:
-    """Write the pictures into a folder."""
+@contextmanager
+def chromium(profile: Path) -> Iterator[Any]:
+    """A headless browser."""
     from selenium import webdriver
 
+    options = webdriver.ChromeOptions()
+    for word in ("--headless=new", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={profile}"):
+        options.add_argument(word)
+    browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        yield browser
+    finally:
+        browser.quit()
+
+
+def main(out: Path = HERE, opened: Callable[[Path], AbstractContextManager[Any]] = chromium) -> None:
+    """Write the pictures into a folder; ``opened`` is a browser, by the folder of its profile."""
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch) / "studies"
         fill(root)
@@ -34,14 +48,10 @@ def main(out: Path = HERE) -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=scratch) as process:
             assert process.stdout is not None
             said = json.loads(process.stdout.readline())
-            options = webdriver.ChromeOptions()
-            for word in ("--headless=new", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={scratch}/profile"):
-                options.add_argument(word)
-            browser = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
             try:
-                take(browser, said["service"], said["token_run"].split()[0], out)
+                with opened(Path(scratch) / "profile") as browser:
+                    take(browser, said["service"], said["token_run"].split()[0], out)
             finally:
-                browser.quit()
                 process.terminate()
 
 

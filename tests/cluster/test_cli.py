@@ -102,7 +102,6 @@ def keys(out: Path) -> list[str]:
     return [key for part in (out / "parts").glob("*.parquet") for key in pq.read_table(part)["key"].to_pylist()]
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 @pytest.mark.parametrize(
     ("words", "code", "hint"),
     [
@@ -144,6 +143,7 @@ def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> 
     assert "tolerance" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_gpu_that_is_not_there_is_one_line(study: Path) -> None:
     for command, where in (("run", []), ("run", ["--in-process"]), ("plan", ["--no-pilot"]), ("plan", [])):
         failed = call(command, study, "--device", "cuda", *where)

@@ -8,21 +8,17 @@ import pytest
 from vcm_sweep.sweep import Design, InProcessExecutor, Study, build_design, open_results, run, train
 from vcm_sweep.sweep.running.limits_study import limits_study
 
-HEAD = """
-[study]
-name = "lists"
-[network]
-hidden = [8]
-data = "digits"
-epochs = 1
-batch = 32
-lr = 0.02
-train_samples = 200
+from ...studies import TINY
+
+HEAD = (
+    TINY.partition("[[factor]]")[0]
+    + """train_samples = 200
 [design]
 n = {n}
 method = "{method}"
 seeds = "{seeds}"
 """
+)
 CONTINUOUS = '[[factor]]\nname = "mismatch.global.mean"\nrange = [-0.5, 0.5]\n'
 LISTS = """
 [[factor]]
@@ -43,8 +39,8 @@ CASES = [
 ]
 
 
-def study(method: str, n: int, seeds: str, factors: str = LISTS + CONTINUOUS, more: str = "") -> Study:
-    return Study.from_text(HEAD.format(method=method, n=n, seeds=seeds) + more + factors)
+def study(method: str, n: int, seeds: str, factors: str = LISTS + CONTINUOUS) -> Study:
+    return Study.from_text(HEAD.format(method=method, n=n, seeds=seeds) + factors)
 
 
 @pytest.mark.parametrize("factors", [LISTS, LISTS + CONTINUOUS], ids=["lists", "with a continuous one"])
