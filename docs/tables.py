@@ -20,9 +20,7 @@ from vcm_sweep.analysis.records.metrics import METRICS
 from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.study.catalogue import CATALOGUE
-from vcm_sweep.sweep.study.gpu_support import refused_by_gpu
 from vcm_sweep.sweep.study.sections import BY_NAME, CELL, DEVICE, INTERVENTION, LAYER, MECHANISMS, PERIPHERY, PLAIN
-from vcm_sweep.sweep.study.study import Study
 from vcm_sweep.sweep.trial import RECORD_COLUMNS
 
 HERE = Path(__file__).parent
@@ -97,17 +95,6 @@ def factors() -> str:
     return _table(("factor", "meaning", "allowed", "unit"), rows)
 
 
-def studies_on_a_gpu() -> str:
-    """The table of the studies in studies/: which of them a GPU refuses, why, and what to do instead."""
-    rows = []
-    for path in sorted((ROOT / "studies").glob("*.toml")):
-        study = Study.from_toml(path)
-        found = [refusal for setting in study.settings for refusal in refused_by_gpu(setting.device, setting.factors)]
-        reasons = dict.fromkeys(f"{what} ({where}): {fix}" for where, what, fix in found)
-        rows.append((f"studies/{path.name}", "refused" if reasons else "runs", "; ".join(reasons)))
-    return _table(("study", "on a GPU", "with what, and what to do instead"), rows)
-
-
 def published_rows() -> str:
     """The table of the conditions of docs/published/ that have run, beside what was published of them."""
     found = condition_costs(HERE / "published")
@@ -153,7 +140,6 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "foundry/README.md": {"limits": foundry_limits},
     "licences.md": {"licences": licences},
     "nonidealities.md": {"tolerances": mnist_tolerances},
-    "performance.md": {"gpu": studies_on_a_gpu},
     "published.md": {"rows": published_rows},
     "results.md": {"columns": record_columns, "metrics": metrics},
     "studies.md": {name: partial(fields_of, fields) for name, fields in FIELDS.items()} | {"mechanisms": mechanisms},

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_iter
 
 from vcm_sweep.device.kernels.gpu import update
 
-KERNELS = ("draw_lines", "find_cells", "pulse_cells")
+KERNELS = ("draw_lines", "find_cells", "pulse_cells", "solve_pulses")
 
 
 class FakeGpu(TorchDispatchMode):

@@ -87,7 +87,7 @@ def _compare(name: str, rows: Rows, others: Rows, report: Report) -> None:
 def _bits(where: Gpu, size: Sizes, report: Report) -> None:
     """Two runs of one stack, put back in between, with a quarter of the trials frozen."""
     count, steps = min(TWICE, size.compared), min(STEPS_TWICE, size.steps)
-    training = Training(size, "r c2c, nominal reading", count, where.device, SEEDS_TWICE)
+    training = Training(size, "all that differs", count, where.device, SEEDS_TWICE)
     training.rates = [0.0 if 4 * k >= 3 * count else rate for k, rate in enumerate(training.rates)]
     before = training.states()
     runs = []

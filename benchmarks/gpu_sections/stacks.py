@@ -21,9 +21,12 @@ SPREAD = {"r": {"sigma": 0.04}, "l": {"sigma": 0.04}}
 DEVICES: dict[str, dict[str, Any]] = {
     "noise-free": {},
     "r and l d2d, mismatch": {"d2d": SPREAD, "mismatch": {"mean": 0.2, "sigma": 0.2}},
-    "r c2c, nominal reading": {"read_path": "nominal", "c2c": {"r": {"direct": 0.01}}},
     "read noise": {"read_noise": {"sigma": 0.05}},
-}
+    "all that differs": {
+        "d2d": {**SPREAD, "R_TiOx": {"sigma": 0.05}, "dW_A": {"sigma": 0.002, "clip": 0.1}},
+        "c2c": {"r": {"direct": 0.005}, "l": {"direct": 0.01}}, "pulse_error": {"amplitude": 0.01},
+    },
+}  # fmt: skip
 """What each of the four devices of section 5 adds to the study's [device]."""
 
 

@@ -19,7 +19,7 @@ from vcm_sweep.device.array.fabrication import (
 )
 from vcm_sweep.device.array.gpu_support import check_gpu
 from vcm_sweep.device.array.kernel_inputs import kernel_physics, kernel_pulses
-from vcm_sweep.device.array.pulsing import Batch, GpuArrays, HostViews, four, pulse_on_host
+from vcm_sweep.device.array.pulsing import Batch, GpuArrays, HostViews, four, pulse_on_host, refuse_invalid
 from vcm_sweep.device.kernels.cpu.lanes.arrays import read_cells, solve_cells, step_cells
 from vcm_sweep.device.kernels.cpu.lanes.rows import work_space
 from vcm_sweep.device.kernels.layout import Cells, Partner, Physics, Scratch
@@ -310,14 +310,19 @@ class CellArrays(torch.nn.Module):
         that is not finite fires nothing. The host does not wait for a GPU.
 
         Raises:
-            DeviceError: a rate outside the model (|gamma| >= 1) in a trial whose device says on_invalid = "error", or
-                a trial whose pulses a GPU cannot compute, see :func:`check_gpu`.
+            DeviceError: a rate outside the model (|gamma| >= 1) in a trial whose device says on_invalid = "error", of
+                which a GPU is asked later, by :meth:`refuse_invalid`; or a trial whose pulses a GPU cannot compute,
+                see :func:`check_gpu`.
         """
         batch = Batch(x, d, learning_rates, updates, streams, call)
         if self.log_n.is_cuda:
             self.on_device().fire(batch)
         else:
             pulse_on_host(batch, self.devices, self._physics, self._pulses, self._bound())
+
+    def refuse_invalid(self, k: int) -> None:
+        """Raise DeviceError if pulses of trial k were outside the model and its device says on_invalid = "error"."""
+        refuse_invalid(self.devices[k], float(self.counters[k, -1]))
 
     def on_device(self) -> GpuArrays:
         """These arrays as the kernels of a GPU see them; made when first asked for, and after the arrays have moved.
@@ -328,14 +333,14 @@ class CellArrays(torch.nn.Module):
         if self._on_device is None:
             for given in self.given:
                 check_gpu(given)
-            self._on_device = GpuArrays(self.devices, self._with_tables(), self._pulses, self.get_buffer)
+            self._on_device = GpuArrays(self.devices, self._of_gpu(), self._pulses, self.get_buffer)
         return self._on_device
 
-    def _with_tables(self) -> list[Physics]:
-        """The physics of each trial, with tables also where a CPU solves the equations."""
+    def _of_gpu(self) -> list[Physics]:
+        """The physics of each trial there: as on a CPU, but no tables where pulses have errors or r and l targets."""
         return [
-            kernel_physics(device, shared_tables(device), self.varied_names) if physics.direct else physics
-            for device, physics in zip(self.devices, self._physics, strict=True)
+            kernel_physics(device, None, self.varied_names) if pulses.moves or pulses.width > 0 else physics
+            for device, physics, pulses in zip(self.devices, self._physics, self._pulses, strict=True)
         ]
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "CellArrays":

@@ -75,11 +75,16 @@ def pulse_on_host(
             x_host[k], d_host[k], np.uint64(key_of_more(batch.streams[k], batch.call)), cells[k], physics[k],
             pulse_train(device, batch.learning_rates[k], batch.updates[k]), pulses[k], counters[k], partners[k],
         )  # fmt: skip
-        if counters[k][-1] and device.on_invalid == "error":
-            raise DeviceError(
-                f"{int(counters[k][-1])} pulses met a rate outside the model (|gamma| >= 1: the field is beyond "
-                "hopping): lower |set_voltage_v| and |reset_voltage_v| or narrow the spreads"
-            )
+        refuse_invalid(device, counters[k][-1])
+
+
+def refuse_invalid(device: VCMDevice, pulses: float) -> None:
+    """Raise DeviceError if pulses were outside the model, and the device takes that for an error."""
+    if pulses and device.on_invalid == "error":
+        raise DeviceError(
+            f"{int(pulses)} pulses met a rate outside the model (|gamma| >= 1: the field is beyond hopping): lower "
+            "|set_voltage_v| and |reset_voltage_v| or narrow the spreads"
+        )
 
 
 class GpuArrays:
@@ -96,16 +101,18 @@ class GpuArrays:
         pulses: Sequence[Pulses],
         buffer: Callable[[str], torch.Tensor],
     ) -> None:
-        """``devices``: of the cells that act; ``physics``: theirs, with tables; ``buffer``: by its name."""
-        from vcm_sweep.device.kernels.gpu.update import StackCells, StackTables
+        """``devices``: of the cells that act; ``physics``: theirs; ``buffer``: by its name."""
+        from vcm_sweep.device.kernels.gpu.stack import StackCells, StackEquations, StackTables
 
         self._cells = StackCells(
             buffer("log_n"), buffer("weight"), four(buffer, "base"), four(buffer, "walked"), buffer("varied"),
-            buffer("boost"), buffer("rate"), buffer("low"), buffer("high"),
+            buffer("boost"), buffer("rate"), buffer("low"), buffer("high"), buffer("w_low"), buffer("w_high"),
+            buffer("targets"), buffer("polarity"),
         )  # fmt: skip
         self._counters = buffer("counters")
         granularities = [device.dw_min for device in devices]
         self._tables = StackTables.build(physics, pulses, granularities, self._counters.device)
+        self._equations = StackEquations.build(physics, pulses, self._counters.device)
         self._device = devices[0]
         self._rates, self._streams, self._lengths = map(SentNumbers, (torch.float64, torch.uint64, torch.int64))
 
@@ -119,7 +126,9 @@ class GpuArrays:
         lengths = [update.desired_bl for update in batch.updates]
         longest = batch.updates[lengths.index(max(lengths))]
         train, sent = pulse_train(self._device, 0.0, longest), self._lengths.on(device, lengths)
-        update_stack(batch.x, batch.d, keys, rates, sent, train, self._cells, self._tables, self._counters)
+        update_stack(
+            batch.x, batch.d, keys, rates, sent, train, self._cells, self._tables, self._equations, self._counters
+        )
 
 
 def four(buffer: Callable[[str], T], kind: str) -> tuple[T, T, T, T]:

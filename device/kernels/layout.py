@@ -157,6 +157,17 @@ STENCIL_SIZE = POINTS**MAX_AXES
 # The bound factor F differs from 1 by less than 3e-7 if ln N is further than this from the bound, and is then left out.
 F_RANGE = 1.5
 
+# Solving a cell's equations: Newton's steps from a guess, rounds of a search from the start, and the relative size of a
+# step that leaves less than 1e-7 of the current, and 1e-5 of a rate.
+MAX_STEPS, MAX_ROUNDS, NEARLY = 6, 200, 1e-3
+
+# A pulse where no table gives the nodes, in strides of ln N.
+SHORT = 0.05  # along which ln of the rate is taken as a parabola
+LONG = 0.1  # along which it is taken as a cubic between two solutions
+STRIDE = 0.02  # along which it is taken as linear
+SHORTEST = 1e-3  # a stride that still ends outside the model is outside it
+PAST_KINK = 1e-6  # beyond a kink of the rate, where the next stride begins
+
 # Kinds of pulse trains. aihwkit's STOCHASTIC_COMPRESSED and STOCHASTIC are both STOCHASTIC here: the latter makes two
 # passes, one per sign, which is the same, since all pulses of a cell in one sample have one sign.
 STOCHASTIC, DETERMINISTIC_IMPLICIT, MEAN_COUNT = 0, 1, 2

@@ -90,6 +90,8 @@ class CellStack(ResumableStack):
     def figures(self, k: int) -> dict[str, Any]:
         """Pulses, their energy, and the share of cells at a bound."""
         arrays = [tile.tile.cells for tile in self.tiles]
+        for array in arrays:
+            array.refuse_invalid(k)
         set_pulses, reset_pulses, energy, *_ = sum(array.counters[k] for array in arrays).tolist()
         cells = sum(array.out_size * array.in_size for array in arrays)
         at_bound = sum(array.fraction_at_bound(k) * array.out_size * array.in_size for array in arrays)

@@ -7,6 +7,8 @@ from aihwkit.simulator.parameters.training import UpdateParameters
 
 from vcm_sweep.device import ArraySeeds, Variability, VCMDevice
 from vcm_sweep.device.array.cell_arrays import CellArrays
+from vcm_sweep.device.array.kernel_inputs import kernel_physics
+from vcm_sweep.device.tables.sharing import shared_tables
 
 
 def array(variability: Variability | None = None, out: int = 4, inn: int = 5, seed: int = 1, **device: Any) -> Any:
@@ -14,8 +16,9 @@ def array(variability: Variability | None = None, out: int = 4, inn: int = 5, se
     spec = VCMDevice(variability=variability or Variability(), **device)
     cells = CellArrays([spec], out, inn, [ArraySeeds(seed, 2, 3)], 0)
     if device.get("method") == "tabulated":
-        # Tables also where a CPU would solve the equations, as a GPU reads them.
-        cells._physics = cells._with_tables()
+        # Tables also where the equations would be solved.
+        names = cells.varied_names
+        cells._physics = [kernel_physics(device, shared_tables(device), names) for device in cells.devices]
     return cells
 
 

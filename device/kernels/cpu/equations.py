@@ -8,6 +8,7 @@ import math
 
 from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel, lane
 from vcm_sweep.device.kernels.cpu.functions import asin, exp, log
+from vcm_sweep.device.kernels.layout import MAX_ROUNDS, MAX_STEPS, NEARLY
 from vcm_sweep.device.physics.constants import (
     CODATA_2018,
     CONCENTRATION_UNIT,
@@ -58,10 +59,6 @@ _W_00 = PLANCK / (4 * math.pi) * math.sqrt(
     VACANCY_CHARGE_NUMBER * CONCENTRATION_UNIT / ELECTRON_MASS / VACUUM_PERMITTIVITY
 )  # fmt: skip
 _PER_LENGTH = 1 / (CONCENTRATION_UNIT * VACANCY_CHARGE_NUMBER)
-_MAX_ROUNDS = 200
-# A Newton step of this relative size leaves less than 1e-7 of the current, and 1e-5 of a rate.
-_NEARLY = 1e-3
-MAX_STEPS = 6  # of Newton's method from a guess
 
 
 @lane
@@ -169,7 +166,7 @@ def newton_in_drop(j, v, g, dg, u, is_set, phi):
     # In RESET and read the physical root is the one below phi, if there is any there; see full_current.py.
     trusted = (u > 0.0) & (dg < 0.0) & (far < 1.0) & (is_set | (u < phi))
     # The next change would be about the square of this one.
-    small = (far < 0.01) & (abs(new - j) < _NEARLY * j)
+    small = (far < 0.01) & (abs(new - j) < NEARLY * j)
     return new, (1.0 if small else 0.0) if trusted else -1.0
 
 
@@ -226,7 +223,7 @@ def _full_current(v, n, is_set, p):
         if j >= short:
             j = short * (1 - 1e-3)
         from_left, from_right, absent = math.inf, least, False
-        for round_ in range(_MAX_ROUNDS):
+        for round_ in range(MAX_ROUNDS):
             g, dg, _, _, _, _, _ = balance(j, v, is_set, circuit, t_0, barrier_0, phi)
             newton = j - g / dg
             if g > 0:
@@ -253,7 +250,7 @@ def _full_current(v, n, is_set, p):
         if not absent:
             return math.nan
         low, j = 0.0, 0.5 * high
-    for round_ in range(_MAX_ROUNDS):
+    for round_ in range(MAX_ROUNDS):
         g, dg, _, u, _, _, _ = balance(j, v, is_set, circuit, t_0, barrier_0, phi)
         if g > 0:
             low = j

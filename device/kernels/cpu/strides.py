@@ -9,13 +9,7 @@ from vcm_sweep.device.kernels.cpu.march import cross
 from vcm_sweep.device.kernels.cpu.reading import locate
 from vcm_sweep.device.kernels.cpu.starts import about_current, bend_at
 from vcm_sweep.device.kernels.cpu.stencil import at_stencil, read_linear
-from vcm_sweep.device.kernels.layout import F_RANGE
-
-SHORT = 0.05  # of ln N, along which ln of the rate is taken as a parabola
-LONG = 0.1  # along which it is taken as a cubic between two solutions
-PAST_KINK = 1e-6  # so that the next stride begins beyond it
-_STRIDE = 0.02  # along which it is taken as linear
-_SHORTEST = 1e-3  # a stride that still ends outside the model is outside it
+from vcm_sweep.device.kernels.layout import F_RANGE, LONG, PAST_KINK, SHORT, SHORTEST, STRIDE
 
 
 @lane
@@ -76,7 +70,7 @@ def stride_by_stride(
     count = locate(cells, cell, physics, amplitude, r, length, scratch)
     low = _log_rate(x, direction, amplitude, physics, count, scratch) + _log_length(physics, length)
     while time > 0.0 and (stop - x) * direction > 0.0:
-        edge = x + direction * _STRIDE
+        edge = x + direction * STRIDE
         if (stop - edge) * direction < 0.0:
             edge = stop
         part = (math.exp(edge) - n_old) / way
@@ -89,7 +83,7 @@ def stride_by_stride(
         slope = (high - low) / (edge - x)
         speed = math.exp(low)
         while True:
-            x_new, time, speed, within = cross(x, direction, time, speed, slope, edge, bound, _STRIDE)
+            x_new, time, speed, within = cross(x, direction, time, speed, slope, edge, bound, STRIDE)
             done = within or x_new == edge or time <= 0.0
             x = x_new
             if done:
@@ -137,12 +131,12 @@ def _along(x, direction, time, v, amplitude, is_set, full, starts, nominal, stop
         if end_rate != end_rate:
             # The model may end beyond what the pulse reaches.
             longest *= 0.5
-            if longest < _SHORTEST:
+            if longest < SHORTEST:
                 return x, -1.0, i, i_x, x
             continue
         # The slope beyond a kink is no slope of the way up to it.
         up_to = 2.0 * (end_rate - rate) / way - slope if kinked else end_slope
-        pieces = int(abs(way) / _STRIDE) + 1
+        pieces = int(abs(way) / STRIDE) + 1
         part = way / pieces
         low = rate
         for piece in range(pieces):
@@ -155,7 +149,7 @@ def _along(x, direction, time, v, amplitude, is_set, full, starts, nominal, stop
             low = high
             to = at + part * (piece + 1) if piece + 1 < pieces else edge
             while True:
-                x_new, time, speed, within = cross(x, direction, time, speed, tangent, to, bound, _STRIDE)
+                x_new, time, speed, within = cross(x, direction, time, speed, tangent, to, bound, STRIDE)
                 done = within or x_new == to or time <= 0.0
                 x = x_new
                 if done:

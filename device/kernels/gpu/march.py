@@ -2,7 +2,7 @@
 # mypy: disallow-incomplete-defs=False, disallow-untyped-decorators=False
 """One pulse in closed form for many cells at a time: cpu/march.py with the same names, which explains the method."""
 
-from vcm_sweep.device.kernels.gpu.stencil import interval, node, step_and_start
+from vcm_sweep.device.kernels.gpu.tables import interval, step_and_start
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
 from vcm_sweep.device.kernels.layout import F_RANGE
 from vcm_sweep.device.physics.constants import BOUND_EXPONENT
@@ -67,7 +67,46 @@ def _from_stretched(y):
 
 
 @triton.jit
-def march(going, x, up, time, curve, stencil, stop, bound, AXES: tl.constexpr):
+def cross(x, direction, time, speed, slope, edge, bound, step, going):
+    """(state, time left, speed there, whether the time ended first) on the way to ``edge`` with g linear in x.
+
+    Near the bound of F the approach is taken in halves, and the state returned is short of the edge. Lanes that are
+    not ``going`` stay as they are.
+    """
+    way = (edge - x) * direction
+    u = (bound - x) * direction
+    near = going & (u < _F_RANGE)
+    # The way is measured in the stretched coordinate near the bound, in ln N elsewhere.
+    s = slope * direction
+    length = way
+    y0 = tl.zeros_like(x)
+    arriving = near & (way >= u)
+    some_near = tl.max(near.to(tl.int32), 0) > 0
+    if some_near:
+        # Take the approach to the bound in halves: the linear g holds on each of them.
+        halved = near & (u - way < 0.5 * u) & (u > 1e-4 * step)
+        way = tl.where(halved, 0.5 * u, way)
+        edge = tl.where(halved, x + direction * way, edge)
+        rest = u - way
+        arriving = near & (rest <= 0.0)
+        y0 = tl.where(near, _stretched(tl.where(near, u, 1.0)), 0.0)
+        length = tl.where(near, _stretched(tl.where(near & ~arriving, rest, 1.0)) - y0, way)
+        s = tl.where(near & ~arriving, slope * direction * way / length, s)
+    gone = tl.where(arriving, speed * time, _distance(speed * time, s))
+    ends = going & (arriving | (gone < length))
+    landing = x + direction * gone
+    if some_near:
+        landing = tl.where(near, bound - direction * _from_stretched(y0 + gone), landing)
+    effort = _effort(length, s)
+    passes = going & ~ends
+    x = tl.where(ends, landing, tl.where(passes, edge, x))
+    # exp(g) at the edge, without another exponential: exp(-s y) = 1 - s effort.
+    left = tl.where(passes, time - effort / speed, time)
+    return x, left, tl.where(passes, speed / (1.0 - s * effort), speed), ends
+
+
+@triton.jit
+def march(going, x, up, time, curve, stop, bound):
     """State x after ``time`` and the time left when ``stop`` was reached first, for the lanes that are ``going``.
 
     up: whether a lane's pulse is SET. curve: the table of each lane's direction. The caller has checked that the cells
@@ -81,49 +120,20 @@ def march(going, x, up, time, curve, stencil, stop, bound, AXES: tl.constexpr):
     k = tl.where((k > 0) & ~up & (x <= start), k - 1, k)
     k = tl.where((k < last) & up & (x >= start + step), k + 1, k)
     step, start = step_and_start(curve, k)
-    low = node(curve, k, stencil, AXES)
-    slope = (node(curve, k + 1, stencil, AXES) - low) / step
+    low = tl.load(curve[0] + k)
+    slope = (tl.load(curve[0] + k + 1) - low) / step
     speed = tl.exp(low + slope * (x - start))
     unused = tl.zeros_like(x)
     while tl.max(going.to(tl.int32), 0) > 0:
         step, start = step_and_start(curve, k)
-        low = node(curve, k, stencil, AXES)
-        slope = (node(curve, k + 1, stencil, AXES) - low) / step
+        low = tl.load(curve[0] + k)
+        slope = (tl.load(curve[0] + k + 1) - low) / step
         border = tl.where(up, start + step, start)
         edge = tl.where((k == end) | ((stop - border) * direction <= 0.0), stop, border)
-        way = (edge - x) * direction
-        u = (bound - x) * direction
-        near = going & (u < _F_RANGE)
-        # The way is measured in the stretched coordinate near the bound, in ln N elsewhere.
-        s = slope * direction
-        length = way
-        y0 = tl.zeros_like(x)
-        arriving = near & (way >= u)
-        some_near = tl.max(near.to(tl.int32), 0) > 0
-        if some_near:
-            # Take the approach to the bound in halves: the linear g holds on each of them.
-            halved = near & (u - way < 0.5 * u) & (u > 1e-4 * step)
-            way = tl.where(halved, 0.5 * u, way)
-            edge = tl.where(halved, x + direction * way, edge)
-            rest = u - way
-            arriving = near & (rest <= 0.0)
-            y0 = tl.where(near, _stretched(tl.where(near, u, 1.0)), 0.0)
-            length = tl.where(near, _stretched(tl.where(near & ~arriving, rest, 1.0)) - y0, way)
-            s = tl.where(near & ~arriving, slope * direction * way / length, s)
-        gone = tl.where(arriving, speed * time, _distance(speed * time, s))
-        ends = going & (arriving | (gone < length))
-        landing = x + direction * gone
-        if some_near:
-            landing = tl.where(near, bound - direction * _from_stretched(y0 + gone), landing)
-        effort = _effort(length, s)
-        left = time - effort / speed
+        x, time, speed, ends = cross(x, direction, time, speed, slope, edge, bound, step, going)
         passes = going & ~ends
-        stops = passes & ((edge == stop) | (left <= 0.0))
-        unused = tl.where(stops, tl.maximum(left, 0.0), unused)
-        x = tl.where(ends, landing, tl.where(passes, edge, x))
-        time = tl.where(passes, left, time)
-        # exp(g) at the edge, without another exponential: exp(-s y) = 1 - s effort.
-        speed = tl.where(passes, speed / (1.0 - s * effort), speed)
-        k = tl.where(passes & ~stops & (edge == border), tl.where(up, k + 1, k - 1), k)
+        stops = passes & ((x == stop) | (time <= 0.0))
+        unused = tl.where(stops, tl.maximum(time, 0.0), unused)
+        k = tl.where(passes & ~stops & (x == border), tl.where(up, k + 1, k - 1), k)
         going = passes & ~stops
     return x, unused

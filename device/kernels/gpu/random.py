@@ -40,6 +40,25 @@ def symmetric_uniform(state):
 
 
 @triton.jit
+def truncated_normal(state, clip, wanted):
+    """(new state, N(0, 1) within +-clip) of the wanted lanes, by Marsaglia's polar method and rejection."""
+    z = tl.zeros_like(state).to(tl.float64)
+    open_ = wanted
+    while tl.max(open_.to(tl.int32), 0) > 0:
+        second_state = state + GOLDEN + GOLDEN
+        u, v = symmetric_uniform(state + GOLDEN), symmetric_uniform(second_state)
+        state = tl.where(open_, second_state, state)
+        s = u * u + v * v
+        inside = (s > 0.0) & (s < 1.0)
+        s = tl.where(inside, s, 0.5)
+        factor = tl.sqrt(tl.log(s) * -2.0 / s)
+        first, second = tl.abs(u * factor) <= clip, tl.abs(v * factor) <= clip
+        z = tl.where(open_, tl.where(first, u * factor, v * factor), z)
+        open_ = open_ & ~(inside & (first | second))
+    return state, z
+
+
+@triton.jit
 def bernoulli_mask(state, probability, slots):
     """A mask in which each of ``slots`` bits is 1 with the given probability, to 2^-32; see cpu/random.py."""
     fires = probability > 0.0

@@ -1,18 +1,15 @@
-"""Update of stacked arrays on a CUDA device, in three Triton kernels that the host never waits for.
+"""Update of stacked arrays on a CUDA device, in Triton kernels that the host never waits for.
 
-The kernels draw the pulses of each line (draw.py), find the cells that get any (find.py), and compute what these do
-(pulse.py). They follow update.py, pulse.py and march.py of cpu/ and read the same tables. Every line and every cell has
-a random stream of its own.
+The kernels draw the pulses of each line (draw.py), find the cells that get any (find.py), and compute what these do: by
+the tables of a trial (pulse.py), or by its equations (pulse_by_equations.py), as a CPU does. They read the same tables
+as cpu/, and solve the same equations. Every line and every cell has a random stream of its own.
 
 Without Triton this module can be imported, but :func:`update_stack` raises DeviceError. What the kernels do not support
 is listed in array/gpu_support.py.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,106 +17,14 @@ from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.kernels.gpu.draw import draw_lines
 from vcm_sweep.device.kernels.gpu.find import find_cells
 from vcm_sweep.device.kernels.gpu.pulse import pulse_cells
+from vcm_sweep.device.kernels.gpu.pulse_by_equations import solve_pulses
+from vcm_sweep.device.kernels.gpu.stack import StackCells, StackEquations, StackTables
 from vcm_sweep.device.kernels.gpu.triton_or_none import PRESENT
-from vcm_sweep.device.kernels.layout import MAX_AXES, RADIUS, STOCHASTIC, Curve, Physics, Pulses, Train
+from vcm_sweep.device.kernels.layout import STOCHASTIC, Train
 
 # How many lines or cells one program of each kernel works on. 32 marched cells are one warp: its lanes wait only for
 # each other at the end of a loop.
 LINES_AT_ONCE, CELLS_SEARCHED, CELLS_MARCHED = 256, 512, 32
-
-
-class StackCells(NamedTuple):
-    """State and parameters of K arrays on the device. A parameter of width 1 is the same for all cells of a trial."""
-
-    log_n: Tensor  # (K, cells) float64, ln of N in 1e26/m3
-    weight: Tensor  # (K, out, in) float32, read by the periphery
-    base: tuple[Tensor, Tensor, Tensor, Tensor]  # N_max, N_min, r, l of the cell, (K, cells) or (K, 1) float32
-    walked: tuple[Tensor, Tensor, Tensor, Tensor]  # the same after the pulses so far; (K, cells) if it walks
-    varied: Tensor  # (K, n, cells) or (K, n, 1) float32, the other parameters that spread
-    boost: Tensor  # (K, cells) or (K, 1) float32, exp(m/2) of the mismatch m
-    rate: Tensor  # (K, cells) or (K, 1) float32, factor on both speeds
-    low: Tensor  # (K, cells) or (K, 1) float64, ln N at the ends of the window; low > high for cells that are stuck
-    high: Tensor
-
-
-@dataclass(frozen=True)
-class StackTables:
-    """What the kernels read about each trial, on the device; built once for a stack.
-
-    Attributes:
-        nodes: float64, the values of all tables one after the other; a table that trials share is there once.
-        layout: (K, 26) int64, for each trial: whether parameters walk, and whether the walk needs the way covered (2);
-            for each of three axes the code of the cell's value and the number of nodes, 1 if there is no such axis
-            (3 x 2); for each curve (SET, RESET, reading) the places in ``nodes`` of values, power and kinks, the
-            number of nodes of x, the number of intervals below the kink, and the nodes of the parameters (3 x 6).
-        scalars: (K, 14) float64, for each trial: pulse_s and reference length (2); for each of three axes the first
-            node and the inverse step (3 x 2); for each of three curves the ends of x (3 x 2).
-        granularities: (K,) float64, dw_min of each trial.
-        walks: (K, 4, 4) float64, the table Pulses.walk of each trial.
-        walking: whether any trial has parameters that walk.
-        axes: the largest number of axes of any trial.
-    """
-
-    nodes: Tensor
-    layout: Tensor
-    scalars: Tensor
-    granularities: Tensor
-    walks: Tensor
-    walking: bool
-    axes: int
-
-    @classmethod
-    def build(
-        cls,
-        physics: Sequence[Physics],
-        pulses: Sequence[Pulses],
-        granularities: Sequence[float],
-        device: torch.device | str,
-    ) -> "StackTables":
-        """Copy what the CPU's kernels read to ``device``; one entry per trial in each sequence."""
-        nodes = _Nodes()
-        layout, scalars = [], []
-        for cells, pulse in zip(physics, pulses, strict=True):
-            row, numbers = [int(pulse.walks), int(pulse.needs_ratio)], [pulse.pulse_s, cells.reference_length]
-            for axis in range(MAX_AXES):
-                present = axis < len(cells.codes)
-                row += [int(cells.codes[axis]), int(cells.axes[axis, 2])] if present else [RADIUS, 1]
-                numbers += cells.axes[axis, :2].tolist() if present else [0.0, 1.0]
-            for curve in (cells.set, cells.reset, cells.read):
-                row += nodes.places(curve)
-                numbers += [curve.x_first, curve.x_last]
-            layout.append(row)
-            scalars.append(numbers)
-        return cls(
-            nodes=torch.from_numpy(np.concatenate(nodes.parts)).to(device),
-            layout=torch.tensor(layout, dtype=torch.int64).to(device),
-            scalars=torch.tensor(scalars, dtype=torch.float64).to(device),
-            granularities=torch.tensor(granularities, dtype=torch.float64).to(device),
-            walks=torch.from_numpy(np.stack([pulse.walk for pulse in pulses])).to(device),
-            walking=any(pulse.walks for pulse in pulses),
-            axes=max(len(cells.codes) for cells in physics),
-        )
-
-
-class _Nodes:
-    """Concatenates arrays, each of them only once, and remembers where each begins."""
-
-    def __init__(self) -> None:
-        self.parts: list[np.ndarray] = []
-        self._places: dict[int, int] = {}
-        self._end = 0
-
-    def _place(self, part: np.ndarray) -> int:
-        if id(part) not in self._places:
-            self._places[id(part)] = self._end
-            self.parts.append(part.ravel())
-            self._end += part.size
-        return self._places[id(part)]
-
-    def places(self, curve: Curve) -> list[int]:
-        """The six columns of ``StackTables.layout`` for a curve."""
-        parts = [self._place(part) for part in (curve.values, curve.power, curve.kink)]
-        return [*parts, len(curve.values), curve.below, curve.kink.size]
 
 
 class Keys(NamedTuple):
@@ -151,7 +56,7 @@ _EXACT = {"enable_fp_fusion": False}
 
 def update_stack(
     x: Tensor, d: Tensor, keys: Keys, learning_rates: Tensor, lengths: Tensor, train: Train,
-    cells: StackCells, tables: StackTables, counters: Tensor,
+    cells: StackCells, tables: StackTables, equations: StackEquations, counters: Tensor,
 ) -> None:  # fmt: skip
     """Pulse K stacked arrays for a batch. The work is only put into the device's queue; the host does not wait.
 
@@ -163,9 +68,9 @@ def update_stack(
         train: the settings of the trial with the longest; only those that all trials share are used, from
             ``fixed_bl`` on.
         cells: changed in place; its tensors must be contiguous.
-        tables: the tables of the stack.
-        counters: (K, 5) float64, which are added to: SET pulses, RESET pulses, energy in J, skipped pulses. The fifth,
-            pulses outside the model, does not change, since tables contain no such states.
+        tables, equations: those of the stack.
+        counters: (K, 5) float64, which are added to: SET pulses, RESET pulses, energy in J, skipped pulses, pulses
+            outside the model.
 
     Raises:
         DeviceError: Triton is missing, or a stochastic train could exceed the 64 slots of a word.
@@ -181,7 +86,11 @@ def update_stack(
         return
     x, d = x.contiguous(), d.contiguous()
     lines = draw(x, d, keys, learning_rates, lengths, train, tables)
-    pulse(x, d, keys, lines, find(lines, train), train, cells, tables, counters)
+    pulsed = find(lines, train)
+    if tables.tabled:
+        pulse(x, d, keys, lines, pulsed, train, cells, tables, counters)
+    if equations.kinds.full or equations.kinds.explicit:
+        pulse_by_equations(x, d, keys, lines, pulsed, train, cells, equations, tables.walks, counters)
 
 
 def _bounded(train: Train) -> bool:
@@ -232,12 +141,31 @@ def pulse(
     trials, batch, inputs = x.shape
     outputs, blocks = d.shape[2], pulsed.counts.shape[1]
     added = torch.empty(trials, blocks, 4, dtype=torch.float64, device=x.device)
-    per_cell = (*cells.walked, cells.varied, cells.boost, cells.rate, cells.low, cells.high)
+    per_cell = (*cells.walked, cells.boost, cells.rate, cells.low, cells.high)
     strides = [int(values.shape[-1] > 1) for values in per_cell]
     pulse_cells[(trials * blocks,)](
         x, d, *keys, *lines, *pulsed, tables.nodes, tables.layout, tables.scalars, tables.walks,
         cells.log_n, cells.weight, *cells.base, *per_cell, *strides, added,
-        batch, inputs, outputs, blocks, cells.varied.shape[1],
-        tables.walking, tables.axes, train.kind, CELLS_SEARCHED, CELLS_MARCHED, num_warps=1, **_EXACT,
+        batch, inputs, outputs, blocks, tables.walking, train.kind, CELLS_SEARCHED, CELLS_MARCHED, num_warps=1,
+        **_EXACT,
     )  # fmt: skip
     counters[:, :4] += added.sum(1)
+
+
+def pulse_by_equations(
+    x: Tensor, d: Tensor, keys: Keys, lines: Lines, pulsed: Pulsed, train: Train,
+    cells: StackCells, equations: StackEquations, walks: Tensor, counters: Tensor,
+) -> None:  # fmt: skip
+    """:func:`pulse` for the trials whose equations are solved."""
+    trials, batch, inputs = x.shape
+    outputs, blocks = d.shape[2], pulsed.counts.shape[1]
+    added = torch.empty(trials, blocks, 5, dtype=torch.float64, device=x.device)
+    per_cell = (*cells.walked, cells.varied, cells.boost, cells.rate, cells.low, cells.high, cells.w_low, cells.w_high)
+    strides = [int(values.shape[-1] > 1) for values in per_cell]
+    solve_pulses[(trials * blocks,)](
+        x, d, *keys, *lines, *pulsed, equations.starts, equations.places, equations.numbers, walks,
+        cells.log_n, cells.weight, *cells.base, *per_cell, cells.targets, cells.polarity, *strides, added,
+        batch, inputs, outputs, blocks, cells.varied.shape[1],
+        *equations.kinds, train.kind, CELLS_SEARCHED, CELLS_MARCHED, num_warps=1, **_EXACT,
+    )  # fmt: skip
+    counters += added.sum(1)

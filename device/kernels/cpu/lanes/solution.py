@@ -14,7 +14,6 @@ from vcm_sweep.device.kernels.cpu.equations import (
     EPS_PHIB,
     HOP,
     L_CELL,
-    MAX_STEPS,
     MU_N,
     N_PLUG,
     NU_0,
@@ -64,7 +63,7 @@ from vcm_sweep.device.kernels.cpu.lanes.rows import (
 )
 from vcm_sweep.device.kernels.cpu.reading import of_cell
 from vcm_sweep.device.kernels.cpu.starts import about_log_drop
-from vcm_sweep.device.kernels.layout import LENGTH, RADIUS
+from vcm_sweep.device.kernels.layout import LENGTH, MAX_STEPS, RADIUS
 
 
 @inlined

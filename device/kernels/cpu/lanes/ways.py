@@ -31,8 +31,8 @@ from vcm_sweep.device.kernels.cpu.lanes.rows import (
     VOLTAGE,
     X,
 )
-from vcm_sweep.device.kernels.cpu.strides import LONG, PAST_KINK, stride
-from vcm_sweep.device.kernels.layout import F_RANGE
+from vcm_sweep.device.kernels.cpu.strides import stride
+from vcm_sweep.device.kernels.layout import F_RANGE, LONG, PAST_KINK
 
 ALONE = math.inf  # AFTER of a lane that is to be followed alone
 # Gauss and Legendre's four nodes on 0 .. 1, and their weights.
