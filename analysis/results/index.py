@@ -47,15 +47,16 @@ class Index:
         return self.low <= 0.0 or self.value <= self.floor
 
     def percent(self) -> str:
-        """The index as people read a share.
+        """The index as people read a share, with more decimals where its interval is narrow.
 
-        >>> Index("r.d2d.sigma", 0.714, 0.66, 0.76).percent()
-        '71 % [66, 76]'
+        >>> Index("r.d2d.sigma", 0.714, 0.66, 0.76).percent(), Index("nominal", 0.9312, 0.9271, 0.9353).percent()
+        ('71 % [66, 76]', '93.1 % [92.7, 93.5]')
         """
         if math.isnan(self.value):
             return "not measured"
         numbers = [100 * v for v in (self.value, self.low, self.high)]
-        digits = 1 if max(map(abs, numbers)) < 10.0 else 0
+        width = numbers[2] - numbers[1]
+        digits = 2 if 0.0 < width < 0.2 else 1 if 0.0 < width < 2.0 or max(map(abs, numbers)) < 10.0 else 0
         # Adding 0.0 turns a rounded -0.0 into 0.0.
         value, low, high = (f"{round(v, digits) + 0.0:.{digits}f}" for v in numbers)
         return f"{value} % [{low}, {high}]"
