@@ -16,7 +16,7 @@ from gpu_sections.stacks import kept, sizes
 TESTS = "tests/device/kernels/gpu"
 # Most of the time they compile, the CPU's loops and a kernel for each kind of stack: so several processes share them.
 # These are pytest's -k; one more process takes what is in none of them.
-SHARES = ("three_axes or walks", "its_stack")
+SHARES = ("walks", "its_stack", "by_equations or targets", "window or full_model")
 # The parts of making a stack, by the names of the functions that do them.
 PARTS = ("fabricate", "draw_parameters", "shared_tables", "_set_window", "program", "array_figures")
 

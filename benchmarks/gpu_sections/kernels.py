@@ -1,4 +1,4 @@
-"""Section 3: our kernels, each by itself, on the vectors and cells of real steps of cells that read tables."""
+"""Section 3: our kernels, each by itself, on the vectors and cells of real steps."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,13 +8,15 @@ from unittest import mock
 import torch
 
 from gpu_sections.call import Call, Report
-from gpu_sections.places import Gpu, median, place, why_no_kernels
+from gpu_sections.places import OURS, Gpu, median, place, why_no_kernels
 from gpu_sections.stacks import Training, kept, sizes
 from vcm_sweep.device.array.pulsing import Batch
 from vcm_sweep.device.kernels.gpu import update
 
-# The cells of this section differ in nothing, so no equations are solved.
-OURS = ("draw_lines", "find_cells", "pulse_cells")
+# Cells that differ in nothing are pulsed by tables, others by their equations.
+PULSING = ("pulse_cells", "solve_pulses")
+# Single pulses take Triton's interpreter too long: in a rehearsal those of a sample are one longer pulse.
+DIFFERING, REHEARSED = "all that differs", "r and l d2d, mismatch"
 
 
 class Watched:
@@ -59,14 +61,32 @@ def run(call: Call, report: Report) -> None:
         _take_until(training, step, where, call)
         with _measured(training, where, size.repeats) as found:
             training.take(1)
-        rows += [{"step": training.done - 1, "layer": layer, **figures} for layer, figures in enumerate(found)]
+        rows += [_row(training, layer, figures) for layer, figures in enumerate(found)]
         report.figures |= {"launches": rows}
         if training.done <= step:
             report.lines.append(f"step {step} was not reached in time: measured at step {training.done - 1}")
             break
+    # Making cells that differ takes a core half a second a trial, so there are few.
+    if call.section_left() > 15 or call.rehearse:
+        device = REHEARSED if call.rehearse else DIFFERING
+        rows += _differing(Training(size, device, min(size.stacks[1], 16), where.device), where, size.repeats)
     report.figures["shares"] = [_shares(row, call.figures("ceilings")) for row in rows]
     report.lines += _summary(rows)
     report.checks["a trial of the stack gets the bits that it gets alone"] = _alone(call, training, where)
+
+
+def _row(training: Training, layer: int, figures: dict[str, Any]) -> dict[str, Any]:
+    pulsing = next(name for name in PULSING if f"{name}_ms" in figures)
+    return {"trials": size_of(training), "pulsing": pulsing, "step": training.done - 1, "layer": layer, **figures}
+
+
+def _differing(training: Training, where: Gpu, repeats: int) -> list[dict[str, Any]]:
+    """The same of the second step of a stack whose cells are solved from their equations."""
+    training.take(1)
+    where.wait()
+    with _measured(training, where, repeats) as found:
+        training.take(1)
+    return [_row(training, layer, figures) for layer, figures in enumerate(found)]
 
 
 def _take_until(training: Training, step: int, where: Gpu, call: Call) -> None:
@@ -105,14 +125,17 @@ def _layer(cells: Any, arguments: tuple[Any, ...], where: Gpu, repeats: int) -> 
                 cells.get_buffer(name).copy_(values)
             cells.on_device().fire(Batch(*arguments))
     pulses = (cells.counters - before["counters"])[:, :2].sum().item()
-    figures = {f"{name}_ms": kernel.median_ms() for name, kernel in watched.items()}
-    figures |= {"pulses": pulses, **_work(watched["pulse_cells"].arguments)}
+    fired = {name: kernel for name, kernel in watched.items() if kernel.spans}
+    figures = {f"{name}_ms": kernel.median_ms() for name, kernel in fired.items()}
+    for name in PULSING:
+        if name in fired:
+            figures |= {"pulses": pulses, **_work(name, fired[name].arguments)}
     for name, values in before.items():
         cells.get_buffer(name).copy_(values)
     return figures
 
 
-def _work(given: dict[str, Any]) -> dict[str, float]:
+def _work(name: str, given: dict[str, Any]) -> dict[str, float]:
     """Visited cells, visits and turns of the loop over visits, and bytes that each kernel must move at least.
 
     A visit is a sample that pulses a cell. The lanes of a warp take turns together, so a warp takes as many as its
@@ -129,14 +152,14 @@ def _work(given: dict[str, Any]) -> dict[str, float]:
         turns += listed_visits.view(len(listed_visits), -1, lanes).amax(-1).sum()
     cells = counts.sum().item()
     per_cell = sum(
-        values.element_size() * (2 if name in ("log_n", "weight") else 1)
-        for name, values in given.items()
+        values.element_size() * (2 if argument in ("log_n", "weight") else 1)
+        for argument, values in given.items()
         if isinstance(values, torch.Tensor) and values.numel() == given["weight"].numel()
     )
     lines, vectors = _bytes(rows, columns), _bytes(given["x"], given["d"])
     return {
         "cells": cells, "visits": float(visits), "turns": float(turns), "draw_lines_bytes": lines + vectors,
-        "find_cells_bytes": lines + 4 * cells, "pulse_cells_bytes": lines + vectors + per_cell * cells,
+        "find_cells_bytes": lines + 4 * cells, f"{name}_bytes": lines + vectors + per_cell * cells,
     }  # fmt: skip
 
 
@@ -149,22 +172,26 @@ def _shares(row: dict[str, Any], best: dict[str, float]) -> dict[str, float]:
     bandwidth, pairs = best.get("copy_gb_s"), best.get("exp_log_fp64_per_s")
     if not bandwidth or not pairs:
         return {}
-    least = {name: row[f"{name}_bytes"] / bandwidth / 1e6 for name in OURS}
-    # A visit takes one exponential and one logarithm in double precision, or more.
-    least["pulse_cells"] = max(least["pulse_cells"], row["visits"] / pairs * 1e3)
-    return {f"{name}_share": least[name] / row[f"{name}_ms"] for name in OURS}
+    least = {name: row[f"{name}_bytes"] / bandwidth / 1e6 for name in OURS if f"{name}_ms" in row}
+    for name in PULSING:
+        if name in least:
+            # A visit takes one exponential and one logarithm in double precision, or more.
+            least[name] = max(least[name], row["visits"] / pairs * 1e3)
+    return {f"{name}_share": value / row[f"{name}_ms"] for name, value in least.items()}
 
 
 def _summary(rows: list[dict[str, Any]]) -> list[str]:
     """A line per step: the kernels' times over all layers, and their work."""
     lines = []
-    for step in dict.fromkeys(row["step"] for row in rows):
-        own = [row for row in rows if row["step"] == step]
-        total = {name: sum(row[name] for row in own) for name in own[0] if name not in ("step", "layer")}
+    keys = ("trials", "pulsing", "step")
+    for key in dict.fromkeys(tuple(row[name] for name in keys) for row in rows):
+        own = [row for row in rows if tuple(row[name] for name in keys) == key]
+        total = {name: sum(row[name] for row in own) for name in own[0] if name not in (*keys, "layer")}
+        trials, pulsing, step = key
         lines.append(
-            f"step {step}: draw {total['draw_lines_ms']:.3f}, find {total['find_cells_ms']:.3f}, pulse "
-            f"{total['pulse_cells_ms']:.3f} ms over all layers; {total['pulses']:.3g} pulses in {total['visits']:.3g} "
-            f"visits of {total['cells']:.3g} cells, {total['turns']:.3g} turns"
+            f"{trials} trials, step {step}: draw {total['draw_lines_ms']:.3f}, find {total['find_cells_ms']:.3f}, "
+            f"{pulsing} {total[f'{pulsing}_ms']:.3f} ms over all layers; {total['pulses']:.3g} pulses in "
+            f"{total['visits']:.3g} visits of {total['cells']:.3g} cells, {total['turns']:.3g} turns"
         )
     return lines
 

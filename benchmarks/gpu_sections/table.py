@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from gpu_sections.call import Call
+from gpu_sections.places import OURS
 
 
 class Expected(NamedTuple):
@@ -70,8 +71,9 @@ def _beside(found: float, expected: tuple[float, float] | None) -> str:
 
 
 def _kernel(row: dict[str, Any], shares: dict[str, float]) -> str:
-    said = [f"step {row['step']:>4} layer {row['layer']}:"]
-    for name in ("draw_lines", "find_cells", "pulse_cells"):
-        share = f" ({shares[f'{name}_share']:.0%})" if shares else ""
-        said.append(f"{name} {row[f'{name}_ms']:.3f}{share}")
+    said = [f"K = {row['trials']}, step {row['step']:>4} layer {row['layer']}:"]
+    for name in OURS:
+        if f"{name}_ms" in row:
+            share = f" ({shares[f'{name}_share']:.0%})" if shares else ""
+            said.append(f"{name} {row[f'{name}_ms']:.3f}{share}")
     return " ".join(said)

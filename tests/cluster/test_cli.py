@@ -154,13 +154,11 @@ def test_a_gpu_that_is_not_there_is_one_line(study: Path) -> None:
 
 
 def test_a_study_that_a_gpu_cannot_do_is_one_line_before_a_cluster_is_asked(study: Path) -> None:
-    study.write_text(
-        study.read_text().replace("[design]", '[[factor]]\nname = "r.c2c.direct"\nrange = [0, 0.01]\n[design]')
-    )
+    study.write_text(study.read_text().replace("[design]", '[device.intervention]\nkind = "matched"\n[design]'))
     for command in ("run", "plan"):
         failed = call(command, study, "--device", "cuda", "--address", "127.0.0.1:1")
         assert failed.returncode == 2
-        assert "(factor r.c2c.direct: set read_path = 'nominal')" in failed.stderr
+        assert "an intervention ([device.intervention]: leave it out)" in failed.stderr
         assert failed.stderr.count("\n") == 1
 
 

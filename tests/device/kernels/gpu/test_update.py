@@ -521,6 +521,7 @@ def interpreted(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 @needs_triton
+@pytest.mark.xdist_group("interpreted")  # one process for all
 @pytest.mark.parametrize("check", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in CHECKS])
 def test_with_the_interpreter_in_place_of_the_gpu(interpreted, check):
     assert interpreted[check] == ""
@@ -616,9 +617,13 @@ EQUATIONS = (
 @needs_triton
 @pytest.mark.usefixtures("compiling")
 @pytest.mark.parametrize(
-    "capability", [pytest.param(80, marks=pytest.mark.slow), 90, pytest.param(100, marks=pytest.mark.slow)]
+    ("capability", "has", "spilled"),
+    [
+        pytest.param(capability, *given, marks=[] if capability == 90 and len(given[0]) == 1 else pytest.mark.slow)
+        for capability in (80, 90, 100)
+        for given in EQUATIONS
+    ],
 )
-@pytest.mark.parametrize(("has", "spilled"), EQUATIONS, ids=["-".join(has) for has, _ in EQUATIONS])
 def test_pulses_by_equations_compile_without_much_spilling(capability, has, spilled):
     kinds = {name.upper(): has.get(name, False) for name in Kinds._fields}
     constants = {**kinds, "KIND": 0, "LISTED": cuda.CELLS_SEARCHED}
