@@ -316,7 +316,8 @@ def solve_pulses(
                 sets += tl.where(up, fired, 0.0)
                 resets += tl.where(up, 0.0, fired)
                 skipped += tl.where(done, spared, 0.0)
-                energy += power * seconds * fired
+                # Of the other lanes the power may be no number.
+                energy += tl.where(done, power * seconds * fired, 0.0)
                 left = tl.where(done, left - together, left)
                 if MOVING:
                     radius = tl.where(done & has_r, r_now.to(tl.float32), radius)

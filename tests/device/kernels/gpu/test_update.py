@@ -5,6 +5,7 @@ its own, this file as a script, runs every check; with a GPU the same checks run
 """
 
 import copy
+import dataclasses
 import functools
 import importlib.util
 import json
@@ -269,6 +270,23 @@ def check_cells_stop_at_a_window_of_their_own_as_on_the_cpu(device: str) -> None
     assert ((under_test.weight[0] - under_test.w_low[0]).abs() < 1e-5).any()
 
 
+def check_pulses_outside_the_model_are_counted_as_on_the_cpu(device: str) -> None:
+    """They move nothing; a GPU is asked for them later."""
+    broken = VCMDevice(
+        method="direct", set_voltage_v=-1.5, parameters=CellParameters(mu_n=1e-6, r=6e-9), on_invalid="error"
+    )
+    x, d, update = torch.ones(2, 1, 3), -torch.ones(2, 1, 2), UpdateParameters(desired_bl=3, **EVERY_SLOT)
+    devices = [dataclasses.replace(broken, on_invalid="record"), VCMDevice(method="direct")]
+    before, numba, under_test = both(devices, x, d, [1e3] * 2, update, device)
+    assert torch.equal(under_test.log_n[0], before.log_n[0])
+    assert under_test.counters[0].tolist() == numba.counters[0].tolist() == [0, 0, 0, 18, 18]
+    assert (under_test.log_n[1] > before.log_n[1]).all()
+    alone = stack([broken], 2, 3)
+    pulse_cuda(alone, x[:1], d[:1], [1e3], update, [1], device)
+    with pytest.raises(DeviceError, match=r"18 pulses .*gamma"):
+        alone.refuse_invalid(0)
+
+
 def check_errors_and_targets_are_distributed_as_on_the_cpu(device: str) -> None:
     """Errors of single pulses; new targets for every pulse, and for every change of direction beside a walk."""
     slow = CellParameters(r=48e-9)
@@ -506,6 +524,7 @@ QUICK = (
     "one_direction_to_the_window_and_back",
     "the_key_of_a_call_is_the_one_of_the_host",
     "pulses_by_equations_as_on_the_cpu",
+    "pulses_outside_the_model_are_counted_as_on_the_cpu",
 )
 
 
