@@ -53,7 +53,7 @@ def run(call: Call, report: Report) -> None:
         report.lines.append(f"not rehearsed, since Triton's interpreter fails here: {broken}")
         return
     if call.rehearse:
-        update.CELLS_MARCHED = update.CELLS_SEARCHED  # the interpreter pays per operation, not per lane
+        update.CELLS_MARCHED, update.GROUPS = 4096, 1  # the interpreter pays per operation, not per lane
     size = sizes(call)
     training = kept(call, where.device, "noise-free", size.stacks[-1])
     rows = []
@@ -136,30 +136,36 @@ def _layer(cells: Any, arguments: tuple[Any, ...], where: Gpu, repeats: int) -> 
 
 
 def _work(name: str, given: dict[str, Any]) -> dict[str, float]:
-    """Visited cells, visits and turns of the loop over visits, and bytes that each kernel must move at least.
+    """Visited cells, visits, turns of the loop over visits, tests of a column, and bytes that each kernel must move.
 
     A visit is a sample that pulses a cell. The lanes of a warp take turns together, so a warp takes as many as its
     lane with the most visits, if a visit is one turn, as it is without walks.
     """
     rows, columns, listed, counts = (given[name] for name in ("rows", "columns", "listed", "counts"))
     lanes = update.CELLS_MARCHED
-    visits = turns = 0
+    visits = turns = tests = 0
+    fires = rows != 0
     for k in range(len(rows)):
+        tests += fires[k].sum() * columns.shape[-1]
         each = ((rows[k][:, :, None] & columns[k][:, None, :]) != 0).sum(0).flatten()
         there = torch.arange(listed.shape[-1], device=listed.device) < counts[k][:, None]
         listed_visits = torch.where(there, each[torch.where(there, listed[k].long(), 0)], 0)
         visits += each.sum()
-        turns += listed_visits.view(len(listed_visits), -1, lanes).amax(-1).sum()
+        whole = torch.nn.functional.pad(listed_visits, (0, -listed.shape[-1] % lanes))
+        turns += whole.view(len(whole), -1, lanes).amax(-1).sum()
     cells = counts.sum().item()
     per_cell = sum(
         values.element_size() * (2 if argument in ("log_n", "weight") else 1)
         for argument, values in given.items()
         if isinstance(values, torch.Tensor) and values.numel() == given["weight"].numel()
     )
-    lines, vectors = _bytes(rows, columns), _bytes(given["x"], given["d"])
+    # Columns are drawn, and looked at, in samples in which a row fires.
+    lines = _bytes(rows) + int(_bytes(columns) * fires.any(-1).double().mean())
+    vectors = _bytes(given["x"], given["d"])
     return {
-        "cells": cells, "visits": float(visits), "turns": float(turns), "draw_lines_bytes": lines + vectors,
-        "find_cells_bytes": lines + 4 * cells, f"{name}_bytes": lines + vectors + per_cell * cells,
+        "cells": cells, "visits": float(visits), "turns": float(turns), "tests": float(tests),
+        "draw_lines_bytes": lines + vectors, "find_cells_bytes": lines + 4 * cells,
+        f"{name}_bytes": lines + vectors + per_cell * cells,
     }  # fmt: skip
 
 
@@ -191,7 +197,8 @@ def _summary(rows: list[dict[str, Any]]) -> list[str]:
         lines.append(
             f"{trials} trials, step {step}: draw {total['draw_lines_ms']:.3f}, find {total['find_cells_ms']:.3f}, "
             f"{pulsing} {total[f'{pulsing}_ms']:.3f} ms over all layers; {total['pulses']:.3g} pulses in "
-            f"{total['visits']:.3g} visits of {total['cells']:.3g} cells, {total['turns']:.3g} turns"
+            f"{total['visits']:.3g} visits of {total['cells']:.3g} cells, {total['turns']:.3g} turns, "
+            f"{total['tests']:.3g} tests"
         )
     return lines
 

@@ -2,12 +2,9 @@
 # mypy: disallow-incomplete-defs=False, disallow-untyped-decorators=False
 """The parameters of the cells that a GPU pulses: loaded, kept, walked; and which samples pulse a cell."""
 
-from vcm_sweep.device.kernels.gpu.find import coincide, coincidences
-from vcm_sweep.device.kernels.gpu.random import GOLDEN, popcount, symmetric_uniform
+from vcm_sweep.device.kernels.gpu.find import WORD, coincide, coincidences, lowest
+from vcm_sweep.device.kernels.gpu.random import GOLDEN, symmetric_uniform
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
-
-# How many samples are looked at together: whether each of them pulses a cell is one bit of a word.
-WORD = tl.constexpr(64)
 
 
 @triton.jit
@@ -41,15 +38,21 @@ def walk_on(state, value, base, walk, ratio, going):
 def samples_of(word, lines, row, column, live, KIND: tl.constexpr, LANES: tl.constexpr):
     """Which samples from ``word`` on pulse each lane's cell, as the bits of an int64.
 
-    ``lines``: (what rows and columns contribute, slots, batch, number of rows and of columns) of a trial.
+    ``lines``: (what rows and columns contribute, slots, the samples in which any of the program's rows fires, numbers
+    of rows and of columns) of a trial.
     """
-    rows, columns, slots_of, batch, outputs, inputs = lines
+    rows, columns, slots_of, firing, outputs, inputs = lines
     hits = tl.zeros([LANES], tl.int64)
-    for sample in range(word, tl.minimum(word + WORD, batch)):
+    samples = tl.load(firing + word // WORD)
+    while samples != 0:
+        place = lowest(samples)
+        sample = word + place
         row_part = tl.load(rows + sample * outputs + row, mask=live, other=0)
+        # Columns of a sample are there if any row of the array fires in it.
         column_part = tl.load(columns + sample * inputs + column, mask=live, other=0)
         hit = coincide(row_part, column_part, tl.load(slots_of + sample), KIND)
-        hits |= hit.to(tl.int64) << (sample - word)
+        hits |= hit.to(tl.int64) << place
+        samples &= samples - 1
     return hits
 
 
@@ -57,8 +60,7 @@ def samples_of(word, lines, row, column, live, KIND: tl.constexpr, LANES: tl.con
 def take_sample(takes, word, hits, left, up, x, d, lines, row, column, KIND: tl.constexpr):
     """(hits, pulses left, whether they are SET, sample): lanes that take one begin the next sample that pulses them."""
     rows, columns, slots_of, _, outputs, inputs = lines
-    # The lowest bit of hits.
-    sample = word + popcount(~hits & (hits - 1)).to(tl.int32)
+    sample = word + lowest(hits)
     row_at, column_at = sample * outputs + row, sample * inputs + column
     row_part = tl.load(rows + row_at, mask=takes, other=0)
     column_part = tl.load(columns + column_at, mask=takes, other=0)

@@ -55,7 +55,8 @@ def _fire(
     values, lines, count, key, side, sample, factor, slots,
     RESOLUTION: tl.constexpr, KIND: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
-    """Draw the slots in which each line of one sample fires, or round its share of the pulses."""
+    """Draw the slots in which each line of one sample fires, or round its share of the pulses; whether any does."""
+    any_ = 0
     for start in range(0, count, LANES):
         line = start + tl.arange(0, LANES)
         live = line < count
@@ -65,13 +66,14 @@ def _fire(
         if RESOLUTION > 0.0:
             p = tl.floor(p / RESOLUTION + 0.5) * RESOLUTION
         if KIND == _STOCHASTIC:
-            state = stream(key, side, sample * count + line + 1)
-            tl.store(lines + line, bernoulli_mask(state, p, slots.to(tl.int64)), mask=live)
+            part = bernoulli_mask(stream(key, side, sample * count + line + 1), p, slots.to(tl.int64))
         else:
-            p = tl.minimum(p, 1.0)
+            part = tl.minimum(p, 1.0)
             if KIND == _MEAN_COUNT:
-                p = tl.floor(p * slots + 0.5) / slots
-            tl.store(lines + line, p, mask=live)
+                part = tl.floor(part * slots + 0.5) / slots
+        tl.store(lines + line, part, mask=live)
+        any_ = tl.maximum(any_, tl.max((live & (part != 0)).to(tl.int32), 0))
+    return any_
 
 
 # The number of a call differs at every launch, and must not make a kernel of its own where it is 1, or even.
@@ -95,5 +97,6 @@ def draw_lines(
     key = key_of_call(tl.load(streams + trial), call)
     rows += program * outputs
     columns += program * inputs
-    _fire(d, rows, outputs, key, ROWS, sample, row_factor, slots, D_RESOLUTION, KIND, LANES)
-    _fire(x, columns, inputs, key, COLUMNS, sample, column_factor, slots, X_RESOLUTION, KIND, LANES)
+    # Columns of a sample in which no row fires are looked at by nobody.
+    if _fire(d, rows, outputs, key, ROWS, sample, row_factor, slots, D_RESOLUTION, KIND, LANES) > 0:
+        _fire(x, columns, inputs, key, COLUMNS, sample, column_factor, slots, X_RESOLUTION, KIND, LANES)

@@ -6,7 +6,8 @@ The lanes need not be at the same sample: each goes on to the next sample that p
 with one. On each cell the samples act in their order.
 """
 
-from vcm_sweep.device.kernels.gpu.cells import WORD, keep_own, load_own, samples_of, take_sample, walk_on
+from vcm_sweep.device.kernels.gpu.cells import keep_own, load_own, samples_of, take_sample, walk_on
+from vcm_sweep.device.kernels.gpu.find import WORD
 from vcm_sweep.device.kernels.gpu.march import march
 from vcm_sweep.device.kernels.gpu.random import CELLS, key_of_call, stream
 from vcm_sweep.device.kernels.gpu.tables import read_cubic, read_linear
@@ -38,22 +39,22 @@ def _towards(up, rising, falling):
 # See draw_lines for what is not specialised.
 @triton.jit(do_not_specialize=["call"])
 def pulse_cells(
-    x, d, streams, call, rows, columns, slots_of, listed, counts, nodes, layout, scalars, walks, log_n, weight,
+    x, d, streams, call, rows, columns, slots_of, listed, counts, firing, nodes, layout, scalars, walks, log_n, weight,
     base_n_max, base_n_min, base_r, base_l, walked_n_max, walked_n_min, walked_r, walked_l, boosts, rates,
     lows, highs, n_max_stride, n_min_stride, r_stride, l_stride, boost_stride, rate_stride, low_stride, high_stride,
-    added, batch, inputs, outputs, blocks,
-    WALKING: tl.constexpr, KIND: tl.constexpr, LISTED: tl.constexpr, LANES: tl.constexpr,
+    added, batch, inputs, outputs, groups, capacity,
+    WALKING: tl.constexpr, KIND: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
-    """One program per (trial, block of cells): applies the pulses of the whole batch to the listed cells."""
+    """One program per (trial, group of rows): applies the pulses of the whole batch to the listed cells."""
     program = tl.program_id(0).to(tl.int64)
-    trial = program // blocks
+    trial = program // groups
     cells = inputs * outputs
     x += trial * batch * inputs
     d += trial * batch * outputs
     rows += trial * batch * outputs
     columns += trial * batch * inputs
     slots_of += trial * batch
-    lines = (rows, columns, slots_of, batch, outputs, inputs)
+    lines = (rows, columns, slots_of, firing + program * ((batch + WORD - 1) // WORD), outputs, inputs)
     key = key_of_call(tl.load(streams + trial), call)
     layout += trial * LAYOUT
     walking, need_ratio = tl.load(layout) != 0, tl.load(layout + 1) != 0
@@ -69,7 +70,7 @@ def pulse_cells(
     for start in range(0, count, LANES):
         place = start + tl.arange(0, LANES)
         live = place < count
-        cell = tl.load(listed + program * LISTED + place, mask=live, other=0)
+        cell = tl.load(listed + program * capacity + place, mask=live, other=0)
         row, column = cell // inputs, cell % inputs
         at = trial * cells + cell
         state_x = tl.load(log_n + at, mask=live, other=0.0)

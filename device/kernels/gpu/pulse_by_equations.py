@@ -6,9 +6,10 @@ A lane is at one of a few stages of a pulse: it sets out, ends a stride, reads i
 the equations once for every lane, whatever stage that is at, so no lane waits for a solution that another one needs.
 """
 
-from vcm_sweep.device.kernels.gpu.cells import WORD, keep_own, load_own, samples_of, take_sample, walk_on
+from vcm_sweep.device.kernels.gpu.cells import keep_own, load_own, samples_of, take_sample, walk_on
 from vcm_sweep.device.kernels.gpu.equations import kinetics
 from vcm_sweep.device.kernels.gpu.euler import euler_way
+from vcm_sweep.device.kernels.gpu.find import WORD
 from vcm_sweep.device.kernels.gpu.random import CELLS, key_of_call, stream, truncated_normal
 from vcm_sweep.device.kernels.gpu.solution import START_COLUMNS, solve
 from vcm_sweep.device.kernels.gpu.strides import LONGEST, PIECE, along_cubic, next_edge, stride
@@ -44,24 +45,24 @@ def _towards(value, goal, part):
 # See draw_lines for what is not specialised.
 @triton.jit(do_not_specialize=["call"])
 def solve_pulses(
-    x, d, streams, call, rows, columns, slots_of, listed, counts, starts, places, numbers, walks, log_n, weight,
+    x, d, streams, call, rows, columns, slots_of, listed, counts, firing, starts, places, numbers, walks, log_n, weight,
     base_n_max, base_n_min, base_r, base_l, walked_n_max, walked_n_min, walked_r, walked_l, varied, boosts, rates,
     lows, highs, w_lows, w_highs, targets, polarities, n_max_stride, n_min_stride, r_stride, l_stride, varied_stride,
     boost_stride, rate_stride, low_stride, high_stride, w_low_stride, w_high_stride, added, batch, inputs, outputs,
-    blocks, varied_rows,
+    groups, capacity, varied_rows,
     FULL: tl.constexpr, EXPLICIT: tl.constexpr, WALKING: tl.constexpr, SHAPED: tl.constexpr, OWN: tl.constexpr,
-    MOVING: tl.constexpr, EULER: tl.constexpr, KIND: tl.constexpr, LISTED: tl.constexpr, LANES: tl.constexpr,
+    MOVING: tl.constexpr, EULER: tl.constexpr, KIND: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
-    """One program per (trial, block of cells): applies the pulses of the whole batch to the listed cells."""
+    """One program per (trial, group of rows): applies the pulses of the whole batch to the listed cells."""
     program = tl.program_id(0).to(tl.int64)
-    trial = program // blocks
+    trial = program // groups
     cells = inputs * outputs
     x += trial * batch * inputs
     d += trial * batch * outputs
     rows += trial * batch * outputs
     columns += trial * batch * inputs
     slots_of += trial * batch
-    lines = (rows, columns, slots_of, batch, outputs, inputs)
+    lines = (rows, columns, slots_of, firing + program * ((batch + WORD - 1) // WORD), outputs, inputs)
     key = key_of_call(tl.load(streams + trial), call)
     places += trial * PLACES
     numbers += trial * NUMBERS
@@ -88,7 +89,7 @@ def solve_pulses(
     for first in range(0, count, LANES):
         place = first + tl.arange(0, LANES)
         live = place < count
-        cell = tl.load(listed + program * LISTED + place, mask=live, other=0)
+        cell = tl.load(listed + program * capacity + place, mask=live, other=0)
         row, column = cell // inputs, cell % inputs
         at_cell = trial * cells + cell
         state_x = tl.load(log_n + at_cell, mask=live, other=0.0)

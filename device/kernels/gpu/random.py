@@ -59,8 +59,49 @@ def truncated_normal(state, clip, wanted):
 
 
 @triton.jit
-def bernoulli_mask(state, probability, slots):
-    """A mask in which each of ``slots`` bits is 1 with the given probability, to 2^-32; see cpu/random.py."""
+def uniform(word):
+    """U(0, 1) of 53 random bits; the last 11 bits of the word are not used."""
+    return (word >> 11).to(tl.float64) * (1.0 / 9007199254740992.0)
+
+
+@triton.jit
+def bernoulli_mask(word, probability, slots):
+    """A mask in which each of ``slots`` bits is 1 with the given probability, to 2^-32; see cpu/random.py.
+
+    The lanes take as many turns as the one that fires most often: most of small probabilities fire in no slot, as
+    their first words show, and where no lane fires there is no turn.
+    """
+    slots += word.to(tl.int64) * 0  # of each lane
+    many = probability * slots.to(tl.float64) >= 1.0
+    sparse = tl.where(many, 0.0, probability)
+    state, mask = word, word ^ word
+    first = tl.zeros_like(slots)
+    draws = uniform(word) < sparse * slots.to(tl.float64)
+    while tl.max(draws.to(tl.int32), 0) > 0:
+        u = uniform(word)
+        share = tl.where(draws, sparse, 1.0)
+        gap = tl.minimum((u / share).to(tl.int64), slots - first - 1)
+        gap = tl.where(draws, gap, 0)
+        power, base, rest = tl.zeros_like(u) + 1.0, 1.0 - share, gap
+        while tl.max(rest, 0) > 0:
+            power = tl.where((rest & 1) != 0, power * base, power)
+            base *= base
+            rest = rest >> 1
+        draws = draws & (u - gap.to(tl.float64) * share < share * power)
+        first = tl.where(draws, first + gap + 1, first)
+        one = first.to(tl.uint64) * 0 + 1
+        mask |= tl.where(draws, one << tl.maximum(first - 1, 0).to(tl.uint64), 0)
+        state = tl.where(draws, state + GOLDEN, state)
+        word = bits64(state)
+        draws = draws & (uniform(word) < sparse * (slots - first).to(tl.float64))
+    if tl.max(many.to(tl.int32), 0) > 0:
+        mask = tl.where(many, _dense_mask(state, tl.where(many, probability, 0.0), slots), mask)
+    return mask.to(tl.int64)
+
+
+@triton.jit
+def _dense_mask(state, probability, slots):
+    """A mask as of :func:`bernoulli_mask`, for probabilities that are not small; 0 where the probability is."""
     fires = probability > 0.0
     spare = tl.where(fires, 64 - slots, 0).to(tl.uint64)
     ones = state | 0xFFFFFFFFFFFFFFFF
@@ -77,7 +118,7 @@ def bernoulli_mask(state, probability, slots):
         mask |= tl.where(one, undecided & (word ^ ones), 0)
         undecided &= tl.where(one, word, word ^ ones)
         position -= 1
-    return mask.to(tl.int64)
+    return mask
 
 
 @triton.jit

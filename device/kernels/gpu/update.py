@@ -15,16 +15,19 @@ from torch import Tensor
 
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.kernels.gpu.draw import draw_lines
-from vcm_sweep.device.kernels.gpu.find import find_cells
+from vcm_sweep.device.kernels.gpu.find import SAMPLES, find_cells
 from vcm_sweep.device.kernels.gpu.pulse import pulse_cells
 from vcm_sweep.device.kernels.gpu.pulse_by_equations import solve_pulses
 from vcm_sweep.device.kernels.gpu.stack import StackCells, StackEquations, StackTables
 from vcm_sweep.device.kernels.gpu.triton_or_none import PRESENT
 from vcm_sweep.device.kernels.layout import STOCHASTIC, Train
 
-# How many lines or cells one program of each kernel works on. 32 marched cells are one warp: its lanes wait only for
-# each other at the end of a loop.
-LINES_AT_ONCE, CELLS_SEARCHED, CELLS_MARCHED = 256, 512, 32
+# How many lines or cells a program, one warp, works on at a time. 32 marched cells are one for each lane,
+# which waits only for the others at the end of a loop.
+LINES_AT_ONCE, COLUMNS_SEARCHED, CELLS_MARCHED = 64, 256, 32
+# Into how many groups the rows of an array are divided, at most: cells are listed and pulsed by a program per group.
+# Few rows of a large array fire, most of a small one.
+GROUPS = 64
 
 
 class Keys(NamedTuple):
@@ -38,15 +41,16 @@ class Lines(NamedTuple):
     """What each row and column contributes to the pulses of each sample."""
 
     rows: Tensor  # (K, batch, out): the slots in which it fires, as the bits of an int64, or its float64 share
-    columns: Tensor  # (K, batch, in)
+    columns: Tensor  # (K, batch, in); not set in samples in which no row fires
     slots: Tensor  # (K, batch) float64, how many slots there are
 
 
 class Pulsed(NamedTuple):
-    """Which cells get a pulse from any sample of the batch, block by block of ``CELLS_SEARCHED``."""
+    """Which cells get a pulse from any sample of the batch, by groups of rows."""
 
-    cells: Tensor  # (K, blocks, CELLS_SEARCHED) int32, of which the first are used
-    counts: Tensor  # (K, blocks) int32, how many
+    cells: Tensor  # (K, groups, rows of a group * in) int32, of which the first are used
+    counts: Tensor  # (K, groups) int32, how many
+    firing: Tensor  # (K, groups, batch / 64) int64, the samples in which any of the rows fires, as bits
 
 
 # The compiler specialises kernels for a stack, and may then fuse multiplications and additions in other places, which
@@ -113,7 +117,7 @@ def draw(
     draw_lines[(trials * batch,)](
         x, d, *keys, learning_rates, lengths, tables.granularities, *lines, batch, inputs, outputs,
         train.d_resolution, train.x_resolution, bool(_bounded(train)), bool(train.update_bl_management), management,
-        train.kind, LINES_AT_ONCE, num_warps=4, **_EXACT,
+        train.kind, LINES_AT_ONCE, num_warps=1, **_EXACT,
     )  # fmt: skip
     return lines
 
@@ -122,13 +126,16 @@ def find(lines: Lines, train: Train) -> Pulsed:
     """List the cells that the lines pulse."""
     trials, batch, outputs = lines.rows.shape
     inputs = lines.columns.shape[2]
-    blocks = -(-inputs * outputs // CELLS_SEARCHED)
+    together = -(-outputs // GROUPS)
+    groups = -(-outputs // together)
+    device = lines.rows.device
     pulsed = Pulsed(
-        torch.empty(trials, blocks, CELLS_SEARCHED, dtype=torch.int32, device=lines.rows.device),
-        torch.empty(trials, blocks, dtype=torch.int32, device=lines.rows.device),
+        torch.empty(trials, groups, together * inputs, dtype=torch.int32, device=device),
+        torch.empty(trials, groups, dtype=torch.int32, device=device),
+        torch.empty(trials, groups, -(-batch // SAMPLES), dtype=torch.int64, device=device),
     )
-    find_cells[(trials * blocks,)](
-        *lines, *pulsed, batch, inputs, outputs, blocks, train.kind, CELLS_SEARCHED, num_warps=4, **_EXACT
+    find_cells[(trials * groups,)](
+        *lines, *pulsed, batch, inputs, outputs, groups, together, train.kind, COLUMNS_SEARCHED, num_warps=1, **_EXACT
     )
     return pulsed
 
@@ -139,15 +146,14 @@ def pulse(
 ) -> None:  # fmt: skip
     """Pulse the listed cells; arguments as of :func:`update_stack`, x and d contiguous."""
     trials, batch, inputs = x.shape
-    outputs, blocks = d.shape[2], pulsed.counts.shape[1]
-    added = torch.empty(trials, blocks, 4, dtype=torch.float64, device=x.device)
+    outputs, groups, capacity = d.shape[2], *pulsed.cells.shape[1:]
+    added = torch.empty(trials, groups, 4, dtype=torch.float64, device=x.device)
     per_cell = (*cells.walked, cells.boost, cells.rate, cells.low, cells.high)
     strides = [int(values.shape[-1] > 1) for values in per_cell]
-    pulse_cells[(trials * blocks,)](
+    pulse_cells[(trials * groups,)](
         x, d, *keys, *lines, *pulsed, tables.nodes, tables.layout, tables.scalars, tables.walks,
         cells.log_n, cells.weight, *cells.base, *per_cell, *strides, added,
-        batch, inputs, outputs, blocks, tables.walking, train.kind, CELLS_SEARCHED, CELLS_MARCHED, num_warps=1,
-        **_EXACT,
+        batch, inputs, outputs, groups, capacity, tables.walking, train.kind, CELLS_MARCHED, num_warps=1, **_EXACT,
     )  # fmt: skip
     counters[:, :4] += added.sum(1)
 
@@ -158,14 +164,14 @@ def pulse_by_equations(
 ) -> None:  # fmt: skip
     """:func:`pulse` for the trials whose equations are solved."""
     trials, batch, inputs = x.shape
-    outputs, blocks = d.shape[2], pulsed.counts.shape[1]
-    added = torch.empty(trials, blocks, 5, dtype=torch.float64, device=x.device)
+    outputs, groups, capacity = d.shape[2], *pulsed.cells.shape[1:]
+    added = torch.empty(trials, groups, 5, dtype=torch.float64, device=x.device)
     per_cell = (*cells.walked, cells.varied, cells.boost, cells.rate, cells.low, cells.high, cells.w_low, cells.w_high)
     strides = [int(values.shape[-1] > 1) for values in per_cell]
-    solve_pulses[(trials * blocks,)](
+    solve_pulses[(trials * groups,)](
         x, d, *keys, *lines, *pulsed, equations.starts, equations.places, equations.numbers, walks,
         cells.log_n, cells.weight, *cells.base, *per_cell, cells.targets, cells.polarity, *strides, added,
-        batch, inputs, outputs, blocks, cells.varied.shape[1],
-        *equations.kinds, train.kind, CELLS_SEARCHED, CELLS_MARCHED, num_warps=1, **_EXACT,
+        batch, inputs, outputs, groups, capacity, cells.varied.shape[1],
+        *equations.kinds, train.kind, CELLS_MARCHED, num_warps=1, **_EXACT,
     )  # fmt: skip
     counters += added.sum(1)

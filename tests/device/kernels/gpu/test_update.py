@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -47,8 +48,9 @@ from vcm_sweep.device import (
 )
 from vcm_sweep.device.array.cell_arrays import CellArrays
 from vcm_sweep.device.array.pulsing import Batch, pulse_train
+from vcm_sweep.device.kernels.cpu.random import bernoulli_mask as cpu_mask
 from vcm_sweep.device.kernels.gpu import update as cuda
-from vcm_sweep.device.kernels.gpu.random import key_of_call
+from vcm_sweep.device.kernels.gpu.random import bernoulli_mask, key_of_call
 from vcm_sweep.device.kernels.gpu.stack import Kinds
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
 from vcm_sweep.device.kernels.layout import PULSES_RESET, PULSES_SET, SKIPPED, Curve
@@ -500,14 +502,49 @@ def check_the_key_of_a_call_is_the_one_of_the_host(device: str) -> None:
         assert keys.tolist() == [key_of_more(stream, call) for stream in streams]
 
 
+@triton.jit
+def masks_of(words, probabilities, slots, masks, count, LANES: tl.constexpr):
+    place = tl.arange(0, LANES)
+    word = tl.load(words + place, mask=place < count, other=0)
+    p = tl.load(probabilities + place, mask=place < count, other=0.0)
+    tl.store(masks + place, bernoulli_mask(word, p, slots), mask=place < count)
+
+
+def check_slots_are_drawn_from_a_word_as_on_the_cpu(device: str) -> None:
+    """Probabilities that fire in no slot, in some, in most, in all."""
+    random = np.random.default_rng(8)
+    count = 4096
+    words = random.integers(0, 2**64, count, dtype=np.uint64)
+    for slots in (1, 2, 31, 64):
+        p = np.concatenate([np.zeros(96), random.random(2000) / slots, random.random(1990), np.full(10, 1.0)])
+        masks = torch.empty(count, dtype=torch.int64, device=device)
+        masks_of[(1,)](torch.from_numpy(words).to(device), torch.from_numpy(p).to(device), slots, masks, count, 4096)
+        expected = [int(cpu_mask(word, own, slots)) for word, own in zip(words, p, strict=True)]
+        assert [mask % 2**64 for mask in masks.tolist()] == expected
+        assert np.mean([mask.bit_count() for mask in expected]) == pytest.approx(p.mean() * slots, rel=0.05)
+
+
+def check_few_rows_fire_in_few_samples_as_on_the_cpu(device: str) -> None:
+    """In a batch of more samples than a word has bits, by one program for all rows, and by one for every two."""
+    x, d = torch.ones(2, 130, 5), torch.zeros(2, 130, 6)
+    for trial, row, sample in ((0, 0, 0), (0, 0, 63), (0, 0, 64), (0, 3, 129), (1, 5, 70), (1, 4, 71)):
+        d[trial, sample, row] = 1.0 if sample % 2 else -1.0
+    update = UpdateParameters(desired_bl=64, **EVERY_SLOT)
+    devices = [VCMDevice(pulse_s=1e-9), VCMDevice(parameters=CellParameters(r=40e-9), pulse_s=1e-9)]
+    for lanes in (nullcontext(), few_lanes()):
+        with lanes:
+            before, numba, under_test = both(devices, x, d, [1e3] * 2, update, device)
+        assert_same(numba, under_test)
+        assert (numba.log_n != before.log_n).view(2, 6, 5).all(2).tolist() == [
+            [True, False, False, True, False, False], [False, False, False, False, True, True]
+        ]  # fmt: skip
+
+
 @contextmanager
 def few_lanes() -> Iterator[None]:
-    usual = cuda.LINES_AT_ONCE, cuda.CELLS_SEARCHED, cuda.CELLS_MARCHED
-    cuda.LINES_AT_ONCE, cuda.CELLS_SEARCHED, cuda.CELLS_MARCHED = 8, 32, 16
-    try:
+    few = {"LINES_AT_ONCE": 4, "COLUMNS_SEARCHED": 4, "CELLS_MARCHED": 4, "GROUPS": 3}
+    with mock.patch.multiple(cuda, **few):
         yield
-    finally:
-        cuda.LINES_AT_ONCE, cuda.CELLS_SEARCHED, cuda.CELLS_MARCHED = usual
 
 
 CHECKS = {
@@ -523,6 +560,8 @@ needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, re
 QUICK = (
     "one_direction_to_the_window_and_back",
     "the_key_of_a_call_is_the_one_of_the_host",
+    "slots_are_drawn_from_a_word_as_on_the_cpu",
+    "few_rows_fire_in_few_samples_as_on_the_cpu",
     "pulses_by_equations_as_on_the_cpu",
     "pulses_outside_the_model_are_counted_as_on_the_cpu",
 )
@@ -560,6 +599,9 @@ class Compiled(NamedTuple):
     spilled: int
 
 
+INTEGERS = {"batch", "inputs", "outputs", "groups", "together", "capacity", "varied_rows"}
+
+
 def compiled(kernel, constants, lanes, warps, capability=90, one=False) -> Compiled:
     """Compile a kernel for a GPU that is not here; ``one``: with every integer that Triton specialises at 1."""
     import triton.backends.nvidia
@@ -568,11 +610,11 @@ def compiled(kernel, constants, lanes, warps, capability=90, one=False) -> Compi
 
     kinds = dict.fromkeys(("x", "d", "weight", "boosts", "rates", "varied", "w_lows", "w_highs", "targets"), "*fp32")
     kinds |= {"streams": "*u64", "call": "i32", "layout": "*i64", "lengths": "*i64", "listed": "*i32", "counts": "*i32"}
-    kinds |= {"places": "*i64", "polarities": "*i8"}
+    kinds |= {"places": "*i64", "polarities": "*i8", "firing": "*i64"}
     kinds |= dict.fromkeys(("rows", "columns"), "*i64" if constants["KIND"] == 0 else "*fp64")
     signature, fixed = {}, {}
     for place, name in enumerate(kernel.arg_names):
-        integer = name in {"batch", "inputs", "outputs", "blocks", "varied_rows"} or name.endswith("_stride")
+        integer = name in INTEGERS or name.endswith("_stride")
         if name in constants or name == "LANES" or (integer and one):
             signature[name] = "constexpr"
             fixed[(place,)] = lanes if name == "LANES" else constants.get(name, 1)
@@ -612,11 +654,11 @@ def compiling(monkeypatch, tmp_path) -> None:
 def test_kernels_compile_for_an_h100(kind, walking, one):
     constants = {
         "D_RESOLUTION": 0.0, "X_RESOLUTION": 0.01, "BOUNDED": kind == 0, "BL_MANAGEMENT": True, "MANAGEMENT": True,
-        "KIND": kind, "WALKING": walking, "LISTED": cuda.CELLS_SEARCHED,
+        "KIND": kind, "WALKING": walking,
     }  # fmt: skip
     for kernel, lanes, warps in (
-        (cuda.draw_lines, cuda.LINES_AT_ONCE, 4),
-        (cuda.find_cells, cuda.CELLS_SEARCHED, 4),
+        (cuda.draw_lines, cuda.LINES_AT_ONCE, 1),
+        (cuda.find_cells, cuda.COLUMNS_SEARCHED, 1),
         (cuda.pulse_cells, cuda.CELLS_MARCHED, 1),
     ):
         assert compiled(kernel, constants, lanes, warps, one=one).spilled <= (256 if walking else 0)
@@ -645,7 +687,7 @@ EQUATIONS = (
 )
 def test_pulses_by_equations_compile_without_much_spilling(capability, has, spilled):
     kinds = {name.upper(): has.get(name, False) for name in Kinds._fields}
-    constants = {**kinds, "KIND": 0, "LISTED": cuda.CELLS_SEARCHED}
+    constants = {**kinds, "KIND": 0}
     assert compiled(cuda.solve_pulses, constants, cuda.CELLS_MARCHED, 1, capability).spilled <= spilled
 
 
@@ -699,7 +741,7 @@ def main() -> None:
     """Run every check on the CPU and print what went wrong as one line of JSON."""
     torch.set_num_threads(1)
     # The interpreter pays per operation, not per lane.
-    cuda.CELLS_SEARCHED = cuda.CELLS_MARCHED = 4096
+    cuda.LINES_AT_ONCE, cuda.CELLS_MARCHED, cuda.GROUPS = 256, 4096, 1
     names = sys.argv[1:] or CHECKS
     outcome = {}
     for name in names:
