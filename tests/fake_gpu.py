@@ -19,8 +19,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from vcm_sweep.device.kernels.gpu import update
+from vcm_sweep.device.tile import gpu_product, simulator_tile
 
 KERNELS = ("draw_lines", "find_cells", "pulse_cells", "solve_pulses")
+PRODUCT = "read_arrays"
 
 
 class FakeGpu(TorchDispatchMode):
@@ -58,6 +60,8 @@ class FakeGpu(TorchDispatchMode):
         with ExitStack() as stack:
             for patch in (
                 mock.patch.multiple(update, PRESENT=True, **kernels),
+                mock.patch.object(simulator_tile, "PRESENT", True),
+                mock.patch.object(gpu_product, PRODUCT, _Launch(self, PRODUCT)),
                 mock.patch.object(torch, "Generator", generator_on),
                 mock.patch.object(FakeTensor, "tolist", as_list),
                 mock.patch.object(torch.Tensor, "backward", _backward),
@@ -120,9 +124,11 @@ class _Launch:
         for place, value in enumerate(args):
             if isinstance(value, torch.Tensor):
                 assert value.device.type == "cuda", f"{self._name} gets argument {place} from {value.device}"
-                assert value.is_contiguous(), f"{self._name} gets argument {place} with strides {value.stride()}"
+                # A product is told the strides of its weights, which are transposed on the way back.
+                whole = value.is_contiguous() or (self._name == PRODUCT and value.mT.is_contiguous())
+                assert whole, f"{self._name} gets argument {place} with strides {value.stride()}"
             else:
-                assert isinstance(value, int | float), f"{self._name} gets a {type(value)} as argument {place}"
+                assert isinstance(value, int | float | str), f"{self._name} gets a {type(value)} as argument {place}"
 
 
 def _move_tile(tile: Any, move: Any) -> None:

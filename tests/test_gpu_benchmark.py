@@ -118,7 +118,7 @@ def test_steps_stand_beside_what_was_expected(gpu: ModuleType, tmp_path: Path) -
     call.reports["steps"] = gpu.Report(figures={"stacks": [row]})
     call.reports["epoch"] = gpu.Report(figures={"minutes": 2.71})
     *_, steps, _, minutes = table.lines(call)
-    assert " ".join(steps.split()) == "256 4 (7-9) 18 (2.3-2.8)! 3.00 409 (350-412) 30 (11-12)! 0.016"
+    assert " ".join(steps.split()) == "256 4 (1.6-3.5) 18 (1.3-2)! 3.00 409 (70-95)! 30 (0-0)! 0.016"
     assert minutes.startswith("256 x 30 epochs: 2.7 min")
 
 

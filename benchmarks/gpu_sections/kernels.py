@@ -1,6 +1,6 @@
 """Section 3: our kernels, each by itself, on the vectors and cells of real steps."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
@@ -8,7 +8,9 @@ from unittest import mock
 import torch
 
 from gpu_sections.call import Call, Report
-from gpu_sections.places import OURS, Gpu, median, place, why_no_kernels
+from gpu_sections.launches import Watched
+from gpu_sections.places import PULSES, Gpu, place, why_no_kernels
+from gpu_sections.products import products
 from gpu_sections.stacks import Training, kept, sizes
 from vcm_sweep.device.array.pulsing import Batch
 from vcm_sweep.device.kernels.gpu import update
@@ -17,31 +19,6 @@ from vcm_sweep.device.kernels.gpu import update
 PULSING = ("pulse_cells", "solve_pulses")
 # Single pulses take Triton's interpreter too long: in a rehearsal those of a sample are one longer pulse.
 DIFFERING, REHEARSED = "all that differs", "r and l d2d, mismatch"
-
-
-class Watched:
-    """A kernel that notes when each of its launches begins and ends, and the arguments of the last one."""
-
-    def __init__(self, kernel: Any, where: Gpu) -> None:
-        self.kernel, self.where = kernel, where
-        self.spans: list[tuple[Any, Any]] = []
-        self.arguments: dict[str, Any] = {}
-
-    def __getitem__(self, grid: Any) -> Callable[..., None]:
-        launch = self.kernel[grid]
-
-        def watched(*arguments: Any, **options: Any) -> None:
-            self.where.hold(0.2)
-            before = self.where.mark()
-            launch(*arguments, **options)
-            self.spans.append((before, self.where.mark()))
-            self.arguments = dict(zip(self.kernel.arg_names, arguments, strict=False))
-
-        return watched
-
-    def median_ms(self) -> float:
-        """Of all launches but the first, which may compile."""
-        return median([self.where.between(*span) for span in self.spans[1:]])
 
 
 def run(call: Call, report: Report) -> None:
@@ -70,6 +47,9 @@ def run(call: Call, report: Report) -> None:
     if call.section_left() > 15 or call.rehearse:
         device = REHEARSED if call.rehearse else DIFFERING
         rows += _differing(Training(size, device, min(size.stacks[1], 16), where.device), where, size.repeats)
+    report.figures["products"] = read = products(training, where, size.repeats)
+    said = ", ".join(f"{row['ms']:.3f}{' (back)' if row['back'] else ''}" for row in read)
+    report.lines.append(f"{size_of(training)} trials, analog products of a step: {said} ms")
     report.figures["shares"] = [_shares(row, call.figures("ceilings")) for row in rows]
     report.lines += _summary(rows)
     report.checks["a trial of the stack gets the bits that it gets alone"] = _alone(call, training, where)
@@ -116,7 +96,7 @@ def _measured(training: Training, where: Gpu, repeats: int) -> Iterator[list[dic
 def _layer(cells: Any, arguments: tuple[Any, ...], where: Gpu, repeats: int) -> dict[str, Any]:
     """Milliseconds and work of each kernel for one layer's update; its state is put back."""
     before = {name: buffer.clone() for name, buffer in cells.named_buffers()}
-    watched = {name: Watched(getattr(update, name), where) for name in OURS}
+    watched = {name: Watched(getattr(update, name), where) for name in PULSES}
     with ExitStack() as patches:
         for name, kernel in watched.items():
             patches.enter_context(mock.patch.object(update, name, kernel))
@@ -178,7 +158,7 @@ def _shares(row: dict[str, Any], best: dict[str, float]) -> dict[str, float]:
     bandwidth, pairs = best.get("copy_gb_s"), best.get("exp_log_fp64_per_s")
     if not bandwidth or not pairs:
         return {}
-    least = {name: row[f"{name}_bytes"] / bandwidth / 1e6 for name in OURS if f"{name}_ms" in row}
+    least = {name: row[f"{name}_bytes"] / bandwidth / 1e6 for name in PULSES if f"{name}_ms" in row}
     for name in PULSING:
         if name in least:
             # A visit takes one exponential and one logarithm in double precision, or more.

@@ -16,7 +16,8 @@ from torch.profiler import ProfilerActivity
 from gpu_sections.call import Call
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("draw_lines", "find_cells", "pulse_cells", "solve_pulses")
+PULSES = ("draw_lines", "find_cells", "pulse_cells", "solve_pulses")
+OURS = (*PULSES, "read_arrays")
 
 
 class Profile(NamedTuple):

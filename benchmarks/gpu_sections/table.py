@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from gpu_sections.call import Call
-from gpu_sections.places import OURS
+from gpu_sections.places import PULSES
 
 
 class Expected(NamedTuple):
@@ -23,10 +23,10 @@ class Expected(NamedTuple):
 
 
 EXPECTED = {
-    1: Expected((350, 412), (11, 12), (2.1, 2.5), (3.5, 3.9)),
-    16: Expected((350, 412), (11, 12), (2.2, 2.4), (3.5, 3.9)),
-    64: Expected((350, 412), (11, 12), (2.2, 2.6), (3.5, 4.0)),
-    256: Expected((350, 412), (11, 12), (2.3, 2.8), (7.0, 9.0)),
+    1: Expected((70, 95), (0, 0), (1.3, 1.5), (1.5, 2.0)),
+    16: Expected((70, 95), (0, 0), (1.3, 1.6), (1.5, 2.0)),
+    64: Expected((70, 95), (0, 0), (1.3, 1.8), (1.5, 2.2)),
+    256: Expected((70, 95), (0, 0), (1.3, 2.0), (1.6, 3.5)),
 }
 # 256 x 30 epochs, in minutes.
 GOAL_MIN = 3.0
@@ -45,7 +45,7 @@ def lines(call: Call) -> list[str]:
         said += [_kernel(row, share) for row, share in zip(rows, kernels["shares"], strict=True)]
     minutes = call.figures("epoch").get("minutes")
     if minutes is not None and not call.rehearse:
-        said += ["", f"256 x 30 epochs: {minutes:.1f} min, making included (goal {GOAL_MIN:g}; expected 7 to 9)"]
+        said += ["", f"256 x 30 epochs: {minutes:.1f} min, making included (goal {GOAL_MIN:g}; expected 2 to 4)"]
     return said
 
 
@@ -72,7 +72,7 @@ def _beside(found: float, expected: tuple[float, float] | None) -> str:
 
 def _kernel(row: dict[str, Any], shares: dict[str, float]) -> str:
     said = [f"K = {row['trials']}, step {row['step']:>4} layer {row['layer']}:"]
-    for name in OURS:
+    for name in PULSES:
         if f"{name}_ms" in row:
             share = f" ({shares[f'{name}_share']:.0%})" if shares else ""
             said.append(f"{name} {row[f'{name}_ms']:.3f}{share}")

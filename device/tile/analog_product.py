@@ -1,4 +1,4 @@
-"""The analog matrix-vector product in torch's operations, for a GPU, stacked over trials.
+"""The analog matrix-vector product in torch's operations, where neither of the two others runs, stacked over trials.
 
 As in aihwkit's compiled tile (rpu_forward_backward_pass.cpp of IBM/aihwkit, called the engine below), noise management
 and bound management act on every vector by itself: a sample that overflows is repeated with smaller inputs without
@@ -6,7 +6,7 @@ raising the noise of its neighbours. The backward pass has no bound management, 
 the output is one draw with the sum of the variances: of the output noise, of the weight noise, and of the cells' read
 noise, sum x^2 sigma_w^2. Only an output asymmetry, which acts between weight noise and output noise, needs two draws.
 
-On a CPU compiled_product.py computes the same.
+On a CPU compiled_product.py computes the same, and gpu_product.py on a GPU with Triton; their noise has other numbers.
 """
 
 import math
@@ -18,13 +18,10 @@ import torch
 from torch.nn.functional import leaky_relu
 
 from vcm_sweep.device.kernels.layout import CONSTANT_SCALE, LARGEST_SUM, LARGEST_VALUE, NO_SCALE
-from vcm_sweep.device.tile.io_numbers import IoNumbers
+from vcm_sweep.device.tile.io_numbers import IoNumbers, Number, is_on
 
 Normal: TypeAlias = Callable[[tuple[int, ...], int], torch.Tensor]
 """Standard normal numbers of shape (trials, batch, features); the second argument is the number of the draw."""
-
-_Number: TypeAlias = float | torch.Tensor
-"""One number for all trials, or a tensor (trials, 1, 1)."""
 
 _Draw: TypeAlias = Callable[[torch.Tensor, int], torch.Tensor]
 """Standard normal numbers in the shape of a tensor, for one of the purposes below."""
@@ -103,15 +100,10 @@ def weight_variance(weight: torch.Tensor, weight_sd: torch.Tensor | None, io: Io
     """Variance of every weight at a read, (trials, out, in): the cells' read noise, and that of aihwkit's PCM_READ."""
     variance = None if weight_sd is None else weight_sd.square()
     noise = io.on(weight.device).pcm_noise
-    if _is_on(noise):
+    if is_on(noise):
         pcm = weight.abs().mul_(noise**2)
         variance = pcm if variance is None else variance.add_(pcm)
     return variance
-
-
-def _is_on(number: _Number) -> bool:
-    """Whether the number differs from 0 in any trial."""
-    return isinstance(number, torch.Tensor) or number != 0
 
 
 def _read(
@@ -135,7 +127,7 @@ def _voltages(scaled: torch.Tensor, number: Any, draw: _Draw) -> torch.Tensor:
     """The voltages that drive the array, from the scaled inputs; overwrites ``scaled``."""
     rounding = _centred_uniform(draw(scaled, _INPUT_ROUNDING)) if number.inp_by_chance else None
     voltages = _quantize_(scaled, number.inp_step, rounding).clamp_(-number.inp_bound, number.inp_bound)
-    if _is_on(number.inp_noise):
+    if is_on(number.inp_noise):
         voltages += number.inp_noise * draw(voltages, _INPUT_NOISE)
     return _weaken_negative(voltages, number.inp_negative)
 
@@ -145,12 +137,12 @@ def _outputs(
 ) -> torch.Tensor:
     """The signals that arrive at the output converters."""
     y = torch.bmm(voltages, transposed)
-    noise: _Number = 0.0
-    if _is_on(number.w_noise):
+    noise: Number = 0.0
+    if is_on(number.w_noise):
         noise = number.w_noise**2 * voltages.square().sum(-1, keepdim=True)
     if variance is not None:
         noise = noise + torch.bmm(voltages.square(), variance)
-    if _is_on(number.out_negative - 1.0):
+    if is_on(number.out_negative - 1.0):
         if isinstance(noise, torch.Tensor):
             y += noise.sqrt() * draw(y, _WEIGHT_NOISE)
             noise = 0.0
@@ -163,7 +155,7 @@ def _outputs(
     return y
 
 
-def _weaken_negative(values: torch.Tensor, factor: _Number) -> torch.Tensor:
+def _weaken_negative(values: torch.Tensor, factor: Number) -> torch.Tensor:
     if isinstance(factor, torch.Tensor):
         return torch.where(values < 0, values * factor, values)
     weakened: torch.Tensor = leaky_relu(values, factor) if factor != 1 else values
@@ -176,9 +168,9 @@ def _centred_uniform(normal: torch.Tensor) -> torch.Tensor:
     return uniform.sub_(0.5)
 
 
-def _quantize_(values: torch.Tensor, step: _Number, rounding: torch.Tensor | None) -> torch.Tensor:
+def _quantize_(values: torch.Tensor, step: Number, rounding: torch.Tensor | None) -> torch.Tensor:
     """The values rounded to whole steps, overwritten; ``rounding`` (-0.5 to 0.5), if given, makes it stochastic."""
-    if not _is_on(step):
+    if not is_on(step):
         return values
     steps = values / step if isinstance(step, torch.Tensor) else values.div_(step)
     if rounding is not None:
@@ -193,7 +185,7 @@ def _overflow(readings: Sequence[torch.Tensor], number: Any) -> torch.Tensor:
 
 
 def _exceeds_bound(y: torch.Tensor, number: Any) -> torch.Tensor:
-    bound: _Number = number.out_bound
+    bound: Number = number.out_bound
     if number.both_bounds:
         # NaN does not count as an overflow, and must not hide one in the same vector. The maximum is three times as
         # fast as any().

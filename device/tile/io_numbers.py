@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from aihwkit.simulator.parameters.enums import (
 )
 from aihwkit.simulator.parameters.io import IOParameters
 
+from vcm_sweep.device.kernels.gpu.product import NUMBERS
 from vcm_sweep.device.kernels.layout import (
     CONSTANT_SCALE,
     CONVERTERS,
@@ -34,6 +35,9 @@ _MANAGEMENT: Mapping[NoiseManagementType, int] = {
     NoiseManagementType.MAX: LARGEST_VALUE,
     NoiseManagementType.ABS_MAX_NP_SUM: LARGEST_SUM,
 }
+
+Number: TypeAlias = float | torch.Tensor
+"""One number for all trials, or a tensor (trials, 1, 1)."""
 
 _NO_LIMIT = 1e30  # stands for no limit, and is not infinite, since it multiplies zeros
 
@@ -60,6 +64,7 @@ class IoNumbers:
                 self.converters[name][k] = value
         self._on: tuple[torch.device | str, Any] = "", None
         self._of_all = self.converters
+        self._table: torch.Tensor | None = None
 
     def on(self, device: torch.device | str) -> Any:
         """The fields of CONVERTERS by name: a Python number where all trials agree, else a tensor (K, 1, 1)."""
@@ -68,11 +73,23 @@ class IoNumbers:
             self._on = device, SimpleNamespace(**{name: _shared(column, device) for name, column in columns.items()})
         return self._on[1]
 
+    def table(self, device: torch.device | str, trials: int) -> torch.Tensor:
+        """What a GPU's kernel needs of every trial, (K, columns of kernels/gpu/product.py) float32."""
+        if self._table is None or self._table.device != torch.device(device):
+            columns = [self.of_all(trials)[name].astype(np.float32) for name in NUMBERS]
+            self._table = torch.from_numpy(np.stack(columns, 1)).to(device, non_blocking=True)
+        return self._table
+
     def of_all(self, trials: int) -> "np.ndarray[Any, Any]":
         """The converters of every trial, (K,)."""
         if len(self._of_all) != trials:
             self._of_all = np.broadcast_to(self.converters, trials).copy()
         return self._of_all
+
+
+def is_on(number: Number) -> bool:
+    """Whether the number differs from 0 in any trial."""
+    return isinstance(number, torch.Tensor) or number != 0
 
 
 def _shared(column: "np.ndarray[Any, Any]", device: torch.device | str) -> Any:

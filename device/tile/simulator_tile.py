@@ -14,13 +14,16 @@ from aihwkit.simulator.tiles.base import SimulatorTile
 from torch import Tensor
 
 from vcm_sweep.device.array.cell_arrays import CellArrays
+from vcm_sweep.device.array.sent_numbers import SentNumbers
 from vcm_sweep.device.array.slow_noise import advance, read_weight
 from vcm_sweep.device.doing import Doing
+from vcm_sweep.device.kernels.gpu.triton_or_none import PRESENT
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.public import public
 from vcm_sweep.device.seeds import ArraySeeds, key_of_more, stream_key
 from vcm_sweep.device.tile.analog_product import analog_product
 from vcm_sweep.device.tile.compiled_product import CompiledProduct, new_suspects
+from vcm_sweep.device.tile.gpu_product import CellNoise, gpu_product
 from vcm_sweep.device.tile.io_numbers import IoNumbers
 from vcm_sweep.device.tile.settings import VCMSettings
 from vcm_sweep.device.variability import ReadNoise
@@ -39,9 +42,8 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
     seed, the tile's index and the number of the call, so a tile can be restored from its state alone. If the
     configuration has no seeds, they are drawn from torch's global generator.
 
-    On a CPU a trial gets the same numbers whatever is stacked with it. On a GPU its pulses do, but the noise of reads
-    is one draw for the whole stack: the same stack has the same bits each time, and in another stack a trial has
-    other numbers of the same distribution.
+    A trial gets the same numbers whatever is stacked with it. The noise of a read is the same on a GPU as on a CPU, if
+    the GPU has Triton; pulses there have other numbers of the same distribution.
     """
 
     def __init__(self, x_size: int, d_size: int, rpu_config: VCMSettings, bias: bool = False) -> None:
@@ -62,7 +64,8 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         self.calls, self.suspects = [0, 0, 0], new_suspects(trials)
         with Doing(f"layer {self.index + 1}"):
             self.cells = CellArrays(rpu_config.devices(), d_size, x_size, self.seeds, self.index)
-        self._read_noise: tuple[Tensor, Tensor, bool] | None = None
+        self._read_noise: tuple[Tensor, bool] | None = None
+        self._keys = SentNumbers(torch.uint64), SentNumbers(torch.uint64)
         self._numbers: list[tuple[list[dict[str, Any]], IoNumbers] | None] = [None, None]
         self._compiled = CompiledProduct(), CompiledProduct()
         self.set_config(rpu_config)
@@ -79,9 +82,10 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
 
     def _take_seeds(self, seeds: Sequence[ArraySeeds], index: int) -> None:
         self.seeds, self.index = list(seeds), index
-        # Keys that no call changes: of each trial's pulses and reads, and, for a GPU, of the reads of the whole stack.
+        # Keys that no call changes: of each trial's pulses and its reads in either direction, and of the whole stack's
+        # reads where torch's operations read it.
         self._pulses = tuple(stream_key(seed.pulses, index) for seed in seeds)
-        self._reads = tuple(stream_key(seed.io, index) for seed in seeds)
+        self._reads = tuple(tuple(stream_key(seed.io, index, way) for seed in seeds) for way in (_FORWARD, _BACKWARD))
         self._stack_reads = stream_key(*(seed.io for seed in seeds), index)
 
     def set_config(self, rpu_config: VCMSettings) -> None:
@@ -102,11 +106,25 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         self.calls[purpose] += 1
         return call
 
-    def _product(self, weight: Tensor, vectors: Tensor, purpose: int, sd: Tensor | None) -> Tensor:
-        call, io = self._next_call(purpose), self._io_numbers(purpose)
-        if not vectors.is_cuda:
-            keys = np.array([key_of_more(reads, purpose, call) for reads in self._reads], np.uint64)
-            return self._compiled[purpose](weight, vectors, io, keys, self.suspects, sd)
+    def _product(self, vectors: Tensor, purpose: int) -> Tensor:
+        """The product of the vectors with the weights as they read now, or with the transposed ones on the way back."""
+        call, io, numbers = self._next_call(purpose), self._io_numbers(purpose), self._read_noise_numbers()
+
+        def turned(matrix: Tensor) -> Tensor:
+            return matrix if purpose == _FORWARD else matrix.transpose(1, 2)
+
+        weight = turned(read_weight(self.cells))
+        if vectors.is_cuda and PRESENT:
+            keys = self._keys[purpose].on(vectors.device, self._reads[purpose])
+            plain = turned(self.cells.weight) if self.cells.slow else None
+            noise = None if numbers is None else CellNoise(numbers, plain)
+            return gpu_product(weight, vectors, io, keys, call, noise)
+        sd = None
+        if numbers is not None:
+            sd = turned(numbers[:, :1, None] * (self.cells.weight - numbers[:, 1:, None]))
+        if vectors.device.type == "cpu":
+            each = np.array([key_of_more(key, call) for key in self._reads[purpose]], np.uint64)
+            return self._compiled[purpose](weight, vectors, io, each, self.suspects, sd)
 
         def normal(shape: tuple[int, ...], draw: int) -> Tensor:
             # One kernel draws for the whole stack, from one key.
@@ -126,15 +144,20 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             known = self._numbers[purpose] = now, IoNumbers(ios, purpose == _FORWARD)
         return known[1]
 
-    def _read_noise_sd(self) -> Tensor | None:
-        """Standard deviation of each weight over reads, which is proportional to its cell's read current."""
+    def _read_noise_numbers(self) -> Tensor | None:
+        """(trials, 2): the scatter of reads relative to a cell's read current, and the weight at which there is none.
+
+        None if no trial has read noise.
+        """
         weight = self.cells.weight
         if self._read_noise is None or self._read_noise[0].device != weight.device:
-            sigmas = [device.variability.read_noise.sigma for device in self.cells.devices]
-            dark = weight.new_tensor([device.map.line[0] for device in self.cells.devices])
-            self._read_noise = weight.new_tensor(sigmas)[:, None, None], dark[:, None, None], any(sigmas)
-        factor, dark, noisy = self._read_noise
-        return factor * (weight - dark) if noisy else None
+            numbers = [(d.variability.read_noise.sigma, d.map.line[0]) for d in self.cells.devices]
+            self._read_noise = (
+                torch.tensor(numbers).to(weight.device, non_blocking=True),
+                any(sigma for sigma, _ in numbers),
+            )
+        numbers_there, noisy = self._read_noise
+        return numbers_there if noisy else None
 
     @torch.no_grad()
     def forward(
@@ -147,7 +170,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         if self.cells.slow:
             call = self.calls[_FORWARD]
             advance(self.cells, [stream_key(seed.io, self.index, _SLOW, call) for seed in self.seeds])
-        y = self._product(read_weight(self.cells), self._vectors(x_input, "input"), _FORWARD, self._read_noise_sd())
+        y = self._product(self._vectors(x_input, "input"), _FORWARD)
         return y.view(*x_input.shape[:-1], self.d_size)
 
     @torch.no_grad()
@@ -158,11 +181,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         """The analog product of the errors with the transposed weights."""
         if bias or in_trans or out_trans:
             raise TileError("transposed inputs or analog bias are not supported")
-        sd = self._read_noise_sd()
-        y = self._product(
-            read_weight(self.cells).transpose(1, 2), self._vectors(d_input, "gradient"), _BACKWARD,
-            None if sd is None else sd.transpose(1, 2),
-        )  # fmt: skip
+        y = self._product(self._vectors(d_input, "gradient"), _BACKWARD)
         return y.view(*d_input.shape[:-1], self.x_size)
 
     @torch.no_grad()

@@ -2,39 +2,26 @@
 
 Number p and number p + half of a row come from the p-th word of the row's stream: its low half gives the radius, its
 high half the angle. The radius has 32 bits, so no number is beyond ``LARGEST``. Logarithm, sine and cosine are
-polynomials (least squares at Chebyshev points, built at import), with errors of a few units of the last place.
+polynomials, see ../normal_polynomials.py.
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
-from numpy.polynomial import Polynomial
 
 from vcm_sweep.device.kernels.cpu.compiling import inlined, kernel
 from vcm_sweep.device.kernels.cpu.random import bits64
+from vcm_sweep.device.kernels.normal_polynomials import COSINE, FRACTION_BITS, LOGARITHM, ROOT_HALF_BITS, SINE
 from vcm_sweep.device.seeds import GOLDEN
 
 LARGEST = 6.77  # sqrt(-2 ln 2^-33) = 6.764, the largest magnitude
 
-
-def _fit(function: Callable[[np.ndarray], np.ndarray], low: float, high: float, degree: int) -> tuple[np.float32, ...]:
-    """The coefficients, from the constant up, of a polynomial that is close to the function from low to high."""
-    x = (low + high) / 2 + (high - low) / 2 * np.cos((np.arange(400) + 0.5) * np.pi / 400)
-    fitted = Polynomial.fit(x, function(x), degree).convert()
-    return tuple(np.float32(coefficient) for coefficient in fitted.coef)
-
-
-# ln(1 + f) = f - f^2/2 + f^3 L(f), sin(pi t) = t S(t^2) and cos(pi t) = C(t^2) for t from -1/2 to 1/2.
-_L = _fit(lambda f: (np.log1p(f) - f + f * f / 2) / f**3, math.sqrt(0.5) - 1, math.sqrt(2) - 1, 7)
-_S = _fit(lambda s: np.sin(np.pi * np.sqrt(s)) / np.sqrt(s), 0.0, 0.25, 4)
-_C = _fit(lambda s: np.cos(np.pi * np.sqrt(s)), 0.0, 0.25, 5)
-
+# numba takes the numbers of a tuple of a module as constants.
+_L, _S, _C = LOGARITHM, SINE, COSINE
 _U_GOLDEN = np.uint64(GOLDEN)
 _HALF, _ONE, _MINUS_TWO = np.float32(0.5), np.float32(1), np.float32(-2)
 _LN_2, _TO_UNIT = np.float32(math.log(2)), np.float32(2.0**-32)
-_ROOT_HALF = np.int32(np.float32(math.sqrt(0.5)).view(np.int32))  # the bits of a number order as the number does
-_MANTISSA = np.int32((1 << 23) - 1)
+_ROOT_HALF, _MANTISSA = np.int32(ROOT_HALF_BITS), np.int32(FRACTION_BITS)
 
 
 @inlined

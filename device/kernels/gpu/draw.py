@@ -2,7 +2,7 @@
 # mypy: disallow-incomplete-defs=False, disallow-untyped-decorators=False
 """Drawing, the first GPU kernel of an update: the slots in which each row and column fires, or its share of pulses."""
 
-from vcm_sweep.device.kernels.gpu.random import COLUMNS, ROWS, bernoulli_mask, key_of_call, stream
+from vcm_sweep.device.kernels.gpu.random import COLUMNS, ROWS, bernoulli_mask, key_of_more, stream
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
 from vcm_sweep.device.kernels.layout import MEAN_COUNT, STOCHASTIC
 
@@ -94,7 +94,7 @@ def draw_lines(
         tl.load(granularities + trial), tl.load(lengths + trial), BOUNDED, BL_MANAGEMENT, MANAGEMENT,
     )  # fmt: skip
     tl.store(slots_of + program, slots)
-    key = key_of_call(tl.load(streams + trial), call)
+    key = key_of_more(tl.load(streams + trial), call)
     rows += program * outputs
     columns += program * inputs
     # Columns of a sample in which no row fires are looked at by nobody.

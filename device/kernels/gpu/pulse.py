@@ -9,7 +9,7 @@ with one. On each cell the samples act in their order.
 from vcm_sweep.device.kernels.gpu.cells import keep_own, load_own, samples_of, take_sample, walk_on
 from vcm_sweep.device.kernels.gpu.find import WORD
 from vcm_sweep.device.kernels.gpu.march import march
-from vcm_sweep.device.kernels.gpu.random import CELLS, key_of_call, stream
+from vcm_sweep.device.kernels.gpu.random import CELLS, key_of_more, stream
 from vcm_sweep.device.kernels.gpu.tables import read_cubic, read_linear
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
 
@@ -55,7 +55,7 @@ def pulse_cells(
     columns += trial * batch * inputs
     slots_of += trial * batch
     lines = (rows, columns, slots_of, firing + program * ((batch + WORD - 1) // WORD), outputs, inputs)
-    key = key_of_call(tl.load(streams + trial), call)
+    key = key_of_more(tl.load(streams + trial), call)
     layout += trial * LAYOUT
     walking, need_ratio = tl.load(layout) != 0, tl.load(layout + 1) != 0
     scalars += trial * SCALARS

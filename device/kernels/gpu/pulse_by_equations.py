@@ -10,7 +10,7 @@ from vcm_sweep.device.kernels.gpu.cells import keep_own, load_own, samples_of, t
 from vcm_sweep.device.kernels.gpu.equations import kinetics
 from vcm_sweep.device.kernels.gpu.euler import euler_way
 from vcm_sweep.device.kernels.gpu.find import WORD
-from vcm_sweep.device.kernels.gpu.random import CELLS, key_of_call, stream, truncated_normal
+from vcm_sweep.device.kernels.gpu.random import CELLS, key_of_more, stream, truncated_normal
 from vcm_sweep.device.kernels.gpu.solution import START_COLUMNS, solve
 from vcm_sweep.device.kernels.gpu.strides import LONGEST, PIECE, along_cubic, next_edge, stride
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
@@ -63,7 +63,7 @@ def solve_pulses(
     columns += trial * batch * inputs
     slots_of += trial * batch
     lines = (rows, columns, slots_of, firing + program * ((batch + WORD - 1) // WORD), outputs, inputs)
-    key = key_of_call(tl.load(streams + trial), call)
+    key = key_of_more(tl.load(streams + trial), call)
     places += trial * PLACES
     numbers += trial * NUMBERS
     nominal, rows_of = numbers + 17, places + 11

@@ -22,9 +22,9 @@ def bits64(state):
 
 
 @triton.jit
-def key_of_call(key, call):
-    """The key of one call, from the key of the stream that it belongs to: ``key_of_more`` of seeds.py."""
-    return bits64((key.to(tl.uint64) ^ call.to(tl.uint64)) + GOLDEN)
+def key_of_more(key, part):
+    """The key of one more number after those of ``key``: ``key_of_more`` of seeds.py."""
+    return bits64((key.to(tl.uint64) ^ part.to(tl.uint64)) + GOLDEN)
 
 
 @triton.jit

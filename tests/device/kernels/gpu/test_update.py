@@ -1,25 +1,16 @@
 """The CUDA update against the compiled CPU kernel, which shares its tables and none of its code, and the equations.
 
-Without a GPU, Triton's interpreter stands in for it. It must be chosen before Triton is imported, so a process of
-its own, this file as a script, runs every check; with a GPU the same checks run here.
+Without a GPU, Triton's interpreter stands in for it.
 """
 
 import copy
 import dataclasses
 import functools
-import importlib.util
-import json
 import math
-import os
-import re
 import subprocess
 import sys
-import tempfile
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
-from typing import NamedTuple
 from unittest import mock
 
 import numpy as np
@@ -50,13 +41,16 @@ from vcm_sweep.device.array.cell_arrays import CellArrays
 from vcm_sweep.device.array.pulsing import Batch, pulse_train
 from vcm_sweep.device.kernels.cpu.random import bernoulli_mask as cpu_mask
 from vcm_sweep.device.kernels.gpu import update as cuda
-from vcm_sweep.device.kernels.gpu.random import bernoulli_mask, key_of_call
+from vcm_sweep.device.kernels.gpu.random import bernoulli_mask
+from vcm_sweep.device.kernels.gpu.random import key_of_more as gpu_key_of_more
 from vcm_sweep.device.kernels.gpu.stack import Kinds
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
 from vcm_sweep.device.kernels.layout import PULSES_RESET, PULSES_SET, SKIPPED, Curve
 from vcm_sweep.device.seeds import key_of_more
 from vcm_sweep.device.tables.tables import TOLERANCE, WEIGHT_TOLERANCE
 from vcm_sweep.device.variability import VARYING
+
+from .without_a_gpu import checks_of, compiled, needs_triton, run_checks
 
 CALL = 3  # any number of a call
 UNIT = 1.2e-7  # in the last place of a weight up to 2
@@ -490,7 +484,7 @@ def check_a_trial_does_not_depend_on_its_stack(device: str) -> None:
 @triton.jit(do_not_specialize=["call"])
 def keys_of_calls(streams, call, keys):
     place = tl.program_id(0)
-    tl.store(keys + place, key_of_call(tl.load(streams + place), call))
+    tl.store(keys + place, gpu_key_of_more(tl.load(streams + place), call))
 
 
 def check_the_key_of_a_call_is_the_one_of_the_host(device: str) -> None:
@@ -547,14 +541,7 @@ def few_lanes() -> Iterator[None]:
         yield
 
 
-CHECKS = {
-    name.removeprefix("check_"): value
-    for name, value in list(globals().items())
-    if name.startswith("check_") and value.__module__ == __name__
-}
-
-needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
-
+CHECKS = checks_of(globals())
 
 # It takes some seconds; the interpreter needs a minute and a half for the others.
 QUICK = (
@@ -565,17 +552,6 @@ QUICK = (
     "pulses_by_equations_as_on_the_cpu",
     "pulses_outside_the_model_are_counted_as_on_the_cpu",
 )
-
-
-@pytest.fixture(scope="module")
-def interpreted(request: pytest.FixtureRequest) -> dict[str, str]:
-    """What went wrong in each check that was asked for, nothing where it passed."""
-    tests = [item for item in request.session.items if "interpreted" in getattr(item, "fixturenames", ())]
-    names = [test.callspec.params["check"] for test in tests]
-    command = [sys.executable, __file__, *names]
-    done = subprocess.run(command, env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 @needs_triton
@@ -590,59 +566,6 @@ def test_with_the_interpreter_in_place_of_the_gpu(interpreted, check):
 @pytest.mark.parametrize("check", CHECKS)
 def test_on_the_gpu(check):
     CHECKS[check]("cuda")
-
-
-class Compiled(NamedTuple):
-    """What a kernel takes of a GPU: registers of a lane, and bytes that each lane keeps in memory for want of them."""
-
-    registers: int
-    spilled: int
-
-
-INTEGERS = {"batch", "inputs", "outputs", "groups", "together", "capacity", "varied_rows"}
-
-
-def compiled(kernel, constants, lanes, warps, capability=90, one=False) -> Compiled:
-    """Compile a kernel for a GPU that is not here; ``one``: with every integer that Triton specialises at 1."""
-    import triton.backends.nvidia
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    kinds = dict.fromkeys(("x", "d", "weight", "boosts", "rates", "varied", "w_lows", "w_highs", "targets"), "*fp32")
-    kinds |= {"streams": "*u64", "call": "i32", "layout": "*i64", "lengths": "*i64", "listed": "*i32", "counts": "*i32"}
-    kinds |= {"places": "*i64", "polarities": "*i8", "firing": "*i64"}
-    kinds |= dict.fromkeys(("rows", "columns"), "*i64" if constants["KIND"] == 0 else "*fp64")
-    signature, fixed = {}, {}
-    for place, name in enumerate(kernel.arg_names):
-        integer = name in INTEGERS or name.endswith("_stride")
-        if name in constants or name == "LANES" or (integer and one):
-            signature[name] = "constexpr"
-            fixed[(place,)] = lanes if name == "LANES" else constants.get(name, 1)
-        elif integer:
-            signature[name] = "i32"
-        else:
-            parameter = name.startswith(("base_", "walked_"))
-            signature[name] = "*fp32" if parameter else kinds.get(name, "*fp64")
-    made = triton.compile(
-        ASTSource(kernel, signature, fixed),
-        target=GPUTarget("cuda", capability, 32),
-        options={"num_warps": warps, "enable_fp_fusion": False},
-    )
-    tool = Path(triton.backends.nvidia.__file__).parent / "bin" / "cuobjdump"
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        Path(file.name).write_bytes(made.asm["cubin"])
-        usage = subprocess.run([tool, "-res-usage", file.name], capture_output=True, text=True, check=True).stdout
-    found = [int(re.search(rf"{name}:(\d+)", usage)[1]) for name in ("REG", "STACK")]
-    return Compiled(*found)
-
-
-@pytest.fixture
-def compiling(monkeypatch, tmp_path) -> None:
-    import triton
-
-    if "nvidia" not in triton.backends.backends:
-        pytest.skip("this Triton has no NVIDIA backend")
-    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
 
 
 @needs_triton
@@ -661,7 +584,7 @@ def test_kernels_compile_for_an_h100(kind, walking, one):
         (cuda.find_cells, cuda.COLUMNS_SEARCHED, 1),
         (cuda.pulse_cells, cuda.CELLS_MARCHED, 1),
     ):
-        assert compiled(kernel, constants, lanes, warps, one=one).spilled <= (256 if walking else 0)
+        assert compiled(kernel, constants | {"LANES": lanes}, warps, one=one).spilled <= (256 if walking else 0)
 
 
 # What a stack's cells have, and how many bytes a lane may keep in memory where 255 registers are not enough.
@@ -687,8 +610,8 @@ EQUATIONS = (
 )
 def test_pulses_by_equations_compile_without_much_spilling(capability, has, spilled):
     kinds = {name.upper(): has.get(name, False) for name in Kinds._fields}
-    constants = {**kinds, "KIND": 0}
-    assert compiled(cuda.solve_pulses, constants, cuda.CELLS_MARCHED, 1, capability).spilled <= spilled
+    constants = {**kinds, "KIND": 0, "LANES": cuda.CELLS_MARCHED}
+    assert compiled(cuda.solve_pulses, constants, 1, capability).spilled <= spilled
 
 
 def test_without_triton_the_module_imports_and_refuses():
@@ -737,21 +660,7 @@ def test_what_a_gpu_cannot_do_is_refused_before_it_pulses(device, words):
         cells.on_device()
 
 
-def main() -> None:
-    """Run every check on the CPU and print what went wrong as one line of JSON."""
-    torch.set_num_threads(1)
+if __name__ == "__main__":
     # The interpreter pays per operation, not per lane.
     cuda.LINES_AT_ONCE, cuda.CELLS_MARCHED, cuda.GROUPS = 256, 4096, 1
-    names = sys.argv[1:] or CHECKS
-    outcome = {}
-    for name in names:
-        try:
-            CHECKS[name]("cpu")
-            outcome[name] = ""
-        except Exception:
-            outcome[name] = traceback.format_exc()
-    print(json.dumps(outcome))
-
-
-if __name__ == "__main__":
-    main()
+    run_checks(CHECKS)
