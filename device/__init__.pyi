@@ -1,6 +1,5 @@
 from .array.figures import ArrayFigures as ArrayFigures
 from .array.figures import array_figures as array_figures
-from .array.gpu_support import check_gpu as check_gpu
 from .dynamics.integration import integrate as integrate
 from .dynamics.response import Response as Response
 from .dynamics.response import respond as respond

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from vcm_sweep.device.kernels.gpu import update
-from vcm_sweep.device.tile import gpu_product, simulator_tile
+from vcm_sweep.device.tile import gpu_product
 
 KERNELS = ("draw_lines", "find_cells", "pulse_cells", "solve_pulses")
 PRODUCT = "read_arrays"
@@ -60,7 +60,7 @@ class FakeGpu(TorchDispatchMode):
         with ExitStack() as stack:
             for patch in (
                 mock.patch.multiple(update, PRESENT=True, **kernels),
-                mock.patch.object(simulator_tile, "PRESENT", True),
+                mock.patch.object(gpu_product, "PRESENT", True),
                 mock.patch.object(gpu_product, PRODUCT, _Launch(self, PRODUCT)),
                 mock.patch.object(torch, "Generator", generator_on),
                 mock.patch.object(FakeTensor, "tolist", as_list),

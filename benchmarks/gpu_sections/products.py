@@ -9,7 +9,7 @@ import torch
 from gpu_sections.launches import Watched
 from gpu_sections.places import Gpu
 from gpu_sections.stacks import Training
-from vcm_sweep.device.tile import gpu_product, simulator_tile
+from vcm_sweep.device.tile import gpu_product
 from vcm_sweep.device.tile.simulator_tile import VCMSimulatorTile
 
 
@@ -29,7 +29,7 @@ def products(training: Training, where: Gpu, repeats: int) -> list[dict[str, Any
         if where.device != "cuda":
             # A rehearsal: the kernel runs on a CPU's tensors.
             patches.enter_context(mock.patch.object(torch.Tensor, "is_cuda", True))
-            patches.enter_context(mock.patch.object(simulator_tile, "PRESENT", True))
+            patches.enter_context(mock.patch.object(gpu_product, "PRESENT", True))
         for tile, vectors, purpose in asked:
             with mock.patch.object(gpu_product, "read_arrays", Watched(gpu_product.read_arrays, where)) as kernel:
                 calls = list(tile.calls)

@@ -181,5 +181,7 @@ def _gpu() -> str:
     try:
         triton = import_module("triton")
     except ImportError as error:
-        raise RuntimeError(f"{error}: the kernels of --device cuda are compiled by it; install triton") from None
+        name = torch.cuda.get_device_name(0)
+        said = f"{error}: {name} computes products, and one core of the CPU pulses; install triton"
+        raise _Lacking(said) from None
     return f"{torch.cuda.get_device_name(0)}, Triton {triton.__version__}"

@@ -57,6 +57,15 @@ def checked_data(place: Place, study: Any, settings: Any) -> Any:
     return data
 
 
+def cautions_of(place: Place, study: Any, data: Any) -> tuple[str, ...]:
+    """What makes the study's answer worthless, or the place a slow one, in sentences."""
+    from vcm_sweep.sweep.study.cautions import cautions
+    from vcm_sweep.sweep.study.gpu_support import pulsed_by_cpu
+
+    slow = pulsed_by_cpu(study) if place.device == "cuda" else None
+    return (*cautions(study.settings, data), *([slow] if slow else []))
+
+
 def executor_of(place: Place, study: Any, settings: Any, task: Any = None) -> Any:
     """The executor for a study's trials at a place; it runs ``task``, which is training by default."""
     from vcm_sweep.cluster.ray_executor.tasks import limit_threads, train_from

@@ -7,7 +7,7 @@ from typing import Any
 from vcm_sweep.cluster.options import Place, RunOptions
 from vcm_sweep.cluster.ray_executor.resources import PackNeeds
 from vcm_sweep.cluster.running.packs import pack_of
-from vcm_sweep.cluster.running.places import checked_data, executor_of, places_of, settings_of
+from vcm_sweep.cluster.running.places import cautions_of, checked_data, executor_of, places_of, settings_of
 from vcm_sweep.cluster.running.run_study import with_run_options
 from vcm_sweep.cluster.terminal.words import duration
 from vcm_sweep.device.errors import VcmSweepError
@@ -46,7 +46,7 @@ def planned(
     """
     from vcm_sweep.sweep.data.sets import is_at_hand
     from vcm_sweep.sweep.packs.order import unlike
-    from vcm_sweep.sweep.study.cautions import cautions, steps_in_words
+    from vcm_sweep.sweep.study.cautions import steps_in_words
     from vcm_sweep.sweep.study.corners import rates_in_words
     from vcm_sweep.sweep.study.operating_point import fastest_corners
     from vcm_sweep.sweep.training.stackable import splitting
@@ -100,7 +100,7 @@ def planned(
         words["pulses_per_window"] = f"{spans}, through 90 % of the nominal cell's, at the corners of the ranges"
     if steps := steps_in_words(study.settings):
         words["one_pulse"] = values["one_pulse"] = steps
-    if found := cautions(study.settings, data):
+    if found := cautions_of(options.place, study, data):
         values["beware"] = list(found)
         words["beware"] = "; ".join(found)
     outlook = _outlook(study, directory, size.points)

@@ -28,17 +28,17 @@ def run_study(study: Any, options: RunOptions, conclude: Callable[[Any], dict[st
 
     ``conclude`` makes, from the results, the values that are shown in place of the report.
     """
-    from vcm_sweep.cluster.running.places import checked_data, settings_of
+    from vcm_sweep.cluster.running.places import cautions_of, checked_data, settings_of
     from vcm_sweep.sweep.designs.build import checked_design
     from vcm_sweep.sweep.folder import Folder
     from vcm_sweep.sweep.running.running import default_directory
     from vcm_sweep.sweep.store import holds_study
-    from vcm_sweep.sweep.study.cautions import cautions
 
     checked_design(study)  # before sizes of packs are tried
     if why := study.design.no_verdict():
         print(f"vcm-sweep: {why}", file=sys.stderr)
-    for said in cautions(study.settings, checked_data(options.place, study, settings_of(options.place, study))):
+    data = checked_data(options.place, study, settings_of(options.place, study))
+    for said in cautions_of(options.place, study, data):
         print(f"vcm-sweep: beware: {said}", file=sys.stderr)
     folder = Folder(options.out or default_directory(study))
     try:

@@ -17,7 +17,6 @@ from vcm_sweep.device.array.fabrication import (
     varied_names,
     window_ends,
 )
-from vcm_sweep.device.array.gpu_support import check_gpu
 from vcm_sweep.device.array.kernel_inputs import kernel_physics, kernel_pulses
 from vcm_sweep.device.array.pulsing import Batch, GpuArrays, HostViews, four, pulse_on_host, refuse_invalid
 from vcm_sweep.device.kernels.cpu.lanes.arrays import read_cells, solve_cells, step_cells
@@ -166,7 +165,7 @@ class CellArrays(torch.nn.Module):
 
         ``verify``: by write-verify, which leaves its error; cells that are stuck stay.
         """
-        if self.log_n.is_cuda:
+        if self._elsewhere:
             self._on_host(lambda host: host.program(weight.cpu(), verify))
             return
         cells, *_ = self._bound()
@@ -307,32 +306,29 @@ class CellArrays(torch.nn.Module):
         ``updates``: the settings of each trial's pulse trains, which differ in desired_bl alone.
         ``streams``: the key of each trial's random stream, of which ``call`` names the part for this batch: a trial
         draws the same numbers in every stack. A trial whose learning rate is 0 is not touched; a sample with a value
-        that is not finite fires nothing. The host does not wait for a GPU.
+        that is not finite fires nothing. The host does not wait for a GPU whose kernels do it; where there are none,
+        without Triton or for an intervention, the cells come to the CPU and go back.
 
         Raises:
             DeviceError: a rate outside the model (|gamma| >= 1) in a trial whose device says on_invalid = "error", of
-                which a GPU is asked later, by :meth:`refuse_invalid`; or a trial whose pulses a GPU cannot compute,
-                see :func:`check_gpu`.
+                which a GPU is asked later, by :meth:`refuse_invalid`.
         """
         batch = Batch(x, d, learning_rates, updates, streams, call)
-        if self.log_n.is_cuda:
+        if not self._elsewhere:
+            pulse_on_host(batch, self.devices, self._physics, self._pulses, self._bound())
+        elif self._has_kernels:
             self.on_device().fire(batch)
         else:
-            pulse_on_host(batch, self.devices, self._physics, self._pulses, self._bound())
+            here = batch._replace(x=x.cpu(), d=d.cpu())
+            self._on_host(lambda host: host.pulse(*here))
 
     def refuse_invalid(self, k: int) -> None:
         """Raise DeviceError if pulses of trial k were outside the model and its device says on_invalid = "error"."""
         refuse_invalid(self.devices[k], float(self.counters[k, -1]))
 
     def on_device(self) -> GpuArrays:
-        """These arrays as the kernels of a GPU see them; made when first asked for, and after the arrays have moved.
-
-        Raises:
-            DeviceError: a trial whose pulses a GPU cannot compute, see :func:`check_gpu`.
-        """
+        """These arrays as the kernels of a GPU see them; made when first asked for, and after the arrays have moved."""
         if self._on_device is None:
-            for given in self.given:
-                check_gpu(given)
             self._on_device = GpuArrays(self.devices, self._of_gpu(), self._pulses, self.get_buffer)
         return self._on_device
 
@@ -354,11 +350,26 @@ class CellArrays(torch.nn.Module):
         return self
 
     def _on_host(self, work: "Callable[[CellArrays], None]") -> None:
-        """Do something rare that only the CPU's kernels can, and come back."""
+        """Do something that only the CPU's kernels can, and come back."""
         device = self.log_n.device
         self.cpu()
-        work(self)
-        self.to(device)
+        try:
+            work(self)
+        finally:
+            self.to(device)
+
+    @property
+    def _elsewhere(self) -> bool:
+        """Whether the cells are not on the CPU."""
+        return self.log_n.device.type != "cpu"
+
+    @property
+    def _has_kernels(self) -> bool:
+        """Whether a GPU's kernels can pulse the cells: they know no partners of cells."""
+        # Triton takes a while to import, and a CPU does without it.
+        from vcm_sweep.device.kernels.gpu.triton_or_none import PRESENT
+
+        return PRESENT and not self._has_partner
 
     def shift(self, change: torch.Tensor) -> None:
         """Add ``change``, (K, out, in), to the weights without pulses; each cell keeps what it reaches.

@@ -221,6 +221,12 @@ CONVERTERS = np.dtype(
 )
 """aihwkit's IOParameters of one array in one direction, as the analog product uses them."""
 
+# Those fields that may differ between stacked trials, as the columns of a table that a GPU's kernel reads.
+CONVERTER_NUMBERS = (
+    "threshold", "constant", "of_sums", "of_largest", "most", "zeros", "inp_step", "inp_bound", "inp_noise",
+    "inp_negative", "w_noise", "pcm_noise", "out_negative", "out_noise", "out_step", "out_bound", "out_scale",
+)  # fmt: skip
+
 
 class Pass(NamedTuple):
     """The vectors of a pass through K stacked arrays, and how far each has been read."""

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 
 from vcm_sweep.device.kernels.gpu.product import read_arrays
+from vcm_sweep.device.kernels.gpu.triton_or_none import PRESENT as PRESENT
 from vcm_sweep.device.tile.io_numbers import IoNumbers, is_on
 
 # Vectors that a program reads together, in so many rounds of bound management at a time; the outputs and inputs whose

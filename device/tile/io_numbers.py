@@ -15,9 +15,9 @@ from aihwkit.simulator.parameters.enums import (
 )
 from aihwkit.simulator.parameters.io import IOParameters
 
-from vcm_sweep.device.kernels.gpu.product import NUMBERS
 from vcm_sweep.device.kernels.layout import (
     CONSTANT_SCALE,
+    CONVERTER_NUMBERS,
     CONVERTERS,
     LARGEST_MAGNITUDE,
     LARGEST_SUM,
@@ -74,9 +74,9 @@ class IoNumbers:
         return self._on[1]
 
     def table(self, device: torch.device | str, trials: int) -> torch.Tensor:
-        """What a GPU's kernel needs of every trial, (K, columns of kernels/gpu/product.py) float32."""
+        """What a GPU's kernel needs of every trial, (K, CONVERTER_NUMBERS) float32."""
         if self._table is None or self._table.device != torch.device(device):
-            columns = [self.of_all(trials)[name].astype(np.float32) for name in NUMBERS]
+            columns = [self.of_all(trials)[name].astype(np.float32) for name in CONVERTER_NUMBERS]
             self._table = torch.from_numpy(np.stack(columns, 1)).to(device, non_blocking=True)
         return self._table
 

@@ -17,13 +17,11 @@ from vcm_sweep.device.array.cell_arrays import CellArrays
 from vcm_sweep.device.array.sent_numbers import SentNumbers
 from vcm_sweep.device.array.slow_noise import advance, read_weight
 from vcm_sweep.device.doing import Doing
-from vcm_sweep.device.kernels.gpu.triton_or_none import PRESENT
 from vcm_sweep.device.physics.parameters import CellParameters
 from vcm_sweep.device.public import public
 from vcm_sweep.device.seeds import ArraySeeds, key_of_more, stream_key
 from vcm_sweep.device.tile.analog_product import analog_product
 from vcm_sweep.device.tile.compiled_product import CompiledProduct, new_suspects
-from vcm_sweep.device.tile.gpu_product import CellNoise, gpu_product
 from vcm_sweep.device.tile.io_numbers import IoNumbers
 from vcm_sweep.device.tile.settings import VCMSettings
 from vcm_sweep.device.variability import ReadNoise
@@ -114,11 +112,15 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             return matrix if purpose == _FORWARD else matrix.transpose(1, 2)
 
         weight = turned(read_weight(self.cells))
-        if vectors.is_cuda and PRESENT:
-            keys = self._keys[purpose].on(vectors.device, self._reads[purpose])
-            plain = turned(self.cells.weight) if self.cells.slow else None
-            noise = None if numbers is None else CellNoise(numbers, plain)
-            return gpu_product(weight, vectors, io, keys, call, noise)
+        if vectors.is_cuda:
+            # Triton takes a while to import, and a CPU does without it.
+            from vcm_sweep.device.tile import gpu_product as gpu
+
+            if gpu.PRESENT:
+                keys = self._keys[purpose].on(vectors.device, self._reads[purpose])
+                plain = turned(self.cells.weight) if self.cells.slow else None
+                noise = None if numbers is None else gpu.CellNoise(numbers, plain)
+                return gpu.gpu_product(weight, vectors, io, keys, call, noise)
         sd = None
         if numbers is not None:
             sd = turned(numbers[:, :1, None] * (self.cells.weight - numbers[:, 1:, None]))

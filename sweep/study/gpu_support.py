@@ -1,10 +1,15 @@
-"""What of a study a GPU cannot train, and what to do instead."""
+"""What of a study a GPU cannot train, and what to do instead; and what of it runs on the CPU all the same."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vcm_sweep.sweep.errors import StudyError
 from vcm_sweep.sweep.study.cautions import Setting
 from vcm_sweep.sweep.study.tables.device import is_physical
+
+if TYPE_CHECKING:
+    from vcm_sweep.sweep.study.study import Study
 
 
 class Refusal(NamedTuple):
@@ -24,8 +29,6 @@ def refused_by_gpu(device: dict[str, Any]) -> Refusal | None:
     if not is_physical(device):
         named = f"[device] aihwkit = {device['aihwkit']!r}"
         return None if _aihwkit_has_cuda() else Refusal(named, "aihwkit's compiled tiles", "install its CUDA build")
-    if device.get("intervention"):
-        return Refusal("[device.intervention]", "an intervention", "leave it out")
     return None
 
 
@@ -36,6 +39,17 @@ def check_gpu_study(setting: Setting) -> None:
         raise StudyError(
             f"--device cuda: a GPU cannot pulse cells with {what} ({where}: {fix}); or train on the CPU, without it"
         )
+
+
+def pulsed_by_cpu(study: Study) -> str | None:
+    """What of a study's pulses the CPU computes although a GPU trains it, in a sentence; None if nothing."""
+    given = [setting.device for setting in study.settings if is_physical(setting.device)]
+    if study.design.arms == "mediation" or any(device.get("intervention") for device in given):
+        return (
+            "--device cuda: where cells have an intervention one core of the CPU computes the pulses of a whole pack, "
+            "and the GPU only the products"
+        )
+    return None
 
 
 def _aihwkit_has_cuda() -> bool:

@@ -11,17 +11,16 @@ the round and the place in the vector, the same as on a CPU, whatever is read be
 from vcm_sweep.device.kernels.gpu.normals import centred, normals
 from vcm_sweep.device.kernels.gpu.random import key_of_more
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
-from vcm_sweep.device.kernels.layout import CONSTANT_SCALE, LARGEST_SUM, LARGEST_VALUE, NO_SCALE
+from vcm_sweep.device.kernels.layout import CONSTANT_SCALE, CONVERTER_NUMBERS, LARGEST_SUM, LARGEST_VALUE, NO_SCALE
 
 _NO_SCALE, _CONSTANT, _SUM, _VALUE = map(tl.constexpr, (NO_SCALE, CONSTANT_SCALE, LARGEST_SUM, LARGEST_VALUE))
 
-# What is a number of each trial, in the order of the columns; the names are those of CONVERTERS in layout.py.
-NUMBERS = (
-    "threshold", "constant", "of_sums", "of_largest", "most", "zeros", "inp_step", "inp_bound", "inp_noise",
-    "inp_negative", "w_noise", "pcm_noise", "out_negative", "out_noise", "out_step", "out_bound", "out_scale",
-)  # fmt: skip
-_COUNT = tl.constexpr(len(NUMBERS))
-_INP_STEP, _OUT_NEGATIVE = tl.constexpr(NUMBERS.index("inp_step")), tl.constexpr(NUMBERS.index("out_negative"))
+# Columns of the settings of a trial.
+_COUNT = tl.constexpr(len(CONVERTER_NUMBERS))
+(
+    _THRESHOLD, _SCALE, _OF_SUMS, _OF_LARGEST, _MOST, _ZEROS, _INP_STEP, _INP_BOUND, _INP_NOISE, _INP_NEGATIVE,
+    _W_NOISE, _PCM_NOISE, _OUT_NEGATIVE, _OUT_NOISE, _OUT_STEP, _OUT_BOUND, _OUT_SCALE,
+) = map(tl.constexpr, range(len(CONVERTER_NUMBERS)))  # fmt: skip
 
 # Purposes of random streams, as of cpu/converters.py.
 _OUTPUT_NOISE, _INPUT_NOISE, _WEIGHT_NOISE, _INPUT_ROUNDING, _OUTPUT_ROUNDING = map(tl.constexpr, range(5))
@@ -88,14 +87,14 @@ def _managed(largest, value, positive, negative, settings, MANAGEMENT: tl.conste
     if MANAGEMENT == _NO_SCALE:
         scale = tl.zeros_like(largest) + 1.0
     elif MANAGEMENT == _CONSTANT:
-        scale = tl.zeros_like(largest) + tl.load(settings + 1)
+        scale = tl.zeros_like(largest) + tl.load(settings + _SCALE)
     else:
         scale = value if MANAGEMENT == _VALUE else largest
-        threshold = tl.load(settings)
+        threshold = tl.load(settings + _THRESHOLD)
         scale = tl.where(scale > threshold, threshold, scale)
         if MANAGEMENT == _SUM:
-            worst = tl.maximum(positive, negative) * tl.load(settings + 2)
-            worst = tl.minimum(worst, scale * tl.load(settings + 3))
+            worst = tl.maximum(positive, negative) * tl.load(settings + _OF_SUMS)
+            worst = tl.minimum(worst, scale * tl.load(settings + _OF_LARGEST))
             scale = tl.where(worst > scale, worst, scale)
     return scale
 
@@ -123,8 +122,7 @@ def _drive(
     BY_CHANCE: tl.constexpr, NOISY: tl.constexpr, SEPARATE: tl.constexpr,
 ):  # fmt: skip
     """The voltages that drive the array, (rows, inputs), from their vectors' elements."""
-    settings += _INP_STEP
-    step, bound = tl.load(settings), tl.load(settings + 1)
+    step, bound = tl.load(settings + _INP_STEP), tl.load(settings + _INP_BOUND)
     v = v * inverse[:, None]
     rounding = v * 0.0
     if BY_CHANCE:
@@ -132,9 +130,9 @@ def _drive(
     v = _cut(_discretise(v, step, rounding), bound)
     if NOISY:
         own = key_of_more(key, part * 0 + _INPUT_NOISE)
-        v += tl.load(settings + 2) * normals(own[:, None], place[None, :], inputs)
+        v += tl.load(settings + _INP_NOISE) * normals(own[:, None], place[None, :], inputs)
         v = tl.where((place < inputs)[None, :], v, 0.0)
-    v = tl.where(v < 0.0, v * tl.load(settings + 3), v)
+    v = tl.where(v < 0.0, v * tl.load(settings + _INP_NEGATIVE), v)
     if SEPARATE:
         kept = tl.where(part[:, None] > 0, v, -v) >= 0.0
         v = tl.where(kept | (v != v), v, 0.0)
@@ -144,8 +142,8 @@ def _drive(
 @triton.jit
 def _receive(y, constant, variance, key, part, place, outputs, settings, VARIED: tl.constexpr, BY_CHANCE: tl.constexpr):
     """Readings that are not yet cut to the bounds, (rows, outputs), from the products."""
-    settings += _OUT_NEGATIVE
-    negative, noise, step = tl.load(settings), tl.load(settings + 1), tl.load(settings + 2)
+    negative, noise = tl.load(settings + _OUT_NEGATIVE), tl.load(settings + _OUT_NOISE)
+    step = tl.load(settings + _OUT_STEP)
     spread = y * 0.0 + constant[:, None]
     if VARIED:
         spread += variance
@@ -191,15 +189,15 @@ def read_arrays(
         trial = (tile // tiles).to(tl.int64)
         own = settings + trial * _COUNT
         key_of_trial = key_of_more(tl.load(keys + trial), call)
-        most, bound, out_scale = tl.load(own + 4), tl.load(own + 15), tl.load(own + 16)
-        weight_noise = tl.load(own + 10)
+        most, bound = tl.load(own + _MOST), tl.load(own + _OUT_BOUND)
+        out_scale, weight_noise = tl.load(own + _OUT_SCALE), tl.load(own + _W_NOISE)
         w, w_plain = weight + trial * inputs * outputs, plain + trial * inputs * outputs
         vector = (tile % tiles) * VECTORS + tl.arange(0, VECTORS)
         there = vector < batch
         vectors = x + trial * batch * inputs + vector.to(tl.int64) * inputs
         first, second = _scales(vectors, there, own, inputs, MANAGEMENT, REPEATED, INPUTS)
         # For each lane: Triton's interpreter cannot combine one truth with those of lanes.
-        mute = (first <= 0.0) & (tl.zeros([VECTORS], tl.float32) + tl.load(own + 5) > 0.0)
+        mute = (first <= 0.0) & (tl.zeros([VECTORS], tl.float32) + tl.load(own + _ZEROS) > 0.0)
         of_row = (tile % tiles) * VECTORS + row % VECTORS
         row_there = of_row < batch
         row_vectors = x + trial * batch * inputs + of_row.to(tl.int64) * inputs
@@ -235,7 +233,7 @@ def read_arrays(
                     if PCM or READ_NOISE:
                         each = values * 0.0
                         if PCM:
-                            each += tl.abs(values) * tl.load(own + 11) * tl.load(own + 11)
+                            each += tl.abs(values) * tl.load(own + _PCM_NOISE) * tl.load(own + _PCM_NOISE)
                         if READ_NOISE:
                             if SLOW:
                                 values = tl.load(w_plain + where, mask=mask, other=0.0)

@@ -4,8 +4,8 @@ The kernels draw the pulses of each line (draw.py), find the cells that get any 
 the tables of a trial (pulse.py), or by its equations (pulse_by_equations.py), as a CPU does. They read the same tables
 as cpu/, and solve the same equations. Every line and every cell has a random stream of its own.
 
-Without Triton this module can be imported, but :func:`update_stack` raises DeviceError. What the kernels do not support
-is listed in array/gpu_support.py.
+Without Triton this module can be imported, but :func:`update_stack` raises DeviceError. The kernels know no partners of
+cells: array/cell_arrays.py brings cells with an intervention to the CPU, as it does without Triton.
 """
 
 from typing import NamedTuple

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -55,6 +56,16 @@ def test_a_missing_engine_is_no_failure_but_its_cost_is_told(monkeypatch: pytest
     assert check.verdict == "lacks"
     for words in ("there is no engine", "VCM cells train all the same", "[device] aihwkit", "vcm-sweep[aihwkit]"):
         assert words in check.detail
+
+
+def test_a_gpu_without_triton_is_slow_and_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda place: "a mock of a card")
+    monkeypatch.setitem(sys.modules, "triton", None)
+    check = doctor._one("GPU", doctor._gpu)
+    assert check.verdict == "lacks"
+    assert "triton" in check.detail
+    assert check.detail.endswith("a mock of a card computes products, and one core of the CPU pulses; install triton")
 
 
 def test_an_old_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

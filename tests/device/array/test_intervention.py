@@ -26,7 +26,6 @@ from vcm_sweep.device import (
     Variability,
     VCMDevice,
     Walk,
-    check_gpu,
 )
 from vcm_sweep.device.array.cell_arrays import CellArrays
 
@@ -305,7 +304,6 @@ def test_figures_of_a_matched_array_are_those_of_its_pulses():
         (lambda: device(None, "matched", 3), ["intervention.nominal = 3", "VCMDevice"]),
         (lambda: VCMDevice(intervention="matched"), ["intervention = 'matched'"]),
         (lambda: device(Variability(targets={"r": TargetWalk(0.1)}), "matched"), ["targets", "c2c"]),
-        (lambda: check_gpu(device(None, "matched")), ["GPU", "an intervention", "CPU"]),
     ],
 )
 def test_what_cannot_be_is_one_line(build, words):
@@ -314,3 +312,44 @@ def test_what_cannot_be_is_one_line(build, words):
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
+
+
+def pulsed_twice(cells: CellArrays, there: str) -> CellArrays:
+    """Two batches on a device."""
+    x, d = (torch.randn(2, 3, n, generator=torch.Generator().manual_seed(n)) for n in (4, 5))
+    moved = cells.to(there)
+    for call in range(2):
+        moved.pulse(x.to(there), d.to(there), [0.02, 0.02], [UpdateParameters()] * 2, [5, 6], call)
+    return moved.to("cpu")
+
+
+def with_an_intervention() -> CellArrays:
+    walking = Variability(d2d={"r": Spread(0.02)}, c2c={"l": Walk(direct=0.01, clip=0.1)})
+    return CellArrays([device(walking, "matched"), device()], 5, 4, [ArraySeeds(k, 2, 3) for k in (1, 2)], 0)
+
+
+def test_cells_of_a_mock_of_a_gpu_come_to_the_cpu_for_their_pulses_and_go_back(monkeypatch):
+    """The mock: whether cells are on a GPU is what was last asked for."""
+    where = ["cuda"]
+    usual = CellArrays.cpu
+    monkeypatch.setattr(CellArrays, "_elsewhere", property(lambda cells: where[-1] != "cpu"))
+    monkeypatch.setattr(CellArrays, "cpu", lambda cells: (where.append("cpu"), usual(cells))[1])
+    monkeypatch.setattr(CellArrays, "to", lambda cells, device: (where.append("cuda"), cells)[1])
+    where.append("cpu")
+    cells = with_an_intervention()
+    del where[:]
+    under_test = pulsed_twice(cells, "cpu")
+    assert where == ["cuda", *["cpu", "cuda"] * 2, "cuda"]
+    monkeypatch.undo()
+    expected = pulsed_twice(with_an_intervention(), "cpu")
+    assert (expected.counters[:, :2] > 0).all()
+    for name, buffer in expected.named_buffers():
+        assert torch.equal(buffer, under_test.get_buffer(name)), name
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cells_with_an_intervention_are_pulsed_from_a_gpu_as_on_a_cpu():
+    expected, under_test = (pulsed_twice(with_an_intervention(), there) for there in ("cpu", "cuda"))
+    for name, buffer in expected.named_buffers():
+        assert torch.equal(buffer, under_test.get_buffer(name)), name

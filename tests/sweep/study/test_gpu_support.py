@@ -8,7 +8,7 @@ import pytest
 from vcm_sweep.device import ArraySeeds
 from vcm_sweep.device.array.cell_arrays import CellArrays
 from vcm_sweep.sweep import Study, StudyError
-from vcm_sweep.sweep.study.gpu_support import check_gpu_study, refused_by_gpu
+from vcm_sweep.sweep.study.gpu_support import check_gpu_study, pulsed_by_cpu, refused_by_gpu
 from vcm_sweep.sweep.study.tables.build_device import build_device
 
 ROOT = Path(__file__).parents[3]
@@ -41,11 +41,6 @@ def study(device: str, first: str) -> Study:
 @pytest.mark.parametrize(
     ("device", "first", "words"),
     [
-        (
-            "intervention = { kind = 'matched' }",
-            "l.d2d.sigma",
-            r"intervention \(\[device.intervention\]: leave it out\)",
-        ),
         ("aihwkit = 'SoftBoundsDevice'", "aihwkit.dw_min", r"compiled tiles \(\[device\] aihwkit = 'SoftBoundsDevice'"),
     ],
 )
@@ -68,6 +63,7 @@ def test_what_a_gpu_cannot_do_names_the_field_and_the_way_out(device: str, first
         ("model = 'explicit'", "pulse.width.sigma"),
         ("model = 'explicit'\nmethod = 'direct'", "l.d2d.sigma"),
         ("model = 'explicit'\nmethod = 'euler'", "r.c2c.direct"),
+        ("intervention = { kind = 'matched' }", "l.d2d.sigma"),
         ("d2d = { R_TiOx = { sigma = 0.01 }, dW_A = { sigma = 0.001, clip = 0.1 } }", "l.d2d.sigma"),
     ],
 )
@@ -76,6 +72,14 @@ def test_what_a_gpu_can_do_is_not_refused(device: str, first: str) -> None:
     made.check_each(check_gpu_study)
     arrays = CellArrays([build_device(made.device)], 2, 3, [ArraySeeds(1, 2, 3)], 0)
     assert arrays.on_device() is not None
+
+
+def test_what_the_cpu_pulses_is_said() -> None:
+    said = pulsed_by_cpu(Study.from_toml(ROOT / "studies" / "mismatch.toml"))
+    assert said is not None
+    assert "intervention" in said
+    assert pulsed_by_cpu(study("intervention = { kind = 'matched' }", "l.d2d.sigma")) == said
+    assert pulsed_by_cpu(study("model = 'full'", "r.c2c.direct")) is None
 
 
 # docs/performance.md says so.

@@ -23,7 +23,6 @@ from vcm_sweep.device import (
     ArraySeeds,
     CellParameters,
     DeviceError,
-    Intervention,
     Mismatch,
     Periphery,
     PulseError,
@@ -34,7 +33,6 @@ from vcm_sweep.device import (
     VCMDevice,
     Walk,
     Window,
-    check_gpu,
     integrate,
 )
 from vcm_sweep.device.array.cell_arrays import CellArrays
@@ -637,27 +635,6 @@ def test_trains_longer_than_a_word_are_refused(options):
     train = pulse_train(VCMDevice(), 0.1, UpdateParameters(**options))
     with pytest.raises(DeviceError, match="desired_bl"):
         cuda.update_stack(*[torch.zeros(1, 1, 1)] * 5, train, None, None, None, None)
-
-
-@pytest.mark.parametrize(
-    ("device", "words"),
-    [
-        (
-            VCMDevice(
-                variability=Variability(d2d={"r": Spread(0.02)}), intervention=Intervention("matched", VCMDevice())
-            ),
-            "an intervention",
-        ),
-    ],
-)
-def test_what_a_gpu_cannot_do_is_refused_before_it_pulses(device, words):
-    with pytest.raises(DeviceError, match=words) as refused:
-        check_gpu(device)
-    assert "run on a CPU" in str(refused.value)
-    assert "\n" not in str(refused.value)
-    cells = CellArrays([VCMDevice(), device], 2, 3, [ArraySeeds(1, 2, 3)] * 2, 0)
-    with pytest.raises(DeviceError, match=words):
-        cells.on_device()
 
 
 if __name__ == "__main__":
