@@ -153,12 +153,12 @@ def test_a_gpu_that_is_not_there_is_one_line(study: Path) -> None:
     assert not (study.parent / "runs").exists()
 
 
-def test_a_study_that_a_gpu_cannot_do_is_one_line_before_a_cluster_is_asked(study: Path) -> None:
-    study.write_text(study.read_text().replace("[design]", '[device.intervention]\nkind = "matched"\n[design]'))
+def test_a_study_that_a_gpu_cannot_do_is_one_line_before_a_cluster_is_asked() -> None:
+    analytic = Path(__file__).parents[2] / "studies" / "analytic.toml"
     for command in ("run", "plan"):
-        failed = call(command, study, "--device", "cuda", "--address", "127.0.0.1:1")
+        failed = call(command, analytic, "--device", "cuda", "--address", "127.0.0.1:1")
         assert failed.returncode == 2
-        assert "an intervention ([device.intervention]: leave it out)" in failed.stderr
+        assert "aihwkit's compiled tiles ([device] aihwkit = 'ConstantStepDevice': install its CUDA" in failed.stderr
         assert failed.stderr.count("\n") == 1
 
 
