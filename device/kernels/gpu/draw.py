@@ -66,7 +66,10 @@ def _fire(
         if RESOLUTION > 0.0:
             p = tl.floor(p / RESOLUTION + 0.5) * RESOLUTION
         if KIND == _STOCHASTIC:
-            part = bernoulli_mask(stream(key, side, sample * count + line + 1), p, slots.to(tl.int64))
+            part = line.to(tl.int64) * 0
+            # Many neighbours are zeros, as the borders of images are.
+            if tl.max(p, 0) > 0.0:
+                part = bernoulli_mask(stream(key, side, sample * count + line + 1), p, slots.to(tl.int64))
         else:
             part = tl.minimum(p, 1.0)
             if KIND == _MEAN_COUNT:
