@@ -15,7 +15,7 @@ from numba.core import event
 
 from vcm_sweep.device.doing import Doing
 
-_SOURCES = ("kernels", "physics")
+_SOURCES = ("kernels/*.py", "kernels/cpu/**/*.py", "physics/**/*.py")
 _WHILE_COMPILING = "compiling the kernels, once per installation: some minutes"
 
 
@@ -45,7 +45,7 @@ def digest() -> str:
     64
     """
     device = Path(__file__).parents[2]
-    files = sorted(file for folder in _SOURCES for file in (device / folder).rglob("*.py"))
+    files = sorted(file for pattern in _SOURCES for file in device.glob(pattern))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
