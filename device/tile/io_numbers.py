@@ -75,7 +75,7 @@ class IoNumbers:
 
     def table(self, device: torch.device | str, trials: int) -> torch.Tensor:
         """What a GPU's kernel needs of every trial, (K, CONVERTER_NUMBERS) float32."""
-        if self._table is None or self._table.device != torch.device(device):
+        if self._table is None or self._table.device != torch.device(device) or len(self._table) != trials:
             columns = [self.of_all(trials)[name].astype(np.float32) for name in CONVERTER_NUMBERS]
             self._table = torch.from_numpy(np.stack(columns, 1)).to(device, non_blocking=True)
         return self._table
