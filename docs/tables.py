@@ -157,7 +157,7 @@ def written(page: str, text: str) -> str:
 
 def contents(readme: Path, text: str) -> str:
     """The text of a folder's README with what its files say of themselves."""
-    return re.sub(r"(?m)^\| (\S+) \| .* \|$", lambda row: _row(readme.parent, row), text)
+    return re.sub(r"(?m)^\| (\S+) \|.*\|$", lambda row: _row(readme.parent, row), text)
 
 
 def _row(folder: Path, row: re.Match[str]) -> str:

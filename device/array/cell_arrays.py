@@ -18,7 +18,7 @@ from vcm_sweep.device.array.fabrication import (
     window_ends,
 )
 from vcm_sweep.device.array.kernel_inputs import kernel_physics, kernel_pulses
-from vcm_sweep.device.array.pulsing import Batch, GpuArrays, HostViews, four, pulse_on_host, refuse_invalid
+from vcm_sweep.device.array.pulsing import Batch, GpuArrays, HostViews, four, has_kernels, pulse_on_host, refuse_invalid
 from vcm_sweep.device.kernels.cpu.lanes.arrays import read_cells, solve_cells, step_cells
 from vcm_sweep.device.kernels.cpu.lanes.rows import work_space
 from vcm_sweep.device.kernels.layout import Cells, Partner, Physics, Scratch
@@ -316,11 +316,10 @@ class CellArrays(torch.nn.Module):
         batch = Batch(x, d, learning_rates, updates, streams, call)
         if not self._elsewhere:
             pulse_on_host(batch, self.devices, self._physics, self._pulses, self._bound())
-        elif self._has_kernels:
+        elif has_kernels() and not self._has_partner:
             self.on_device().fire(batch)
         else:
-            here = batch._replace(x=x.cpu(), d=d.cpu())
-            self._on_host(lambda host: host.pulse(*here))
+            self._on_host(lambda host: host.pulse(*batch._replace(x=x.cpu(), d=d.cpu())))
 
     def refuse_invalid(self, k: int) -> None:
         """Raise DeviceError if pulses of trial k were outside the model and its device says on_invalid = "error"."""
@@ -360,16 +359,7 @@ class CellArrays(torch.nn.Module):
 
     @property
     def _elsewhere(self) -> bool:
-        """Whether the cells are not on the CPU."""
         return self.log_n.device.type != "cpu"
-
-    @property
-    def _has_kernels(self) -> bool:
-        """Whether a GPU's kernels can pulse the cells: they know no partners of cells."""
-        # Triton takes a while to import, and a CPU does without it.
-        from vcm_sweep.device.kernels.gpu.triton_or_none import PRESENT
-
-        return PRESENT and not self._has_partner
 
     def shift(self, change: torch.Tensor) -> None:
         """Add ``change``, (K, out, in), to the weights without pulses; each cell keeps what it reaches.

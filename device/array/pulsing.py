@@ -87,6 +87,13 @@ def refuse_invalid(device: VCMDevice, pulses: float) -> None:
         )
 
 
+def has_kernels() -> bool:
+    """Whether a GPU has Triton, which compiles its kernels. It takes long to import: a CPU does without it."""
+    from vcm_sweep.device.kernels.gpu.triton_or_none import PRESENT
+
+    return PRESENT
+
+
 class GpuArrays:
     """Stacked arrays as the kernels of a GPU see them.
 

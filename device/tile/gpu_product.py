@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from vcm_sweep.device.kernels.gpu.product import read_arrays
+from vcm_sweep.device.kernels.gpu.reads.product import read_arrays
 from vcm_sweep.device.kernels.gpu.triton_or_none import PRESENT as PRESENT
 from vcm_sweep.device.tile.io_numbers import IoNumbers, is_on
 

@@ -11,7 +11,7 @@ import torch
 from aihwkit.simulator.parameters.enums import AnalogMVType, BoundManagementType, NoiseManagementType, WeightNoiseType
 from aihwkit.simulator.parameters.io import IOParameters
 
-from vcm_sweep.device.kernels.gpu.product import read_arrays
+from vcm_sweep.device.kernels.gpu.reads.product import read_arrays
 from vcm_sweep.device.kernels.layout import LARGEST_MAGNITUDE, LARGEST_SUM
 from vcm_sweep.device.seeds import key_of_more, stream_key
 from vcm_sweep.device.tile import gpu_product as under_test

@@ -8,8 +8,8 @@ Only where one overflowed in all of them the next rounds follow. All noise is a 
 the round and the place in the vector, the same as on a CPU, whatever is read beside it.
 """
 
-from vcm_sweep.device.kernels.gpu.normals import centred, normals
 from vcm_sweep.device.kernels.gpu.random import key_of_more
+from vcm_sweep.device.kernels.gpu.reads.normals import centred, normals
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
 from vcm_sweep.device.kernels.layout import CONSTANT_SCALE, CONVERTER_NUMBERS, LARGEST_SUM, LARGEST_VALUE, NO_SCALE
 

@@ -1,0 +1,1 @@
+"""How stacked arrays are read on a GPU."""
