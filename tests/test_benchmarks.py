@@ -20,6 +20,7 @@ SMALL = {
         "--rehearse --out out",
         ("0 machine", "3 our kernels alone", "ms per step of all K trials", "0 failed; sections that failed: none"),
     ),
+    "gpu_host": ("--smoke", ("| the host, one trial |", "| step | cells times samples |", "| 2 | 19,840 |")),
     "interval_coverage": (
         "--repetitions 1 --points 256 --luck 0.2 --functions stairs --processes 1",
         ("covered, worst / all", "| stairs | 256 | 20 % | 1 |", "1 studies in"),

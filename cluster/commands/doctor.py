@@ -182,6 +182,6 @@ def _gpu() -> str:
         triton = import_module("triton")
     except ImportError as error:
         name = torch.cuda.get_device_name(0)
-        said = f"{error}: {name} computes products, and one core of the CPU pulses; install triton"
+        said = f"{error}: {name} computes the products and one core of the CPU the pulses; install triton"
         raise _Lacking(said) from None
     return f"{torch.cuda.get_device_name(0)}, Triton {triton.__version__}"

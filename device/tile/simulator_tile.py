@@ -41,7 +41,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
     configuration has no seeds, they are drawn from torch's global generator.
 
     A trial gets the same numbers whatever is stacked with it. The noise of a read is the same on a GPU as on a CPU, if
-    the GPU has Triton; pulses there have other numbers of the same distribution.
+    the GPU has Triton; pulses, telegraph and 1/f noise there have other numbers of the same distribution.
     """
 
     def __init__(self, x_size: int, d_size: int, rpu_config: VCMSettings, bias: bool = False) -> None:

@@ -162,6 +162,14 @@ def test_a_study_that_a_gpu_cannot_do_is_one_line_before_a_cluster_is_asked() ->
         assert failed.stderr.count("\n") == 1
 
 
+def test_what_the_cpu_pulses_for_a_gpu_is_said() -> None:
+    mismatch = Path(__file__).parents[2] / "studies" / "mismatch.toml"
+    planned = call("plan", mismatch, "--device", "cuda", "--address", "127.0.0.1:1", "--no-pilot")
+    assert planned.returncode == 0
+    assert "beware" in planned.stdout
+    assert "one core of the CPU computes the pulses of a whole pack" in planned.stdout
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_run_that_is_stopped_goes_on(study: Path, how: signal.Signals) -> None:
     """kill -9 and Ctrl-C in the middle: nothing finished is lost, nothing is done twice."""

@@ -56,7 +56,7 @@ def _fire(
     RESOLUTION: tl.constexpr, KIND: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
     """Draw the slots in which each line of one sample fires, or round its share of the pulses; whether any does."""
-    any_ = 0
+    fires = 0
     for start in range(0, count, LANES):
         line = start + tl.arange(0, LANES)
         live = line < count
@@ -75,8 +75,8 @@ def _fire(
             if KIND == _MEAN_COUNT:
                 part = tl.floor(part * slots + 0.5) / slots
         tl.store(lines + line, part, mask=live)
-        any_ = tl.maximum(any_, tl.max((live & (part != 0)).to(tl.int32), 0))
-    return any_
+        fires = tl.maximum(fires, tl.max((live & (part != 0)).to(tl.int32), 0))
+    return fires
 
 
 # The number of a call differs at every launch, and must not make a kernel of its own where it is 1, or even.

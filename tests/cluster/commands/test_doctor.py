@@ -65,7 +65,9 @@ def test_a_gpu_without_triton_is_slow_and_no_failure(monkeypatch: pytest.MonkeyP
     check = doctor._one("GPU", doctor._gpu)
     assert check.verdict == "lacks"
     assert "triton" in check.detail
-    assert check.detail.endswith("a mock of a card computes products, and one core of the CPU pulses; install triton")
+    assert check.detail.endswith(
+        "a mock of a card computes the products and one core of the CPU the pulses; install triton"
+    )
 
 
 def test_an_old_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

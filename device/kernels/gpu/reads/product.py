@@ -38,7 +38,7 @@ def _whole(steps):
 @triton.jit
 def _discretise(values, step, rounding):
     """Values rounded to whole steps; a step of 0 rounds nothing."""
-    steps = tl.div_rn(values, tl.where(step > 0.0, step, 1.0) + values * 0.0) + rounding
+    steps = tl.div_rn(values, tl.zeros_like(values) + tl.where(step > 0.0, step, 1.0)) + rounding
     return tl.where(step > 0.0, _whole(steps) * step, values)
 
 
@@ -124,7 +124,7 @@ def _drive(
     """The voltages that drive the array, (rows, inputs), from their vectors' elements."""
     step, bound = tl.load(settings + _INP_STEP), tl.load(settings + _INP_BOUND)
     v = v * inverse[:, None]
-    rounding = v * 0.0
+    rounding = tl.zeros_like(v)
     if BY_CHANCE:
         rounding = centred(key_of_more(key, part * 0 + _INPUT_ROUNDING)[:, None], place[None, :])
     v = _cut(_discretise(v, step, rounding), bound)
@@ -144,7 +144,7 @@ def _receive(y, constant, variance, key, part, place, outputs, settings, VARIED:
     """Readings that are not yet cut to the bounds, (rows, outputs), from the products."""
     negative, noise = tl.load(settings + _OUT_NEGATIVE), tl.load(settings + _OUT_NOISE)
     step = tl.load(settings + _OUT_STEP)
-    spread = y * 0.0 + constant[:, None]
+    spread = tl.zeros_like(y) + constant[:, None]
     if VARIED:
         spread += variance
     if negative != 1.0:
@@ -152,13 +152,13 @@ def _receive(y, constant, variance, key, part, place, outputs, settings, VARIED:
         own = key_of_more(key, part * _PURPOSES + _WEIGHT_NOISE)
         y += tl.sqrt_rn(spread) * normals(own[:, None], place[None, :], outputs)
         y = tl.where(y < 0.0, y * negative, y)
-        spread *= 0.0
+        spread = tl.zeros_like(y)
     # Independent Gaussian noise is one draw with the sum of the variances.
     spread += noise * noise
     if tl.max(tl.max(spread, 1), 0) > 0.0:
         own = key_of_more(key, part * _PURPOSES + _OUTPUT_NOISE)
         y += tl.sqrt_rn(spread) * normals(own[:, None], place[None, :], outputs)
-    rounding = y * 0.0
+    rounding = tl.zeros_like(y)
     if BY_CHANCE:
         rounding = centred(key_of_more(key, part * _PURPOSES + _OUTPUT_ROUNDING)[:, None], place[None, :])
     return _discretise(y, step, rounding)
@@ -216,7 +216,7 @@ def read_arrays(
                 inside = output < outputs
                 y = tl.zeros([ROWS, OUTPUTS], tl.float32)
                 variance = y
-                norm = constant * 0.0
+                norm = tl.zeros([ROWS], tl.float32)
                 for first_input in range(0, inputs, INPUTS):
                     place = first_input + tl.arange(0, INPUTS)
                     known = place < inputs
@@ -231,7 +231,7 @@ def read_arrays(
                     if WEIGHT_NOISE:
                         norm += tl.sum(v * v, 1)
                     if PCM or READ_NOISE:
-                        each = values * 0.0
+                        each = tl.zeros_like(values)
                         if PCM:
                             each += tl.abs(values) * tl.load(own + _PCM_NOISE) * tl.load(own + _PCM_NOISE)
                         if READ_NOISE:

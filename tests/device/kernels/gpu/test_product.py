@@ -136,13 +136,16 @@ def check_a_trial_does_not_depend_on_its_stack(device: str) -> None:
 
 
 def check_what_is_not_finite_stays_in_its_vector(device: str) -> None:
-    io, weight, x = IoNumbers([IOParameters(out_bound=1.0)]), weights(2, 20, 40), vectors(2, 12, 40, 8)
-    x[0, 3, 5], x[1, 4, 0] = float("nan"), float("inf")
-    cpu, gpu = both(weight, x, io, device)
-    assert torch.equal(torch.isfinite(gpu).all(-1), torch.isfinite(cpu).all(-1))
-    finite = torch.isfinite(gpu).all(-1)
-    assert finite.sum() == 22
-    torch.testing.assert_close(gpu[finite], cpu[finite], rtol=4e-6, atol=4e-6)
+    """And gives what a CPU gives: a converter cuts what is infinite, where no noise management divides by it."""
+    weight, x = weights(2, 20, 40), vectors(2, 12, 40, 8)
+    x[0, 3, 5], x[1, 4, 0], x[1, 7, 1] = float("nan"), float("inf"), -float("inf")
+    for management, finite_too in ((NoiseManagementType.ABS_MAX, 0), (NoiseManagementType.NONE, 2)):
+        io = IoNumbers([IOParameters(out_bound=1.0, noise_management=management)])
+        cpu, gpu = both(weight, x, io, device)
+        finite = torch.isfinite(gpu).all(-1)
+        assert torch.equal(finite, torch.isfinite(cpu).all(-1))
+        assert finite.sum() == 21 + finite_too
+        torch.testing.assert_close(gpu[finite], cpu[finite], rtol=4e-6, atol=4e-6)
 
 
 CHECKS = checks_of(globals())
