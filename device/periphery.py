@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from vcm_sweep.device.declared import flag, number
 from vcm_sweep.device.errors import DeviceError
@@ -82,10 +82,8 @@ class ReadMap:
     @cached_property
     def currents(self) -> tuple[float, float]:
         """I_low and I_high, A."""
-        n = torch.tensor([N_LOW, N_HIGH], dtype=torch.float64)
         calibration = self.nominal.replace_unchecked(T_0=CellParameters.default("T_0"))
-        low, high = self._current(n, calibration).tolist()
-        return low, high
+        return _end_currents(self.model, calibration.numbers())
 
     @cached_property
     def line(self) -> tuple[float, float]:
@@ -122,3 +120,11 @@ class ReadMap:
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         outside = torch.where(i > self.currents[0], torch.inf, 0.0).to(i)
         return torch.where(inside, torch.exp(0.5 * (low + high)), outside)
+
+
+@lru_cache(maxsize=256)
+def _end_currents(model: str, cell: tuple[float, ...]) -> tuple[float, float]:
+    """Read currents at N_low and N_high, A; cached, for trials and layers often share their nominal cell."""
+    n = torch.tensor([N_LOW, N_HIGH], dtype=torch.float64)
+    low, high = current_function(model)(torch.full_like(n, READ_VOLTAGE_V), n, CellParameters.of_numbers(cell)).tolist()
+    return low, high

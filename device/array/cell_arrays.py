@@ -17,9 +17,11 @@ from vcm_sweep.device.array.fabrication import (
     varied_names,
     window_ends,
 )
+from vcm_sweep.device.array.fresh_steps import steps_at_zero
 from vcm_sweep.device.array.kernel_inputs import kernel_physics, kernel_pulses
 from vcm_sweep.device.array.pulsing import Batch, GpuArrays, HostViews, four, has_kernels, pulse_on_host, refuse_invalid
-from vcm_sweep.device.kernels.cpu.lanes.arrays import read_cells, solve_cells, step_cells
+from vcm_sweep.device.array.side_by_side import side_by_side
+from vcm_sweep.device.kernels.cpu.lanes.arrays import read_cells, solve_cells
 from vcm_sweep.device.kernels.cpu.lanes.rows import work_space
 from vcm_sweep.device.kernels.layout import Cells, Partner, Physics, Scratch
 from vcm_sweep.device.physics.parameters import CellParameters
@@ -149,10 +151,8 @@ class CellArrays(torch.nn.Module):
 
     def _set_window(self) -> None:
         """ln N at which each cell stops; crossed for stuck cells, which are put at their end of the window."""
-        ends = [
-            window_ends(device, self._pulses[k], self._physics[k], self._cells(k), self.stuck[k].cpu())
-            for k, device in enumerate(self.devices)
-        ]
+        cells = [self._cells(k) for k in range(self.trials)]
+        ends = window_ends(self.devices, self._pulses, self._physics, cells, self.stuck.cpu())
         self.register_buffer("low", stack([low for low, _ in ends]))
         self.register_buffer("high", stack([high for _, high in ends]))
 
@@ -161,7 +161,7 @@ class CellArrays(torch.nn.Module):
         return log_bounds(self.get_buffer("walked_N_min")[k], self.get_buffer("walked_N_max")[k])
 
     def program(self, weight: torch.Tensor, verify: bool = True) -> None:
-        """Set the weights, (K, out, in), each clipped to what its cell and the window reach.
+        """Set the weights, (K, out, in), each clipped to what its cell and the window reach; trials side by side.
 
         ``verify``: by write-verify, which leaves its error; cells that are stuck stay.
         """
@@ -169,26 +169,31 @@ class CellArrays(torch.nn.Module):
             self._on_host(lambda host: host.program(weight.cpu(), verify))
             return
         cells, *_ = self._bound()
-        for k, device in enumerate(self.devices):
-            target = weight[k].reshape(-1).float()
-            if verify and device.variability.write.sigma > 0:
-                key = stream_key(self._seeds[k].device, self._index, WRITE, int(self.writes[k]))
-                error = device.variability.write.draw(target.shape, torch.Generator().manual_seed(key))
-                target = target + error * (device.periphery.w_max - device.periphery.w_min)
-            if device.periphery.clamped:
-                target = torch.minimum(torch.maximum(target, self.w_low[k]), self.w_high[k])
-            stuck = self.stuck[k].cpu()
-            if bool(stuck.any()):
-                target = torch.where(stuck != 0, torch.where(stuck < 0, self.w_low[k], self.w_high[k]), target)
-            low, high = self._limits(k, stuck)
-            physics = self._physics[k]
+        wanted = [self._wanted(k, weight[k].reshape(-1).float(), verify) for k in range(self.trials)]
+
+        def find_and_read(k: int) -> None:
+            physics, (target, low, high) = self._physics[k], wanted[k]
             scratch, rows = Scratch.new(), work_space(physics.nominal)
-            solve_cells(
-                cells[k], physics, scratch, rows, target.contiguous().numpy(), low.numpy(), high.numpy(),
-                self.log_n[k].numpy(),
-            )  # fmt: skip
+            solve_cells(cells[k], physics, scratch, rows, target, low, high, cells[k].log_n)
             read_cells(cells[k], physics, scratch, rows)
+
+        side_by_side(find_and_read, self.trials)
         self.writes += verify
+
+    def _wanted(self, k: int, target: torch.Tensor, verify: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The weight that each cell of trial k is to read, and the lowest and highest ln N that it may have."""
+        device = self.devices[k]
+        if verify and device.variability.write.sigma > 0:
+            key = stream_key(self._seeds[k].device, self._index, WRITE, int(self.writes[k]))
+            error = device.variability.write.draw(target.shape, torch.Generator().manual_seed(key))
+            target = target + error * (device.periphery.w_max - device.periphery.w_min)
+        if device.periphery.clamped:
+            target = torch.minimum(torch.maximum(target, self.w_low[k]), self.w_high[k])
+        stuck = self.stuck[k].cpu()
+        if bool(stuck.any()):
+            target = torch.where(stuck != 0, torch.where(stuck < 0, self.w_low[k], self.w_high[k]), target)
+        low, high = self._limits(k, stuck)
+        return target.contiguous().numpy(), low.numpy(), high.numpy()
 
     def _limits(self, k: int, stuck: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Lowest and highest ln N of each cell of trial k: of the window and of its own bounds; on the CPU."""
@@ -227,14 +232,9 @@ class CellArrays(torch.nn.Module):
         Each (cells,) float64 on the CPU, of the cells that reach w = 0, step both ways and are not stuck; of evenly
         chosen ``most`` where there are more.
         """
-        arrays = self._fresh(k)
         total = self.out_size * self.in_size
         chosen = np.arange(0, total, -(-total // most))
-        physics = self._physics[k]
-        x = solved(arrays, physics, np.zeros(1, np.float32), self._bounds(k)).numpy()
-        steps = np.empty((3, len(chosen)))
-        step_cells(arrays, physics, self._pulses[k], Scratch.new(), x, chosen, steps)
-        at_zero, up, down = torch.from_numpy(steps)
+        at_zero, up, down = steps_at_zero(self._cells(k), self._physics[k], self._pulses[k], chosen)
         stuck = self.stuck[k].cpu().expand(total)
         good = (at_zero.abs() < 1e-3) & (up > at_zero) & (down < at_zero) & (stuck[chosen] == 0)
         return (up - at_zero)[good], (at_zero - down)[good]
@@ -257,10 +257,6 @@ class CellArrays(torch.nn.Module):
             if len(values) > 1 or name not in VARYING
         }
         return self.devices[k].parameters.replace_unchecked(**picked), len(chosen)
-
-    def _fresh(self, k: int) -> Cells:
-        cells = self._cells(k)
-        return cells._replace(walked=cells.base)
 
     def resume(self, seeds: Sequence[ArraySeeds], index: int) -> None:
         """Take the streams of arrays whose buffers have been copied here: what is drawn later comes from those."""

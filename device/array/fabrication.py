@@ -1,14 +1,16 @@
 """Fabrication of stacked arrays: what differs from cell to cell is drawn, and where each cell's window ends."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
 import torch
 
+from vcm_sweep.device.array.side_by_side import side_by_side
 from vcm_sweep.device.kernels.cpu.lanes.arrays import solve_cells
 from vcm_sweep.device.kernels.cpu.lanes.rows import work_space
-from vcm_sweep.device.kernels.layout import Cells, Physics, Pulses, Scratch
+from vcm_sweep.device.kernels.layout import N_MAX, N_MIN, Cells, Physics, Pulses, Scratch
 from vcm_sweep.device.seeds import ArraySeeds, stream_key
 from vcm_sweep.device.variability import VARYING, draw_spreads
 from vcm_sweep.device.vcm_device import VCMDevice
@@ -134,26 +136,44 @@ def _generator(seed: ArraySeeds, index: int, stream: int) -> torch.Generator:
 
 
 def window_ends(
-    device: VCMDevice, pulses: Pulses, physics: Physics, cells: Cells, stuck: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Lowest and highest ln N that pulses reach in an array, (cells,) or (1,); crossed for cells that are stuck."""
-    low, high = (torch.tensor([end], dtype=torch.float64) for end in device.window)
-    per_cell = device.periphery.clamped and (
-        device.variability.window.active or (device.reads_cell and physics.axes.shape[0] > 0)
-        or (device.reads_cell and physics.direct)
-    )  # fmt: skip
-    if pulses.own_window:
-        low, high = torch.tensor([-torch.inf]).double(), torch.tensor([torch.inf]).double()
-    elif per_cell:
-        n_max, n_min, *_ = cells.walked
-        bounds = log_bounds(torch.from_numpy(n_min), torch.from_numpy(n_max))
-        low, high = solved(cells, physics, cells.w_low, bounds), solved(cells, physics, cells.w_high, bounds)
+    devices: Sequence[VCMDevice], pulses: Sequence[Pulses], physics: Sequence[Physics], cells: Sequence[Cells],
+    stuck: torch.Tensor,
+) -> list[tuple[torch.Tensor, torch.Tensor]]:  # fmt: skip
+    """Lowest and highest ln N that pulses reach in each array, (cells,) or (1,); crossed for cells that are stuck."""
+    ends: list[tuple[torch.Tensor, torch.Tensor]] = []
+    looked_for = []
+    for k, device in enumerate(devices):
+        low, high = (-math.inf, math.inf) if pulses[k].own_window else device.window
+        ends.append((torch.tensor([low], dtype=torch.float64), torch.tensor([high], dtype=torch.float64)))
+        differ = device.reads_cell and (physics[k].direct or physics[k].axes.shape[0] > 0)
+        per_cell = device.periphery.clamped and (device.variability.window.active or differ)
+        if per_cell and not pulses[k].own_window:
+            looked_for.append(k)
+    limits = {k: (cells[k].walked[N_MIN], cells[k].walked[N_MAX]) for k in looked_for}
+    bounds = {k: log_bounds(*map(torch.from_numpy, limits[k])) for k in looked_for}
+    found = {k: (np.empty(0), np.empty(0)) for k in looked_for}
+
+    def find(place: int) -> None:
+        k = looked_for[place]
+        least, most = (bound.numpy() for bound in bounds[k])
+        lowest = ln_n_at(cells[k], physics[k], cells[k].w_low, least, most)
+        found[k] = lowest, ln_n_at(cells[k], physics[k], cells[k].w_high, least, most)
+
+    side_by_side(find, len(looked_for))
+    for k in looked_for:
+        lowest, highest = map(torch.from_numpy, found[k])
+        least, most = bounds[k]
         # A cell that its own N_min or N_max stops has no other end: those may walk.
-        least, most = bounds
-        low, high = low.masked_fill(low <= least, -torch.inf), high.masked_fill(high >= most, torch.inf)
+        ends[k] = lowest.masked_fill(lowest <= least, -torch.inf), highest.masked_fill(highest >= most, torch.inf)
+    return [_crossed(*ends[k], stuck[k], cells[k].log_n.size) for k in range(len(devices))]
+
+
+def _crossed(
+    low: torch.Tensor, high: torch.Tensor, stuck: torch.Tensor, cells: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The ends of an array's window, in the wrong order for cells that are stuck."""
     if bool(stuck.any()):
-        count = cells.log_n.size
-        low, high = low.expand(count).clone(), high.expand(count).clone()
+        low, high = low.expand(cells).clone(), high.expand(cells).clone()
         low[stuck != 0], high[stuck != 0] = torch.inf, -torch.inf
     return low, high
 
@@ -167,9 +187,15 @@ def solved(
     cells: Cells, physics: Physics, weight: np.ndarray, bounds: tuple[torch.Tensor, torch.Tensor]
 ) -> torch.Tensor:
     """ln N at which each cell of an array reads a weight, (cells,) or (1,), or the end of what it can be."""
-    out, (low, high) = np.empty(cells.log_n.size), bounds
-    solve_cells(cells, physics, Scratch.new(), work_space(physics.nominal), weight, low.numpy(), high.numpy(), out)
-    return torch.from_numpy(out)
+    low, high = bounds
+    return torch.from_numpy(ln_n_at(cells, physics, weight, low.numpy(), high.numpy()))
+
+
+def ln_n_at(cells: Cells, physics: Physics, weight: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """:func:`solved` by the compiled loop alone."""
+    out = np.empty(cells.log_n.size)
+    solve_cells(cells, physics, Scratch.new(), work_space(physics.nominal), weight, low, high, out)
+    return out
 
 
 def stack(drawn: list[torch.Tensor]) -> torch.Tensor:

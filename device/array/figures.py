@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -87,12 +88,27 @@ def _extremes(device: VCMDevice, cells: CellParameters, count: int) -> tuple[flo
     low, high = device.log_n_range
     if device.periphery.clamped:
         low, high = max(low, math.log(0.05)), min(high, math.log(3.0))
+    pulses = device.model, (device.set_voltage_v, device.reset_voltage_v), low, high
+    return _extremes_of_one(cells.numbers(), *pulses) if count == 1 else _extremes_of(cells, count, *pulses)
+
+
+@lru_cache(maxsize=256)
+def _extremes_of_one(
+    numbers: tuple[float, ...], model: str, voltages: tuple[float, float], low: float, high: float
+) -> tuple[float, int]:
+    """Cached, since a cell that differs in nothing is the same in every layer and often in every trial."""
+    return _extremes_of(CellParameters.of_numbers(numbers), 1, model, voltages, low, high)
+
+
+def _extremes_of(
+    cells: CellParameters, count: int, model: str, voltages: tuple[float, float], low: float, high: float
+) -> tuple[float, int]:
     n = torch.exp(torch.linspace(low, high, 9, dtype=torch.float64))[:, None].expand(9, count)
     hot, outside = -math.inf, torch.zeros(count, dtype=torch.bool)
-    for voltage in (device.set_voltage_v, device.reset_voltage_v):
+    for voltage in voltages:
         v = torch.full_like(n, voltage)
-        i = current_function(device.model)(v, n, cells)
-        found = check_state(temperature_of(v, i, cells), log_speed(v, n, cells, device.model, i) - torch.log(n))
+        i = current_function(model)(v, n, cells)
+        found = check_state(temperature_of(v, i, cells), log_speed(v, n, cells, model, i) - torch.log(n))
         hot = max(hot, found.worst_temperature_k)
         outside |= found.outside.any(0)
     return hot, int(outside.sum())
