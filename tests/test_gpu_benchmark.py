@@ -112,13 +112,13 @@ def test_a_figure_that_differs_is_found(gpu: ModuleType) -> None:
 
 def test_steps_stand_beside_what_was_expected(gpu: ModuleType, tmp_path: Path) -> None:
     table = importlib.import_module("gpu_sections.table")
-    row = {"trials": 256, "wall_ms": 4.0, "host_ms": 18.0, "busy_ms": 3.0, "others": 400, "ours": 9}
+    row = {"trials": 256, "replayed_ms": 2.0, "wall_ms": 4.0, "host_ms": 18.0, "busy_ms": 3.0, "others": 400, "ours": 9}
     row |= {"waits": {"device/tile/analog_product.py:80": 11, "device/tile/optimizer.py:65": 19}}
     call = gpu.Call(False, tmp_path, None, 0.0, 1.0)
     call.reports["steps"] = gpu.Report(figures={"stacks": [row]})
     call.reports["epoch"] = gpu.Report(figures={"minutes": 2.71})
     *_, steps, _, minutes = table.lines(call)
-    assert " ".join(steps.split()) == "256 4 (1.6-3.5) 18 (1.3-2)! 3.00 409 (70-95)! 30 (0-0)! 0.016"
+    assert " ".join(steps.split()) == "256 2 (1-3.5) 4 (1.6-3.5) 18 (1.3-2)! 3.00 409 (70-95)! 30 (0-0)! 0.008"
     assert minutes.startswith("256 x 30 epochs: 2.7 min")
 
 

@@ -1,6 +1,7 @@
 """Section 5: trainings on the GPU have the distribution of the CPU's, and the bits that they must have."""
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -91,16 +92,21 @@ def _bits(where: Gpu, size: Sizes, report: Report) -> None:
     training.rates = [0.0 if 4 * k >= 3 * count else rate for k, rate in enumerate(training.rates)]
     before = training.states()
     runs = []
-    for _ in range(2):
+    for replayed in (True, True, False):
         training.put_back(before)
-        training.take(steps)
+        with nullcontext() if replayed else training.one_by_one():
+            training.take(steps)
         runs.append(training.states())
-    first, second = runs
+    first, second, one_by_one = runs
     frozen = [k for k, rate in enumerate(training.rates) if not rate]
     moved = [name for k in frozen for name in _differing(before[k], first[k])]
     report.checks["frozen trials keep every bit"] = f"changed: {', '.join(sorted(set(moved)))}" if moved else ""
     differ = [name for k in range(count) for name in _differing(first[k], second[k])]
     report.checks["two runs are equal bit for bit"] = f"differ: {', '.join(sorted(set(differ)))}" if differ else ""
+    apart = [name for k in range(count) for name in _differing(first[k], one_by_one[k])]
+    report.checks["replayed steps are those that the host starts one by one"] = (
+        f"differ: {', '.join(sorted(set(apart)))}" if apart else ""
+    )
     still = [k for k in range(count) if k not in frozen and not _differing(before[k], first[k])]
     report.checks["the others train"] = f"trials {still} did not change" if still else ""
     report.lines.append(

@@ -82,6 +82,7 @@ def _measured(training: Training, where: Gpu, repeats: int) -> Iterator[list[dic
     """Within it every layer's pulses are fired again and again before they are fired for good."""
     found: list[dict[str, Any]] = [{} for _ in training.arrays()]
     with ExitStack() as patches:
+        patches.enter_context(training.one_by_one())
         for layer, cells in enumerate(training.arrays()):
             fire = cells.pulse
 
@@ -191,6 +192,7 @@ def _alone(call: Call, training: Training, where: Gpu) -> str:
         own.load_state(0, cells.state(last))
     seen: list[Batch] = []
     with ExitStack() as patches:
+        patches.enter_context(training.one_by_one())
         for cells in training.arrays():
             patches.enter_context(mock.patch.object(cells, "pulse", lambda *given: seen.append(Batch(*given))))
         training.take(1)

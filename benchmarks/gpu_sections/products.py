@@ -22,7 +22,7 @@ def products(training: Training, where: Gpu, repeats: int) -> list[dict[str, Any
         asked.append((tile, vectors.clone(), purpose))
         return usual(tile, vectors, purpose)
 
-    with mock.patch.object(VCMSimulatorTile, "_product", noted):
+    with mock.patch.object(VCMSimulatorTile, "_product", noted), training.one_by_one():
         training.take(1)
     rows = []
     with ExitStack() as patches:

@@ -15,8 +15,9 @@ def run(call: Call, report: Report) -> None:
     where, size = place(call), sizes(call)
     count = size.stacks[-2]
     training = Training(size, "noise-free", count, where.device)
-    training.take(size.warm_up)
-    profiler = where.profile(lambda: training.take(STEPS)).profiler
+    with training.one_by_one():
+        training.take(size.warm_up)
+        profiler = where.profile(lambda: training.take(STEPS)).profiler
     averages = profiler.key_averages()
     sorts = ("self_cpu_time_total",) if call.rehearse else ("self_device_time_total", "self_cpu_time_total")
     text = "\n".join(f"by {key}\n{averages.table(sort_by=key, row_limit=25)}" for key in sorts)

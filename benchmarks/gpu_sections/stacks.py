@@ -2,6 +2,8 @@
 
 import functools
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -105,6 +107,15 @@ class Training:
             first = self.done % (self.order.shape[1] // self.batch) * self.batch
             self.run.step(self.order[:, first : first + self.batch].clamp_min(0), self.rates)
             self.done += 1
+
+    @contextmanager
+    def one_by_one(self) -> Iterator[None]:
+        """Within it the host starts each operation of a step, and none is replayed."""
+        replay, self.run.replay = self.run.replay, None
+        try:
+            yield
+        finally:
+            self.run.replay = replay
 
     def arrays(self) -> list[Any]:
         """The arrays of cells of each layer."""

@@ -1,4 +1,4 @@
-"""Section 4: whole steps of stacks of growing size, and of two peers without our cells."""
+"""Section 4: whole steps of stacks of growing size, one by one and replayed, and of two peers without our cells."""
 
 from typing import Any
 
@@ -19,9 +19,12 @@ def run(call: Call, report: Report) -> None:
     for count in size.stacks:
         rows.append(_stack(call, where, size, count))
         row = rows[-1]
+        if where.device == "cuda":
+            report.checks[f"K = {count}: steps are replayed"] = "" if row["replayed"] else "the GPU did not record one"
         waits = ", ".join(f"{n:g} {place}" for place, n in sorted(row["waits"].items(), key=lambda item: -item[1])[:3])
         report.lines.append(
-            f"K = {count}: {row['wall_ms']:.2f} ms, host {row['host_ms']:.2f}, GPU busy {row['busy_ms']:.2f}; "
+            f"K = {count}: replayed {row['replayed_ms']:.2f} ms, one by one {row['wall_ms']:.2f}, host "
+            f"{row['host_ms']:.2f}, GPU busy {row['busy_ms']:.2f}; "
             f"launches {row['others']:.0f} + {row['ours']:.0f} of ours, {row['copies']:.0f} copies; "
             f"waits {sum(row['waits'].values()):.0f} ({waits}); {row['peak_bytes'] / 2**30:.1f} GiB; made in "
             f"{row['made_s']:.1f} s"
@@ -40,14 +43,21 @@ def _stack(call: Call, where: Gpu, size: Sizes, count: int) -> dict[str, Any]:
             if shared
             else Training(size, "noise-free", count, where.device)
         )
+    seconds: dict[str, float] = {}
+    with training.one_by_one():
+        training.take(size.warm_up)
+        where.wait()
+        with seconds_into(seconds, "all", where), seconds_into(seconds, "queued"):
+            training.take(size.timed)
+        waits = where.waits(lambda: training.take(1))
+        profile = where.profile(lambda: training.take(PROFILED))
     training.take(size.warm_up)
     where.wait()
-    seconds: dict[str, float] = {}
-    with seconds_into(seconds, "all", where), seconds_into(seconds, "queued"):
+    with seconds_into(seconds, "replayed", where):
         training.take(size.timed)
-    waits = where.waits(lambda: training.take(1))
-    profile = where.profile(lambda: training.take(PROFILED))
+    replay = training.run.replay
     return {
+        "replayed_ms": 1e3 * seconds["replayed"] / size.timed, "replayed": replay is not None and not replay.refused,
         "trials": count, **made, "wall_ms": 1e3 * seconds["all"] / size.timed,
         "queued_ms": 1e3 * seconds["queued"] / size.timed,
         "host_ms": 1e3 * seconds["queued"] / size.timed - profile.waiting_ms / PROFILED,
@@ -59,7 +69,7 @@ def _stack(call: Call, where: Gpu, size: Sizes, count: int) -> dict[str, Any]:
 
 def _peers(call: Call, report: Report, where: Gpu, size: Sizes) -> None:
     """What the same network takes without our cells: on the GPU with a plain update, on the CPU by aihwkit's device."""
-    own = {row["trials"]: row["wall_ms"] for row in report.figures["stacks"]}
+    own = {row["trials"]: row["replayed_ms"] for row in report.figures["stacks"]}
     plain = {count: plain_ms(size, count, where) for count in size.stacks}
     report.lines.append(
         "a plain torch tile, same IO, floating-point update, ms per step (ours / it): "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from vcm_sweep.device.array.count import Count
 from vcm_sweep.device.array.fabrication import (
     WRITE,
     draw_mechanisms,
@@ -295,7 +296,7 @@ class CellArrays(torch.nn.Module):
         learning_rates: Sequence[float],
         updates: "Sequence[UpdateParameters]",
         streams: Sequence[int],
-        call: int,
+        call: int | Count,
     ) -> None:
         """Fire the pulses of a batch. x: (K, batch, in), d: (K, batch, out) float32.
 
@@ -309,13 +310,18 @@ class CellArrays(torch.nn.Module):
             DeviceError: a rate outside the model (|gamma| >= 1) in a trial whose device says on_invalid = "error", of
                 which a GPU is asked later, by :meth:`refuse_invalid`.
         """
-        batch = Batch(x, d, learning_rates, updates, streams, call)
+        batch = Batch(x, d, learning_rates, updates, streams, Count(call) if isinstance(call, int) else call)
         if not self._elsewhere:
             pulse_on_host(batch, self.devices, self._physics, self._pulses, self._bound())
-        elif has_kernels() and not self._has_partner:
+        elif self.on_kernels:
             self.on_device().fire(batch)
         else:
             self._on_host(lambda host: host.pulse(*batch._replace(x=x.cpu(), d=d.cpu())))
+
+    @property
+    def on_kernels(self) -> bool:
+        """Whether a GPU has kernels for all of the cells."""
+        return has_kernels() and not self._has_partner
 
     def refuse_invalid(self, k: int) -> None:
         """Raise DeviceError if pulses of trial k were outside the model and its device says on_invalid = "error"."""
@@ -328,7 +334,7 @@ class CellArrays(torch.nn.Module):
         return self._on_device
 
     def _of_gpu(self) -> list[Physics]:
-        """The physics of each trial there: as on a CPU, but no tables where pulses have errors or r and l targets."""
+        """The physics there: as on a CPU, but no tables where pulses have errors or r and l targets."""
         return [
             kernel_physics(device, None, self.varied_names) if pulses.moves or pulses.width > 0 else physics
             for device, physics, pulses in zip(self.devices, self._physics, self._pulses, strict=True)
@@ -347,9 +353,8 @@ class CellArrays(torch.nn.Module):
     def _on_host(self, work: "Callable[[CellArrays], None]") -> None:
         """Do something that only the CPU's kernels can, and come back."""
         device = self.log_n.device
-        self.cpu()
         try:
-            work(self)
+            work(self.cpu())
         finally:
             self.to(device)
 

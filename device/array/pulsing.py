@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 import torch
 
+from vcm_sweep.device.array.count import Count
 from vcm_sweep.device.array.sent_numbers import SentNumbers
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.kernels.cpu.update import update_array
@@ -47,7 +48,7 @@ class Batch(NamedTuple):
     learning_rates: Sequence[float]
     updates: "Sequence[UpdateParameters]"
     streams: Sequence[int]
-    call: int
+    call: Count
 
 
 class HostViews(NamedTuple):
@@ -72,7 +73,7 @@ def pulse_on_host(
         if batch.learning_rates[k] == 0:
             continue
         update_array(
-            x_host[k], d_host[k], np.uint64(key_of_more(batch.streams[k], batch.call)), cells[k], physics[k],
+            x_host[k], d_host[k], np.uint64(key_of_more(batch.streams[k], batch.call.number)), cells[k], physics[k],
             pulse_train(device, batch.learning_rates[k], batch.updates[k]), pulses[k], counters[k], partners[k],
         )  # fmt: skip
         refuse_invalid(device, counters[k][-1])
@@ -128,7 +129,7 @@ class GpuArrays:
         from vcm_sweep.device.kernels.gpu.update import Keys, update_stack
 
         device = self._counters.device
-        keys = Keys(self._streams.on(device, batch.streams), batch.call)
+        keys = Keys(self._streams.on(device, batch.streams), batch.call.on(device))
         rates = self._rates.on(device, batch.learning_rates)
         lengths = [update.desired_bl for update in batch.updates]
         longest = batch.updates[lengths.index(max(lengths))]

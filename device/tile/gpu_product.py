@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 
+from vcm_sweep.device.array.count import Count
 from vcm_sweep.device.kernels.gpu.reads.product import read_arrays
 from vcm_sweep.device.kernels.gpu.triton_or_none import PRESENT as PRESENT
 from vcm_sweep.device.tile.io_numbers import IoNumbers, is_on
@@ -23,8 +24,9 @@ class CellNoise(NamedTuple):
 
 
 def gpu_product(
-    weight: torch.Tensor, x: torch.Tensor, io: IoNumbers, keys: torch.Tensor, call: int, noise: CellNoise | None = None
-) -> torch.Tensor:
+    weight: torch.Tensor, x: torch.Tensor, io: IoNumbers, keys: torch.Tensor, call: Count,
+    noise: CellNoise | None = None,
+) -> torch.Tensor:  # fmt: skip
     """The noisy product of every vector with its trial's weights, (trials, batch, out) float32.
 
     A trial's outputs do not depend, bit by bit, on the other trials; its noise is that of a CPU. The host waits for
@@ -35,7 +37,7 @@ def gpu_product(
         x: (trials, batch, in) float32.
         io: settings of all trials or of each.
         keys: (trials,) uint64, keys of the random streams of this direction.
-        call: number of this pass, below 2^31.
+        call: number of this pass.
         noise: of the cells, or None.
     """
     x = x.contiguous()
@@ -53,7 +55,7 @@ def gpu_product(
     # Whatever stands where nothing is, is not looked at.
     plain = weight if noise is None or noise.weight is None else noise.weight
     read_arrays[(programs,)](
-        x, weight, plain, x if noise is None else noise.numbers, keys, call, io.table(x.device, trials),
+        x, weight, plain, x if noise is None else noise.numbers, keys, call.on(x.device), io.table(x.device, trials),
         readings, variances, out, trials, batch, inputs, outputs, weight.stride(1), weight.stride(2),
         number.management, number.repeated, number.bounded, number.both_bounds, number.separate,
         number.inp_by_chance, number.out_by_chance, is_on(number.inp_noise), is_on(number.w_noise),

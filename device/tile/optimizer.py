@@ -50,6 +50,14 @@ class TrialSGD(AnalogSGD):
                 if isinstance(parameter, AnalogContext):
                     parameter.analog_tile.tile.set_rate_factors(self.factors)
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the gradients, and what cells keep of a batch for their update."""
+        super().zero_grad(set_to_none)
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if isinstance(parameter, AnalogContext):
+                    parameter.reset()
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None, **kwargs: Any) -> Any:
         """One step of all trials."""

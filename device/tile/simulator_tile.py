@@ -14,6 +14,7 @@ from aihwkit.simulator.tiles.base import SimulatorTile
 from torch import Tensor
 
 from vcm_sweep.device.array.cell_arrays import CellArrays
+from vcm_sweep.device.array.count import Count
 from vcm_sweep.device.array.sent_numbers import SentNumbers
 from vcm_sweep.device.array.slow_noise import advance, read_weight
 from vcm_sweep.device.doing import Doing
@@ -59,7 +60,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             self._take_seeds([ArraySeeds(*row) for row in torch.randint(2**63 - 1, (trials, 3)).tolist()], 0)
         else:
             self._take_seeds(named.trials, named.next_place())
-        self.calls, self.suspects = [0, 0, 0], new_suspects(trials)
+        self.counts, self.suspects = (Count(), Count(), Count()), new_suspects(trials)
         with Doing(f"layer {self.index + 1}"):
             self.cells = CellArrays(rpu_config.devices(), d_size, x_size, self.seeds, self.index)
         self._read_noise: tuple[Tensor, bool] | None = None
@@ -90,6 +91,13 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         """Take the forward, backward and update settings for the next passes."""
         self._io, self._updates = (rpu_config.forward, rpu_config.backward), rpu_config.updates()
 
+    @property
+    def replayable(self) -> bool:
+        """Whether a GPU can repeat a step by itself: its kernels do everything, and the host draws nothing."""
+        cells = self.cells
+        pulsed = self._updates[0].pulse_type not in (PulseType.NONE, PulseType.NONE_WITH_DEVICE)
+        return cells.log_n.is_cuda and cells.on_kernels and not cells.slow and pulsed
+
     def _vectors(self, values: Tensor, what: str) -> Tensor:
         """An input as (trials, vectors, features) float32; ``what`` names it in errors."""
         if not self.stacked:
@@ -99,14 +107,24 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             raise TileError(f"{what} of shape {tuple(values.shape)} must lead with the axis of {trials} trials")
         return values.float()
 
-    def _next_call(self, purpose: int) -> int:
-        call = self.calls[purpose]
-        self.calls[purpose] += 1
-        return call
+    @property
+    def calls(self) -> list[int]:
+        """How often the tile was read forward, read back, and pulsed: each call draws other random numbers."""
+        return [count.number for count in self.counts]
+
+    @calls.setter
+    def calls(self, numbers: Sequence[int]) -> None:
+        for count, number in zip(self.counts, numbers, strict=True):
+            count.number = int(number)
 
     def _product(self, vectors: Tensor, purpose: int) -> Tensor:
         """The product of the vectors with the weights as they read now, or with the transposed ones on the way back."""
-        call, io, numbers = self._next_call(purpose), self._io_numbers(purpose), self._read_noise_numbers()
+        product = self._read(vectors, purpose, self.counts[purpose])
+        self.counts[purpose].add()
+        return product
+
+    def _read(self, vectors: Tensor, purpose: int, call: Count) -> Tensor:
+        io, numbers = self._io_numbers(purpose), self._read_noise_numbers()
 
         def turned(matrix: Tensor) -> Tensor:
             return matrix if purpose == _FORWARD else matrix.transpose(1, 2)
@@ -125,13 +143,13 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         if numbers is not None:
             sd = turned(numbers[:, :1, None] * (self.cells.weight - numbers[:, 1:, None]))
         if vectors.device.type == "cpu":
-            each = np.array([key_of_more(key, call) for key in self._reads[purpose]], np.uint64)
+            each = np.array([key_of_more(key, call.number) for key in self._reads[purpose]], np.uint64)
             return self._compiled[purpose](weight, vectors, io, each, self.suspects, sd)
 
         def normal(shape: tuple[int, ...], draw: int) -> Tensor:
             # One kernel draws for the whole stack, from one key.
             out = torch.empty(shape, dtype=torch.float32, device=vectors.device)
-            key = key_of_more(self._stack_reads, purpose, call, draw)
+            key = key_of_more(self._stack_reads, purpose, call.number, draw)
             return out.normal_(generator=torch.Generator(vectors.device).manual_seed(key))
 
         return analog_product(weight, vectors, io, normal, sd)
@@ -202,13 +220,13 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         """
         if bias or in_trans or out_trans:
             raise TileError("transposed inputs or analog bias are not supported")
-        call = self._next_call(_PULSES)
         x, d = self._vectors(x_input, "input"), self._vectors(d_input, "gradient")
         rates = [self.learning_rate * factor for factor in self.rate_factors]
         if self._updates[0].pulse_type in (PulseType.NONE, PulseType.NONE_WITH_DEVICE):
             self.cells.shift(torch.bmm(d.transpose(1, 2), x) * -x.new_tensor(rates)[:, None, None])
         else:
-            self.cells.pulse(x, d, rates, self._updates, self._pulses, call)
+            self.cells.pulse(x, d, rates, self._updates, self._pulses, self.counts[_PULSES])
+        self.counts[_PULSES].add()
 
     def set_weights(self, weight: Tensor) -> None:
         """Program the cells; each gets the weight nearest to the wanted one that it can reach."""
@@ -269,7 +287,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         """The whole state of the arrays, so that a copied or pickled layer continues as the same arrays."""
         return {
             "index": self.index,
-            "calls": list(self.calls),
+            "calls": self.calls,
             "suspects": self.suspects.copy(),
             "seeds": [tuple(seed) for seed in self.seeds],
             "rate_factors": self.rate_factors,
@@ -295,7 +313,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             self.set_weights(buffers["cells.weight"])
             self.cells.counters.copy_(buffers["cells.counters"])
         self._take_seeds(seeds, extra["index"])
-        self.calls = list(extra["calls"])
+        self.calls = extra["calls"]
         self.suspects = extra.get("suspects", new_suspects(self.cells.trials)).copy()
         self.rate_factors = tuple(extra["rate_factors"])
 

@@ -19,6 +19,7 @@ from vcm_sweep.sweep.training.stack import ResumableStack
 if TYPE_CHECKING:
     import numpy as np
 
+    from vcm_sweep.device.array.count import Count
     from vcm_sweep.sweep.trial import Trial
 
 
@@ -29,7 +30,7 @@ class CellStack(ResumableStack):
         self, trials: Sequence["Trial"], tables: Sequence[dict[str, Any]], spec: Mapping[str, Any],
         shape: Sequence[int], classes: int,
     ) -> None:  # fmt: skip
-        self.trials = len(trials)
+        self.trials, self._own_model = len(trials), "model" in spec
         digital = build_network(spec, shape, classes)
         if "start_digest" in spec:
             set_start(digital, trials[0].start)
@@ -72,6 +73,17 @@ class CellStack(ResumableStack):
     def train(self, mode: bool) -> None:
         """Switch between training and evaluation."""
         self.network.train(mode)
+
+    def counts(self) -> "list[Count] | None":
+        """Those of all tiles; None where a step asks for more, or runs code of the user's that may."""
+        tiles = [tile.tile for tile in self.tiles]
+        if self._own_model or not all(tile.replayable for tile in tiles):
+            return None
+        return [count for tile in tiles for count in tile.counts]
+
+    def forget(self) -> None:
+        """Drop what the layers keep of a batch for their update."""
+        self.optimizer.zero_grad()
 
     def memory(self) -> tuple[int, list[int]]:
         """Bytes that a trial's cells take, and the number of inputs and outputs per sample of each layer."""

@@ -12,6 +12,8 @@ import torch
 if TYPE_CHECKING:
     import numpy as np
 
+    from vcm_sweep.device.array.count import Count
+
 
 class Stack(ABC):
     """K networks of one shape, each with its own cells, seeds and learning rate."""
@@ -37,6 +39,13 @@ class Stack(ABC):
     @abstractmethod
     def memory(self) -> tuple[int, list[int]]:
         """Bytes that a trial's cells take, and the number of inputs and outputs per sample of each layer."""
+
+    def counts(self) -> "list[Count] | None":
+        """What counts the calls of a step, if a GPU can replay it; None if a step asks the host for more than that."""
+        return None
+
+    def forget(self) -> None:  # noqa: B027 - most stacks leave nothing
+        """Drop the gradients of a step that was not finished."""
 
     def pulses(self) -> "np.ndarray[Any, Any] | None":
         """(trials,) pulses fired so far; None if finding out means waiting for a device, or nothing counts them."""

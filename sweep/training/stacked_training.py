@@ -15,6 +15,7 @@ from vcm_sweep.sweep.training.build_stack import build_stack
 from vcm_sweep.sweep.training.checkpoint import save_checkpoint
 from vcm_sweep.sweep.training.interrupts import deferred_interrupts
 from vcm_sweep.sweep.training.outcome import record_of
+from vcm_sweep.sweep.training.replay import Replay
 from vcm_sweep.sweep.training.shares import Shares
 from vcm_sweep.sweep.training.stack import ResumableStack, Stack
 from vcm_sweep.sweep.training.trial_progress import TrialProgress
@@ -54,7 +55,12 @@ class StackedTraining:
         self.x, self.y = self.data.train_x.to(device), self.data.train_y.to(device)
         self.total = torch.zeros(len(self.trials), device=device)
         self.pulses = self.stack.pulses()
+        self.replay = self._replay()
         self.check_every = 1 if device == "cpu" else _CUDA_CHECK_EVERY
+
+    def _replay(self) -> Replay | None:
+        counts = self.stack.counts() if self.device != "cpu" and torch.cuda.is_available() else None
+        return None if counts is None else Replay(self._work, self.stack.forget, counts)
 
     def unfit(self, states: Sequence[State]) -> list[int]:
         """Trials whose saved states do not fit this network and schedule."""
@@ -184,6 +190,28 @@ class StackedTraining:
 
     def step(self, rows: torch.Tensor, rates: Sequence[float]) -> None:
         """One step on the samples ``rows``, (trials, batch) row numbers, -1 for none, at each trial's learning rate."""
+        active = [k for k, rate in enumerate(rates) if rate]
+        if self.replay is not None:
+            self.replay.step(rows, rates)
+        elif self.pulses is None:
+            self._work(rows, rates)
+        else:
+            self._pass(rows)
+            self.shares.equally(active)
+            self.stack.step(rates)
+            before, self.pulses = self.pulses, self.stack.pulses()
+            assert self.pulses is not None
+            self.shares.by_pulses(self.pulses - before, active)
+            return
+        self.shares.equally(active)
+
+    def _work(self, rows: torch.Tensor, rates: Sequence[float]) -> None:
+        """All of a step that a GPU does."""
+        self._pass(rows)
+        self.stack.step(rates)
+
+    def _pass(self, rows: torch.Tensor) -> None:
+        """Forward and back, adding to the losses of the epoch."""
         chosen = rows.clamp_min(0)
         x, y = self.x[chosen.reshape(-1)], self.y[chosen]
         counts = rows >= 0
@@ -191,17 +219,7 @@ class StackedTraining:
         log_p = torch.log_softmax(self.stack.scores(x), -1).gather(-1, y[..., None])[..., 0]
         loss = -torch.where(counts, log_p, 0.0).sum(1) / weight.sum(1)
         loss.sum().backward()
-        active = [k for k, rate in enumerate(rates) if rate]
-        if self.pulses is not None:
-            self.shares.equally(active)
-        self.stack.step(rates)
         self.total += loss.detach() * weight.sum(1)
-        if self.pulses is None:
-            self.shares.equally(active)
-            return
-        before, self.pulses = self.pulses, self.stack.pulses()
-        assert self.pulses is not None
-        self.shares.by_pulses(self.pulses - before, active)
 
     def _freeze(self, checkpoints: str | None) -> bool:
         """Stop trials whose loss is not finite or that are late; returns whether there were any."""
@@ -242,7 +260,7 @@ class StackedTraining:
         self.shares.equally(self.active)
         self.epoch, self.batch = self.epoch + 1, 0
         losses = (self.total / len(self.data.train_y)).tolist()
-        self.total = torch.zeros_like(self.total)
+        self.total.zero_()
         for k in self.active:
             progress = self.progress[k]
             progress.loss = losses[k]

@@ -79,8 +79,7 @@ def _fire(
     return fires
 
 
-# The number of a call differs at every launch, and must not make a kernel of its own where it is 1, or even.
-@triton.jit(do_not_specialize=["call"])
+@triton.jit
 def draw_lines(
     x, d, streams, call, learning_rates, lengths, granularities, rows, columns, slots_of, batch, inputs, outputs,
     D_RESOLUTION: tl.constexpr, X_RESOLUTION: tl.constexpr,
@@ -97,7 +96,7 @@ def draw_lines(
         tl.load(granularities + trial), tl.load(lengths + trial), BOUNDED, BL_MANAGEMENT, MANAGEMENT,
     )  # fmt: skip
     tl.store(slots_of + program, slots)
-    key = key_of_more(tl.load(streams + trial), call)
+    key = key_of_more(tl.load(streams + trial), tl.load(call))
     rows += program * outputs
     columns += program * inputs
     # Columns of a sample in which no row fires are looked at by nobody.

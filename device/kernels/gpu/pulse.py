@@ -37,7 +37,7 @@ def _towards(up, rising, falling):
 
 
 # See draw_lines for what is not specialised.
-@triton.jit(do_not_specialize=["call"])
+@triton.jit
 def pulse_cells(
     x, d, streams, call, rows, columns, slots_of, listed, counts, firing, nodes, layout, scalars, walks, log_n, weight,
     base_n_max, base_n_min, base_r, base_l, walked_n_max, walked_n_min, walked_r, walked_l, boosts, rates,
@@ -55,7 +55,7 @@ def pulse_cells(
     columns += trial * batch * inputs
     slots_of += trial * batch
     lines = (rows, columns, slots_of, firing + program * ((batch + WORD - 1) // WORD), outputs, inputs)
-    key = key_of_more(tl.load(streams + trial), call)
+    key = key_of_more(tl.load(streams + trial), tl.load(call))
     layout += trial * LAYOUT
     walking, need_ratio = tl.load(layout) != 0, tl.load(layout + 1) != 0
     scalars += trial * SCALARS

@@ -43,7 +43,7 @@ def _towards(value, goal, part):
 
 
 # See draw_lines for what is not specialised.
-@triton.jit(do_not_specialize=["call"])
+@triton.jit
 def solve_pulses(
     x, d, streams, call, rows, columns, slots_of, listed, counts, firing, starts, places, numbers, walks, log_n, weight,
     base_n_max, base_n_min, base_r, base_l, walked_n_max, walked_n_min, walked_r, walked_l, varied, boosts, rates,
@@ -63,7 +63,7 @@ def solve_pulses(
     columns += trial * batch * inputs
     slots_of += trial * batch
     lines = (rows, columns, slots_of, firing + program * ((batch + WORD - 1) // WORD), outputs, inputs)
-    key = key_of_more(tl.load(streams + trial), call)
+    key = key_of_more(tl.load(streams + trial), tl.load(call))
     places += trial * PLACES
     numbers += trial * NUMBERS
     nominal, rows_of = numbers + 17, places + 11

@@ -34,7 +34,7 @@ class Keys(NamedTuple):
     """The random keys of one call: the kernels mix the number of the call into each trial's stream."""
 
     streams: Tensor  # (K,) uint64, the key of each trial's stream
-    call: int
+    call: Tensor  # (1,) int64, the number of the call, on the device, where a replayed step counts it
 
 
 class Lines(NamedTuple):

@@ -164,8 +164,7 @@ def _receive(y, constant, variance, key, part, place, outputs, settings, VARIED:
     return _discretise(y, step, rounding)
 
 
-# The number of a call differs at every launch, and must not make a kernel of its own where it is 1, or even.
-@triton.jit(do_not_specialize=["call"])
+@triton.jit
 def read_arrays(
     x, weight, plain, read_noise, keys, call, settings, readings, variances, out, trials, batch, inputs, outputs,
     output_stride, input_stride,
@@ -188,7 +187,7 @@ def read_arrays(
     for tile in range(program, trials * tiles, tl.num_programs(0)):
         trial = (tile // tiles).to(tl.int64)
         own = settings + trial * _COUNT
-        key_of_trial = key_of_more(tl.load(keys + trial), call)
+        key_of_trial = key_of_more(tl.load(keys + trial), tl.load(call))
         most, bound = tl.load(own + _MOST), tl.load(own + _OUT_BOUND)
         out_scale, weight_noise = tl.load(own + _OUT_SCALE), tl.load(own + _W_NOISE)
         w, w_plain = weight + trial * inputs * outputs, plain + trial * inputs * outputs

@@ -11,6 +11,7 @@ import torch
 from aihwkit.simulator.parameters.enums import AnalogMVType, BoundManagementType, NoiseManagementType, WeightNoiseType
 from aihwkit.simulator.parameters.io import IOParameters
 
+from vcm_sweep.device.array.count import Count
 from vcm_sweep.device.kernels.gpu.reads.product import read_arrays
 from vcm_sweep.device.kernels.layout import LARGEST_MAGNITUDE, LARGEST_SUM
 from vcm_sweep.device.seeds import key_of_more, stream_key
@@ -21,7 +22,7 @@ from vcm_sweep.device.tile.io_numbers import IoNumbers
 
 from .without_a_gpu import checks_of, compiled, needs_triton, run_checks
 
-CALL = 7  # any number of a call
+CALL = Count(7)  # any number of a call
 SUM = {"noise_management": NoiseManagementType.ABS_MAX_NP_SUM}
 WORST = {"bound_management": BoundManagementType.ITERATIVE_WORST_CASE}
 SEPARATE = {"mv_type": AnalogMVType.POS_NEG_SEPARATE_DIGITAL_SUM}
@@ -69,7 +70,7 @@ def weights(trials: int, out: int, inn: int) -> torch.Tensor:
 def both(weight, x, io: IoNumbers, device: str, noise=None, read_from=None) -> tuple[torch.Tensor, torch.Tensor]:
     """(outputs of a CPU, of the kernel under test); ``noise``: sigma and dark of each trial."""
     streams = [stream_key(9, k) for k in range(len(x))]
-    keys = np.array([key_of_more(stream, CALL) for stream in streams], np.uint64)
+    keys = np.array([key_of_more(stream, CALL.number) for stream in streams], np.uint64)
     there, given = (torch.tensor(streams, dtype=torch.uint64).to(device), None)
     sd = None
     if noise is not None:
@@ -132,7 +133,7 @@ def check_a_trial_does_not_depend_on_its_stack(device: str) -> None:
         assert torch.equal(gpu_product(weight, x, io, keys, CALL), stacked)
     with mock.patch.object(under_test, "ROUNDS", 2):
         assert torch.equal(gpu_product(weight, x, io, keys, CALL), stacked)
-    assert not torch.equal(gpu_product(weight, x, io, keys, CALL + 1), stacked)
+    assert not torch.equal(gpu_product(weight, x, io, keys, Count(8)), stacked)
 
 
 def check_what_is_not_finite_stays_in_its_vector(device: str) -> None:

@@ -36,6 +36,7 @@ from vcm_sweep.device import (
     integrate,
 )
 from vcm_sweep.device.array.cell_arrays import CellArrays
+from vcm_sweep.device.array.count import Count
 from vcm_sweep.device.array.pulsing import Batch, pulse_train
 from vcm_sweep.device.kernels.cpu.random import bernoulli_mask as cpu_mask
 from vcm_sweep.device.kernels.gpu import update as cuda
@@ -88,7 +89,8 @@ def of_each(update, rates):
 def pulse_cuda(cells, x, d, rates, update, keys, device):
     """``CellArrays.pulse`` by the kernels under test; the arrays come back to the CPU."""
     there = copy.deepcopy(cells).to(device)
-    arrays, batch = there.on_device(), Batch(x.to(device), d.to(device), rates, of_each(update, rates), keys, CALL)
+    updates = of_each(update, rates)
+    arrays, batch = there.on_device(), Batch(x.to(device), d.to(device), rates, updates, keys, Count(CALL))
     with never_waiting() if device == "cuda" else nullcontext():
         arrays.fire(batch)
     for name, buffer in cells.named_buffers():
@@ -479,10 +481,10 @@ def check_a_trial_does_not_depend_on_its_stack(device: str) -> None:
             assert torch.equal(buffer[0].expand_as(stacked.get_buffer(name)[k]), stacked.get_buffer(name)[k]), name
 
 
-@triton.jit(do_not_specialize=["call"])
+@triton.jit
 def keys_of_calls(streams, call, keys):
     place = tl.program_id(0)
-    tl.store(keys + place, gpu_key_of_more(tl.load(streams + place), call))
+    tl.store(keys + place, gpu_key_of_more(tl.load(streams + place), tl.load(call)))
 
 
 def check_the_key_of_a_call_is_the_one_of_the_host(device: str) -> None:
@@ -490,7 +492,8 @@ def check_the_key_of_a_call_is_the_one_of_the_host(device: str) -> None:
     streams = [0, 1, 2**63, 2**64 - 5]
     for call in (0, 1, 16, 56_250):
         keys = torch.empty(4, dtype=torch.uint64, device=device)
-        keys_of_calls[(4,)](torch.tensor(streams, dtype=torch.uint64, device=device), call, keys)
+        number = Count(call).on(torch.device(device))
+        keys_of_calls[(4,)](torch.tensor(streams, dtype=torch.uint64, device=device), number, keys)
         assert keys.tolist() == [key_of_more(stream, call) for stream in streams]
 
 

@@ -69,7 +69,7 @@ def compiled(kernel, constants, warps, capability=90, one=False, aligned=()) -> 
     kinds |= {
         "streams": "*u64",
         "keys": "*u64",
-        "call": "i32",
+        "call": "*i64",
         "layout": "*i64",
         "lengths": "*i64",
         "listed": "*i32",
