@@ -303,8 +303,7 @@ class CellArrays(torch.nn.Module):
         ``updates``: the settings of each trial's pulse trains, which differ in desired_bl alone.
         ``streams``: the key of each trial's random stream, of which ``call`` names the part for this batch: a trial
         draws the same numbers in every stack. A trial whose learning rate is 0 is not touched; a sample with a value
-        that is not finite fires nothing. The host does not wait for a GPU whose kernels do it; where there are none,
-        without Triton or for an intervention, the cells come to the CPU and go back.
+        that is not finite fires nothing. The host waits for a GPU only where :attr:`on_kernels` is not so.
 
         Raises:
             DeviceError: a rate outside the model (|gamma| >= 1) in a trial whose device says on_invalid = "error", of
@@ -320,7 +319,7 @@ class CellArrays(torch.nn.Module):
 
     @property
     def on_kernels(self) -> bool:
-        """Whether a GPU has kernels for all of the cells."""
+        """Whether a GPU has kernels for the cells: there is Triton, and no intervention. If not, a CPU pulses them."""
         return has_kernels() and not self._has_partner
 
     def refuse_invalid(self, k: int) -> None:
