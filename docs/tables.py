@@ -97,11 +97,11 @@ def factors() -> str:
 
 def published_rows() -> str:
     """The table of the conditions of docs/published/ that have run, beside what was published of them."""
-    found = condition_costs(HERE / "published")
+    floating = condition_costs(HERE / "published/floating")["floating point"]
     rows = [
         (row.name, str(row.trainings), precise(row.mean, share=True), f"{100 * row.published.theirs.mean:.2f}",
          precise(row.published.difference, share=True), row.published.words())
-        for row in found.as_published()
+        for row in (floating, *condition_costs(HERE / "published").as_published())
         if row.published
     ]  # fmt: skip
     return _table(("condition", "trainings", "ours, %", "published, %", "ours - published", "verdict"), rows)
@@ -116,6 +116,18 @@ def other_rows() -> str:
         if row.published is None
     ]
     return _table(("condition", "trainings", "ours, %", "cost against noise-free, points"), rows)
+
+
+def described_rows() -> str:
+    """The table of the conditions of docs/published/described/ that have run, beside the same as published."""
+    published = condition_costs(HERE / "published")
+    rows = [
+        (row.name, str(row.trainings), f"{row.left.value * row.trainings:.0f}", precise(row.trained, share=True),
+         precise(published[row.name].trained, share=True))
+        for row in condition_costs(HERE / "published/described").rows
+    ]  # fmt: skip
+    heads = ("condition", "trainings", "left the plateau", "accuracy of those, %", "the same as published, %")
+    return _table(heads, rows)
 
 
 def foundry_limits() -> str:
@@ -152,7 +164,7 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "foundry/README.md": {"limits": foundry_limits},
     "licences.md": {"licences": licences},
     "nonidealities.md": {"tolerances": mnist_tolerances},
-    "published.md": {"rows": published_rows, "others": other_rows},
+    "published.md": {"rows": published_rows, "others": other_rows, "described": described_rows},
     "results.md": {"columns": record_columns, "metrics": metrics},
     "studies.md": {name: partial(fields_of, fields) for name, fields in FIELDS.items()} | {"mechanisms": mechanisms},
 }

@@ -14,6 +14,7 @@ from vcm_sweep.sweep.data.sets import DataSet
 from vcm_sweep.sweep.training.build_stack import build_stack
 from vcm_sweep.sweep.training.checkpoint import save_checkpoint
 from vcm_sweep.sweep.training.interrupts import deferred_interrupts
+from vcm_sweep.sweep.training.orders import Orders
 from vcm_sweep.sweep.training.outcome import record_of
 from vcm_sweep.sweep.training.replay import Replay
 from vcm_sweep.sweep.training.shares import Shares
@@ -43,7 +44,7 @@ class StackedTraining:
         self.stack: Stack = build_stack(trials, spec, data.train_x.shape[1:], data.classes)
         self.resumable = self.stack if isinstance(self.stack, ResumableStack) else None
         self.progress = [TrialProgress() for _ in trials]
-        self.orders = [torch.Generator().manual_seed(trial.seeds.data_order) for trial in trials]
+        self.orders = Orders([trial.seeds.data_order for trial in trials], len(data.train_y), spec["batch"])
         self.epoch = self.batch = 0
         self.deadlines = np.array([trial.deadline_s for trial in trials])
         self.move(device)
@@ -51,6 +52,7 @@ class StackedTraining:
     def move(self, device: str) -> None:
         """Train on torch's device of that name; the cells are made on the CPU."""
         self.device = device
+        self.orders.ahead = device != "cpu"
         self.stack.to(device)
         self.x, self.y = self.data.train_x.to(device), self.data.train_y.to(device)
         self.total = torch.zeros(len(self.trials), device=device)
@@ -178,15 +180,8 @@ class StackedTraining:
         ]
 
     def next_order(self) -> torch.Tensor:
-        """The order of samples in the next epoch: (trials, batches * batch) row numbers.
-
-        A short last batch is filled up with -1, samples that do not count: their errors are 0 and fire no pulses. So
-        all batches have the same shape, and a trial gets the same bits at any place in the stack.
-        """
-        samples, batch = len(self.data.train_y), self.spec["batch"]
-        order = torch.stack([torch.randperm(samples, generator=g) for g in self.orders])
-        missing = -samples % batch
-        return torch.cat([order, torch.full((len(self.trials), missing), -1)], dim=1).to(self.device)
+        """The order of samples in the next epoch: (trials, batches * batch) row numbers, -1 for none."""
+        return self.orders.next().to(self.device)
 
     def step(self, rows: torch.Tensor, rates: Sequence[float]) -> None:
         """One step on the samples ``rows``, (trials, batch) row numbers, -1 for none, at each trial's learning rate."""

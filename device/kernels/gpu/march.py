@@ -1,6 +1,11 @@
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 # mypy: disallow-incomplete-defs=False, disallow-untyped-decorators=False
-"""One pulse in closed form for many cells at a time: cpu/march.py with the same names, which explains the method."""
+"""One pulse in closed form for many cells at a time: cpu/march.py with the same names, which explains the method.
+
+A cell's place, ln N, is in double precision, and ways and times along it are in single: a way then has a relative error
+of some 1e-6, where tables have 5e-4, and small ways still add up. Nothing here takes the logarithm of a number near 1,
+of which single precision knows few digits.
+"""
 
 from vcm_sweep.device.kernels.gpu.tables import interval, step_and_start
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
@@ -13,19 +18,28 @@ _EXPONENT = tl.constexpr(BOUND_EXPONENT)
 
 
 @triton.jit
+def _two_atanh(v):
+    """2 atanh(v) for |v| <= 1/7, by its series."""
+    w = v * v
+    return v * (2.0 + w * (2 / 3 + w * (2 / 5 + w * (2 / 7 + w * (2 / 9)))))
+
+
+@triton.jit
 def _log1p(z):
-    """ln(1 + z) for z >= 0 without cancellation, which Triton itself does not have."""
-    one = 1.0 + z
-    rest = one - 1.0
-    return tl.where(rest == 0.0, z, tl.log(one) * z / tl.where(rest == 0.0, 1.0, rest))
+    """ln(1 + z) for z >= 0."""
+    small = z < 0.25
+    v = tl.where(small, z, 0.0)
+    return tl.where(small, _two_atanh(v / (2.0 + v)), tl.log(1.0 + z))
 
 
 @triton.jit
 def _minus_expm1(z):
-    """1 - exp(-z) for z >= 0, without cancellation."""
-    e = tl.exp(-z)
-    plain = (e == 1.0) | (e < 0.5)
-    return tl.where(e == 1.0, z, tl.where(plain, 1.0 - e, (e - 1.0) * z / tl.log(tl.where(plain, 0.75, e))))
+    """1 - exp(-z) for z >= 0; a Taylor series where z is small."""
+    small = z < 0.5
+    v = tl.where(small, z, 0.0)
+    series = 1.0 - v * (1 / 6) * (1.0 - v * (1 / 7) * (1.0 - v * (1 / 8)))
+    series = 1.0 - v * (1 / 3) * (1.0 - v * (1 / 4) * (1.0 - v * (1 / 5) * series))
+    return tl.where(small, v * (1.0 - v * 0.5 * series), 1.0 - tl.exp(-z))
 
 
 @triton.jit
@@ -68,69 +82,66 @@ def _from_stretched(y):
 
 @triton.jit
 def cross(x, direction, time, speed, slope, edge, bound, step, going):
-    """(state, time left, speed there, whether the time ended first) on the way to ``edge`` with g linear in x.
+    """(state, time left, whether the time ended first) on the way to ``edge`` with g linear in x.
 
-    Near the bound of F the approach is taken in halves, and the state returned is short of the edge. Lanes that are
-    not ``going`` stay as they are.
+    x, edge and bound are float64, all others float32. Near the bound of F the approach is taken in halves, and the
+    state returned is short of the edge. Lanes that are not ``going`` stay as they are.
     """
-    way = (edge - x) * direction
-    u = (bound - x) * direction
+    way = (edge - x).to(tl.float32) * direction
+    u = (bound - x).to(tl.float32) * direction
     near = going & (u < _F_RANGE)
     # The way is measured in the stretched coordinate near the bound, in ln N elsewhere.
     s = slope * direction
     length = way
-    y0 = tl.zeros_like(x)
+    y0 = tl.zeros_like(way)
     arriving = near & (way >= u)
     some_near = tl.max(near.to(tl.int32), 0) > 0
     if some_near:
         # Take the approach to the bound in halves: the linear g holds on each of them.
         halved = near & (u - way < 0.5 * u) & (u > 1e-4 * step)
         way = tl.where(halved, 0.5 * u, way)
-        edge = tl.where(halved, x + direction * way, edge)
+        edge = tl.where(halved, x + (direction * way).to(tl.float64), edge)
         rest = u - way
         arriving = near & (rest <= 0.0)
         y0 = tl.where(near, _stretched(tl.where(near, u, 1.0)), 0.0)
         length = tl.where(near, _stretched(tl.where(near & ~arriving, rest, 1.0)) - y0, way)
-        s = tl.where(near & ~arriving, slope * direction * way / length, s)
+        # A way that is lost in its rounding takes no time.
+        linear = near & ~arriving
+        s = tl.where(linear, tl.where(length > 0.0, s * way / tl.where(length > 0.0, length, 1.0), 0.0), s)
     gone = tl.where(arriving, speed * time, _distance(speed * time, s))
     ends = going & (arriving | (gone < length))
-    landing = x + direction * gone
+    landing = x + (direction * gone).to(tl.float64)
     if some_near:
-        landing = tl.where(near, bound - direction * _from_stretched(y0 + gone), landing)
-    effort = _effort(length, s)
+        landing = tl.where(near, bound - (direction * _from_stretched(y0 + gone)).to(tl.float64), landing)
     passes = going & ~ends
     x = tl.where(ends, landing, tl.where(passes, edge, x))
-    # exp(g) at the edge, without another exponential: exp(-s y) = 1 - s effort.
-    left = tl.where(passes, time - effort / speed, time)
-    return x, left, tl.where(passes, speed / (1.0 - s * effort), speed), ends
+    return x, tl.where(passes, time - _effort(length, s) / speed, time), ends
 
 
 @triton.jit
 def march(going, x, up, time, curve, stop, bound):
     """State x after ``time`` and the time left when ``stop`` was reached first, for the lanes that are ``going``.
 
-    up: whether a lane's pulse is SET. curve: the table of each lane's direction. The caller has checked that the cells
-    have reached neither ``stop`` nor ``bound``.
+    up: whether a lane's pulse is SET. curve: the table of each lane's direction. x, stop and bound are float64, times
+    float32. The caller has checked that the cells have reached neither ``stop`` nor ``bound``.
     """
-    direction = tl.where(up, 1.0, -1.0).to(tl.float64)
+    direction = tl.where(up, 1.0, -1.0)
     last = curve[1] - 2
     end = tl.where(up, last, 0)
     k = interval(curve, x)
     step, start = step_and_start(curve, k)
     k = tl.where((k > 0) & ~up & (x <= start), k - 1, k)
     k = tl.where((k < last) & up & (x >= start + step), k + 1, k)
-    step, start = step_and_start(curve, k)
-    low = tl.load(curve[0] + k)
-    slope = (tl.load(curve[0] + k + 1) - low) / step
-    speed = tl.exp(low + slope * (x - start))
-    unused = tl.zeros_like(x)
+    unused = tl.zeros_like(time)
     while tl.max(going.to(tl.int32), 0) > 0:
         step, start = step_and_start(curve, k)
         low = tl.load(curve[0] + k)
-        slope = (tl.load(curve[0] + k + 1) - low) / step
+        width = step.to(tl.float32)
+        slope = (tl.load(curve[0] + k + 1) - low) / width
         border = tl.where(up, start + step, start)
-        edge = tl.where((k == end) | ((stop - border) * direction <= 0.0), stop, border)
-        x, time, speed, ends = cross(x, direction, time, speed, slope, edge, bound, step, going)
+        edge = tl.where((k == end) | tl.where(up, stop <= border, stop >= border), stop, border)
+        speed = tl.exp(low + slope * (x - start).to(tl.float32))
+        x, time, ends = cross(x, direction, time, speed, slope, edge, bound, width, going)
         passes = going & ~ends
         stops = passes & ((x == stop) | (time <= 0.0))
         unused = tl.where(stops, tl.maximum(time, 0.0), unused)

@@ -22,18 +22,21 @@ def _curve(places, numbers, nodes):
     """(a table of one trial as described in tables.py, the values of its power)."""
     values, power = nodes + tl.load(places), nodes + tl.load(places + 1)
     count, below = tl.load(places + 2).to(tl.int32), tl.load(places + 3).to(tl.int32)
-    return (values, count, below, tl.load(numbers), tl.load(numbers + 1), tl.load(numbers + 2)), power
+    first, kink, last = tl.load(numbers), tl.load(numbers + 1), tl.load(numbers + 2)
+    lower = tl.where(below > 0, (kink - first) / tl.maximum(below, 1), 1.0)
+    return (values, count, below, first, kink, lower, (last - kink) / (count - 1 - below)), power
 
 
 @triton.jit
 def _towards(up, rising, falling):
     """The table of each lane's direction, and the same with power as its values."""
-    set_values, set_count, set_below, set_first, set_kink, set_last = rising[0]
-    values, count, below, first, kink, last = falling[0]
+    set_values, set_count, set_below, set_first, set_kink, set_lower, set_upper = rising[0]
+    values, count, below, first, kink, lower, upper = falling[0]
     count, below = tl.where(up, set_count, count), tl.where(up, set_below, below)
-    first, kink, last = tl.where(up, set_first, first), tl.where(up, set_kink, kink), tl.where(up, set_last, last)
+    first, kink = tl.where(up, set_first, first), tl.where(up, set_kink, kink)
+    lower, upper = tl.where(up, set_lower, lower), tl.where(up, set_upper, upper)
     values, power = tl.where(up, set_values, values), tl.where(up, rising[1], falling[1])
-    return (values, count, below, first, kink, last), (power, count, below, first, kink, last)
+    return (values, count, below, first, kink, lower, upper), (power, count, below, first, kink, lower, upper)
 
 
 # See draw_lines for what is not specialised.
@@ -59,7 +62,7 @@ def pulse_cells(
     layout += trial * LAYOUT
     walking, need_ratio = tl.load(layout) != 0, tl.load(layout + 1) != 0
     scalars += trial * SCALARS
-    pulse_s, reference_length = tl.load(scalars), tl.load(scalars + 1)
+    pulse_s, reference_length = tl.load(scalars).to(tl.float32), tl.load(scalars + 1).to(tl.float32)
     walk = walks + trial * 16
     rising, falling = _curve(layout + 2, scalars + 2, nodes), _curve(layout + 6, scalars + 5, nodes)
     reading = _curve(layout + 10, scalars + 8, nodes)[0]
@@ -78,8 +81,9 @@ def pulse_cells(
         n_min = load_own(walked_n_min, trial, cell, cells, n_min_stride, live)
         radius = load_own(walked_r, trial, cell, cells, r_stride, live)
         disc = load_own(walked_l, trial, cell, cells, l_stride, live)
-        boost = load_own(boosts, trial, cell, cells, boost_stride, live).to(tl.float64)
-        rate = load_own(rates, trial, cell, cells, rate_stride, live).to(tl.float64)
+        boost = load_own(boosts, trial, cell, cells, boost_stride, live)
+        rate = load_own(rates, trial, cell, cells, rate_stride, live)
+        most, least = tl.log(n_max.to(tl.float64)), tl.log(n_min.to(tl.float64))
         lowest = load_own(lows, trial, cell, cells, low_stride, live)
         highest = load_own(highs, trial, cell, cells, high_stride, live)
         up = live
@@ -95,8 +99,7 @@ def pulse_cells(
                     fresh = stream(key, CELLS, sample_of.to(tl.int64) * cells + cell + 1)
                     random = tl.where(takes, fresh, random)
                 # From here on as in one round of the loop of pulse_cell, cpu/pulse.py.
-                limit = tl.where(up, n_max, n_min).to(tl.float64)
-                bound = tl.log(limit)
+                bound = tl.where(up, most, least)
                 stop = tl.where(up, tl.minimum(highest, bound), tl.maximum(lowest, bound))
                 short = tl.where(up, stop - state_x, state_x - stop) > 0.0
                 skipped += tl.where(short, 0.0, left)
@@ -105,22 +108,22 @@ def pulse_cells(
                 together = left
                 if WALKING:
                     together = tl.where(walking, tl.minimum(left, 1.0), left)
-                time = pulse_s * together * tl.where(up, rate / boost, rate * boost)
-                time = tl.where(reference_length > 0.0, time * (reference_length / disc.to(tl.float64)), time)
+                time = pulse_s * together.to(tl.float32) * tl.where(up, rate / boost, rate * boost)
+                time = tl.where(reference_length > 0.0, time * (reference_length / disc), time)
                 curve, power = _towards(up, rising, falling)
                 before = state_x
                 state_x, unused = march(going, state_x, up, time, curve, stop, bound)
-                spared = (together * unused / tl.where(going, time, 1.0)).to(tl.int32).to(tl.float64)
+                spared = (together * (unused / tl.where(going, time, 1.0))).to(tl.int32).to(tl.float64)
                 fired = together - spared
                 sets += tl.where(up, fired, 0.0)
                 resets += tl.where(up, 0.0, fired)
                 skipped += spared
-                energy += read_linear(power, 0.5 * (before + state_x)) * pulse_s * fired
+                energy += (read_linear(power, 0.5 * (before + state_x)) * pulse_s).to(tl.float64) * fired
                 left -= together
                 if WALKING:
                     ratio = tl.zeros([LANES], tl.float64)
                     if need_ratio:
-                        n_before = tl.exp(before)
+                        n_before, limit = tl.exp(before), tl.where(up, n_max, n_min).to(tl.float64)
                         covered = (tl.exp(state_x) - n_before) / tl.where(going, limit - n_before, 1.0)
                         ratio = tl.where(going, covered, 0.0)
                     own = load_own(base_n_max, trial, cell, cells, n_max_stride, live)
@@ -131,8 +134,9 @@ def pulse_cells(
                     random, radius = walk_on(random, radius, own, walk + 8, ratio, going)
                     own = load_own(base_l, trial, cell, cells, l_stride, live)
                     random, disc = walk_on(random, disc, own, walk + 12, ratio, going)
+                    most, least = tl.log(n_max.to(tl.float64)), tl.log(n_min.to(tl.float64))
         tl.store(log_n + at, state_x, mask=live)
-        tl.store(weight + at, read_cubic(reading, state_x).to(tl.float32), mask=live)
+        tl.store(weight + at, read_cubic(reading, state_x), mask=live)
         if WALKING:
             keep_own(walked_n_max, trial, cell, cells, n_max_stride, live, n_max)
             keep_own(walked_n_min, trial, cell, cells, n_min_stride, live, n_min)

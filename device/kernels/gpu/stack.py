@@ -34,7 +34,7 @@ class StackTables:
     """What the kernels read about each trial, on the device; built once for a stack.
 
     Attributes:
-        nodes: float64, the values of all tables one after the other; a table that trials share is there once.
+        nodes: float32, the values of all tables one after the other; a table that trials share is there once.
         layout: (K, 15) int64, for each trial: whether parameters walk, and whether the walk needs the way covered (2);
             for each curve (SET, RESET, reading) the places in ``nodes`` of values and power, the number of nodes, and
             the number of intervals below the kink (3 x 4); whether the trial's pulses are computed by tables.
@@ -74,7 +74,7 @@ class StackTables:
             layout.append(row)
             scalars.append(numbers)
         return cls(
-            nodes=torch.from_numpy(np.concatenate(nodes.parts)).to(device),
+            nodes=torch.from_numpy(np.concatenate(nodes.parts).astype(np.float32)).to(device),
             layout=torch.tensor(layout, dtype=torch.int64).to(device),
             scalars=torch.tensor(scalars, dtype=torch.float64).to(device),
             granularities=torch.tensor(granularities, dtype=torch.float64).to(device),

@@ -12,7 +12,11 @@ LONGEST, PIECE = tl.constexpr(LONG), tl.constexpr(STRIDE)
 
 @triton.jit
 def stride(rate, slope, bend, time):
-    """(way in ln N after a time, whether it is a short one) with ln of the rate a parabola along the way."""
+    """(way in ln N after a time, whether it is a short one) with ln of the rate a parabola along the way.
+
+    In single precision, as in march.py: the way is a difference.
+    """
+    rate, slope, bend, time = rate.to(tl.float32), slope.to(tl.float32), bend.to(tl.float32), time.to(tl.float32)
     gone = tl.exp(rate) * time
     z = slope * gone
     w = z / (2.0 - z)
@@ -23,7 +27,7 @@ def stride(rate, slope, bend, time):
     way = gone * tl.where(small, series, closed)
     z = slope * way
     way += bend * (way * way * way) * (1 / 6 + z * (1 / 24 + z * (1 / 120 + z * (1 / 720 + z * (1 / 5040)))))
-    return way, inside & (gone < _SHORT) & (way < _SHORT)
+    return way.to(tl.float64), inside & (gone < _SHORT) & (way < _SHORT)
 
 
 @triton.jit
@@ -43,26 +47,28 @@ def along_cubic(going, x, direction, time, edge, stop, bound, first, last, one):
     ln of the rate is a cubic along it, taken as linear on pieces of it. ``first``, ``last``: (ln of the rate, its
     slope in ln N) at x and at the edge. ``one``: it is linear, and the stride one piece.
     """
-    rate, slope = first
-    end_rate, end_slope = last
-    at, way = x, edge - x
+    rate, slope = first[0].to(tl.float32), first[1].to(tl.float32)
+    end_rate, end_slope = last[0].to(tl.float32), last[1].to(tl.float32)
+    direction, left = direction.to(tl.float32), time.to(tl.float32)
+    at, way = x, (edge - x).to(tl.float32)
     pieces = tl.where(one, 1.0, tl.floor(tl.abs(way) / PIECE) + 1.0)
     part = way / pieces
-    piece = tl.zeros_like(x)
-    low, speed = rate, tl.exp(rate)
+    piece, low, start = tl.zeros_like(way), rate, x
     over = ~going
     under_way = going
     while tl.max(under_way.to(tl.int32), 0) > 0:
         t = (piece + 1.0) / pieces
         rises = (t * -2.0 + 3.0) * (end_rate - rate) - way * ((2.0 - t) * slope + (1.0 - t) * end_slope)
         high = tl.where(one, end_rate, rate + t * (way * slope) + t * t * rises)
-        to = tl.where(piece + 1.0 < pieces, at + part * (piece + 1.0), edge)
+        to = tl.where(piece + 1.0 < pieces, at + (part * (piece + 1.0)).to(tl.float64), edge)
         tangent = (high - low) / tl.where(part != 0.0, part, 1.0)
-        x, time, speed, within = cross(x, direction, time, speed, tangent, to, bound, PIECE, under_way)
+        speed = tl.exp(low + tangent * (x - start).to(tl.float32))
+        x, left, within = cross(x, direction, left, speed, tangent, to, bound, PIECE, under_way)
         arrives = under_way & ~within & (x == to)
-        ends = under_way & (within | (time <= 0.0) | ((stop - x) * direction <= 0.0))
+        ends = under_way & (within | (left <= 0.0) | ((stop - x) * direction <= 0.0))
         over |= ends
-        time = tl.where(within, 0.0, time)
+        left = tl.where(within, 0.0, left)
         piece, low = tl.where(arrives, piece + 1.0, piece), tl.where(arrives, high, low)
+        start = tl.where(arrives, x, start)
         under_way = under_way & ~ends & (piece < pieces)
-    return x, tl.where(going, tl.maximum(time, 0.0), time), over
+    return x, tl.where(going, tl.maximum(left, 0.0).to(tl.float64), time), over

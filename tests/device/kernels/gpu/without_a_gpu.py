@@ -65,7 +65,9 @@ def compiled(kernel, constants, warps, capability=90, one=False, aligned=()) -> 
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    kinds = dict.fromkeys(("x", "d", "weight", "boosts", "rates", "varied", "w_lows", "w_highs", "targets"), "*fp32")
+    kinds = dict.fromkeys(
+        ("x", "d", "weight", "nodes", "boosts", "rates", "varied", "w_lows", "w_highs", "targets"), "*fp32"
+    )
     kinds |= {
         "streams": "*u64",
         "keys": "*u64",
