@@ -23,8 +23,8 @@ def run(call: Call, report: Report) -> None:
             report.checks[f"K = {count}: steps are replayed"] = "" if row["replayed"] else "the GPU did not record one"
         waits = ", ".join(f"{n:g} {place}" for place, n in sorted(row["waits"].items(), key=lambda item: -item[1])[:3])
         report.lines.append(
-            f"K = {count}: {'' if row['replayed'] else 'not '}replayed {row['replayed_ms']:.2f} ms, one by one {row['wall_ms']:.2f}, host "
-            f"{row['host_ms']:.2f}, GPU busy {row['busy_ms']:.2f}; "
+            f"K = {count}: {'' if row['replayed'] else 'not '}replayed {row['replayed_ms']:.2f} ms, one by one "
+            f"{row['wall_ms']:.2f}, host {row['host_ms']:.2f}, GPU busy {row['busy_ms']:.2f}; "
             f"launches {row['others']:.0f} + {row['ours']:.0f} of ours, {row['copies']:.0f} copies; "
             f"waits {sum(row['waits'].values()):.0f} ({waits}); {row['peak_bytes'] / 2**30:.1f} GiB; made in "
             f"{row['made_s']:.1f} s"

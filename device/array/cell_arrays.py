@@ -170,15 +170,14 @@ class CellArrays(torch.nn.Module):
             self._on_host(lambda host: host.program(weight.cpu(), verify))
             return
         cells, *_ = self._bound()
-        wanted = [self._wanted(k, weight[k].reshape(-1).float(), verify) for k in range(self.trials)]
 
-        def find_and_read(k: int) -> None:
-            physics, (target, low, high) = self._physics[k], wanted[k]
-            scratch, rows = Scratch.new(), work_space(physics.nominal)
-            solve_cells(cells[k], physics, scratch, rows, target, low, high, cells[k].log_n)
+        def find_and_read(k: int, given: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+            physics, scratch = self._physics[k], Scratch.new()
+            rows = work_space(physics.nominal)
+            solve_cells(cells[k], physics, scratch, rows, *given, cells[k].log_n)
             read_cells(cells[k], physics, scratch, rows)
 
-        side_by_side(find_and_read, self.trials)
+        side_by_side(lambda k: self._wanted(k, weight[k].reshape(-1).float(), verify), find_and_read, self.trials)
         self.writes += verify
 
     def _wanted(self, k: int, target: torch.Tensor, verify: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -149,22 +149,21 @@ def window_ends(
         per_cell = device.periphery.clamped and (device.variability.window.active or differ)
         if per_cell and not pulses[k].own_window:
             looked_for.append(k)
-    limits = {k: (cells[k].walked[N_MIN], cells[k].walked[N_MAX]) for k in looked_for}
-    bounds = {k: log_bounds(*map(torch.from_numpy, limits[k])) for k in looked_for}
-    found = {k: (np.empty(0), np.empty(0)) for k in looked_for}
 
-    def find(place: int) -> None:
-        k = looked_for[place]
-        least, most = (bound.numpy() for bound in bounds[k])
+    def bounds(place: int) -> tuple[np.ndarray, np.ndarray]:
+        walked = cells[looked_for[place]].walked
+        least, most = log_bounds(torch.from_numpy(walked[N_MIN]), torch.from_numpy(walked[N_MAX]))
+        return least.numpy(), most.numpy()
+
+    def find(place: int, given: tuple[np.ndarray, np.ndarray]) -> None:
+        k, (least, most) = looked_for[place], given
         lowest = ln_n_at(cells[k], physics[k], cells[k].w_low, least, most)
-        found[k] = lowest, ln_n_at(cells[k], physics[k], cells[k].w_high, least, most)
-
-    side_by_side(find, len(looked_for))
-    for k in looked_for:
-        lowest, highest = map(torch.from_numpy, found[k])
-        least, most = bounds[k]
+        highest = ln_n_at(cells[k], physics[k], cells[k].w_high, least, most)
         # A cell that its own N_min or N_max stops has no other end: those may walk.
-        ends[k] = lowest.masked_fill(lowest <= least, -torch.inf), highest.masked_fill(highest >= most, torch.inf)
+        lowest[lowest <= least], highest[highest >= most] = -np.inf, np.inf
+        ends[k] = torch.from_numpy(lowest), torch.from_numpy(highest)
+
+    side_by_side(bounds, find, len(looked_for))
     return [_crossed(*ends[k], stuck[k], cells[k].log_n.size) for k in range(len(devices))]
 
 

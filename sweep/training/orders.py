@@ -38,7 +38,8 @@ class Orders:
         return order
 
     def _draw(self) -> torch.Tensor:
-        order = torch.full((len(self._generators), self._samples + self._missing), -1)
+        order = torch.empty(len(self._generators), self._samples + self._missing, dtype=torch.int64)
+        order[:, self._samples :] = -1
         for row, generator in zip(order, self._generators, strict=True):
             torch.randperm(self._samples, generator=generator, out=row[: self._samples])
         return order

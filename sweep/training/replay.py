@@ -20,10 +20,14 @@ _FIRST = 3
 
 def cuda_graph(work: Callable[[], None]) -> Callable[[], None]:
     """Record what ``work`` asks of the GPU, which does none of it yet; returns what starts all of it."""
-    graph = torch.cuda.CUDAGraph()
-    # Another thread may make the cells of the next pack meanwhile, and copy them to the GPU.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        work()
+    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+    try:
+        # Another thread may make the cells of the next pack meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            work()
+    except BaseException:
+        torch.cuda.set_stream(stream)  # which torch does not put back where a recording fails
+        raise
     return graph.replay
 
 
@@ -39,6 +43,9 @@ class Replay:
         counts: of the calls in a step; they count on when it is replayed.
         record: as :func:`cuda_graph`.
     """
+
+    possible = True
+    """False in a process in which a GPU did not record a step: an attempt that fails may cost memory for good."""
 
     def __init__(
         self,
@@ -78,10 +85,16 @@ class Replay:
         before = [count.number for count in self._counts]
         try:
             self._replay = self._record(lambda: self._work(rows, self._rates))
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
-            self.refused = True
+            self.refused, Replay.possible = True, False
             self._forget()
-            _log.warning("the GPU takes steps one by one, for it did not record one: %s", " ".join(str(error).split()))
+            # What failed first stands at the end of the chain; what follows says that it has.
+            cause: BaseException = error
+            while cause.__context__ is not None:
+                cause = cause.__context__
+            _log.warning("the GPU takes steps one by one, for it did not record one: %s", " ".join(str(cause).split()))
         self._calls = [count.number - number for count, number in zip(self._counts, before, strict=True)]
         # Nothing has been done, and so nothing counted.
         for count, calls in zip(self._counts, self._calls, strict=True):

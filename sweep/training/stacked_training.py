@@ -61,7 +61,8 @@ class StackedTraining:
         self.check_every = 1 if device == "cpu" else _CUDA_CHECK_EVERY
 
     def _replay(self) -> Replay | None:
-        counts = self.stack.counts() if self.device != "cpu" and torch.cuda.is_available() else None
+        able = self.device != "cpu" and torch.cuda.is_available() and Replay.possible
+        counts = self.stack.counts() if able else None
         return None if counts is None else Replay(self._work, self.stack.forget, counts)
 
     def unfit(self, states: Sequence[State]) -> list[int]:
@@ -89,7 +90,7 @@ class StackedTraining:
         self.epoch, self.batch = self.progress[0].epoch, self.progress[0].batch
         # Time that was spent before counts against the deadline.
         self.deadlines -= [progress.charged_s for progress in self.progress]
-        self.total = torch.tensor([progress.epoch_loss for progress in self.progress], device=self.device)
+        self.total.copy_(torch.tensor([progress.epoch_loss for progress in self.progress]))
         for _ in range(self.epoch):
             self.next_order()
 
@@ -164,7 +165,9 @@ class StackedTraining:
         """
         held, lines = self.stack.memory()
         tested = min(_TEST_CHUNK, len(self.data.test_y)) * max(lines)
-        passing = 4.0 * 6 * max(tested, int(self.spec["batch"]) * sum(lines))
+        step = int(self.spec["batch"]) * sum(lines)
+        # A recorded step has memory of its own, which it keeps.
+        passing = 4.0 * 6 * (max(tested, step) + (step if self.replay is not None else 0))
         return (trials or len(self.trials)) * (1.25 * held + passing) + 8 * held
 
     @property

@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -27,4 +27,5 @@ def give_memory_back() -> None:
     torch: Any = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         gc.collect()  # layers and their tiles refer to each other
-        torch.cuda.empty_cache()
+        with suppress(RuntimeError):  # torch before 2.13, if it failed to record a step
+            torch.cuda.empty_cache()

@@ -19,7 +19,7 @@ _EXPONENT = tl.constexpr(BOUND_EXPONENT)
 
 @triton.jit
 def _two_atanh(v):
-    """2 atanh(v) for |v| <= 1/7, by its series."""
+    """2 atanh(v) for |v| <= 1/7, by its series; -ln(1 - p) is that of p / (2 - p)."""
     w = v * v
     return v * (2.0 + w * (2 / 3 + w * (2 / 5 + w * (2 / 7 + w * (2 / 9)))))
 
@@ -93,7 +93,7 @@ def cross(x, direction, time, speed, slope, edge, bound, step, going):
     # The way is measured in the stretched coordinate near the bound, in ln N elsewhere.
     s = slope * direction
     length = way
-    y0 = tl.zeros_like(way)
+    y0, part = tl.zeros_like(way), tl.zeros_like(way)
     arriving = near & (way >= u)
     some_near = tl.max(near.to(tl.int32), 0) > 0
     if some_near:
@@ -103,16 +103,27 @@ def cross(x, direction, time, speed, slope, edge, bound, step, going):
         edge = tl.where(halved, x + (direction * way).to(tl.float64), edge)
         rest = u - way
         arriving = near & (rest <= 0.0)
-        y0 = tl.where(near, _stretched(tl.where(near, u, 1.0)), 0.0)
-        length = tl.where(near, _stretched(tl.where(near & ~arriving, rest, 1.0)) - y0, way)
-        # A way that is lost in its rounding takes no time.
         linear = near & ~arriving
-        s = tl.where(linear, tl.where(length > 0.0, s * way / tl.where(length > 0.0, length, 1.0), 0.0), s)
+        y0 = tl.where(near, _stretched(tl.where(near, u, 1.0)), 0.0)
+        # A short way is 1 - exp(-10 way) = (1 - exp(-10 u)) (1 - exp(-10 length)) there: in y it would be lost.
+        part = _minus_expm1(tl.where(near, u, 1.0) * _EXPONENT)
+        p = _minus_expm1(tl.where(linear, way, 0.0) * _EXPONENT) / part
+        short = p < 0.2
+        p = tl.where(short, p, 0.0)
+        longer = _stretched(tl.where(linear, rest, 1.0)) - y0
+        length = tl.where(near, tl.where(short, _two_atanh(p / (2.0 - p)) / _EXPONENT, longer), way)
+        s = tl.where(linear, s * way / tl.where(length > 0.0, length, 1.0), s)
     gone = tl.where(arriving, speed * time, _distance(speed * time, s))
     ends = going & (arriving | (gone < length))
     landing = x + (direction * gone).to(tl.float64)
     if some_near:
-        landing = tl.where(near, bound - (direction * _from_stretched(y0 + gone)).to(tl.float64), landing)
+        p = _minus_expm1(tl.where(near & (gone > 0.0), gone, 0.0) * _EXPONENT)
+        short = p < 0.2
+        p = tl.where(short, part * p, 0.0)
+        nearby = x + (direction * _two_atanh(p / (2.0 - p)) / _EXPONENT).to(tl.float64)
+        landing = tl.where(near & short, nearby, landing)
+        farther = bound - (direction * _from_stretched(y0 + gone)).to(tl.float64)
+        landing = tl.where(near & ~short, farther, landing)
     passes = going & ~ends
     x = tl.where(ends, landing, tl.where(passes, edge, x))
     return x, tl.where(passes, time - _effort(length, s) / speed, time), ends

@@ -114,6 +114,8 @@ def pulse_cells(
                 before = state_x
                 state_x, unused = march(going, state_x, up, time, curve, stop, bound)
                 spared = (together * (unused / tl.where(going, time, 1.0))).to(tl.int32).to(tl.float64)
+                # The pulse that arrives counts, however short its way is.
+                spared = tl.maximum(tl.minimum(spared, together - 1.0), 0.0)
                 fired = together - spared
                 sets += tl.where(up, fired, 0.0)
                 resets += tl.where(up, 0.0, fired)

@@ -313,6 +313,8 @@ def solve_pulses(
 
                 # The pulse is over.
                 spared = (together * time / tl.where(done, lasts, 1.0)).to(tl.int32).to(tl.float64)
+                # The pulse that arrives counts, however short its way is.
+                spared = tl.maximum(tl.minimum(spared, together - 1.0), 0.0)
                 fired = tl.where(done, together - spared, 0.0)
                 sets += tl.where(up, fired, 0.0)
                 resets += tl.where(up, 0.0, fired)

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from vcm_sweep.device.array.count import Count
+from vcm_sweep.device.array.sent_numbers import SentNumbers
 from vcm_sweep.device.kernels.gpu import update
 from vcm_sweep.device.tile import gpu_product
 from vcm_sweep.sweep import Study, build_design
@@ -76,8 +77,16 @@ def mock_graph(run: StackedTraining, counts: list[Count]) -> Callable[[Callable[
     stack: Any = run.stack
 
     def tensors() -> list[torch.Tensor]:
+        """All that a step reads or writes and that outlives it."""
         kept = [run.total, *(bias.data for bias in stack._biases())]
         kept += [buffer for tile in stack.tiles for buffer in tile.tile.buffers()]
+        sent = list(stack.optimizer._rates.values())
+        for tile in (tile.tile for tile in stack.tiles):
+            there = tile.cells.on_device()
+            sent += [*tile._keys, there._rates, there._streams, there._lengths]
+            tables = [known[1]._table for known in tile._numbers if known is not None]
+            kept += [table for table in tables if table is not None]
+        kept += [numbers._tensor for numbers in sent]
         return kept + [count.on(torch.device("cpu")) for count in counts]
 
     def record(work: Callable[[], None]) -> Callable[[], None]:
@@ -91,7 +100,10 @@ def mock_graph(run: StackedTraining, counts: list[Count]) -> Callable[[Callable[
             numbers = [count.number for count in counts]
             for count in counts:
                 count.number = count._known = 10**6
-            work()
+            # Rates of the host that nobody trains at, and nothing is sent.
+            wrong = mock.patch.object(run.replay, "_rates", [9.9] * 3)
+            with wrong, mock.patch.object(SentNumbers, "on", lambda sent, *_: sent._tensor):
+                work()
             for count, number in zip(counts, numbers, strict=True):
                 count.number = count._known = number
             assert [tensor.data_ptr() for tensor in tensors()] == [tensor.data_ptr() for tensor in known]

@@ -166,6 +166,22 @@ def check_every_slot_fires_as_on_the_cpu(device: str) -> None:
     assert (numba.counters[1:3, 3] > 0).all()
 
 
+def check_small_ways_add_up_near_a_bound_as_on_the_cpu(device: str) -> None:
+    """Single precision would lose them in the coordinate in which the bound's factor drops out."""
+    cell = CellParameters(N_max=1.2, N_min=0.1)
+    devices = [VCMDevice(parameters=cell, pulse_s=pulse_s) for pulse_s in (1e-8, 1e-10, 1e-12)]
+    x, d = torch.ones(3, 12, 12), torch.tensor([1.0, -1.0]).expand(3, 12, 2)
+    update = UpdateParameters(desired_bl=16, **EVERY_SLOT)
+    before, numba, under_test = both(devices, x, d, [1e3] * 3, update, device, start=None)
+    expected, found = numba.log_n - before.log_n, under_test.log_n - before.log_n
+    inside = (before.log_n > math.log(0.11)) & (before.log_n < math.log(1.1))
+    assert inside.any(1).all()
+    assert (expected[inside] != 0).all()
+    assert expected[2].abs().max() < 1e-5
+    # What a state of about 1 can tell, in each of 24 visits, is 1e-16.
+    torch.testing.assert_close(found[inside], expected[inside], rtol=2e-5, atol=3e-15)
+
+
 # Kinks that move with the cell, cells that read for themselves, windows of their own, stuck cells, other speeds.
 STUCK = StuckCells(low=0.1, high=0.1)
 TABLES = (
@@ -549,6 +565,7 @@ QUICK = (
     "the_key_of_a_call_is_the_one_of_the_host",
     "slots_are_drawn_from_a_word_as_on_the_cpu",
     "few_rows_fire_in_few_samples_as_on_the_cpu",
+    "small_ways_add_up_near_a_bound_as_on_the_cpu",
     "pulses_by_equations_as_on_the_cpu",
     "pulses_outside_the_model_are_counted_as_on_the_cpu",
 )
