@@ -112,7 +112,10 @@ class TrialRecord:
     loss: float = field(default=nan, metadata=_column("float64", "mean training loss of the last epoch", unit="nat"))
     history: list[float] = field(default_factory=list, metadata=_column("list of float64", "accuracy after each epoch"))
     at_chance: bool = field(
-        default=False, metadata=_column("bool", "whether the accuracy is within what guessing gives", repeated=True)
+        default=False,
+        metadata=_column(
+            "bool", "whether the accuracy is within what always guessing the most common class gives", repeated=True
+        ),
     )
     frac_at_bound: float = field(
         default=nan, metadata=_of_cells("float64", "share of the cells at a bound of their window, at the end")
