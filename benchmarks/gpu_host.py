@@ -4,7 +4,8 @@
 
 The host's time is that of Python and of torch's dispatch: one trial of a tiny network trains on CPU tensors that say
 they are on a GPU, and kernels are not started. What is searched is counted in a training of studies/mnist-gpu.toml
-without its noise: cells times samples, and those of them whose row fires in the sample; visits get a pulse.
+without its noise: cells times samples, and those of them whose row fires in the sample; visits get a pulse. Trials are
+made on the CPU: CPU seconds of one, in a stack of eight.
 """
 
 import argparse
@@ -36,6 +37,8 @@ def main() -> None:
     rounds, steps, size = (1, [0, 2], TINY) if arguments.smoke else (arguments.rounds, arguments.steps, FULL)
     ms = host_ms(rounds)
     print(f"| the host, one trial | {min(ms):.2f} to {max(ms):.2f} ms of CPU per step |\n")
+    for device in ("noise-free", "all that differs"):
+        print(f"| making a trial, {device} | {making_s(size, device):.3f} s of CPU |\n")
     print("| step | cells times samples | whose row fires | visits |\n|---|---|---|---|")
     for step, counted in searched(size, steps).items():
         print(f"| {step:,} | " + " | ".join(f"{count:,}" for count in counted) + " |")
@@ -70,6 +73,14 @@ def host_ms(rounds: int) -> list[float]:
             training.take(10)
             found.append((time.process_time() - before) * 100)
     return found
+
+
+def making_s(size: Sizes, device: str) -> float:
+    """CPU seconds in which a trial is made, its tables not counted."""
+    Training(size, device, 1, "cpu")
+    before = time.process_time()
+    Training(size, device, 8, "cpu", first_seed=2)
+    return (time.process_time() - before) / 8
 
 
 def searched(size: Sizes, steps: list[int]) -> dict[int, list[int]]:

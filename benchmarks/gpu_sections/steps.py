@@ -57,7 +57,7 @@ def _stack(call: Call, where: Gpu, size: Sizes, count: int) -> dict[str, Any]:
         training.take(size.timed)
     replay = training.run.replay
     return {
-        "replayed_ms": 1e3 * seconds["replayed"] / size.timed, "replayed": replay is not None and not replay.refused,
+        "replayed_ms": 1e3 * seconds["replayed"] / size.timed, "replayed": replay is not None and replay.possible,
         "trials": count, **made, "wall_ms": 1e3 * seconds["all"] / size.timed,
         "queued_ms": 1e3 * seconds["queued"] / size.timed,
         "host_ms": 1e3 * seconds["queued"] / size.timed - profile.waiting_ms / PROFILED,

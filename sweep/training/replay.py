@@ -45,7 +45,8 @@ class Replay:
     """
 
     possible = True
-    """False in a process in which a GPU did not record a step: an attempt that fails may cost memory for good."""
+    """False in a process in which a GPU did not record a step: an attempt that fails may cost memory for good, and is
+    not made again."""
 
     def __init__(
         self,
@@ -59,14 +60,12 @@ class Replay:
         self._rows: torch.Tensor | None = None
         self._replay: Callable[[], None] | None = None
         self._calls: list[int] = []
-        self.refused = False
-        """Whether the GPU did not record a step."""
 
     def step(self, rows: torch.Tensor, rates: Sequence[float]) -> None:
         """One step; rows: (trials, batch) row numbers on the GPU, always as many."""
         # A state that was loaded has counts that the next step sends.
         known = self._rates == list(rates) and all(count.agrees for count in self._counts)
-        if self.refused or self._started < _FIRST or not known:
+        if not Replay.possible or self._started < _FIRST or not known:
             self._work(rows, rates)
             self._started, self._rates = self._started + 1, list(rates)
             return
@@ -88,7 +87,7 @@ class Replay:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            self.refused, Replay.possible = True, False
+            Replay.possible = False
             self._forget()
             # What failed first stands at the end of the chain; what follows says that it has.
             cause: BaseException = error
@@ -99,4 +98,4 @@ class Replay:
         # Nothing has been done, and so nothing counted.
         for count, calls in zip(self._counts, self._calls, strict=True):
             count.counted_there(-calls)
-        return not self.refused
+        return Replay.possible
