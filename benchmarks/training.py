@@ -179,7 +179,9 @@ class Recorder:
         self._pulse, cells.pulse = cells.pulse, self._record
 
     def _record(self, x: torch.Tensor, d: torch.Tensor, *rest: Any) -> None:
-        self._calls.append((x.clone(), d.clone(), *rest))
+        *settings, call = rest
+        # The count goes on after this call: its number now is what names the numbers that are drawn.
+        self._calls.append((x.clone(), d.clone(), *settings, call.number))
         self._pulse(x, d, *rest)
 
     def fire(self, cells: Any) -> float:

@@ -48,14 +48,18 @@ def record_of(
 
 
 def most_by_guessing(data: DataSet) -> float:
-    """The accuracy that a network without anything learnt hardly exceeds: three standard errors above the best guess.
+    """The accuracy that answers hardly exceed which ask nothing of the sample: three standard errors above their mean.
 
-    The best guess is the most common class of the test set, always: a network that has not left its plateau often gives
-    one answer to everything. MNIST's is right in 11.35 % of all cases, not in 10.
+    Any mixture of the test set's most common class, always, and of each class as often: a network that has not left its
+    plateau often gives one answer to everything, or nearly everything. MNIST's is right in 11.35 % of all cases.
     """
-    counts = torch.bincount(data.test_y.flatten(), minlength=data.classes)
-    tests, share = len(data.test_y), float(counts.max()) / len(data.test_y)
-    return share + 3 * math.sqrt(share * (1 - share) / tests)
+    counts = torch.bincount(data.test_y.flatten(), minlength=data.classes).double()
+    shares, tests = counts / counts.sum(), counts.sum()
+    commonest = torch.nn.functional.one_hot(counts.argmax(), len(counts)).double()
+    of_all = torch.linspace(0, 1, 101, dtype=torch.float64)[:, None]
+    answers = (1 - of_all) * commonest + of_all / len(counts)
+    right, variance = answers @ shares, (answers * (1 - answers)) @ shares / tests
+    return float((right + 3 * variance.sqrt()).max())
 
 
 def _reads(progress: TrialProgress, data: DataSet, batch: int) -> int:
