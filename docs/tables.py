@@ -130,6 +130,15 @@ def described_rows() -> str:
     return _table(heads, rows)
 
 
+def walking_rows() -> str:
+    """The table of docs/published/walking/: what a walk of the radius changes that makes networks learn more."""
+    rows = [
+        (row.name, f"{row.left.value * row.trainings:.0f} of {row.trainings}", precise(row.trained, share=True))
+        for row in condition_costs(HERE / "published/walking").rows
+    ]
+    return _table(("condition", "left the plateau", "accuracy of those after 3 epochs, %"), rows)
+
+
 def foundry_limits() -> str:
     """The table of what each nonideality of docs/foundry costs at the end of its range, dearest first."""
     costs = sorted(limit_costs(HERE / "foundry/limits").costs, key=lambda cost: -cost.cost.value)
@@ -164,7 +173,12 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "foundry/README.md": {"limits": foundry_limits},
     "licences.md": {"licences": licences},
     "nonidealities.md": {"tolerances": mnist_tolerances},
-    "published.md": {"rows": published_rows, "others": other_rows, "described": described_rows},
+    "published.md": {
+        "rows": published_rows,
+        "others": other_rows,
+        "described": described_rows,
+        "walking": walking_rows,
+    },
     "results.md": {"columns": record_columns, "metrics": metrics},
     "studies.md": {name: partial(fields_of, fields) for name, fields in FIELDS.items()} | {"mechanisms": mechanisms},
 }

@@ -134,6 +134,10 @@ class TrialRecord:
     asymmetry_sd: float | None = field(
         default=None, metadata=_of_cells("float64", "standard deviation of the same", "ln")
     )
+    asymmetry_total: float | None = field(
+        default=None,
+        metadata=_of_cells("float64", "ln(sum of all their RESET steps / sum of all their SET steps) there", "ln"),
+    )
     levels: float | None = field(
         default=None,
         metadata=_of_cells("float64", "window over twice the standard deviation of a reading at mid window"),

@@ -65,7 +65,7 @@ MARKS = {
 @pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, pytest.mark.slow)) for name in SMALL])
 def test_a_benchmark_prints_its_table(name: str, mnist_root: str, tmp_path: Path) -> None:
     options, words = SMALL[name]
-    # To files: whoever waits for the end of a pipe also waits for processes of Ray that a benchmark leaves when it is killed.
+    # To files: who waits for a pipe's end also waits for processes of Ray that a benchmark leaves when it is killed.
     printed, complained = tmp_path / "printed", tmp_path / "complained"
     with printed.open("w") as out, complained.open("w") as errors:
         done = subprocess.run(

@@ -1,6 +1,7 @@
 """The tables of the documentation and of the READMEs that are made from the code agree with it."""
 
 import importlib.util
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,20 @@ def test_the_pictures_of_mnist_are_drawn_and_what_is_said_of_the_match_is_so(tmp
     # A spread of the radius costs the match of all movement in the fit, and not with the full physics.
     assert match.lost_match("explicit", 0.08) > 0.25
     assert abs(match.lost_match("full", 0.08)) < 0.05
+
+
+def test_the_picture_of_the_walk_is_drawn_and_at_one_match_both_devices_learn_alike(tmp_path: Path) -> None:
+    walk = script("published/walking/match.py")
+    walk.draw(tmp_path)
+    assert (tmp_path / "match.png").stat().st_size > 20_000
+    found = walk.points()
+    (at, walks, *_), (near, stays, *_) = found["r c2c direct 1 %"][1], found["noise-free"][2]
+    assert (at, near) == (pytest.approx(0.27, abs=0.01), pytest.approx(0.276, abs=0.002))
+    assert walks == pytest.approx(stays, abs=0.003)
+    # Radii at the ends of the walk, and the nominal one.
+    up, down = zip(*map(walk.steps, (40.5, 45.0, 49.5)), strict=True)
+    assert [round(float(math.log(b / a)), 2) for a, b in zip(up, down, strict=True)] == [0.19, 0.48, 0.76]
+    assert up[0] / up[2] == pytest.approx(240, rel=0.05)
 
 
 @pytest.mark.browser

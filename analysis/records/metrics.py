@@ -98,6 +98,7 @@ METRICS: dict[str, Metric] = {
     "reads": _column("reads"),
     "asymmetry_mean": _column("asymmetry_mean"),
     "asymmetry_sd": _column("asymmetry_sd"),
+    "asymmetry_total": _column("asymmetry_total"),
     "levels": _column("levels", more_is_better=True),
     "peak_temperature_k": _column("peak_temperature_k"),
     "frac_outside_validity": _column("frac_outside_validity", share=True),

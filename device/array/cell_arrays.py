@@ -18,7 +18,7 @@ from vcm_sweep.device.array.fabrication import (
     varied_names,
     window_ends,
 )
-from vcm_sweep.device.array.fresh_steps import steps_at_zero
+from vcm_sweep.device.array.fresh_steps import exchanged, fresh_steps
 from vcm_sweep.device.array.kernel_inputs import kernel_physics, kernel_pulses
 from vcm_sweep.device.array.pulsing import Batch, GpuArrays, HostViews, four, has_kernels, pulse_on_host, refuse_invalid
 from vcm_sweep.device.array.side_by_side import side_by_side
@@ -215,14 +215,7 @@ class CellArrays(torch.nn.Module):
         return ((log_n <= low + 1e-3) | (log_n >= high - 1e-3)).double().mean().item()
 
     def asymmetry(self, k: int, most: int = 1 << 14) -> torch.Tensor:
-        """ln(|dw_RESET| / |dw_SET|) of the cells of trial k's fresh array at w = 0, one noise-free pulse each.
-
-        (cells,) float64 on the CPU, of the cells that :meth:`steps` has. Under an intervention, the mismatch that the
-        pulses have.
-        """
-        intervention = self.given[k].intervention
-        if self.partner is not None and intervention is not None and not intervention.takes_speed:
-            return self.partner.asymmetry(k, most)
+        """ln(|dw_RESET| / |dw_SET|) of the cells that :meth:`steps` has, (cells,) float64 on the CPU."""
         up, down = self.steps(k, most)
         return torch.log(down / up)
 
@@ -230,14 +223,19 @@ class CellArrays(torch.nn.Module):
         """(dw_SET, -dw_RESET), the steps of the cells of trial k's fresh array at w = 0, one noise-free pulse each.
 
         Each (cells,) float64 on the CPU, of the cells that reach w = 0, step both ways and are not stuck; of evenly
-        chosen ``most`` where there are more.
+        chosen ``most`` where there are more. Under an intervention, the steps that its pulses make.
         """
+        own, intervention = self._steps_alone(k, most), self.given[k].intervention
+        if self.partner is not None and intervention is not None:
+            own = exchanged(own, self.partner._steps_alone(k, most), intervention.takes_speed)
+        steps_both_ways = ~torch.isnan(own[0] + own[1])
+        return own[0][steps_both_ways], own[1][steps_both_ways]
+
+    def _steps_alone(self, k: int, most: int) -> tuple[torch.Tensor, torch.Tensor]:
         total = self.out_size * self.in_size
         chosen = np.arange(0, total, -(-total // most))
-        at_zero, up, down = steps_at_zero(self._cells(k), self._physics[k], self._pulses[k], chosen)
-        stuck = self.stuck[k].cpu().expand(total)
-        good = (at_zero.abs() < 1e-3) & (up > at_zero) & (down < at_zero) & (stuck[chosen] == 0)
-        return (up - at_zero)[good], (at_zero - down)[good]
+        stuck = self.stuck[k].cpu().expand(total)[chosen] != 0
+        return fresh_steps(self._cells(k), self._physics[k], self._pulses[k], chosen, stuck)
 
     def cell_parameters(self, k: int, most: int) -> tuple[CellParameters, int]:
         """Parameters of evenly chosen cells of trial k's fresh array, and how many, on the CPU.

@@ -28,6 +28,8 @@ class ArrayFigures(NamedTuple):
     Attributes:
         asymmetry_mean, asymmetry_sd: mean and standard deviation over cells of ln(|dw_RESET| / |dw_SET|) at w = 0, from
             one noise-free pulse each way; None if no cell steps both ways: all are stuck, too slow or never at w = 0.
+        asymmetry_total: ln of the sum of the cells' |dw_RESET| over the sum of their |dw_SET|, in which cells count as
+            they move; None likewise.
         levels: the window over twice the standard deviation of a reading at mid window; None without read noise.
         peak_temperature_k: highest quasi-static temperature in a programming pulse, over at most ``MOST_CELLS`` cells
             per array.
@@ -37,6 +39,7 @@ class ArrayFigures(NamedTuple):
 
     asymmetry_mean: float | None
     asymmetry_sd: float | None
+    asymmetry_total: float | None
     levels: float | None
     peak_temperature_k: float
     frac_outside_validity: float
@@ -49,8 +52,7 @@ def array_figures(arrays: Sequence["CellArrays"], k: int) -> ArrayFigures:
         DeviceError: cells are outside the model's validity, and the device has on_invalid = "error".
     """
     device = arrays[0].devices[k]
-    asymmetry = torch.cat([array.asymmetry(k) for array in arrays])
-    mean, sd = (float(asymmetry.mean()), float(asymmetry.std(correction=0))) if len(asymmetry) else (None, None)
+    up, down = map(torch.cat, zip(*(array.steps(k) for array in arrays), strict=True))
     hot, outside, looked_at = -math.inf, 0, 0
     for array in arrays:
         cells, count = array.cell_parameters(k, MOST_CELLS)
@@ -62,7 +64,14 @@ def array_figures(arrays: Sequence["CellArrays"], k: int) -> ArrayFigures:
             f"rate (|gamma| >= 1) in a pulse, the hottest reaches {hot:.0f} K: lower |set_voltage_v| and "
             "reset_voltage_v or narrow the spreads, or set on_invalid = 'record'"
         )
-    return ArrayFigures(mean, sd, levels(device), hot, outside / looked_at)
+    return ArrayFigures(*_asymmetries(up, down), levels(device), hot, outside / looked_at)
+
+
+def _asymmetries(up: torch.Tensor, down: torch.Tensor) -> tuple[float | None, float | None, float | None]:
+    if not len(up):
+        return None, None, None
+    each = torch.log(down / up)
+    return float(each.mean()), float(each.std(correction=0)), float(torch.log(down.sum() / up.sum()))
 
 
 def levels(device: VCMDevice) -> float | None:

@@ -1,4 +1,4 @@
-"""The steps of fresh cells at w = 0, by the compiled loops."""
+"""The steps of fresh cells at w = 0, one pulse each way, by the compiled loops."""
 
 from typing import Any
 
@@ -8,6 +8,32 @@ import torch
 from vcm_sweep.device.array.fabrication import log_bounds, solved
 from vcm_sweep.device.kernels.cpu.lanes.arrays import step_cells
 from vcm_sweep.device.kernels.layout import Cells, Physics, Pulses, Scratch
+
+
+def fresh_steps(
+    cells: Cells, physics: Physics, pulses: Pulses, chosen: np.ndarray, stuck: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(dw_SET, -dw_RESET) of the chosen fresh cells at w = 0, one pulse each, without noise and window.
+
+    Each (chosen,) float64; NaN for a cell that is stuck, is never at w = 0, or does not step both ways.
+    """
+    at_zero, after_set, after_reset = steps_at_zero(cells, physics, pulses, chosen)
+    up, down = after_set - at_zero, at_zero - after_reset
+    good = (at_zero.abs() < 1e-3) & (up > 0) & (down > 0) & ~stuck
+    nothing = torch.full_like(up, torch.nan)
+    return torch.where(good, up, nothing), torch.where(good, down, nothing)
+
+
+def exchanged(
+    own: tuple[torch.Tensor, torch.Tensor], other: tuple[torch.Tensor, torch.Tensor], takes_speed: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(dw_SET, -dw_RESET) with the match of SET and RESET, or the speed, of other cells, each as :func:`fresh_steps`.
+
+    Speed is the geometric mean of both steps, match the ratio of them.
+    """
+    speed, match = (other, own) if takes_speed else (own, other)
+    mean, half = (speed[0] * speed[1]).sqrt(), (match[1] / match[0]).sqrt()
+    return mean / half, mean * half
 
 
 def steps_at_zero(cells: Cells, physics: Physics, pulses: Pulses, chosen: np.ndarray) -> torch.Tensor:

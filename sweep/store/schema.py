@@ -14,8 +14,9 @@ from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.study.study import Study
 from vcm_sweep.sweep.trial import RECORD_COLUMNS, TrialRecord
 
-SCHEMA_VERSION = 3
-"""1 had no figures of the arrays (asymmetry, levels, temperature, validity); 2 no node and no attempts."""
+SCHEMA_VERSION = 4
+"""1 had no figures of the arrays (asymmetry, levels, temperature, validity); 2 no node and no attempts; 3 no
+asymmetry_total."""
 
 VERSION_NOTE, STUDY_NOTE = b"vcm_sweep_schema", b"vcm_sweep_study"
 FACTOR = "x_"

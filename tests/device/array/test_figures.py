@@ -1,19 +1,38 @@
 """Figures of fresh arrays (asymmetry, levels, temperature) are right, and None where they have no meaning."""
 
+import math
+
 import pytest
 
-from vcm_sweep.device import CellParameters, DeviceError, StuckCells, Variability, VCMDevice, array_figures
+from vcm_sweep.device import CellParameters, DeviceError, Spread, StuckCells, Variability, VCMDevice, array_figures
 from vcm_sweep.device.array.figures import levels
 
-from ..arrays import array
+from ..arrays import array, fire, weights
 
 
 @pytest.mark.parametrize("device", [{"variability": Variability(stuck=StuckCells(low=1.0))}, {"set_voltage_v": -0.001}])
 def test_without_a_step_both_ways_there_is_no_asymmetry(device):
     """None, which is an empty field of the record; a NaN would count as a number in every mean over records."""
     figures = array_figures([array(**device)], 0)
-    assert (figures.asymmetry_mean, figures.asymmetry_sd) == (None, None)
+    assert (figures.asymmetry_mean, figures.asymmetry_sd, figures.asymmetry_total) == (None, None, None)
     assert figures.peak_temperature_k > 293
+
+
+@pytest.mark.parametrize("model", ["explicit", "full"])
+def test_the_total_asymmetry_is_that_of_the_sums_of_steps_cell_by_cell(model):
+    """The same array twice more, with one SET pulse and with one RESET pulse at every cell."""
+    spread, set_once, reset_once = (array(Variability(d2d={"r": Spread(0.05)}), 3, 4, model=model) for _ in range(3))
+    fire(set_once, 1)
+    fire(reset_once, -1)
+    total = math.log(-weights(reset_once).sum() / weights(set_once).sum())
+    figures = array_figures([spread], 0)
+    assert figures.asymmetry_total == pytest.approx(total, abs=2e-3)
+    assert abs(figures.asymmetry_total - figures.asymmetry_mean) > 0.01
+
+
+def test_cells_that_are_alike_have_the_total_asymmetry_of_one():
+    figures = array_figures([array(None, 3, 4)], 0)
+    assert figures.asymmetry_total == pytest.approx(figures.asymmetry_mean, rel=1e-12)
 
 
 def test_levels_from_the_published_read_currents():

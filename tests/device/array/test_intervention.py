@@ -26,6 +26,7 @@ from vcm_sweep.device import (
     Variability,
     VCMDevice,
     Walk,
+    array_figures,
 )
 from vcm_sweep.device.array.cell_arrays import CellArrays
 
@@ -292,6 +293,17 @@ def test_figures_of_a_matched_array_are_those_of_its_pulses():
     for kind in INTERVENTIONS:
         found = made(device(SPREADS["mismatch"], kind, model="full")).asymmetry(0)
         assert (float(found.std()) > 0.1) == (kind in ("mismatch_only", "speed_matched")), kind
+
+
+def test_the_total_asymmetry_of_an_intervention_has_the_speed_of_one_cell_and_the_mismatch_of_the_other():
+    """Cells of many speeds in which all have the nominal match have it in total; of one speed, each counts alike."""
+    total = {k: array_figures([made(device(SPREADS["r"], k))], 0).asymmetry_total for k in (None, *INTERVENTIONS)}
+    nominal = array_figures([made(device())], 0).asymmetry_mean
+    each = made(device(SPREADS["r"])).asymmetry(0)
+    alike = float(torch.log((each / 2).exp().sum() / (each / -2).exp().sum()))
+    assert abs(total[None] - alike) > 0.05
+    for kind, (_, mismatch) in SHARES.items():
+        assert total[kind] == pytest.approx((nominal, alike)[mismatch], abs=2e-3), kind
 
 
 @pytest.mark.parametrize(

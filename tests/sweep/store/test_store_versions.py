@@ -17,7 +17,11 @@ from vcm_sweep.sweep.store.schema import SCHEMA_VERSION, schema
 from vcm_sweep.sweep.trial import MODEL_VERSION
 
 _KEPT = sorted((Path(__file__).parent / "data").glob("store-v*"))
-_NEW_IN = {2: ("asymmetry_mean", "levels", "peak_temperature_k", "frac_outside_validity"), 3: ("node", "attempts")}
+_NEW_IN = {
+    2: ("asymmetry_mean", "levels", "peak_temperature_k", "frac_outside_validity"),
+    3: ("node", "attempts"),
+    4: ("asymmetry_total",),
+}
 
 
 @pytest.fixture(params=_KEPT, ids=lambda path: path.name)

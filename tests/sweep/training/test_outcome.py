@@ -9,7 +9,6 @@ import torch
 from vcm_sweep.sweep.data.sets import DataSet, load
 from vcm_sweep.sweep.training.outcome import most_by_guessing
 
-
 COUNTS = {
     "MNIST": [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
     "few": [7, 4, 5, 6, 5, 8, 7, 4, 8, 10],

@@ -26,8 +26,8 @@ from vcm_sweep.sweep.training.stacked_training import StackedTraining
 
 from ...device.kernels.gpu.without_a_gpu import needs_triton
 
-# Cells without differences read tables; those of the second factor differ, and are solved from their equations. The rate
-# is one at which few pulses are fired, since the interpreter takes a second for some of them.
+# Cells without differences read tables; those of the second factor differ, and are solved from their equations. At this
+# rate few pulses are fired: the interpreter takes a second for some of them.
 STUDY = """
 [study]
 name = "tiny"
