@@ -114,7 +114,7 @@ class TrialRecord:
     at_chance: bool = field(
         default=False,
         metadata=_column(
-            "bool", "whether the accuracy is within what always guessing the most common class gives", repeated=True
+            "bool", "whether the accuracy is within what answers that ask nothing of the sample give", repeated=True
         ),
     )
     frac_at_bound: float = field(

@@ -56,7 +56,7 @@ def test_the_picture_of_the_walk_is_drawn_and_at_one_match_both_devices_learn_al
     assert (tmp_path / "match.png").stat().st_size > 20_000
     found = walk.points()
     (at, walks, *_), (near, stays, *_) = found["r c2c direct 1 %"][1], found["noise-free"][2]
-    assert (at, near) == (pytest.approx(0.27, abs=0.01), pytest.approx(0.276, abs=0.002))
+    assert (at, near) == (pytest.approx(0.276, abs=0.01), pytest.approx(0.276, abs=0.002))
     assert walks == pytest.approx(stays, abs=0.003)
     # Radii at the ends of the walk, and the nominal one.
     up, down = zip(*map(walk.steps, (40.5, 45.0, 49.5)), strict=True)

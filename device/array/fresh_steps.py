@@ -17,11 +17,18 @@ def fresh_steps(
 
     Each (chosen,) float64; NaN for a cell that is stuck, is never at w = 0, or does not step both ways.
     """
-    at_zero, after_set, after_reset = steps_at_zero(cells, physics, pulses, chosen)
+    cells, count = _only(cells, chosen), len(chosen)
+    if _alike(cells):
+        cells = _only(cells, slice(1))
+    n_max, n_min, *_ = cells.base
+    cells = cells._replace(walked=cells.base)
+    x = solved(cells, physics, np.zeros(1, np.float32), log_bounds(torch.from_numpy(n_min), torch.from_numpy(n_max)))
+    weights = np.empty((3, len(x)))
+    step_cells(cells, physics, pulses, Scratch.new(), x.numpy(), np.arange(len(x)), weights)
+    at_zero, after_set, after_reset = torch.from_numpy(weights).expand(3, count)
     up, down = after_set - at_zero, at_zero - after_reset
-    good = (at_zero.abs() < 1e-3) & (up > 0) & (down > 0) & ~stuck
-    nothing = torch.full_like(up, torch.nan)
-    return torch.where(good, up, nothing), torch.where(good, down, nothing)
+    bad = stuck | (at_zero.abs() >= 1e-3) | (up <= 0) | (down <= 0)
+    return up.masked_fill(bad, torch.nan), down.masked_fill(bad, torch.nan)
 
 
 def exchanged(
@@ -34,22 +41,6 @@ def exchanged(
     speed, match = (other, own) if takes_speed else (own, other)
     mean, half = (speed[0] * speed[1]).sqrt(), (match[1] / match[0]).sqrt()
     return mean / half, mean * half
-
-
-def steps_at_zero(cells: Cells, physics: Physics, pulses: Pulses, chosen: np.ndarray) -> torch.Tensor:
-    """Weights of the chosen fresh cells where they read w = 0, after a SET, and after a RESET pulse from there.
-
-    (3, chosen) float64, without noise and window. A cell that cannot be at w = 0 is as near as it gets.
-    """
-    cells, count = _only(cells, chosen), len(chosen)
-    if _alike(cells):
-        cells = _only(cells, slice(1))
-    n_max, n_min, *_ = cells.base
-    cells = cells._replace(walked=cells.base)
-    x = solved(cells, physics, np.zeros(1, np.float32), log_bounds(torch.from_numpy(n_min), torch.from_numpy(n_max)))
-    steps = np.empty((3, len(x)))
-    step_cells(cells, physics, pulses, Scratch.new(), x.numpy(), np.arange(len(x)), steps)
-    return torch.from_numpy(steps).expand(3, count)
 
 
 def _only(cells: Cells, chosen: np.ndarray | slice) -> Cells:

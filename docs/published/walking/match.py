@@ -7,13 +7,17 @@ import math
 from pathlib import Path
 
 import numpy as np
+import torch
+from aihwkit.simulator.parameters.training import UpdateParameters
 
 from vcm_sweep.analysis import condition_costs
-from vcm_sweep.device import ArraySeeds, CellParameters, Periphery, VCMDevice
+from vcm_sweep.device import ArraySeeds, CellParameters, Periphery, Variability, VCMDevice, Walk
 from vcm_sweep.device.array.cell_arrays import CellArrays
 
 HERE = Path(__file__).parent
-RADIUS, CLIP, STEP = 45.0, 0.1, 0.01  # nm, and the walk of the row "r c2c direct 1 %"
+RADIUS = 45.0  # nm
+WALK = Walk(direct=0.01, clip=0.1)
+UNCLAMPED = Periphery(-0.6, 0.6, clamped=False)
 SHIFTS = {
     "noise-free": {"": 0.0, ", match -0.1": -0.1, ", match -0.2": -0.2, ", match -0.3": -0.3, ", match -0.4": -0.4},
     "r c2c direct 1 %": {"": 0.0, ", match -0.2": -0.2, ", match +0.3": 0.3},
@@ -22,19 +26,19 @@ SHIFTS = {
 
 def steps(radius_nm: float) -> tuple[float, float]:
     """(dw_SET, -dw_RESET) at w = 0 of a cell of this radius."""
-    device = VCMDevice(parameters=CellParameters(r=radius_nm * 1e-9), periphery=Periphery(-0.6, 0.6, clamped=False))
+    device = VCMDevice(parameters=CellParameters(r=radius_nm * 1e-9), periphery=UNCLAMPED)
     up, down = CellArrays([device], 1, 1, [ArraySeeds(1, 2, 3)], 0).steps(0)
     return float(up[0]), float(down[0])
 
 
-def walked(cells: int = 4000, pulses: int = 3000) -> np.ndarray:
-    """Radii of cells in nm after so many steps of the walk."""
-    random = np.random.default_rng(1)
-    radius = np.full(cells, RADIUS)
-    for _ in range(pulses):
-        change = 1 + STEP * random.standard_normal(cells)
-        radius = np.clip(radius * change, RADIUS * (1 - CLIP), RADIUS * (1 + CLIP))
-    return radius
+def walked(side: int = 64, pulses: int = 600) -> np.ndarray:
+    """Radii in nm of cells that have walked for so many pulses, SET and RESET in turns."""
+    device = VCMDevice(variability=Variability(c2c={"r": WALK}), periphery=UNCLAMPED)
+    cells = CellArrays([device], side, side, [ArraySeeds(1, 2, 3)], 0)
+    x, d, one = torch.ones(1, 1, side), torch.ones(1, 1, side), [UpdateParameters(desired_bl=1)]
+    for call in range(pulses):
+        cells.pulse(x, d if call % 2 else -d, [1e3], one, [5], call)
+    return cells.get_buffer("walked_r")[0].double().numpy() * 1e9
 
 
 def match(radii: np.ndarray) -> float:

@@ -136,7 +136,11 @@ def trained(factor: str, steps: int, replayed: bool) -> tuple[list[dict[str, tor
 
 def check_replayed(factor: str) -> None:
     """The states, the counts of calls among them, and the losses are the same bits."""
-    (states, losses), (others, as_well) = (trained(factor, 7, replayed) for replayed in (False, True))
+    assert_alike(*(trained(factor, 7, replayed) for replayed in (False, True)))
+
+
+def assert_alike(*runs: tuple[list[dict[str, torch.Tensor]], list[float]]) -> None:
+    (states, losses), (others, as_well) = runs
     assert losses == as_well
     for state, other in zip(states, others, strict=True):
         for name, values in state.items():
@@ -174,11 +178,7 @@ def test_replayed_steps_are_steps_on_a_gpu(factor):
                 run.accuracies(run.data.test_x, run.data.test_y)
         assert Replay.possible
         found.append(([run.resumable.state(k) for k in range(3)], run.total.tolist()))
-    (states, losses), (others, as_well) = found
-    assert losses == as_well
-    for state, other in zip(states, others, strict=True):
-        for name, values in state.items():
-            assert torch.equal(values, other[name]), name
+    assert_alike(*found)
 
 
 class Work:
