@@ -3,13 +3,14 @@
 import threading
 from contextlib import suppress
 from types import TracebackType
+from typing import Self
 
 _LOCK = threading.Lock()
 _OPEN: list["Doing"] = []
 
 
 class Doing:
-    """Says what is being done while its ``with`` lasts; call its value with how far that is.
+    """Says what is being done while its ``with`` lasts; call its value with how far that is. "" says nothing.
 
     Example:
         >>> with Doing("tables of the rates") as told:
@@ -23,7 +24,7 @@ class Doing:
     def __init__(self, what: str) -> None:
         self._what, self.words, self.thread = what, what, 0
 
-    def __enter__(self) -> "Doing":
+    def __enter__(self) -> Self:
         self.thread = threading.get_ident()
         with _LOCK:
             _OPEN.append(self)
@@ -48,5 +49,6 @@ def words_now() -> str:
     'layer 3 of 100: tables'
     """
     with _LOCK:
-        here = [doing.words for doing in _OPEN if doing.thread == _OPEN[-1].thread]
+        told = [doing for doing in _OPEN if doing.words]
+        here = [doing.words for doing in told if doing.thread == told[-1].thread]
     return ": ".join(here[-2:])

@@ -125,7 +125,7 @@ class RayExecutor(Executor):
         return dict(Counter(self._nodes.name(node) for node in running)) if running else {}
 
     def doing(self) -> str:
-        """What a worker does just now that takes long, besides training."""
+        """What a worker does just now that takes long."""
         return self._overheard.words() if self._overheard is not None else ""
 
     def close(self) -> None:

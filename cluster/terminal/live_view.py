@@ -23,8 +23,8 @@ class LiveView:
     Args:
         name: of the study. activity: running packs by name of their node, as ``Executor.activity`` gives them.
         quiet: show nothing. stream: where to show it; default standard error. line_every_s: seconds between two lines
-            in a file. held: failures that the folder holds from before, by status. doing: what takes long besides
-            training, as ``Executor.doing`` gives it.
+            in a file. held: failures that the folder holds from before, by status. doing: what takes long, as
+            ``Executor.doing`` gives it.
 
     Warnings that are logged by "vcm_sweep" are shown as they come. An error ends the run: whoever ran it tells it.
     """

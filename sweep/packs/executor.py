@@ -38,7 +38,7 @@ class Executor(ABC):
         return {}
 
     def doing(self) -> str:
-        """What takes long just now besides training, in words; "" for nothing."""
+        """What takes long just now, in words; "" for nothing."""
         return words_now()
 
 

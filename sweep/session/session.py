@@ -48,7 +48,7 @@ class Session:
         command: the command that continues the run.
         id: id of a run that was submitted; None: a new run.
         activity: function that gives the number of running packs by node, as ``Executor.activity``.
-        doing: function that gives what takes long besides training, as ``Executor.doing``.
+        doing: function that gives what takes long, as ``Executor.doing``.
         held: failures that the folder holds from before and keeps, by status.
     """
 

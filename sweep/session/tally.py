@@ -22,7 +22,7 @@ class Figures:
         rate_per_h: trials per hour, lately; eta_s: seconds to the end at that rate. Both None until two packs came in.
         best, worst: accuracy of the trials of this run; None until one has ended.
         failures: number of failed trials by cause. nodes: by name, "packs" under way and "trials" finished there.
-        doing: what takes long just now besides training, in words; "" for nothing.
+        doing: what takes long just now, in words; "" for nothing.
     """
 
     done: int = 0
@@ -84,7 +84,7 @@ class Tally:
             self._worst = record.accuracy if self._worst is None else min(self._worst, record.accuracy)
 
     def figures(self, activity: Mapping[str, int] | None = None, doing: str = "") -> Figures:
-        """The run now; ``activity``: packs under way by name of the node. ``doing``: what takes long besides."""
+        """The run now; ``activity``: packs under way by name of the node. ``doing``: what takes long."""
         packs = dict(activity or {})
         rate = self._rate()
         left = self._total - self._done

@@ -19,7 +19,7 @@ from vcm_sweep.sweep.training.outcome import record_of
 from vcm_sweep.sweep.training.replay import Replay
 from vcm_sweep.sweep.training.shares import Shares
 from vcm_sweep.sweep.training.stack import ResumableStack, Stack
-from vcm_sweep.sweep.training.trial_progress import TrialProgress
+from vcm_sweep.sweep.training.trial_progress import HowFar, TrialProgress
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 _log = logging.getLogger("vcm_sweep")
@@ -73,12 +73,11 @@ class StackedTraining:
         if self.resumable is None:
             return False
         fresh = self.resumable.state(k)
-        batches = -(-len(self.data.train_y) // self.spec["batch"])
         return (
             {name: (t.shape, t.dtype) for name, t in fresh.items()}
             == {name: (t.shape, t.dtype) for name, t in tensors.items()}
             and progress.epoch <= self.spec["epochs"]
-            and progress.batch <= batches
+            and progress.batch <= self.batches
         )
 
     def restore(self, states: Sequence[State]) -> None:
@@ -100,10 +99,10 @@ class StackedTraining:
         Raises:
             KeyboardInterrupt: an interrupt came; the batch has been finished and all states have been saved.
         """
-        with deferred_interrupts() as interrupted:
-            self._fit(checkpoints, checkpoint_s, interrupted)
+        with deferred_interrupts() as interrupted, HowFar(self.spec["epochs"], self.batches) as far:
+            self._fit(checkpoints, checkpoint_s, interrupted, far)
 
-    def _fit(self, checkpoints: str | None, checkpoint_s: float, interrupted: Callable[[], bool]) -> None:
+    def _fit(self, checkpoints: str | None, checkpoint_s: float, interrupted: Callable[[], bool], far: HowFar) -> None:
         if interrupted():  # while it waited for its turn; the states of a group that was stacked anew are only here
             self._interrupt(checkpoints)
         saved = time.perf_counter()
@@ -113,10 +112,10 @@ class StackedTraining:
             order = self.next_order()
             self.stack.train(True)
             rates = self.rates()
-            batches = order.shape[1] // self.spec["batch"]
-            while self.batch < batches:
+            while self.batch < self.batches:
                 self.step(order[:, self.batch * self.spec["batch"] : (self.batch + 1) * self.spec["batch"]], rates)
                 self.batch += 1
+                far.at(self.epoch, self.batch)
                 if interrupted():
                     self._interrupt(checkpoints)
                 if checkpoints and time.perf_counter() - saved > checkpoint_s:
@@ -169,6 +168,11 @@ class StackedTraining:
         # A recorded step has memory of its own, which it keeps.
         passing = 4.0 * 6 * (max(tested, step) + (step if self.replay is not None else 0))
         return (trials or len(self.trials)) * (1.25 * held + passing) + 8 * held
+
+    @property
+    def batches(self) -> int:
+        """Batches in an epoch."""
+        return -(-len(self.data.train_y) // int(self.spec["batch"]))
 
     @property
     def active(self) -> list[int]:

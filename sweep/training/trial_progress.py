@@ -1,10 +1,16 @@
-"""``TrialProgress``: how far one training is, which a checkpoint stores beside the tensors."""
+"""How far a training is: ``TrialProgress``, which a checkpoint stores beside the tensors; ``HowFar``, told in words."""
 
 import math
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from vcm_sweep.device.doing import Doing
 from vcm_sweep.sweep.trial import STATUSES
+
+# A pack that ends sooner says nothing, and one that goes on says it this often.
+_LONG_S, _SAY_EVERY_S = 30.0, 5.0
 
 
 @dataclass
@@ -65,3 +71,39 @@ class TrialProgress:
         if not (whole and times and tested and shares and (not made.stopped or made.stopped in STATUSES)):
             raise ValueError(f"its progress is {plain}")
         return made
+
+
+class HowFar(Doing):
+    """Says in words how far a pack is, once it takes long: see :meth:`at`.
+
+    Args:
+        epochs, batches: of a training, and of each of its epochs.
+        clock: of seconds.
+
+    Example:
+        >>> seconds = iter((0.0, 60.0))
+        >>> with HowFar(30, 100, clock=lambda: next(seconds)) as told:
+        ...     told.at(0, 1)
+        ...     told.at(1, 1)
+        ...     told.words
+        'a pack in epoch 2 of 30, some 29 min before its end'
+    """
+
+    def __init__(self, epochs: int, batches: int, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__("")
+        self._epochs, self._batches, self._clock = epochs, batches, clock
+        self._began, self._first = math.nan, 0
+        self._next = 0.0
+
+    def at(self, epoch: int, batch: int) -> None:
+        """Finished epochs, and finished batches of the current one; the first call is where the time begins."""
+        now, done = self._clock(), epoch * self._batches + batch
+        if math.isnan(self._began):
+            # Not before: the first step may have compiled the kernels.
+            self._began, self._first, self._next = now, done, now + _LONG_S
+        if now < self._next or done == self._first:
+            return
+        self._next = now + _SAY_EVERY_S
+        left = (now - self._began) * (self._epochs * self._batches - done) / (done - self._first)
+        words = f"{left / 60:.0f} min" if left > 90 else f"{left:.0f} s"
+        self.words = f"a pack in epoch {epoch + 1} of {self._epochs}, some {words} before its end"

@@ -51,7 +51,7 @@ class StudyCard:
             where none has begun, "unreadable" where the folder is torn, and ``reason`` says why.
         done, planned: trainings with a record, and of the design; None where no run has said so yet.
         failed: trainings of the latest run without a result.
-        doing: what takes long just now besides training, as compiling the kernels; "" for nothing.
+        doing: what takes long just now, as compiling the kernels; "" for nothing.
         best: highest accuracy of its runs. rate_per_h, eta_s: of one that runs.
         changed: seconds of the epoch of the last change. host: of the latest run. note: of whoever owns it.
     """

@@ -281,7 +281,7 @@ def failing(pack: Sequence[Trial]) -> list[TrialRecord]:
     raise AssertionError("nothing is left to run")
 
 
-def test_it_tells_what_a_pack_does_besides_training(make: Callable[..., Executor]) -> None:
+def test_it_tells_what_a_pack_does(make: Callable[..., Executor]) -> None:
     good = make_task()
     design = SobolDesign(Study.from_text(TEXT))
 

@@ -146,7 +146,7 @@ def test_the_error_that_ends_a_run_is_left_to_its_last_line() -> None:
     assert "cannot be written" not in stream.getvalue()
 
 
-def test_what_takes_long_besides_training_is_shown_while_it_does() -> None:
+def test_what_takes_long_is_shown_while_it_does() -> None:
     stream, doing = io.StringIO(), ["compiling the kernels"]
     with LiveView("demo", stream=stream, line_every_s=60, doing=lambda: doing[0]) as view:
         view(0, 8, [])
