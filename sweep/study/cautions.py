@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Of a weight's window: a training whose every pulse moves a weight by less, in all, does not train.
 _LEAST_REACH = 0.05
+# Conditions that are named one by one where their steps are told.
+_MOST_NAMED = 3
 # Real step over the step that the pulse rule assumes; the studies in studies/ have 25 to 95.
 _SMALL_STEP, _LARGE_STEP = 0.1, 1000.0
 # Of the window: one pulse crosses so much that a cell has few states, or so little that longer pulses are worth it.
@@ -91,7 +93,7 @@ def check_reach(setting: Setting) -> None:
 def steps_in_words(settings: Sequence[Setting]) -> str:
     """The real steps of the nominal cells, beside dw_min and over the ranges; conditions in which they differ by name.
 
-    "" where all devices are aihwkit's.
+    The largest group of conditions comes last, as all the others. "" where all devices are aihwkit's.
     """
     said_of: dict[str, list[str]] = {}
     for name, _, device, factors in settings:
@@ -100,7 +102,11 @@ def steps_in_words(settings: Sequence[Setting]) -> str:
             said_of.setdefault(said + _over_ranges(json.dumps(device), acting), []).append(name)
     if sum(map(len, said_of.values())) == len(settings) and len(said_of) == 1:
         return next(iter(said_of))
-    return "; ".join(f"{', '.join(names)}: {said}" for said, names in said_of.items())
+    by_size = sorted(said_of.items(), key=lambda item: len(item[1]))
+    named = [(", ".join(names), said) for said, names in by_size]
+    if len(by_size) > 1 and (count := len(by_size[-1][1])) > _MOST_NAMED:
+        named[-1] = (f"the {count} other conditions", by_size[-1][0])
+    return "; ".join(f"{names}: {said}" for names, said in named)
 
 
 def step_in_words(device: dict[str, Any]) -> str:

@@ -122,3 +122,7 @@ def test_conditions_in_which_the_step_differs_are_named() -> None:
         + '[[condition]]\nname = "b"\nnetwork = { batch = 4 }\n'
     )
     assert steps_in_words(Study.from_text(alike).settings).startswith("SET ")
+    many = ROWS + "".join(f'[[condition]]\nname = "b{k}"\nnetwork = {{ batch = {k} }}\n' for k in (3, 4, 5))
+    told = steps_in_words(Study.from_text(CONDITIONS + many).settings).split("; ")
+    names = [said.split(":")[0] for said in told if ":" in said]
+    assert names == ["longer", "number", "factor", "the 4 other conditions"]
