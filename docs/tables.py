@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vcm_sweep.analysis import condition_costs, limit_costs
 from vcm_sweep.analysis.conditions.result import precise
-from vcm_sweep.analysis.records.metrics import METRICS
+from vcm_sweep.analysis.records.metrics import AFTER_AN_EPOCH, METRICS
 from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.device.declared import NEEDED, Declared
 from vcm_sweep.sweep.study.catalogue import CATALOGUE
@@ -51,7 +51,8 @@ def metrics() -> str:
                 "more" if metric.more_is_better else "less",
             )
             for name, metric in METRICS.items()
-        ],
+        ]
+        + [(f"`{AFTER_AN_EPOCH}`", "accuracy after epoch K = 1, 2, ...: of `history`", "", "more")],
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The metrics that can be analysed: columns of the records, and outputs computed from their statuses."""
 
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ class Metric:
             trainings it happened to, and for which that is known.
         above_chance: whether trainings that ended at chance level have no value.
         given: whether only some trainings can have a value, so that the others are left out and not taken for failures.
+        epoch: where the metric is one of each epoch, whose it is, from 1 on; its column is a list of them.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Metric:
     event: Callable[[Statuses, Marks], tuple[Marks, Marks]] | None = None
     above_chance: bool = False
     given: bool = False
+    epoch: int = 0
 
     @property
     def binary(self) -> bool:
@@ -129,6 +132,10 @@ METRICS: dict[str, Metric] = {
 }  # fmt: skip
 """All metrics by the name that commands use; ``energy`` is short for ``energy_j``."""
 
+_OF_AN_EPOCH = re.compile(r"accuracy_epoch_([1-9]\d{0,5})")
+AFTER_AN_EPOCH = "accuracy_epoch_K"
+"""How the metrics are called that are not in the table: the accuracy after epoch K, a whole number from 1 on."""
+
 FEW = 0.02
 """If fewer trainings than this share lie in a hump, it does not count as one: its indices would be noise."""
 
@@ -166,17 +173,23 @@ def find_metric(name: str) -> Metric:
     Raises:
         AnalysisError: there is no such metric.
 
-    >>> find_metric("energy").label, find_metric("p_diverged").share
-    ('programming energy (J)', True)
+    >>> find_metric("energy").label, find_metric("p_diverged").share, find_metric("accuracy_epoch_3").label
+    ('programming energy (J)', True, 'accuracy after epoch 3')
     """
-    if name not in METRICS:
-        raise AnalysisError(f"metric: {name!r} is not one of {', '.join(METRICS)}")
-    return METRICS[name]
+    if name in METRICS:
+        return METRICS[name]
+    if found := _OF_AN_EPOCH.fullmatch(name):
+        label = f"accuracy after epoch {found[1]}"
+        return Metric(name, ("history",), label, label, share=True, more_is_better=True, epoch=int(found[1]))
+    raise AnalysisError(f"metric: {name!r} is not one of {', '.join(METRICS)}, {AFTER_AN_EPOCH} (K = 1, 2, ...)")
 
 
 def as_metric(name: str) -> Metric:
     """The metric of this name; for any other name, for example of a tolerance, one that is read as a bare number."""
-    return METRICS.get(name) or Metric(name, (), "", name)
+    try:
+        return find_metric(name)
+    except AnalysisError:
+        return Metric(name, (), "", name)
 
 
 def beyond_a_cliff(output: Output) -> str:
@@ -236,7 +249,14 @@ def read_output(results: "Results", metric: str, *, partly: bool = False) -> Out
     if wanted.event:
         happened, known = wanted.event(status, at_chance)
         return Output(wanted, np.where(known, happened, np.nan), status, ran & ~known, low)
-    y = _values(results, wanted, ended)
+    if wanted.epoch:
+        histories = [values or [] for values in table.column("history").to_pylist()]
+        y = np.full((shape[0] * shape[1], shape[2]), np.nan)
+        y[place] = [values[wanted.epoch - 1] if len(values) >= wanted.epoch else np.nan for values in histories]
+        y = np.where(ended, y.reshape(shape), np.nan)
+        _refuse_later_epochs(wanted, y, ended, max(map(len, histories), default=0))
+    else:
+        y = _values(results, wanted, ended)
     if wanted.above_chance:
         y = np.where(at_chance, np.nan, y)
     return Output(wanted, y, status, ran & ~np.isfinite(y), low, chance)
@@ -256,3 +276,11 @@ def _values(results: "Results", metric: Metric, ended: Marks) -> Array:
             "does not count it, so choose another metric"
         )
     return np.where(ended, y, np.nan)
+
+
+def _refuse_later_epochs(metric: Metric, y: Array, ended: Marks, epochs: int) -> None:
+    if missing := int((ended & ~np.isfinite(y)).sum()):
+        raise AnalysisError(
+            f"{metric.name}: {missing} of {int(ended.sum())} trainings that ended have fewer epochs than "
+            f"{metric.epoch} (the longest {epochs}): choose an earlier one, or accuracy, which is that after the last"
+        )

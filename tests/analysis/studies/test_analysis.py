@@ -232,6 +232,19 @@ def test_probabilities_and_accuracy_given_ok_are_metrics() -> None:
     assert set(METRICS) >= {"energy", "pulses", "p_diverged", "accuracy_ok"}
 
 
+def test_the_accuracy_after_an_epoch_is_a_metric_and_a_later_epoch_is_refused() -> None:
+    """Histories of these results rise to the accuracy by one law: after any epoch the shares are those at the end."""
+    results = _results(64)
+    last, second = analyze(results, method="sobol"), analyze(results, "accuracy_epoch_2", method="sobol")
+    assert second.mean == pytest.approx(0.1 + (last.mean - 0.1) * (1 - np.exp(-1.0)))
+    assert [index.value for index in second.total] == pytest.approx([index.value for index in last.total])
+    with pytest.raises(AnalysisError, match=r"accuracy_epoch_9: \d+ of \d+ .* fewer epochs than 9 \(the longest 8\)"):
+        analyze(results, "accuracy_epoch_9", method="sobol")
+    for name in ("accuracy_epoch_0", "accuracy_epoch_", "accuracy_epoch_1.5", "accuracy_epoch_-1"):
+        with pytest.raises(AnalysisError, match=f"metric: {name!r} is not one of accuracy, .*, accuracy_epoch_K"):
+            analyze(results, name, method="sobol")
+
+
 def test_refuses_a_factor_that_never_varied_and_a_policy_that_leaves_nothing() -> None:
     results = _results(64)
     x = results.x.copy()
