@@ -10,8 +10,6 @@ from vcm_sweep.device.kernels.layout import Pass
 from vcm_sweep.device.tile.analog_product import weight_variance
 from vcm_sweep.device.tile.io_numbers import IoNumbers
 
-_NONE = torch.empty(0, 0, 0)
-
 
 def new_suspects(trials: int) -> "np.ndarray[Any, Any]":
     """The outputs of each trial that were beyond their bound lately, (trials, 8) int64: none (-1) so far.
@@ -26,7 +24,7 @@ class CompiledProduct:
     """The noisy product of every vector with its trial's weights; keeps its work space for the next."""
 
     def __init__(self) -> None:
-        self._voltages = self._products = self._variances = _NONE
+        self._voltages = self._products = self._variances = torch.empty(0, 0, 0)
 
     def __call__(
         self,
@@ -55,9 +53,8 @@ class CompiledProduct:
         noise = np.empty(max(inputs, outputs) + 1, np.float32)
         given, out = x.contiguous().numpy(), torch.empty(trials, batch, outputs)
         # Asked for single outputs, whose weights must then be contiguous.
-        asked = [
-            part if converters[0]["bounded"] else _NONE for part in (weight, _NONE if variance is None else variance)
-        ]
+        none = torch.empty(trials, 0, 0)
+        asked = (weight, none if variance is None else variance) if converters[0]["bounded"] else (none, none)
         begin(given, vectors, out.numpy())
         waiting, first = True, True
         while waiting:
@@ -71,7 +68,7 @@ class CompiledProduct:
         if self._voltages.shape != (trials, lines, inputs) or noisy != (self._variances.numel() > 0):
             self._voltages = torch.zeros(trials, lines, inputs)
             self._products = torch.empty(trials, lines, outputs)
-            self._variances = torch.empty(trials, lines, outputs) if noisy else _NONE
+            self._variances = torch.empty(trials, lines, outputs if noisy else 0)
 
     def _multiply(
         self, weight: torch.Tensor, variance: torch.Tensor | None, lines: "np.ndarray[Any, Any] | None"

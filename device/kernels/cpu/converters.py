@@ -44,7 +44,8 @@ def _even(work, length):
 
 
 # What a loop needs is passed to it as a number: what it had to look up in a record, the compiler could not keep in a
-# register, and would go through a vector one by one.
+# register, and would go through a vector one by one. So it does if a row might have gaps: where there are no variances,
+# their array has rows of length 0, since a slice in its place would have a type for gaps.
 
 
 @inlined
@@ -210,6 +211,8 @@ def _surely_beyond(voltages, weight, variance, suspects, io):
         if output < 0:
             break
         y = _dot(voltages, weight[output])
+        if not abs(y) * min(io.out_negative, _ONE) > io.out_bound:
+            continue
         spread = constant + io.out_noise * io.out_noise
         if variance.shape[0]:
             spread += _dot_of_square(voltages, variance[output])
@@ -228,12 +231,11 @@ def apply(x, vectors, weight, variance, noise, voltages):
     """Set ``voltages``, (K, parts * batch, in), for the vectors that wait, one after the other; parts first.
 
     A vector that is sure to be repeated goes on to its next round at once. ``weight`` and ``variance`` are (K, out, in)
-    float32, or of length 0: the weights where nothing is repeated, the variances where no weight has any.
+    float32, or (K, 0, 0): the weights where nothing is repeated, the variances where no weight has any.
     """
     for k in range(x.shape[0]):
         io, count = vectors.converters[k], vectors.counts[k]
         foresees = io.bounded and io.both_bounds and not io.separate
-        of_trial = variance[k] if variance.shape[0] else variance[0:0, 0]
         for i in range(count):
             b = vectors.waiting[k, i]
             while True:
@@ -241,7 +243,7 @@ def apply(x, vectors, weight, variance, noise, voltages):
                 _drive(x[k, b], vectors.scale[k, b], key, io, noise, voltages[k, i])
                 if not (foresees and vectors.grown[k, b] <= io.most):
                     break
-                if not _surely_beyond(voltages[k, i], weight[k], of_trial, vectors.suspects[k], io):
+                if not _surely_beyond(voltages[k, i], weight[k], variance[k], vectors.suspects[k], io):
                     break
                 _repeat(x[k, b], vectors, k, b, io)
             if io.separate:
@@ -328,8 +330,8 @@ def _multiply(y, factor, out):
 def read(x, vectors, voltages, variances, noise, products, out):
     """Read the vectors that wait, and set ``out``, (K, batch, out); returns how many are to be repeated.
 
-    ``products``, (K, parts * batch, out) float32, and ``variances`` of the same shape, or of length 0, are in the order
-    of ``voltages``; the products are overwritten.
+    ``products``, (K, parts * batch, out) float32, and ``variances`` of the same shape, or (K, parts * batch, 0), are in
+    the order of ``voltages``; the products are overwritten.
     """
     left = 0
     for k in range(x.shape[0]):
@@ -342,8 +344,7 @@ def read(x, vectors, voltages, variances, noise, products, out):
             beyond = False
             for part in range(parts):
                 row = part * count + i
-                variance = variances[k, row] if variances.shape[0] else variances[0:0, 0, 0]
-                _receive(products[k, row], voltages[k, row], variance, key, part, io, noise)
+                _receive(products[k, row], voltages[k, row], variances[k, row], key, part, io, noise)
                 beyond |= _beyond(products[k, row], io)
             if beyond and io.bounded and vectors.grown[k, b] <= io.most:
                 _suspect(products[k, i], vectors.suspects[k])
