@@ -98,7 +98,7 @@ def condition_costs(
         margin=margin,
         confidence=confidence,
         failures=failures,
-        remarks=_remarks(rows, study.design.replicates, policy, margin, confidence),
+        remarks=_remarks(rows, study.design.replicates, failures.policy, margin, confidence),
     )
 
 
@@ -203,4 +203,6 @@ def _remarks(
             f"{', '.join(failed)}: a training without a result, so no mean; vcm-sweep retry runs it again, or name a "
             "policy, drop-block or worst-case."
         )
+    if policy == "drop-block" and (without := [row.name for row in rows if row.failed]):
+        said.append(f"Trainings of {', '.join(without)} without a value are left out of the mean.")
     return tuple(said)

@@ -101,7 +101,7 @@ def limit_costs(
             return difference_of_shares(name, y[:, column], y[:, 0], level), 0.0
         count = int(np.isfinite(gaps[:, k]).sum())
         plain = replace(pairs, confidence=level).index(name, values[k], draws[:, k], count)
-        if output.metric.name != "accuracy" or count < 2:
+        if not output.metric.meets_chance or count < 2:
             return plain, 0.0
         there = np.isfinite(gaps[:, k])
         lost = output.low[:, column, 0] & ~output.low[:, 0, 0] & there

@@ -186,7 +186,7 @@ def variance_mediation(
 
 
 def _total_variances(results: "Results", metric: str, d: int, resampling: Resampling) -> tuple[Array, Array]:
-    """(D,) total-effect variances V_Ti of the D factors, and (K, D) those of the resamples."""
+    """(D,) total-effect variances V_Ti of the D factors or groups, and (K, D) those of the resamples."""
     if results.study.design.seeds != "independent":
         raise AnalysisError(
             f"{results.study.name}: seeds = 'common', which do not measure training noise, and shares of variance have "
@@ -200,7 +200,7 @@ def _total_variances(results: "Results", metric: str, d: int, resampling: Resamp
         )
     check_output(output.y, metric)
     y = output.y - output.y[:, :, 0].mean()
-    moments = independent_moments(y, replicated(y), d)
+    moments = independent_moments(y, replicated(y, results.study.design.trainings), d)
     base = len(y)
     point = moments.estimate(np.full((1, base), 1.0 / base))
     draws = moments.estimate(resampling.weights(base))
@@ -215,7 +215,11 @@ def _same_factors(one: "Results", other: "Results") -> list[str]:
         raise AnalysisError(
             "the two studies vary different factors or ranges: they may differ in [device.intervention] only"
         )
-    return [factor.name for factor in one.study.factors]
+    names = [factor.name for factor in one.study.factors]
+    groups = [results.study.design.grouped(names) if results.study.design.groups else {} for results in (one, other)]
+    if groups[0] != groups[1]:
+        raise AnalysisError("the two studies group their factors in different ways: they may not differ in that")
+    return list(groups[0]) or names
 
 
 def _check_intervened(plain: "Results", matched: "Results", kind: str) -> None:

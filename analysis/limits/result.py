@@ -108,14 +108,15 @@ class Limits:
 
     def notes(self) -> tuple[str, ...]:
         """What a reader must know, one sentence each."""
-        if not self.failures.failed:
-            return (*self.remarks, "No training failed.")
+        words = f"{self.failures.words()}." if self.failures.failed else "No training failed."
+        if not self.failures.failed and not self.failures.dropped:
+            return (*self.remarks, words)
         done = {
-            "drop-block": "A seed in which one of a pair has no result is left out of that pair.",
+            "drop-block": "A seed in which one of a pair has no value is left out of that pair.",
             "worst-case": f"They were given the worst value that any other had, {self.failures.worst}.",
             "fail": "All of them have a value of this metric.",
         }
-        return (*self.remarks, f"{self.failures.words()}.", done[self.failures.policy])
+        return (*self.remarks, words, done[self.failures.policy])
 
     def lines(self) -> list[dict[str, Any]]:
         """One plain line per number."""

@@ -80,7 +80,8 @@ def morris_effects(
     check_output(y, metric, unit="trajectories", seeds=seeds)
     given = read_outputs(y, names, metric=metric, seeds=seeds, unit="trajectories", trainings=trainings)
     rows, corrected = given.rows, given.corrected
-    effect = (at(rows.mean, before + 1) - at(rows.mean, before)) / step
+    mean = rows.mean if corrected else _mean_of_same_seeds(given.y)
+    effect = (at(mean, before + 1) - at(mean, before)) / step
     noise = (at(rows.noise, before + 1) + at(rows.noise, before)) / step**2 if corrected else np.zeros_like(effect)
 
     level = _noise_by_level(array_means(given.y, trainings), rows) if corrected else np.zeros_like(rows.mean)
@@ -110,7 +111,7 @@ def morris_effects(
         return resampling.indices(names, point[kind][0], draws[kind][known], floor=lifted)
 
     s2, s2_draws = rows.noise_variance(given.everyone), rows.noise_variance(weights)
-    spread, spread_draws = _spread(rows, given.everyone, corrected), _spread(rows, weights, corrected)
+    spread, spread_draws = _spread(rows, given.everyone), _spread(rows, weights)
     luck_draws = (s2_draws / (spread_draws + s2_draws))[known, None]
     return given.sensitivity(
         "morris",
@@ -189,12 +190,16 @@ def _noise_by_level(y: Array, rows: Replicated) -> Array:
     return np.asarray(means[part] / count)
 
 
-def _spread(rows: Replicated, weights: Array, corrected: bool) -> Array:
-    """Variance of the output over the rows, less the noise variance where ``corrected``: (K,)."""
+def _mean_of_same_seeds(y: Array) -> Array:
+    """Means over the replicates that all rows of a trajectory have, (T, G + 1): other rows differ by their luck."""
+    whole = np.isfinite(y).all(axis=1, keepdims=True)
+    return np.asarray(np.where(whole, y, 0.0).sum(axis=2) / whole.sum(axis=2))
+
+
+def _spread(rows: Replicated, weights: Array) -> Array:
+    """Variance of the output over the rows, less that of the noise in their means: (K,)."""
     m = rows.mean.shape[1]
     spread = weights @ (rows.mean**2).sum(axis=1) / m - (weights @ rows.mean.sum(axis=1) / m) ** 2
-    if not corrected:
-        return np.asarray(spread)
     return np.asarray(spread - rows.scale(weights) * (weights @ rows.noise.mean(axis=1)))
 
 

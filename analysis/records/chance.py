@@ -25,7 +25,7 @@ def check_chance(results: "Results", output: Output, share: float = 1.0) -> None
     A few that trained may be an answer by themselves, such as a factor that must be small: so by default only where
     none did. The message names the likely cause, as far as the study shows it.
     """
-    if output.metric.name not in ("accuracy", "loss") or not output.chance >= share:
+    if not (output.metric.meets_chance or output.metric.name == "loss") or not output.chance >= share:
         return
     trainings = int((output.status != "").sum())
     many = "all" if output.chance == 1.0 else f"{100 * output.chance:.0f} % of"

@@ -15,6 +15,7 @@ from vcm_sweep.sweep.trial import RECORD_COLUMNS
 
 if TYPE_CHECKING:
     from vcm_sweep.sweep.store.results import Results
+    from vcm_sweep.sweep.study.study import Study
 
 Array = NDArray[np.float64]
 Marks = NDArray[np.bool_]
@@ -54,6 +55,11 @@ class Metric:
     def binary(self) -> bool:
         """Whether the metric is 0 or 1 for each training, so that its mean is a probability."""
         return self.event is not None
+
+    @property
+    def meets_chance(self) -> bool:
+        """Whether it is an accuracy, of trainings at chance level too, so that a few of them weigh heavily."""
+        return (self.columns == ("accuracy",) or self.epoch > 0) and not self.above_chance
 
     def text(self, index: Index) -> str:
         """A value with its interval, as people read it.
@@ -184,6 +190,20 @@ def find_metric(name: str) -> Metric:
     raise AnalysisError(f"metric: {name!r} is not one of {', '.join(METRICS)}, {AFTER_AN_EPOCH} (K = 1, 2, ...)")
 
 
+def metric_of(name: str, study: "Study") -> Metric:
+    """The metric of this name, if trainings of the study will have it.
+
+    Raises:
+        AnalysisError: there is no such metric, or the epoch is after the last.
+    """
+    found = find_metric(name)
+    if found.epoch > study.network.epochs and "network.epochs" not in [factor.name for factor in study.factors]:
+        raise AnalysisError(
+            f"metric: {name} is after the last of {study.network.epochs} epochs of {study.name}: choose an earlier one"
+        )
+    return found
+
+
 def as_metric(name: str) -> Metric:
     """The metric of this name; for any other name, for example of a tolerance, one that is read as a bare number."""
     try:
@@ -210,7 +230,7 @@ def beyond_a_cliff(output: Output) -> str:
 
 def two_humps(output: Output) -> tuple[str, ...]:
     """One sentence if the distribution of accuracy has two humps, because some trainings learned nothing; else ()."""
-    if output.metric.name not in ("accuracy", "loss") or not FEW <= output.chance <= 1.0 - FEW:
+    if not (output.metric.meets_chance or output.metric.name == "loss") or not FEW <= output.chance <= 1.0 - FEW:
         return ()
     return (
         f"{100 * output.chance:.0f} % of the trainings diverged or ended at chance level, so {output.metric.name} has "
@@ -272,8 +292,8 @@ def _values(results: "Results", metric: Metric, ended: Marks) -> Array:
         )
     if empty:
         raise AnalysisError(
-            f"{metric.name}: {empty} of {int(ended.sum())} trainings that ended have no finite value; their device "
-            "does not count it, so choose another metric"
+            f"{metric.name}: {empty} of {int(ended.sum())} trainings that ended have no value of it (its records are "
+            "older than this figure, the device does not count it, or levels have no read noise): choose another"
         )
     return np.where(ended, y, np.nan)
 

@@ -51,19 +51,17 @@ class Failures:
 
     def sentences(self, depends: Sequence[str] = ()) -> tuple[str, ...]:
         """How many failed, what was done, and on what failing depends; ``depends``: sentences that say so, if known."""
-        if not self.failed:
-            return ("No training failed.",)
-        said = [f"{self.words()}."]
-        if self.policy == "drop-block":
+        said = [f"{self.words()}." if self.failed else "No training failed."]
+        if self.policy == "drop-block" and (self.failed or self.dropped):
             said.append(
-                f"{self.dropped} of {self.units} {self.unit} hold a point without any result and were left out: the "
-                "indices are those over the part of the ranges that trains."
+                f"{self.dropped} of {self.units} {self.unit} hold a point without any value and were left out: the "
+                "indices are those over the part of the ranges that has them."
             )
         if self.worst is not None:
             said.append(f"Failed trainings were given the worst value that any other had, {self.worst:.4g}.")
         if depends:
             said.append("Failing: " + " ".join(depends))
-        elif self.why:
+        elif self.why and self.failed:
             said.append(f"What failing depends on is not known: {self.why}.")
         return tuple(said)
 

@@ -62,7 +62,9 @@ def distance_indices(
     bias = drawn.mean(axis=0) - value
     z = float(stats.norm.ppf(0.5 + resampling.confidence / 2.0))
     # Shuffles give the floor of the raw estimate; the bias that the index loses is subtracted from it, too.
-    floor = np.maximum(0.0, shuffled.mean(axis=1) + z * shuffled.std(axis=1, ddof=1) - bias)
+    # Of few events the distances of shuffles are a few numbers, far from normal, and then their own quantile is higher.
+    above = np.quantile(shuffled, 0.5 + resampling.confidence / 2.0, axis=1, method="higher")
+    floor = np.maximum(0.0, np.maximum(shuffled.mean(axis=1) + z * shuffled.std(axis=1, ddof=1), above) - bias)
     mirrored = 2.0 * value - drawn
     variance, spread = points.variance(weights)
     indices = {

@@ -283,9 +283,13 @@ def _by_policy(results: "Results", output: Output, policy: str, unit: str) -> tu
     if not output.failed.any():
         return output.y, everyone, failures
     if output.metric.given or policy == "drop-block":
-        y, keep = drop_blocks(output.y)
+        values = output.y
+        if results.study.design.seeds == "common":
+            # The trainings of one seed are compared with each other: without one of them none is left.
+            values = np.where(output.failed.any(axis=1, keepdims=True), np.nan, values)
+        y, keep = drop_blocks(values)
         if _trainings(results) > 1:
-            y = ended_first(output.y[keep], _trainings(results))
+            y = ended_first(values[keep], _trainings(results))
         if not keep.any():
             raise AnalysisError(
                 f"{output.metric.name}: every one of {len(keep)} {unit} holds a point without a value, so drop-block "

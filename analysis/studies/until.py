@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from vcm_sweep.analysis.errors import TooFewError
-from vcm_sweep.analysis.records.metrics import find_metric
+from vcm_sweep.analysis.records.metrics import metric_of
 from vcm_sweep.analysis.records.policies import check_policy
 from vcm_sweep.analysis.results.enough import Enough
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
@@ -150,7 +150,7 @@ def run_until(
             analysed, where more points would not help.
     """
     check_goal(study, half_width)
-    find_metric(metric)
+    metric_of(metric, study)
     check_policy(policy)
     budget = budget or Budget()
     began = budget.clock()

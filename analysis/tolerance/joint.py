@@ -156,6 +156,8 @@ def _directions(batches: Batches, sides: Sequence[Side], most: int) -> list[tupl
     chosen: list[tuple[np.ndarray, float]] = []
     for trial in sorted(kept, key=lambda trial: -trial.values[0]):
         places = np.clip(places_of(sides, trial.params), 0.0, 1.0)
+        if not places.max() > 0.0:
+            continue
         far = places / places.max()
         if all(far @ other / np.linalg.norm(far) / np.linalg.norm(other) < _ALIKE for other, _ in chosen):
             chosen.append((far, float(places.max())))
@@ -187,10 +189,11 @@ def _rows(context: Context, search: LineSearch, name: str, confirmation: Confirm
     rows = []
     for side, far in zip(ray.sides, ray.far, strict=True):
         ends = sorted(side.value(far * u) for u in (min(low, confirmation.place), max(high, confirmation.place)))
-        share = far * confirmation.place
+        # Of a list the part of the range is that of the value that was trained.
+        share = side.place(side.value(far * confirmation.place))
         rows.append(
             Tolerance(
-                side.factor.name, side.factor.unit, side.value(share), ends[0], ends[1],
+                side.factor.name, side.factor.unit, side.value(far * confirmation.place), ends[0], ends[1],
                 END_OF_RANGE if share >= 1.0 else stops, accuracy, side.end, side.start, share,
             )
         )  # fmt: skip

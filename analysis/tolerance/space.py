@@ -42,7 +42,8 @@ class Side:
         return nearest(self.factor, self.start, value)
 
     def place(self, value: float) -> float:
-        """The place of a value; the inverse of :meth:`value`."""
+        """The place of a value, or of the nearest one of a list; the inverse of :meth:`value`."""
+        value = nearest(self.factor, self.start, value)
         if self.log:
             return math.log(value / self.start) / math.log(self.limit / self.start)
         return (value - self.start) / (self.limit - self.start)

@@ -24,7 +24,7 @@ def add_limits_command(command: AddCommand) -> None:
 
 def _limits(arguments: argparse.Namespace) -> int:
     from vcm_sweep.analysis import limit_costs
-    from vcm_sweep.analysis.records.metrics import find_metric
+    from vcm_sweep.analysis.records.metrics import find_metric, metric_of
     from vcm_sweep.analysis.records.policies import check_policy
     from vcm_sweep.device.errors import VcmSweepError
     from vcm_sweep.sweep.running.limits_study import open_limits
@@ -32,6 +32,7 @@ def _limits(arguments: argparse.Namespace) -> int:
     find_metric(arguments.metric)
     check_policy(arguments.policy)
     study, folder, costs = open_limits(arguments.dir, arguments.n, "mediation" if arguments.mediation else "cost")
+    metric_of(arguments.metric, study)
     options = RunOptions.of(arguments, out=str(folder), reuse=tuple(map(str, costs)))
     found: list[Any] = []
 

@@ -79,12 +79,12 @@ def _budget(goal: UntilOptions, workers: int) -> Any:
 
 
 def _say_beforehand(study: Any, goal: UntilOptions, quiet: bool) -> None:
-    from vcm_sweep.analysis.records.metrics import find_metric
+    from vcm_sweep.analysis.records.metrics import metric_of
     from vcm_sweep.analysis.records.policies import check_policy
     from vcm_sweep.analysis.studies.until import check_goal, first_guess
 
     check_goal(study, goal.until)
-    find_metric(goal.metric)
+    metric_of(goal.metric, study)
     check_policy(goal.policy)
     guess = first_guess(study, goal.until)
     if quiet:

@@ -21,6 +21,10 @@ class SentNumbers:
         self._asked: tuple[torch.device | str, tuple[float, ...]] = "cpu", ()
         self._tensor = torch.empty(0, dtype=dtype)
 
+    def __reduce__(self) -> "tuple[type[SentNumbers], tuple[torch.dtype]]":
+        """A copy sends anew: what is kept is no state, and torch cannot load a pickled tensor of uint64."""
+        return SentNumbers, (self._dtype,)
+
     def on(self, device: torch.device | str, numbers: Sequence[float]) -> torch.Tensor:
         """The numbers, (n,), on a device; as many others later stand in the same place. The host does not wait."""
         asked = device, tuple(numbers)

@@ -73,7 +73,8 @@ class _Stretched:
 
     def slope(self, way: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         def answer(way: torch.Tensor) -> torch.Tensor:
-            n = self.n(way)
+            # A stage of a step that is far too long may lie far behind the start, at an N that no cell has.
+            n = self.n(way.clamp_min(0.0))
             return torch.exp(log_speed(self.volts(time), n, self.cells.parameters, self.cells.model)) / n
 
         return known(answer, way, ~torch.isnan(way), torch.zeros_like(way))

@@ -42,6 +42,11 @@ def rk4(n: torch.Tensor, dt: float, slope: Slope) -> torch.Tensor:
 
 def fixed(cells: Lanes, step: Step, steps: int, extremes: Extremes | None = None) -> PulseEnd:
     """The end state of moving cells after equal steps under a constant voltage."""
+    return _steps(cells, step, steps, extremes)[0]
+
+
+def _steps(cells: Lanes, step: Step, steps: int, extremes: Extremes | None) -> tuple[PulseEnd, torch.Tensor]:
+    """(the end state, which cells a step would have taken past a bound that they were within, had it not been held)."""
     p, v = cells.parameters, cells.volts
     # A cell that starts outside [N_min, N_max] must not be moved to the bound by the clamp.
     low, high = cells.n.clamp_max(_as(p.N_min, v)), cells.n.clamp_min(_as(p.N_max, v))
@@ -56,28 +61,35 @@ def fixed(cells: Lanes, step: Step, steps: int, extremes: Extremes | None = None
         return signed_rate(v, n, p, cells.model)
 
     state, beyond = cells.n, torch.zeros_like(cells.n, dtype=torch.bool)
+    overshot = torch.zeros_like(beyond)
     for _ in range(steps):
         moved = step(state, cells.duration_s / steps, slope)
         beyond = beyond | ~torch.isfinite(moved)
-        state = torch.where(beyond, state, clamp(moved))
+        held = clamp(moved)
+        # A rounding beyond the bound is none.
+        overshot = overshot | ((moved - held).abs() > 1e-9 * held) & (held != state)
+        state = torch.where(beyond, state, held)
         _see(extremes, cells, state)
     count = len(cells.index)
-    return PulseEnd(state.reshape(-1)[:count], beyond.reshape(-1)[:count])
+    return PulseEnd(state.reshape(-1)[:count], beyond.reshape(-1)[:count]), overshot.reshape(-1)[:count]
 
 
 def rk4_converged(cells: Lanes, extremes: Extremes | None = None) -> PulseEnd:
-    """RK4 with its number of steps doubled until this changes no cell's change of N by more than 1e-6 of it."""
+    """RK4 with its number of steps doubled until this changes no cell's change of N by more than 1e-6 of it.
+
+    Nor may a step go past a bound: cells that are held there by two numbers of steps agree, however far they should go.
+    """
     start = cells.n.reshape(-1)[: len(cells.index)]
     steps, coarse = 2, fixed(cells, rk4, 1)
     while steps <= MAX_STEPS:
-        fine = fixed(cells, rk4, steps)
+        fine, overshot = _steps(cells, rk4, steps, None)
         change = (fine.n - coarse.n).abs()
-        apart = (change > 1e-6 * (fine.n - start).abs() + 1e-15 * start) | (fine.beyond != coarse.beyond)
+        apart = (change > 1e-6 * (fine.n - start).abs() + 1e-15 * start) | (fine.beyond != coarse.beyond) | overshot
         if not bool(apart.any()):
             # Solved once more to record its states: those of the coarser attempts must not count.
             return fine if extremes is None else fixed(cells, rk4, steps, extremes)
         coarse, steps = fine, steps * 2
-    worst = int((change / start).argmax())
+    worst = int(torch.where(apart, change / start, -1.0).argmax())
     volts = cells.volts.expand(cells.n.shape).reshape(-1)[worst].item()
     raise DeviceError(
         f"method = 'rk4' did not converge in {MAX_STEPS} steps for {int(apart.sum())} of {start.numel()} cells, the "

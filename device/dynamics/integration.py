@@ -188,8 +188,8 @@ def run(cells: Lanes, solve: Callable[[Lanes], PulseEnd], extremes: Extremes | N
     return PulseEnd(n, beyond)
 
 
-def refuse_beyond(cells: Lanes, end: PulseEnd) -> None:
-    """Raise DeviceError if cells stopped because the hopping model has no answer for them."""
+def refuse_beyond(cells: Lanes, end: PulseEnd, instead: str = "validity = True, on_invalid = 'record'") -> None:
+    """Raise DeviceError if cells stopped because the hopping model has no answer; ``instead``: what marks them."""
     bad = end.beyond.nonzero().reshape(-1)
     if len(bad) == 0:
         return
@@ -200,10 +200,10 @@ def refuse_beyond(cells: Lanes, end: PulseEnd) -> None:
     n = end.n.detach()[padded(bad)].reshape(-1, LANES)
     i = current_function(left.model)(volts, n, left.parameters)
     kelvin = temperature_of(volts, i, left.parameters).expand(n.shape).reshape(-1)[: len(bad)]
-    refuse_cold(kelvin, "validity = True, on_invalid = 'record'")
+    refuse_cold(kelvin, instead)
     gamma = field_ratio(volts, n, left.parameters, left.model, i)
     raise DeviceError(
         f"the field is beyond the hopping model (|gamma| >= 1, worst {gamma.nan_to_num().max().item():.3g}) in "
         f"{len(bad)} of {len(cells.index)} cells: lower |voltage_v| or raise r, mu_n or dW_A, or have them marked with "
-        "validity = True, on_invalid = 'record'"
+        f"{instead}"
     )

@@ -76,7 +76,8 @@ def _interval(n, start_v, end_v, duration, p, full, rtol, worst):
             trial = way
             for j in range(i + 1):
                 trial += step * _STAGES[i, j] * slopes[j]
-            x = start + sign * _gone(trial, log_ratio, log_f)
+            # A stage of a step that is far too long may lie far behind the start, at an N that no cell has.
+            x = start + sign * _gone(max(trial, 0.0), log_ratio, log_f)
             v = low + rise * min((time + _TIMES[i] * step) / duration, 1.0)
             slopes[i + 1] = _slope(v, x, is_set, p, full)
         error = 0.0

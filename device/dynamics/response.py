@@ -17,6 +17,8 @@ from vcm_sweep.device.physics.parameters import CellParameters, Value
 from vcm_sweep.device.physics.validity import Extremes, Validity
 from vcm_sweep.device.public import public
 
+_RECORDED = "on_invalid = 'record'"
+
 
 @public
 class Response(NamedTuple):
@@ -74,6 +76,7 @@ def respond(
         raise DeviceError(f"rtol = {rtol!r} must be above 0 and at most {MAX_RTOL['adaptive']:g}")
     if on_invalid not in ON_INVALID:
         raise DeviceError(f"on_invalid = {on_invalid!r} must be one of {', '.join(map(repr, ON_INVALID))}")
+    checked_state(torch.tensor(waveform.volts, dtype=torch.float64), 1.0)
     _, start = checked_state(0.0, n, parameters)
     parameters = parameters or CellParameters()
     time, volts = _samples(waveform, points)
@@ -96,13 +99,22 @@ def respond(
             cells = _between(block, states[-1], volts[k - 1], volts[k], time[k] - time[k - 1])
             end = run(cells, solve, extremes)
             if on_invalid == "error":
-                refuse_beyond(cells, end)
+                refuse_beyond(cells, end, _RECORDED)
             beyond[block.index] |= end.beyond
             states.append(end.n[padded(torch.arange(len(end.n), device=end.n.device))].reshape(-1, LANES))
         courses.append(_course(block, states, volts))
     n_of, current, hot = (torch.cat(x, dim=1).reshape(len(time), *shape) for x in zip(*courses, strict=True))
     at, under = (torch.tensor(x, dtype=torch.float64, device=start.device) for x in (time, volts))
-    return Response(at, under, n_of, current, hot, extremes.validity(shape, beyond))
+    return _answer(at, under, n_of, current, hot, extremes, beyond)
+
+
+def _answer(
+    at: torch.Tensor, under: torch.Tensor, n: torch.Tensor, current: torch.Tensor, hot: torch.Tensor,
+    extremes: Extremes, beyond: torch.Tensor,
+) -> Response:  # fmt: skip
+    """The response with its validity, which holds the samples too: a cell at its bound is not followed in steps."""
+    extremes.temperature_k.copy_(torch.fmax(extremes.temperature_k, hot.detach().amax(0).reshape(-1)))
+    return Response(at, under, n, current, hot, extremes.validity(n.shape[1:], beyond))
 
 
 def _compiled(
@@ -133,14 +145,14 @@ def _compiled(
             own = CellParameters.of_numbers(tuple(numbers[cell].tolist()))
             before, _ = Lanes.of(states[cell, -how - 1 : -how], start.new_zeros(()), 0.0, own, model)
             moved = _between(before, before.n, volts[-how - 1], volts[-how], time[-how] - time[-how - 1])
-            refuse_beyond(moved, PulseEnd(states[cell, -how : 1 - how], torch.ones(1, dtype=torch.bool)))
+            refuse_beyond(moved, PulseEnd(states[cell, -how : 1 - how], torch.ones(1, dtype=torch.bool)), _RECORDED)
         extremes.temperature_k[cell], extremes.log_rate[cell], beyond[cell] = *worst.tolist(), how < 0
     n_of = states.T.reshape(len(time), *shape).contiguous()
     voltage = under.reshape(-1, *(1 for _ in shape)).expand(n_of.shape)
     with torch.no_grad():
         current = current_function(model)(voltage, n_of, parameters)
         hot = temperature_of(voltage, current, parameters)
-    return Response(at, under, n_of, current, hot, extremes.validity(shape, beyond))
+    return _answer(at, under, n_of, current, hot, extremes, beyond)
 
 
 def _samples(waveform: Waveform, points: int) -> tuple[list[float], list[float]]:

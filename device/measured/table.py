@@ -71,15 +71,17 @@ def table_of(text: str, progress: Callable[[str], None] | None = None) -> Table:
                 spoilt = None
             continue
         cells = _cells(line, separator, comma)
-        mixed = "." in line and "," in line and (separator != "," or '"' in line)
-        if mixed and any(_is_ambiguous(cell, comma) for cell in _cells(line, separator, False)):
-            raise DeviceError(f"line {number} has both . and , in its numbers: write them without marks of thousands")
+        if not any(cells):
+            continue  # a spreadsheet's blank line
+        # A row of which nothing could be read is one, whatever its words begin with.
+        unread = len(cells) == width and all(cell.lower() in NO_READING for cell in cells)
+        _refuse_thousands(number, line, separator, comma)
         if not rows and (_filled(cells) < filled or len(cells) != width):
             before.append(line)
             # With this many numbers it is no header.
             like_row = len(cells) == width and sum(map(is_number, cells)) >= 2
             spoilt = (number, next(cell for cell in cells if not is_number(cell))) if like_row else None
-        elif not any(map(is_number, cells)) and line.lstrip()[0] not in _BEGIN:
+        elif not any(map(is_number, cells)) and line.lstrip()[0] not in _BEGIN and not unread:
             between.append((number, line))
             if len(rows) <= _SETTINGS and len(cells) == width:  # the header: what looked like rows were settings
                 before += [text for _, text in lines[: place + 1] if text not in before]
@@ -87,6 +89,8 @@ def table_of(text: str, progress: Callable[[str], None] | None = None) -> Table:
         elif between and not _goes_on(lines[place:], separator, comma, width, filled):
             behind = between[0]
             break
+        elif between and len(cells) != width and _filled(cells) < filled:
+            between.append((number, line))  # a setting of the next record
         elif len(cells) != width:
             raise DeviceError(
                 f"line {number} has {len(cells)} values, the others {width}: separate them as in the other lines"
@@ -120,6 +124,12 @@ def _why(lines: Sequence[tuple[int, str]]) -> str:
         if len(re.findall(r"\d\s?[fpnuµmk]?[VAs]\b", line)) >= 2:
             return f"; line {number} is {line.strip()[:40]!r}: units belong into the header"
     return ""
+
+
+def _refuse_thousands(number: int, line: str, separator: str, comma: bool) -> None:
+    mixed = "." in line and "," in line and (separator != "," or '"' in line)
+    if mixed and any(_is_ambiguous(cell, comma) for cell in _cells(line, separator, False)):
+        raise DeviceError(f"line {number} has both . and , in its numbers: write them without marks of thousands")
 
 
 def _is_ambiguous(cell: str, comma: bool) -> bool:

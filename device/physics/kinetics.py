@@ -17,8 +17,12 @@ def signed_rate(
     v: torch.Tensor, n: torch.Tensor, parameters: CellParameters, model: str, i: torch.Tensor | None = None
 ) -> torch.Tensor:
     """dN/dt as in :func:`vcm_sweep.device.rate`, for a checked state; NaN where the model has no rate."""
+    still = v == 0
+    if bool(still.any()):
+        # Nothing moves there, and the logarithm's gradient is no number: another voltage stands in for it.
+        v, i = torch.where(still, torch.ones_like(v), v), None
     speed = torch.exp(log_speed(v, n, parameters, model, i)) * bound_factor(v, n, parameters)
-    return torch.where(v == 0, torch.zeros_like(speed), -torch.sign(v) * speed)
+    return torch.where(still, torch.zeros_like(speed), -torch.sign(v) * speed)
 
 
 def log_speed(

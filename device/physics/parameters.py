@@ -73,8 +73,7 @@ class CellParameters:
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 value = float(value)
             elif isinstance(value, torch.Tensor):
-                value = value.detach().clone() if not value.requires_grad else value
-                value = value.to(torch.float64)
+                value = _widened(value.detach().clone() if not value.requires_grad else value, _DECLARED[spec.name])
             else:
                 raise DeviceError(
                     f"{spec.name} = {value!r} must be a number in {_DECLARED[spec.name].unit} or a tensor of them"
@@ -155,6 +154,16 @@ _DECLARED = declared(CellParameters)
 
 def _tensor(value: Value) -> torch.Tensor:
     return torch.as_tensor(value, dtype=torch.float64)
+
+
+def _widened(value: torch.Tensor, field: Declared) -> torch.Tensor:
+    """In double precision; a bound that was given in a narrower one is that bound, on whichever side it was rounded."""
+    wide = value.to(torch.float64)
+    if value.dtype == torch.float64 or not value.is_floating_point():
+        return wide
+    for bound in (field.low, field.high):
+        wide = torch.where(value == torch.tensor(bound, dtype=value.dtype, device=value.device), bound, wide)
+    return wide
 
 
 def _is_below(lower: Value, upper: Value) -> bool:

@@ -191,7 +191,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
             call = self.calls[_FORWARD]
             advance(self.cells, [stream_key(seed.io, self.index, _SLOW, call) for seed in self.seeds])
         y = self._product(self._vectors(x_input, "input"), _FORWARD)
-        return y.view(*x_input.shape[:-1], self.d_size)
+        return _typed(y.view(*x_input.shape[:-1], self.d_size), x_input)
 
     @torch.no_grad()
     def backward(
@@ -202,7 +202,7 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         if bias or in_trans or out_trans:
             raise TileError("transposed inputs or analog bias are not supported")
         y = self._product(self._vectors(d_input, "gradient"), _BACKWARD)
-        return y.view(*d_input.shape[:-1], self.x_size)
+        return _typed(y.view(*d_input.shape[:-1], self.x_size), d_input)
 
     @torch.no_grad()
     def update(
@@ -275,6 +275,9 @@ class VCMSimulatorTile(SimulatorTile, torch.nn.Module):
         """Set the factor on each trial's learning rate; a trial with factor 0 keeps its cells as they are."""
         if len(factors) != self.cells.trials:
             raise TileError(f"{len(factors)} learning-rate factors for {self.cells.trials} trials: give one per trial")
+        for factor in factors:
+            if not 0.0 <= factor < math.inf:
+                raise TileError(f"learning-rate factor {factor} must be a finite number, at least 0")
         self.rate_factors = tuple(map(float, factors))
 
     def set_weights_uniform_random(self, bmin: float, bmax: float) -> None:
@@ -323,3 +326,8 @@ def _make(device: VCMDevice) -> tuple[Any, ...]:
     nominal = tuple(getattr(device.parameters, name) for name in CellParameters.names())
     varied = replace(device.variability, read_noise=ReadNoise())
     return nominal, varied, device.periphery, device.model, device.reads_cell, device.intervention
+
+
+def _typed(y: Tensor, like: Tensor) -> Tensor:
+    """Outputs in the precision of the inputs, which the layers around them have; single precision for whole numbers."""
+    return y.to(like.dtype) if like.is_floating_point() else y

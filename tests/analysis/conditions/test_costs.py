@@ -193,3 +193,11 @@ def test_one_training_of_each_has_no_interval(tmp_path: Path) -> None:
         "No condition is found to cost accuracy against plain, of 0 compared.",
         "Published values, 1: of 1 the data cannot tell (worse).",
     )
+
+
+def test_trainings_without_a_value_are_left_out_of_a_mean_and_that_is_told(tmp_path: Path) -> None:
+    """At chance a training has no value of accuracy_trained; there is nothing to retry."""
+    found = condition_costs(stored(tmp_path / "x", {"plain": BASE, "b": [*WORSE[:4], 0.1]}), metric="accuracy_trained")
+    assert found["b"].mean.value == pytest.approx(np.mean(WORSE[:4]))
+    assert found.remarks[-1] == "Trainings of b without a value are left out of the mean."
+    assert not any("retry" in remark for remark in found.remarks)

@@ -125,6 +125,26 @@ def test_what_chance_may_add_is_said_where_no_training_met_it() -> None:
     assert some.costs[0].cost.high - some.costs[0].cost.value > 0.05
 
 
+@pytest.mark.parametrize("p", [0.0, 0.2])
+def test_every_accuracy_has_the_same_interval_for_the_same_numbers(p: float) -> None:
+    """Of what ended, and after the last epoch, which is the eighth of these histories but for 1.8 % of the way."""
+    results = pairs(with_falls(np.random.default_rng(21), 32, p), PLAIN)
+    at_the_end, ended, eighth = (
+        limit_costs(results, metric) for metric in ("accuracy", "accuracy_ok", "accuracy_epoch_8")
+    )
+    assert ended.costs == at_the_end.costs
+    for one, other in zip(at_the_end.costs, eighth.costs, strict=True):
+        assert other.cost.high == pytest.approx(one.cost.high, rel=0.06, abs=1e-3)
+        assert other.unseen == pytest.approx(one.unseen, rel=0.06)
+
+
+def test_seeds_without_a_value_are_told_where_no_training_failed() -> None:
+    found = limit_costs(pairs(with_falls(np.random.default_rng(21), 32, 0.2), PLAIN), "accuracy_trained")
+    assert found.notes()[-2:] == (
+        "No training failed.", "A seed in which one of a pair has no value is left out of that pair."
+    )  # fmt: skip
+
+
 @pytest.mark.slow
 def test_equal_costs_are_seldom_called_different_and_the_largest_holds_its_cost() -> None:
     """Ten equal costs, 400 repetitions of 16 pairs: any two, and the one that was chosen for being large."""

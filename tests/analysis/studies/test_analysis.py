@@ -189,7 +189,7 @@ def test_dropped_blocks_are_counted_and_failing_has_its_own_sensitivity(method: 
     assert result.failing.ranking()[0].factor == "strong"
     assert not result.failing.ranking()[0].includes_zero
     said = " ".join(result.notes())
-    assert f"{failures.dropped} of 256 base blocks hold a point without any result" in said
+    assert f"{failures.dropped} of 256 base blocks hold a point without any value" in said
     assert "Failing: Over the stated ranges, strong accounts for" in said
     assert result.to_dict()["failures"]["sensitivity"]["metric"] == "p_failed"
 
@@ -229,6 +229,8 @@ def test_probabilities_and_accuracy_given_ok_are_metrics() -> None:
     chance, trained = analyze(low, "p_chance", method="sobol"), analyze(low, "accuracy_trained", method="sobol")
     assert chance.ranking()[0].factor == "strong"
     assert trained.ranking()[0].factor == "weak"
+    (said,) = [note for note in trained.notes() if note.startswith("No training failed.")]
+    assert "hold a point without any value and were left out" in said
     assert set(METRICS) >= {"energy", "pulses", "p_diverged", "accuracy_ok"}
 
 

@@ -316,3 +316,11 @@ def test_what_cannot_be_analysed_is_refused_before_anything_is_trained(wrong: di
     with pytest.raises(AnalysisError, match="is not one of"):
         until(runs, SMALL, 0.25, **wrong)
     assert runs.sizes == []
+
+
+def test_an_epoch_after_the_last_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    runs = Runs(tmp_path / "out")
+    last = Study.from_text(SMALL).network.epochs
+    with pytest.raises(AnalysisError, match=rf"accuracy_epoch_{last + 1} is after the last of {last} epochs of"):
+        until(runs, SMALL, 0.2, metric=f"accuracy_epoch_{last + 1}")
+    assert runs.sizes == []

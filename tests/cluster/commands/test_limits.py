@@ -160,4 +160,6 @@ def test_what_is_in_the_way_is_one_line(folder: Path, capsys: pytest.CaptureFixt
     told = refusal(capsys, "limits", folder / "a study.toml", "--in-process", code=3)
     assert f"is a study file: train it first, vcm-sweep run '{folder / 'a study.toml'}', and give the folder" in told
     assert "metric: 'acc' is not one of" in refusal(capsys, "limits", folder, "--metric", "acc", code=5)
+    late = refusal(capsys, "limits", folder, "--metric", "accuracy_epoch_99", code=5)
+    assert "metric: accuracy_epoch_99 is after the last of" in late
     assert "policy: 'none' is not one of" in refusal(capsys, "limits", folder, "--policy", "none", code=5)

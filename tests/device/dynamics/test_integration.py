@@ -73,6 +73,14 @@ def test_rk4_default_steps_agree_with_scipy(reference_cell):
         assert_pulse(got[i], n[i], v[i], 1e-6, one(reference_cell, cells, i), rel=2e-6, backward=1e-5)
 
 
+def test_rk4_that_is_held_at_a_bound_by_too_long_steps_is_no_result(reference_cell):
+    """One step and two of these go past the bound and are held there, and so agree."""
+    n, v = torch.tensor([0.3, 0.3, 1.9, 1.9]), torch.tensor([-0.6, -0.5, 0.9, 1.0])
+    got = integrate(n, v, 1e-6, model="full", method="rk4")
+    torch.testing.assert_close(got, integrate(n, v, 1e-6, model="full", rtol=1e-9), rtol=1e-6, atol=0)
+    assert ((got > 0.01) & (got < 19.0)).all()
+
+
 # Section 7: largest relative error of a step over the window, rounded up to what the table prints.
 @pytest.mark.parametrize(
     ("r", "method", "steps", "bound"),

@@ -237,3 +237,21 @@ def test_wrong_arguments_are_refused(build, words):
 
 def test_wide_pulses_without_gaps_are_one():
     assert np.array_equal(Waveform.pulse_train(-0.3, 1e-6, 4, gap_s=0.0).times_s, (0.0, 4e-6))
+
+
+@pytest.mark.parametrize("points", [1, 2, 7])
+@pytest.mark.parametrize(("n", "volts"), [(20.0, -2.0), (0.008, 1.5), (0.3, -1.0), (0.3, 1.2)])
+def test_validity_is_no_better_than_the_samples_also_at_a_bound(n, volts, points):
+    ramp = Waveform((0.0, 1e-3), (0.0, volts))
+    quick = respond(n, ramp, model="full", points=points)
+    slow = respond(n, ramp, CellParameters(r=torch.tensor(45e-9, requires_grad=True)), model="full", points=points)
+    for got in (quick, slow):
+        assert got.validity.worst_temperature_k >= got.temperature_k.max()
+    torch.testing.assert_close(quick.validity, slow.validity, rtol=1e-3, atol=0)
+
+
+def test_voltages_that_no_cell_has_are_refused_and_advice_is_an_option_of_respond():
+    with pytest.raises(DeviceError, match=r"voltage_v must be finite \(V\) and within \+-100: 1 mV is 1e-3.* -342"):
+        respond(0.3, Waveform((0.0, 1e-3), (0.0, -342.0)), model="full")
+    with pytest.raises(DeviceError, match=r"have them marked with on_invalid = 'record'$"):
+        respond(0.3, Waveform((0.0, 1e-3), (0.0, -60.0)), CellParameters(r=5e-9))

@@ -132,6 +132,7 @@ FILES = {
     + "\n".join("ok,{},7,{},{}".format(*line.split(",")) for line in ROW_LINES),
     "blank lines and a last word": "Voltage,Current,Time\n\n" + "\n\n".join(ROW_LINES) + "\nend of data\n",
     "Fortran's exponents": "Voltage,Current,Time\n" + "\n".join(ROW_LINES).replace("e-", "D-"),
+    "a spreadsheet's blank lines": "Voltage,Current,Time\n,,\n" + "\n,,\n".join(ROW_LINES) + "\n,,\n",
     "fewer words than blanks (padded columns)": "  Voltage      Current      Time\n"
     + "\n".join("   ".join(f"{cell:>12}" for cell in line.split(",")) for line in ROW_LINES),
 }
@@ -387,3 +388,33 @@ def test_a_count_of_pulses_that_does_not_count_makes_no_cycles(
     data = read_measurement(path)
     assert data.cycles == cycles
     assert any("column of pulse would begin" in note for note in data.notes) == (count in ("1", "{sign}"))
+
+
+@pytest.mark.parametrize("code", ["nan", "OVERFLOW", "#N/A", "-"])
+@pytest.mark.parametrize("place", [1, 2, 4, 10])
+def test_a_row_without_any_reading_is_a_row_and_begins_no_cycle(tmp_path: Path, code: str, place: int) -> None:
+    path = tmp_path / "sweep.csv"
+    lines = ["Voltage,Current,Time", *ROW_LINES]
+    lines[place] = ",".join(3 * [code])
+    path.write_text("\n".join(lines))
+    data = read_measurement(path)
+    without = [k for k in range(ROWS) if k != place - 1]
+    assert len(data.cycles) == 1
+    kept = np.isfinite(data.current_a)
+    assert np.allclose(data.current_a[kept], AMPERES[without])
+
+
+def test_records_of_an_analyser_one_behind_the_other_are_cycles(tmp_path: Path) -> None:
+    """Settings between the two have numbers, and fewer of them than a row."""
+    record = (
+        "SetupTitle, sweep\nPrimitiveTest, I/V Sweep\nTestParameter, Channel.Unit, SMU1, SMU2\n"
+        "TestParameter, Measurement.Primary.Start, 0\nTestParameter, Measurement.Primary.Step, 0.05\n"
+        "DataName, V1, I1, Time1\n" + "\n".join(f"DataValue, {line}" for line in ROW_LINES) + "\n"
+    )
+    path = tmp_path / "sweep.csv"
+    path.write_text(record)
+    once = read_measurement(path)
+    path.write_text(2 * record)
+    twice = read_measurement(path)
+    assert len(twice.cycles) == 2
+    assert np.allclose(twice.current_a, np.tile(once.current_a, 2))

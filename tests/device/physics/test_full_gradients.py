@@ -76,3 +76,17 @@ def test_gradients_of_many_cells_stay_apart():
     current(V_READ, 0.3, CellParameters(r=r), model="full").log().sum().backward()
     exact = [slope(log_current, V_READ, 0.3, {"r": x}, "r") for x in r.tolist()]
     assert (r.grad * r).tolist() == pytest.approx(exact, rel=1e-6)
+
+
+@pytest.mark.parametrize("model", ["explicit", "full"])
+def test_a_cell_at_0_v_has_no_part_in_the_gradient_of_the_others(model):
+    r = torch.tensor(45e-9, dtype=torch.float64, requires_grad=True)
+    volts = torch.linspace(-0.4, 0.7, 12, dtype=torch.float64)
+
+    def slope(volts):
+        return torch.autograd.grad(rate(volts, 0.3, CellParameters(r=r), model=model).sum(), r)[0]
+
+    still = volts.clone()
+    still[3] = 0.0
+    torch.testing.assert_close(slope(still), slope(volts[volts != volts[3]]))
+    assert slope(torch.zeros(2, dtype=torch.float64)) == 0.0

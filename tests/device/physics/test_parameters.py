@@ -211,3 +211,16 @@ def test_replace_checks_again():
         cell.replace(r=1.0)
     with pytest.raises(DeviceError, match="unknown cell parameter 'radius'"):
         cell.replace(radius=45e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", [name for name in RANGES if name not in ("N_max", "N_min", "l")])
+@pytest.mark.filterwarnings("ignore:phi_n >= phi_Bn0")
+def test_a_bound_in_a_narrower_precision_is_that_bound(name, dtype):
+    for bound in CellParameters.bounds(name):
+        assert getattr(CellParameters(**{name: torch.tensor(bound, dtype=dtype)}), name).item() == bound
+
+
+def test_a_value_beyond_a_bound_by_more_than_its_precision_is_refused():
+    with pytest.raises(DeviceError, match=r"r = 1\.001e-07 m must be"):
+        CellParameters(r=torch.tensor(100.1e-9))

@@ -4,6 +4,8 @@ import copy
 import dataclasses
 import io
 import itertools
+import math
+import pickle
 
 import pytest
 import torch
@@ -17,7 +19,7 @@ from aihwkit.simulator.tiles.custom import CustomUpdateParameters
 from sklearn.datasets import load_digits
 from torch import nn
 
-from vcm_sweep.device import ArraySeeds, Mismatch, Spread, Variability, VCMDevice, VCMRPUConfig, Walk
+from vcm_sweep.device import ArraySeeds, Mismatch, Spread, TrialSGD, Variability, VCMDevice, VCMRPUConfig, Walk
 
 DEVICES = (
     VCMDevice(),
@@ -141,7 +143,7 @@ def test_global_generator_is_not_used_in_training():
     assert_equal(state(a, 1), state(b, 1))
 
 
-@pytest.mark.parametrize("how", ["deepcopy", "state_dict"])
+@pytest.mark.parametrize("how", ["deepcopy", "pickle", "state_dict"])
 @pytest.mark.parametrize("stacked", [True, False])
 def test_a_copy_continues_bit_for_bit(how, stacked):
     devices, seeds = (DEVICES, SEEDS) if stacked else (DEVICES[1:2], SEEDS[1:2])
@@ -150,6 +152,8 @@ def test_a_copy_continues_bit_for_bit(how, stacked):
     train(net, trials, 3)
     if how == "deepcopy":
         other = copy.deepcopy(net)
+    elif how == "pickle":
+        other = pickle.loads(pickle.dumps(net))
     else:
         file = io.BytesIO()
         torch.save(net.state_dict(), file)
@@ -383,3 +387,21 @@ def test_errors_are_read_only_where_something_asks_for_them(trials):
     assert none is None
     assert no_reads == 0
     assert torch.equal(output_errors, same_output_errors)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_layer_gives_what_it_is_given_also_in_another_precision(dtype, bias):
+    """As aihwkit's layers of torch tiles do; within, cells are read in single precision."""
+    net = torch.nn.Sequential(AnalogLinear(6, 4, bias, rpu_config=VCMRPUConfig()), torch.nn.Linear(4, 2)).to(dtype)
+    x = torch.randn(3, 6, dtype=dtype, requires_grad=True)
+    y = net(x)
+    y.sum().backward()
+    assert y.dtype == x.grad.dtype == dtype
+
+
+@pytest.mark.parametrize("factor", [-1.0, math.nan, math.inf])
+def test_a_factor_on_a_rate_is_a_number_from_0_on(factor):
+    net = network(DEVICES, SEEDS, True)
+    with pytest.raises(TileError, match=r"learning-rate factor .* must be a finite number, at least 0"):
+        TrialSGD(net, 0.1, [1.0] * (len(DEVICES) - 1) + [factor])
