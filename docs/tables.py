@@ -7,6 +7,7 @@ or of a folder in it, has the first sentence of the docstring there.
 
 import ast
 import json
+import math
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -167,13 +168,33 @@ def mnist_tolerances() -> str:
     return _table(heads, rows)
 
 
+def mnist_ten_passes() -> str:
+    """The table of what the conditions of docs/mnist/ten cost after one pass and after ten, dearest first."""
+    one, ten = (condition_costs(HERE / "mnist/ten", metric) for metric in ("accuracy_epoch_1", "accuracy"))
+    rows = [
+        (row.name, *(precise(passes[row.name].cost, share=True) for passes in (one, ten)), precise(row.mean, share=True))
+        for row in ten.ranking()
+    ]
+    heads = ("condition", "cost after one pass, points", "cost after ten, points", "accuracy after ten, %")
+    return _table(heads, rows)
+
+
+def mnist_steps() -> str:
+    """The table of docs/mnist/step/: a lowered match and a larger step, each alone and together."""
+    rows = [
+        (row.name, precise(row.mean, share=True), "" if math.isnan(row.p) else precise(row.cost, share=True))
+        for row in condition_costs(HERE / "mnist/step").rows
+    ]
+    return _table(("match lowered by, temperature, pulses", "accuracy after ten passes, %", "cost, points"), rows)
+
+
 DEVICE_ALONE = {name: field for name, field in DEVICE.items() if name not in CELL}
 FIELDS = PLAIN | {"device": DEVICE_ALONE, "cell": CELL, "periphery": PERIPHERY, "intervention": INTERVENTION} | LAYER
 TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "factors.md": {"factors": factors},
     "foundry/README.md": {"limits": foundry_limits},
     "licences.md": {"licences": licences},
-    "nonidealities.md": {"tolerances": mnist_tolerances},
+    "nonidealities.md": {"tolerances": mnist_tolerances, "passes": mnist_ten_passes, "steps": mnist_steps},
     "published.md": {
         "rows": published_rows,
         "others": other_rows,
