@@ -254,4 +254,4 @@ def test_voltages_that_no_cell_has_are_refused_and_advice_is_an_option_of_respon
     with pytest.raises(DeviceError, match=r"voltage_v must be finite \(V\) and within \+-100: 1 mV is 1e-3.* -342"):
         respond(0.3, Waveform((0.0, 1e-3), (0.0, -342.0)), model="full")
     with pytest.raises(DeviceError, match=r"have them marked with on_invalid = 'record'$"):
-        respond(0.3, Waveform((0.0, 1e-3), (0.0, -60.0)), CellParameters(r=5e-9))
+        respond(0.3, Waveform((0.0, 1e-3), (0.0, -60.0)), CellParameters(r=5e-9), points=2)
