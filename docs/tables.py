@@ -172,7 +172,7 @@ def mnist_ten_passes() -> str:
     """The table of what the conditions of docs/mnist/ten cost after one pass and after ten, dearest first."""
     one, ten = (condition_costs(HERE / "mnist/ten", metric) for metric in ("accuracy_epoch_1", "accuracy"))
     rows = [
-        (row.name, *(precise(passes[row.name].cost, share=True) for passes in (one, ten)), precise(row.mean, share=True))
+        (row.name, *(precise(index, share=True) for index in (one[row.name].cost, row.cost, row.mean)))
         for row in ten.ranking()
     ]
     heads = ("condition", "cost after one pass, points", "cost after ten, points", "accuracy after ten, %")
