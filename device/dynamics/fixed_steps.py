@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from vcm_sweep.device.dynamics.adaptive import adaptive
 from vcm_sweep.device.dynamics.lanes import Lanes, PulseEnd, known
 from vcm_sweep.device.errors import DeviceError
 from vcm_sweep.device.physics.kinetics import signed_rate
@@ -77,14 +78,21 @@ def _steps(cells: Lanes, step: Step, steps: int, extremes: Extremes | None) -> t
 def rk4_converged(cells: Lanes, extremes: Extremes | None = None) -> PulseEnd:
     """RK4 with its number of steps doubled until this changes no cell's change of N by more than 1e-6 of it.
 
-    Nor may a step go past a bound: cells that are held there by two numbers of steps agree, however far they should go.
+    Cells that two numbers of steps hold at a bound agree, however far they should go: they must end where the adaptive
+    method ends too.
     """
     start = cells.n.reshape(-1)[: len(cells.index)]
     steps, coarse = 2, fixed(cells, rk4, 1)
+    ends: torch.Tensor | None = None
     while steps <= MAX_STEPS:
         fine, overshot = _steps(cells, rk4, steps, None)
         change = (fine.n - coarse.n).abs()
-        apart = (change > 1e-6 * (fine.n - start).abs() + 1e-15 * start) | (fine.beyond != coarse.beyond) | overshot
+        apart = (change > 1e-6 * (fine.n - start).abs() + 1e-15 * start) | (fine.beyond != coarse.beyond)
+        if bool(overshot.any()):
+            if ends is None:
+                with torch.no_grad():
+                    ends = adaptive(cells, 1e-8).n
+            apart = apart | overshot & ((fine.n - ends).abs() > 1e-6 * (ends - start).abs())
         if not bool(apart.any()):
             # Solved once more to record its states: those of the coarser attempts must not count.
             return fine if extremes is None else fixed(cells, rk4, steps, extremes)

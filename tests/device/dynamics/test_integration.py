@@ -74,11 +74,14 @@ def test_rk4_default_steps_agree_with_scipy(reference_cell):
 
 
 def test_rk4_that_is_held_at_a_bound_by_too_long_steps_is_no_result(reference_cell):
-    """One step and two of these go past the bound and are held there, and so agree."""
-    n, v = torch.tensor([0.3, 0.3, 1.9, 1.9]), torch.tensor([-0.6, -0.5, 0.9, 1.0])
-    got = integrate(n, v, 1e-6, model="full", method="rk4")
-    torch.testing.assert_close(got, integrate(n, v, 1e-6, model="full", rtol=1e-9), rtol=1e-6, atol=0)
-    assert ((got > 0.01) & (got < 19.0)).all()
+    """1, 2, 4 and 8 of these steps go past N_max and are held there, and so agree."""
+    got = integrate(0.3, -0.55, 1e-6, model="explicit", method="rk4").item()
+    assert got == pytest.approx(reference_cell().after(0.3, -0.55, 1e-6), rel=2e-6)
+
+
+def test_rk4_ends_at_a_bound_where_a_cell_does(reference_cell):
+    assert integrate(0.3, -0.8, 1e-3, model="explicit", method="rk4").item() == pytest.approx(20.0, rel=1e-12)
+    assert reference_cell().after(0.3, -0.8, 1e-5) == pytest.approx(20.0, rel=1e-6)
 
 
 # Section 7: largest relative error of a step over the window, rounded up to what the table prints.
