@@ -230,7 +230,8 @@ def beyond_a_cliff(output: Output) -> str:
 
 def two_humps(output: Output) -> tuple[str, ...]:
     """One sentence if the distribution of accuracy has two humps, because some trainings learned nothing; else ()."""
-    if not (output.metric.meets_chance or output.metric.name == "loss") or not FEW <= output.chance <= 1.0 - FEW:
+    whole = output.metric.meets_chance and not output.metric.given
+    if not (whole or output.metric.name == "loss") or not FEW <= output.chance <= 1.0 - FEW:
         return ()
     return (
         f"{100 * output.chance:.0f} % of the trainings diverged or ended at chance level, so {output.metric.name} has "

@@ -82,15 +82,19 @@ class Evaluator:
         """Count trainings that an earlier process asked for; nothing is run."""
         self._asked |= {trial.key for trial in trials}
 
-    def trials(self, point: Point, replicates: Iterable[int], fresh: str = "") -> list[Trial]:
-        """Trainings of a point, or of the nearest values where factors have lists of them.
-
-        ``fresh``: a word that makes their seeds different from those of the search.
-        """
-        values = {
+    def trained(self, point: Point) -> dict[str, float]:
+        """The values with which a point is trained: where a factor takes those of a list, the nearest."""
+        return {
             factor.name: nearest(factor, self._nominal[factor.name], float(point[factor.name]))
             for factor in self.study.factors
         }
+
+    def trials(self, point: Point, replicates: Iterable[int], fresh: str = "") -> list[Trial]:
+        """Trainings of a point, at the values of :meth:`trained`.
+
+        ``fresh``: a word that makes their seeds different from those of the search.
+        """
+        values = self.trained(point)
         inputs = self.study.inputs(values)
         shared = {_FRESH: fresh, "inputs": inputs} if fresh else inputs
         # Negative numbers, since rows of a design count from 0: records of a search are never taken for its rows.

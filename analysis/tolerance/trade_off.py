@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from vcm_sweep.analysis.tolerance.evaluation import TrainingOutcome
 from vcm_sweep.analysis.tolerance.front import front_of, history
 from vcm_sweep.analysis.tolerance.joint import Known, harmful_sides, known_in, places_of, space_of
 from vcm_sweep.analysis.tolerance.optuna_study import KNOWN, processes_first
-from vcm_sweep.analysis.tolerance.space import nearest
 
 # At most this many points of the front are confirmed with fresh seeds: nobody needs more, and each costs trainings.
 _MOST_ON_FRONT = 12
@@ -121,12 +119,6 @@ def _confirmed(context: Context, plane: _Plane, params: Sequence[Params]) -> tup
     return tuple(points[k] for k in front_of(plane.losses(values)))
 
 
-def _trained(context: Context, params: Params) -> dict[str, float]:
-    """The values with which a point is trained: where a factor takes those of a list, the nearest."""
-    factors = {factor.name: factor for factor in context.study.factors}
-    return {name: nearest(factors[name], context.nominal[name], value) for name, value in params.items()}
-
-
 def _energy(context: Context) -> _Plane:
     counted = context.evaluator.trials(context.nominal, range(context.spec.replicates))
     context.evaluator.run(counted)
@@ -138,7 +130,7 @@ def _energy(context: Context) -> _Plane:
         factor.name: FloatDistribution(factor.low, factor.high, log=factor.law.log) for factor in context.study.factors
     }
     return _Plane(
-        "energy_j", 1.0, space, partial(_trained, context),
+        "energy_j", 1.0, space, context.evaluator.trained,
         lambda _, result: result.energy_j, lambda _, outcome: outcome.energy_j,
         [(known.point, PointResult(known.accuracy, known.energy_j), known.count) for known in context.known_points()],
         [],
@@ -153,7 +145,7 @@ def _tolerance(context: Context) -> _Plane:
         return float(weights @ places_of(sides, params))
 
     return _Plane(
-        "tolerance", -1.0, space_of(sides), partial(_trained, context),
+        "tolerance", -1.0, space_of(sides), context.evaluator.trained,
         lambda params, _: summed(params), lambda params, _: summed(params),
         known_in(context, sides), remarks,
         # Nominal has the least summed tolerance, and all factors at their limits the most.

@@ -19,8 +19,8 @@ def signed_rate(
     """dN/dt as in :func:`vcm_sweep.device.rate`, for a checked state; NaN where the model has no rate."""
     still = v == 0
     if bool(still.any()):
-        # Nothing moves there, and the logarithm's gradient is no number: another voltage stands in for it.
-        v, i = torch.where(still, torch.ones_like(v), v), None
+        # Nothing moves there, and the logarithm's gradient is no number: a voltage at which any cell has one stands in.
+        v, i = torch.where(still, 0.1, v), None
     speed = torch.exp(log_speed(v, n, parameters, model, i)) * bound_factor(v, n, parameters)
     return torch.where(still, torch.zeros_like(speed), -torch.sign(v) * speed)
 

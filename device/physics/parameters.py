@@ -162,7 +162,9 @@ def _widened(value: torch.Tensor, field: Declared) -> torch.Tensor:
     if value.dtype == torch.float64 or not value.is_floating_point():
         return wide
     for bound in (field.low, field.high):
-        wide = torch.where(value == torch.tensor(bound, dtype=value.dtype, device=value.device), bound, wide)
+        there = value == torch.tensor(bound, dtype=value.dtype, device=value.device)
+        # Added, so that the value keeps its gradient.
+        wide = wide + torch.where(there, bound - wide.detach(), 0.0)
     return wide
 
 

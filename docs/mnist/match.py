@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from vcm_sweep.device import ArraySeeds, Spread, Variability, VCMDevice
 from vcm_sweep.device.array.cell_arrays import CellArrays
@@ -60,7 +61,7 @@ def alike_passes(folder: Path) -> tuple[int, float, float, float]:
     draws = rng.integers(len(history), size=(2000, len(history)))
 
     def alike(rows: np.ndarray) -> float:
-        return float(pd.DataFrame(rows[:, [0, -1]]).corr("spearman").iloc[0, 1])
+        return float(stats.spearmanr(rows[:, 0], rows[:, -1]).statistic)
 
     low, high = np.quantile([alike(history[draw]) for draw in draws], [0.025, 0.975])
     return len(history), alike(history), float(low), float(high)

@@ -224,6 +224,7 @@ def test_probabilities_and_accuracy_given_ok_are_metrics() -> None:
     given = analyze(results, "accuracy_ok", method="sobol")
     assert given.failures is not None
     assert given.failures.policy == "drop-block"
+    assert not any("two humps" in note for note in given.notes()), "those that diverged are not among them"
     assert given.mean > analyze(results, policy="worst-case", method="sobol").mean
     low = synthetic_results(FACTORS, lambda u: np.where(u[..., 0] > 0.8, 0.1, 0.9 - 0.3 * u[..., 1]), base=256, sd=0.01)
     chance, trained = analyze(low, "p_chance", method="sobol"), analyze(low, "accuracy_trained", method="sobol")

@@ -221,6 +221,11 @@ def test_a_bound_in_a_narrower_precision_is_that_bound(name, dtype):
         assert getattr(CellParameters(**{name: torch.tensor(bound, dtype=dtype)}), name).item() == bound
 
 
+def test_a_value_at_a_bound_keeps_its_gradient():
+    r = torch.tensor(100e-9, requires_grad=True)
+    assert torch.autograd.grad(CellParameters(r=r).r, r)[0] == 1.0
+
+
 def test_a_value_beyond_a_bound_by_more_than_its_precision_is_refused():
     with pytest.raises(DeviceError, match=r"r = 1\.001e-07 m must be"):
         CellParameters(r=torch.tensor(100.1e-9))

@@ -1,4 +1,4 @@
-"""The compiled loops of a product see rows without gaps: of others they go through one by one, six times as slowly."""
+"""The compiled loops of a product see rows without gaps: others they go through one by one, slowly."""
 
 import os
 import subprocess
