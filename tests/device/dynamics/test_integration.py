@@ -386,9 +386,10 @@ def test_no_convergence_names_the_cell(monkeypatch):
     """r = 31.5 nm needs dozens of steps; cells that are done are not counted."""
     r = torch.tensor([58.5e-9, 31.5e-9, 33e-9], dtype=DOUBLE)
     told = r"^2 of 3 cells did not .* N = 0\.\d+ .* at -0\.342 V after .* raise rtol"
-    with monkeypatch.context() as few, pytest.raises(DeviceError, match=told):
+    with monkeypatch.context() as few:
         few.setattr(adaptive, "MAX_ROUNDS", 3)
-        integrate(0.3, SET_V, 1e-6, CellParameters(r=r))
+        with pytest.raises(DeviceError, match=told):
+            integrate(0.3, SET_V, 1e-6, CellParameters(r=r))
     # Not while rk4 runs: it asks the adaptive method where a cell ends that is held at a bound.
     monkeypatch.setattr(fixed_steps, "MAX_STEPS", 16)
     with pytest.raises(DeviceError, match=r"rk4.*2 of 3 cells.*N = 0\.3 .*-0\.342 V.*adaptive"):
