@@ -4,7 +4,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 
 from vcm_sweep.cluster.terminal.waiting import bar
 from vcm_sweep.device.errors import VcmSweepError
-from vcm_sweep.sweep.errors import ExecutorError, StoreError, StudyError, one_line
-from vcm_sweep.sweep.store import Store
+from vcm_sweep.sweep.errors import ExecutorError, StoreError, StudyError, one_line, without_credentials
+from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.store.copies import begin_copy, end_copy
+from vcm_sweep.sweep.store.frozen import reported
 from vcm_sweep.sweep.study.study import Study
 
 if TYPE_CHECKING:
@@ -28,8 +30,15 @@ _TIMEOUT_S = 60.0
 # A plan trains a pilot, and a ranking may have to wait for others.
 _LONG_S = 1800.0
 _ATTEMPTS, _WAIT_S = 5, 1.0
-_OPEN = ("submitted", "running", "disk full")
-_ERRORS: dict[int, type[VcmSweepError]] = {404: StoreError, 409: StoreError, 413: StudyError, 422: StudyError}
+OPEN = ("submitted", "running", "disk full")
+"""States of a run that is not over."""
+
+
+class _MissingError(StoreError):
+    """There is no such study, or file of one."""
+
+
+_ERRORS: dict[int, type[VcmSweepError]] = {404: _MissingError, 409: StoreError, 413: StudyError, 422: StudyError}
 
 
 class Client:
@@ -53,17 +62,22 @@ class Client:
         import requests
 
         if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#]*)?", address):
-            shown = address.rpartition("@")[2]
-            raise StudyError(f"{shown!r} must be the address of a service, http://127.0.0.1:8470")
+            raise StudyError(
+                f"{without_credentials(address)!r} must be the address of a service, http://127.0.0.1:8470"
+            )
         self.address = address.rstrip("/")
         self._session = requests.Session()
         self._session.headers["Accept"] = "application/json"
-        if found := os.environ.get(TOKEN_VARIABLE, "") if token is None else token:
+        # A token from a file ends with a newline.
+        found = (os.environ.get(TOKEN_VARIABLE, "") if token is None else token).strip()
+        if not re.fullmatch(r"[!-~]*", found):
+            raise StudyError(f"the token ({TOKEN_VARIABLE}) has characters that no token has: copy it anew")
+        if found:
             self._session.auth = _bearer(found)
 
     def studies(self, state: str = "", search: str = "") -> list[dict[str, Any]]:
         """The cards of all studies, or of those in a state, or with a text in id or note."""
-        return list(self.ask("GET", "studies", params={"state": state, "search": search}).json())
+        return list(self.plain("GET", "studies", params={"state": state, "search": search}))
 
     def study(self, id: str) -> "RemoteStudy":
         """A study by the name of its folder; StoreError where there is none."""
@@ -78,21 +92,21 @@ class Client:
             study: the study, the path of its file, or its text. note: on it, for people.
         """
         sent = {"study": _text(study), "note": note}
-        answer = self.ask("POST", "studies", json=sent, headers={"Idempotency-Key": uuid.uuid4().hex})
-        return RemoteStudy(self, str(answer.json()["study"]))
+        answer = self.plain("POST", "studies", json=sent, headers={"Idempotency-Key": uuid.uuid4().hex})
+        return RemoteStudy(self, str(answer["study"]))
 
     def plan(self, study: Study | str | Path, pilot_s: float = 20.0) -> dict[str, Any]:
         """What ``vcm-sweep plan --json`` prints of a study: its size and cost, measured where the service runs."""
         asked = {"json": {"study": _text(study)}, "params": {"pilot_s": pilot_s}, "timeout": _LONG_S}
-        return dict(self.ask("POST", "plan", **asked).json())
+        return dict(self.plain("POST", "plan", **asked))
 
     def cells(self) -> list[dict[str, Any]]:
         """The cells of the service: those that were fitted there, the latest first, and those of the library."""
-        return list(self.ask("GET", "cells").json())
+        return list(self.plain("GET", "cells"))
 
     def cell(self, name: str) -> dict[str, Any]:
         """One cell: its parameters, where they hold, and what its fit has said; StoreError where there is none."""
-        return dict(self.ask("GET", f"cells/{quote(name, safe='')}").json())
+        return dict(self.plain("GET", f"cells/{quote(name, safe='')}"))
 
     def fit(self, name: str, measured: str | Path, fit: str, **options: Any) -> dict[str, Any]:
         """Fit a new cell to a measured file, and return its card; `cell` says when the fit has ended, and how.
@@ -104,7 +118,7 @@ class Client:
         # As bytes: what is sent once more, since the service was busy, would find an open file at its end.
         file = Path(measured).name, Path(measured).read_bytes()
         sent = {"data": {"name": name, "fit": fit} | options, "files": {"data": file}}
-        return dict(self.ask("POST", "cells", **sent).json())
+        return dict(self.plain("POST", "cells", **sent))
 
     def stop_fit(self, name: str) -> None:
         """End the fit of a cell; StoreError where none is under way."""
@@ -112,7 +126,15 @@ class Client:
 
     def searches(self) -> list[dict[str, Any]]:
         """The cards of all searches for tolerances, the latest first."""
-        return list(self.ask("GET", "tolerances").json())
+        return list(self.plain("GET", "tolerances"))
+
+    def plain(self, method: str, path: str, **options: Any) -> Any:
+        """The values of the JSON that :meth:`ask` answers with; ExecutorError for what is none, as a page to log in."""
+        answer = self.ask(method, path, **options)
+        try:
+            return answer.json()
+        except ValueError:
+            raise ExecutorError(f"{answer.url} answered with no JSON: is this the address of a service?") from None
 
     def ask(self, method: str, path: str, **options: Any) -> "requests.Response":
         """The answer to a request below ``/api/``; where that can do no harm, a line that breaks is tried again.
@@ -136,9 +158,9 @@ class Client:
         while True:
             try:
                 return self._session.request(method, f"{self.address}/api/{path}", **options)
-            except (requests.ConnectionError, requests.Timeout) as error:
+            except requests.RequestException as error:
                 attempts -= 1
-                if not attempts:
+                if not attempts or not isinstance(error, _broken_lines()):
                     raise ExecutorError(
                         f"the service at {self.address} does not answer ({one_line(error)[:120]}): is it up, and is "
                         "this its address?"
@@ -161,11 +183,11 @@ class RemoteStudy:
 
     def card(self) -> dict[str, Any]:
         """Its line in the list: state, done, planned, failed, best, and more."""
-        return dict(self._get("card").json())
+        return dict(self._plain("card"))
 
     def view(self) -> dict[str, Any]:
         """All that its page shows: counts by status, factors, the latest run with failures by cause and nodes."""
-        return dict(self._get("").json())
+        return dict(self._plain(""))
 
     @property
     def state(self) -> str:
@@ -179,7 +201,7 @@ class RemoteStudy:
             progress: show a bar on the terminal. interval_s: seconds between two looks.
         """
         card, shown = self.card(), 0
-        while card["state"] in _OPEN and not card["planned"]:
+        while card["state"] in OPEN and not card["planned"]:
             time.sleep(interval_s)
             card = self.card()
         with bar(self.id, card["planned"] or 0, quiet=not progress) as step:
@@ -187,7 +209,7 @@ class RemoteStudy:
                 for _ in range(shown, card["done"] or 0):
                     step(card["state"])
                 shown = max(shown, card["done"] or 0)
-                if card["state"] not in _OPEN:
+                if card["state"] not in OPEN:
                     return str(card["state"])
                 time.sleep(interval_s)
                 card = self.card()
@@ -219,7 +241,7 @@ class RemoteStudy:
 
     def tolerances(self) -> dict[str, Any]:
         """Its search for tolerances: its card, the answers with their front, and the best points so far."""
-        return dict(self._get("tolerance").json())
+        return dict(self._plain("tolerance"))
 
     def stop_search(self) -> None:
         """Ask its search to stop, as Ctrl-C would."""
@@ -231,11 +253,11 @@ class RemoteStudy:
 
     def log(self, lines: int = 100) -> list[dict[str, Any]]:
         """The last lines of the log of its latest run."""
-        return list(self._get("log", lines=lines).json())
+        return list(self._plain("log", lines=lines))
 
     def ranking(self, metric: str = "accuracy", method: str = "", policy: str = "") -> dict[str, Any]:
         """Its ranking as it forms, with intervals: what ``vcm-sweep analyze --json`` prints."""
-        return dict(self._get("ranking", metric=metric, method=method, policy=policy).json())
+        return dict(self._plain("ranking", metric=metric, method=method, policy=policy))
 
     def table(self) -> pa.Table:
         """All records so far, one per training; ``.to_pandas()`` makes a data frame of it."""
@@ -249,45 +271,46 @@ class RemoteStudy:
         Raises:
             StoreError: ``local`` is the folder of something else.
         """
-        target = Path(local)
-        names = {str(own["path"]): int(own["size"]) for own in self._get("files").json()}
+        target = Folder(local)
+        for _ in range(_ATTEMPTS):
+            try:
+                with reported(target, "written"):
+                    return self._copy_all(target, progress)
+            except _MissingError:
+                # The folder was compacted in the meantime: the records that were listed are in another file now.
+                continue
+        raise StoreError(f"{self!r} changes faster than it can be copied: wait until it is compacted, and run it again")
+
+    def _copy_all(self, target: Folder, progress: bool) -> int:
+        names = {str(own["path"]): int(own["size"]) for own in self._plain("files")}
         if outside := [name for name in names if ".." in Path(name).parts or Path(name).is_absolute()]:
-            raise StoreError(f"{self!r} has a file {outside[0]!r}, which would not be in {local}: nothing is copied")
-        if not self._may_lie_in(target, names):
-            raise StoreError(f"{local} is not empty and holds another study, or none: name another folder")
-        copied = 0
+            raise StoreError(f"{self!r} has a file {outside[0]!r}, which would not be in {target}: nothing is copied")
+        begin_copy(lambda name: self._file(name) if name in names else None, target)
+        copied, sizes = 0, target.sizes("parts")
         with bar("fetch", len(names), quiet=not progress) as step:
             for name in sorted(names, key=lambda name: (not name.endswith(".parquet"), name)):
-                there = target / name
-                if not (name.startswith("parts/") and there.is_file() and there.stat().st_size == names[name]):
-                    content = self._get(f"files/{quote(name)}").content
-                    there.parent.mkdir(parents=True, exist_ok=True)
-                    beside = there.with_name(f".{there.name}.tmp")
-                    beside.write_bytes(content)
-                    beside.replace(there)
+                if not name.startswith("parts/") or sizes.get(name.removeprefix("parts/")) != names[name]:
+                    (Path(target.path) / name).parent.mkdir(parents=True, exist_ok=True)
+                    target.write(name, self._file(name))
                     copied += 1
                 step(name)
+        end_copy(target)
         return copied
 
-    def _may_lie_in(self, target: Path, names: Collection[str]) -> bool:
-        """Whether a folder is free, or holds this study, a shorter one that it was extended from, or a part of it."""
-        if not target.exists() or not any(target.iterdir()):
-            return True
-        here = target / "study.toml"
-        if not here.is_file():
-            return (target / "parts").is_dir()
-        if here.read_bytes() == self._get("files/study.toml").content:
-            return True
-        return "lineage.json" in names and Store.open(target).study.digest in self._get("files/lineage.json").json()
+    def _file(self, name: str) -> bytes:
+        return self._get(f"files/{quote(name)}").content
 
     def _path(self, path: str) -> str:
         return f"studies/{quote(self.id, safe='')}/{path}".rstrip("/")
+
+    def _plain(self, path: str, **params: Any) -> Any:
+        return self._client.plain("GET", self._path(path), params=params, timeout=_LONG_S)
 
     def _get(self, path: str, **params: Any) -> "requests.Response":
         return self._client.ask("GET", self._path(path), params=params, timeout=_LONG_S)
 
     def _post(self, path: str, sent: dict[str, Any] | None = None) -> dict[str, Any]:
-        return dict(self._client.ask("POST", self._path(path), json=sent).json())
+        return dict(self._client.plain("POST", self._path(path), json=sent))
 
 
 def remote_study(where: str) -> RemoteStudy | None:
@@ -300,7 +323,8 @@ def remote_study(where: str) -> RemoteStudy | None:
         return None
     address, _, id = where.rstrip("/").rpartition("/studies/")
     if not address or "/" in id:
-        raise StoreError(f"{where} must be the page of a study, such as http://127.0.0.1:8470/studies/demo-1a2b3c4d")
+        shown = without_credentials(where)
+        raise StoreError(f"{shown} must be the page of a study, such as http://127.0.0.1:8470/studies/demo-1a2b3c4d")
     return RemoteStudy(Client(address), id)
 
 
@@ -311,6 +335,13 @@ def _text(study: Study | str | Path) -> str:
     if isinstance(study, str) and "\n" in study:
         return study
     return Study.from_toml(study).text
+
+
+def _broken_lines() -> tuple[type[Exception], ...]:
+    """Errors after which it is worth to ask again: no answer, or half of one."""
+    import requests
+
+    return requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError
 
 
 def _bearer(token: str) -> "Callable[[requests.PreparedRequest], requests.PreparedRequest]":

@@ -120,16 +120,15 @@ def other_rows() -> str:
     return _table(("condition", "trainings", "ours, %", "cost against noise-free, points"), rows)
 
 
-def described_rows() -> str:
-    """The table of the conditions of docs/published/described/ that have run, beside the same as published."""
-    published = condition_costs(HERE / "published")
+def beside(folder: str, other: str, head: str) -> str:
+    """The table of the conditions of a folder of docs/ that have run, beside those of another one of these names."""
+    found = {row.name: row for row in condition_costs(HERE / other).rows}
     rows = [
         (row.name, str(row.trainings), f"{row.left.value * row.trainings:.0f}", precise(row.trained, share=True),
-         precise(published[row.name].trained, share=True))
-        for row in condition_costs(HERE / "published/described").rows
+         precise(found[row.name].trained, share=True) if row.name in found else "")
+        for row in condition_costs(HERE / folder).rows
     ]  # fmt: skip
-    heads = ("condition", "trainings", "left the plateau", "accuracy of those, %", "the same as published, %")
-    return _table(heads, rows)
+    return _table(("condition", "trainings", "left the plateau", "accuracy of those, %", head), rows)
 
 
 def walking_rows() -> str:
@@ -198,7 +197,8 @@ TABLES: dict[str, dict[str, Callable[[], str]]] = {
     "published.md": {
         "rows": published_rows,
         "others": other_rows,
-        "described": described_rows,
+        "described": partial(beside, "published/described", "published", "the same as published, %"),
+        "full": partial(beside, "published/full", "published/described", "the same with the fitted current, %"),
         "walking": walking_rows,
     },
     "results.md": {"columns": record_columns, "metrics": metrics},

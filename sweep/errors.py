@@ -69,3 +69,13 @@ def one_line(error: BaseException) -> str:
     """
     message = " ".join(str(error).split())
     return f"{type(error).__name__}: {message[:300]}" if message else type(error).__name__
+
+
+def without_credentials(address: str) -> str:
+    """An address to be shown: nothing of what is before an @, or after a question mark.
+
+    >>> without_credentials("s3://key:secret/of/slashes@bucket/name?region=x")
+    's3://bucket/name'
+    """
+    scheme, mark, rest = address.partition("?")[0].partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"

@@ -15,11 +15,10 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 from pyarrow import NativeFile, fs
 
-from vcm_sweep.sweep.errors import StoreError
+from vcm_sweep.sweep.errors import StoreError, without_credentials
 from vcm_sweep.sweep.foreign import parse_json
 
 T = TypeVar("T")
@@ -74,9 +73,15 @@ class Folder:
             self.uri = str(where)
             self.filesystem, self.path = fs.LocalFileSystem(), str(self.local.absolute())
             return
-        parts = urlsplit(where)
-        if parts.username or parts.password:
-            shown = urlunsplit((parts.scheme, parts.hostname or "", parts.path, "", ""))
+        scheme, _, rest = where.partition("://")
+        if scheme in ("http", "https"):
+            raise StoreError(
+                f"{without_credentials(where)} is an address; status, logs, stop and fetch take that of a study's "
+                "page, other commands a folder, such as fetch makes, or a URI such as s3://bucket/name"
+            )
+        # A secret key may have a slash, so that what is before an @ need not look like one.
+        if "@" in rest.partition("?")[0]:
+            shown = without_credentials(where)
             raise StoreError(
                 f"{shown}: credentials in a URI end up in logs: put them into the environment (AWS_ACCESS_KEY_ID, "
                 "AWS_SECRET_ACCESS_KEY) and leave them out here"
@@ -88,6 +93,9 @@ class Folder:
             raise StoreError(
                 f"{where} cannot be used ({first}): give a path, or a URI such as s3://bucket/name"
             ) from None
+        if isinstance(self.filesystem, fs.LocalFileSystem):
+            self.local, self.uri, self.path = Path(path), path, path
+            return
         if not path.strip("/"):
             raise StoreError(f"{where} names no bucket: give a path, or a URI such as s3://bucket/name")
         before, mark, query = where.partition("?")

@@ -39,6 +39,7 @@ def add_serve_command(command: AddCommand) -> None:
 
 def _serve(arguments: argparse.Namespace) -> int:
     from vcm_sweep.cluster.service.settings import ServiceSettings
+    from vcm_sweep.sweep.data.sets import DATA_VARIABLE
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     settings = ServiceSettings.of(
@@ -51,6 +52,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     _allow_files(_MOST_AT_ONCE)
     listening = _listening(arguments.host, arguments.port)
     # What a study names is looked for from the working directory: in the folder that it may name, or in an empty one.
+    if data := os.environ.get(DATA_VARIABLE):
+        os.environ[DATA_VARIABLE] = os.path.abspath(data)
     os.chdir(settings.working)
     import uvicorn
 

@@ -1,7 +1,5 @@
 """Copying results to this machine: whole files under their final names; what is there already is kept."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from pyarrow import fs
 from vcm_sweep.cluster.terminal.waiting import bar
 from vcm_sweep.sweep.errors import StoreError, one_line
 from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.store.copies import begin_copy, end_copy
 
 # Not copied, because only the running study needs them: checkpoints of trainings, and the locks of the folder.
 _LEFT_OUT = ("checkpoints", "lock", "lease")
@@ -39,10 +38,14 @@ def fetch(source: Folder, local: Path, quiet: bool = False) -> Copied:
         StoreError: ``local`` holds another study or something else, or a file does not arrive whole.
     """
     target = Folder(local)
-    _check_target(source, target)
+    if source.path == target.path and source.local is not None:
+        raise StoreError(f"{target} is the results folder itself: name another one")
     for _ in range(_ATTEMPTS):
         try:
-            return _copy_all(source, target, quiet)
+            begin_copy(lambda name: source.read(name) if source.exists(name) else None, target)
+            copied = _copy_all(source, target, quiet)
+            end_copy(target)
+            return copied
         except _Gone:
             # The folder was compacted in the meantime: the records that were listed are in another file now.
             continue
@@ -51,33 +54,6 @@ def fetch(source: Folder, local: Path, quiet: bool = False) -> Copied:
                 f"{source} cannot be copied to {local} ({one_line(error)}): run it again to go on"
             ) from None
     raise StoreError(f"{source} changes faster than it can be copied: wait until it is compacted, and run it again")
-
-
-def _check_target(source: Folder, target: Folder) -> None:
-    local = Path(target.path)
-    if local.exists() and not local.is_dir():
-        raise StoreError(f"{target} is a file: name a folder")
-    if source.path == target.path and source.local is not None:
-        raise StoreError(f"{target} is the results folder itself: name another one")
-    if target.exists("frozen.json") and target.exists("study.toml"):
-        same = all(_digest(source, name) == _digest(target, name) for name in ("study.toml", "frozen.json"))
-        if not same and not _extended(source, local):
-            raise StoreError(f"{target} holds another study: name another folder, or an empty one")
-    elif local.exists() and any(not p.name.startswith(".") for p in local.iterdir()) and not target.exists("parts"):
-        raise StoreError(f"{target} is not empty and holds no study: name another folder")
-
-
-def _extended(source: Folder, local: Path) -> bool:
-    """Whether the source's study is a longer version of the study in the local copy."""
-    if not source.exists("lineage.json"):
-        return False
-    from vcm_sweep.sweep.store import Store
-
-    return Store.open(local).study.digest in json.loads(source.read("lineage.json"))
-
-
-def _digest(folder: Folder, name: str) -> str:
-    return hashlib.sha256(folder.read(name)).hexdigest() if folder.exists(name) else ""
 
 
 def _copy_all(source: Folder, target: Folder, quiet: bool) -> Copied:

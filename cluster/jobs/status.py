@@ -52,8 +52,10 @@ def run_status(where: str, plain: bool = False) -> dict[str, Any]:
         )
     elif session.state == "running" and not silent:
         values["now"] = log_line("running", session.figures).partition(": ")[2]
-    elif session.state == "submitted":
+    elif session.state == "submitted" and session.job:
         values["ray_says"] = _what_ray_says(session)
+    elif session.state == "submitted":
+        values["note"] = "its process begins, and has written nothing yet"
     elif silent:
         values["note"] = f"its state is running, but nothing is heard of it any more; to go on: {session.command}"
     return values

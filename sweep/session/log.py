@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -21,7 +22,7 @@ LOGS = "logs"
 _SEGMENT_BYTES = 1_000_000
 _PIECE_BYTES, _MOST_BYTES = 1 << 16, 1 << 24
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
-_SECRET_NAMES = ("SECRET", "TOKEN", "PASSWORD", "ACCESS_KEY", "CREDENTIAL")
+_SECRET_NAMES = re.compile(r"SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL|(ACCESS|API|PRIVATE)_?KEY|_(KEY|PASS|PWD|PAT)$")
 
 
 def utc_now() -> str:
@@ -176,13 +177,14 @@ def _end(file: NativeFile, lines: int) -> bytes:
 
 
 def secrets() -> tuple[str, ...]:
-    """Values of the environment that must not be shown: keys, tokens, passwords."""
-    values = {value for name, value in os.environ.items() if any(word in name.upper() for word in _SECRET_NAMES)}
+    """Values of the environment that must not be shown: keys, tokens, passwords; also as JSON writes them."""
+    values = {value.strip() for name, value in os.environ.items() if _SECRET_NAMES.search(name.upper())}
     where = os.environ.get("RAY_AUTH_TOKEN_PATH")
     with suppress(OSError, ValueError, RuntimeError):
         values.add((Path(where) if where else Path.home() / ".ray" / "auth_token").read_text(encoding="utf-8").strip())
     # Paths and short words are not secrets, and hiding them would make lines unreadable.
-    return tuple(sorted((v for v in values if len(v) >= 8 and not os.path.exists(v)), key=len, reverse=True))
+    told = {v for v in values if len(v) >= 8 and not os.path.exists(v)}
+    return tuple(sorted(told | {json.dumps(v)[1:-1] for v in told}, key=len, reverse=True))
 
 
 def hide(text: str, hidden: tuple[str, ...]) -> str:

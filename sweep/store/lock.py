@@ -5,6 +5,8 @@ import fcntl
 import logging
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -13,6 +15,9 @@ from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.store.lease import Lease, in_use
 
 _log = logging.getLogger("vcm_sweep")
+
+LOCK = "lock"
+"""The file that a driver locks on a disk."""
 
 
 class Lock(Protocol):
@@ -69,10 +74,28 @@ def take_lock(folder: Folder, session: str, lease_s: float) -> Lock:
     """
     if folder.local is not None:
         try:
-            return FileLock(folder.local / "lock")
+            return FileLock(folder.local / LOCK)
         except NoLocks as error:
             _log.warning("%s: its file system has no locks (%s): a lease takes their place", folder, error.strerror)
     return Lease(folder, session, owner(), lease_s)
+
+
+@contextmanager
+def made_alone(folder: Folder) -> Iterator[None]:
+    """Let one process at a time make a folder on a disk; without a word where its file system has no locks.
+
+    Raises:
+        StoreError: another process makes it, or drives it already. OSError: the folder cannot be written.
+    """
+    try:
+        lock = FileLock(Path(folder.path) / LOCK)
+    except NoLocks:
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def owner() -> str:

@@ -23,7 +23,7 @@ from vcm_sweep.sweep.store.committer import Committer
 from vcm_sweep.sweep.store.compaction import Compaction, compact, delete_replaced
 from vcm_sweep.sweep.store.difference import difference
 from vcm_sweep.sweep.store.frozen import FROZEN, LINEAGE, STUDY, read_frozen, replace_frozen, reported, write_frozen
-from vcm_sweep.sweep.store.lock import Lock, take_lock
+from vcm_sweep.sweep.store.lock import LOCK, Lock, made_alone, take_lock
 from vcm_sweep.sweep.store.manifest import PARTS, Listing, Part, digest, part_name
 from vcm_sweep.sweep.store.parts import PartReader
 from vcm_sweep.sweep.store.rescue import rescue
@@ -33,6 +33,8 @@ from vcm_sweep.sweep.study.study import Study
 from vcm_sweep.sweep.trial import Trial, TrialRecord
 
 _log = logging.getLogger("vcm_sweep")
+# What a folder may hold that has no study yet.
+_BEGUN = {FROZEN, LINEAGE, LOCK}
 
 
 def holds_study(where: str | Path | Folder) -> bool:
@@ -88,29 +90,17 @@ class Store:
             StudyError: a new folder's study cannot be trained, see ``Study.check``.
         """
         folder = Folder(where)
-        if holds_study(folder):
-            store = cls.open(folder)
-            if store.study.digest != study.digest:
-                raise StoreError(
-                    f"{folder} holds another study ({difference(store.study, study)}): "
-                    "choose another --out, or leave it out"
-                )
-            return cls(folder, study, store.digests)
-        study.check()
-        with reported(folder, "written"):
-            if folder.local is not None and folder.local.exists() and not folder.local.is_dir():
-                raise StoreError(
-                    f"{folder} is a file, and results are a folder: choose another --out, or move it out of the way"
-                )
-            # A folder that was begun and has no study yet is ours.
-            if set(folder.names()) - {FROZEN, LINEAGE} or set(folder.folders()) - {PARTS} or folder.names(PARTS):
-                raise StoreError(
-                    f"{folder} is not empty and holds no study: choose another --out, or move it out of the way"
-                )
-            if folder.local is not None:
-                (folder.local / PARTS).mkdir(parents=True, exist_ok=True)
-            write_frozen(folder, study, lineage)
-        return cls(folder, study, lineage)
+        if not holds_study(folder):
+            study.check()
+            with reported(folder, "written"):
+                _make(folder, study, lineage)
+        store = cls.open(folder)
+        if store.study.digest != study.digest:
+            raise StoreError(
+                f"{folder} holds another study ({difference(store.study, study)}): "
+                "choose another --out, or leave it out"
+            )
+        return cls(folder, study, store.digests)
 
     @classmethod
     def open(cls, where: str | Path | Folder) -> "Store":
@@ -131,11 +121,12 @@ class Store:
         return self._reader.digests
 
     def __enter__(self) -> "Store":
-        """Take the driver's lock; StoreError if another driver holds it."""
+        """Take the driver's lock; StoreError if another driver holds it, or the folder has got another study."""
         self._session = uuid.uuid4().hex[:8]
         with reported(self.folder, "written"):
             self._lock = take_lock(self.folder, self._session, self.lease_s)
             try:
+                self._refuse_changed()
                 if self.folder.local is not None:
                     for leftover in (self.folder.local / PARTS).glob(".*.tmp"):
                         leftover.unlink(missing_ok=True)
@@ -337,6 +328,14 @@ class Store:
             self._next += 1
             self._written[name] = Part(table.num_rows, content.size, digest(content))
 
+    def _refuse_changed(self) -> None:
+        held = read_frozen(self.folder)[0]
+        if held.digest != self.study.digest:
+            raise StoreError(
+                f"{self.folder} has got another study meanwhile ({difference(held, self.study)}): another command "
+                "wrote it, or extended its own; run this one again"
+            )
+
     def _refuse_deleted(self) -> None:
         if not self.folder.exists(STUDY):
             raise StoreError(f"{self.folder} was deleted while it was written (no {STUDY}): nothing more is trained")
@@ -347,6 +346,27 @@ class Store:
 
     def _rescue(self, records: Sequence[TrialRecord]) -> str:
         return rescue(self.study, f"vcm-sweep-{self.study.name}-{uuid.uuid4().hex[:8]}", records)
+
+
+def _make(folder: Folder, study: Study, lineage: Collection[str]) -> None:
+    """Make the folder of a study; on a disk one process does, and another one finds what that made."""
+    local = folder.local
+    if local is not None and local.exists() and not local.is_dir():
+        raise StoreError(
+            f"{folder} is a file, and results are a folder: choose another --out, or move it out of the way"
+        )
+    if holds_study(folder):
+        return
+    # A folder that was begun and has no study yet is ours.
+    if set(folder.names()) - _BEGUN or set(folder.folders()) - {PARTS} or folder.names(PARTS):
+        raise StoreError(f"{folder} is not empty and holds no study: choose another --out, or move it out of the way")
+    if local is None:
+        write_frozen(folder, study, lineage)
+        return
+    (local / PARTS).mkdir(parents=True, exist_ok=True)
+    with made_alone(folder):
+        if not holds_study(folder):
+            write_frozen(folder, study, lineage)
 
 
 def open_source(where: str | Path | Folder) -> Store | LeftBehind:

@@ -10,12 +10,14 @@ import pytest
 
 from vcm_sweep.cluster import Client
 from vcm_sweep.cluster.cli import main
-from vcm_sweep.cluster.client import TOKEN_VARIABLE, remote_study
+from vcm_sweep.cluster.client import TOKEN_VARIABLE, RemoteStudy, remote_study
+from vcm_sweep.cluster.jobs.fetching import fetch as fetch_folder
 from vcm_sweep.cluster.service.problems import BusyError
 from vcm_sweep.cluster.service.service import Service
 from vcm_sweep.cluster.service.studies.rankings import Rankings
 from vcm_sweep.sweep import InProcessExecutor, Study, open_results, run, train
 from vcm_sweep.sweep.errors import ExecutorError, StoreError, StudyError
+from vcm_sweep.sweep.folder import Folder
 
 from ..studies import TINY
 from .service.conftest import address, bearer, root, service
@@ -57,7 +59,7 @@ def test_results_come_home_as_a_table_and_as_a_folder(client: Client, root: Path
     assert open_results(tmp_path / "home").table().equals(kept)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "mine.txt").touch()
-    with pytest.raises(StoreError, match="is not empty and holds another study, or none"):
+    with pytest.raises(StoreError, match="is not empty and holds no study"):
         there.fetch(tmp_path / "other", progress=False)
     with pytest.raises(StudyError, match="n: 4 base rows are too few for an interval"):
         there.ranking()
@@ -220,3 +222,118 @@ def test_a_fit_for_which_the_service_is_busy_is_sent_again_whole(
         server.shutdown()
     assert card == {"name": "mine"}
     assert [b"0,1e-6" in body for body in sent] == [True, True]
+
+
+def answering(status: int, body: bytes, promised: int | None = None) -> Iterator[str]:
+    """The address of a server that gives every question the same answer, of fewer bytes than it promises."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(promised or len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("body", "promised", "words"),
+    [
+        (b"<html>log in", None, "answered with no JSON: is this the address of a service?"),
+        (b"[1, 2", 1000, "does not answer"),
+    ],
+)
+def test_a_server_that_is_no_service_is_one_line(
+    body: bytes, promised: int | None, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vcm_sweep.cluster.client._WAIT_S", 0.0)
+    for served in answering(200, body, promised):
+        assert main(["status", f"{served}/studies/x"]) == 4
+        assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", ["http://127.0.0.1:184700", "http://:8470"])
+def test_an_address_with_a_slip_is_one_line(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", f"{wrong}/studies/x"]) == 4
+    assert "is this its address?" in capsys.readouterr().err
+
+
+def test_a_token_from_a_file_is_taken_and_one_that_is_none_is_not_shown(
+    client: Client, service: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = bearer(service)["Authorization"].removeprefix("Bearer ")
+    assert Client(client.address, f"{token}\n").studies() == []
+    monkeypatch.setenv(TOKEN_VARIABLE, "secret-of-5-€")
+    assert main(["status", f"{client.address}/studies/x"]) == 2
+    told = capsys.readouterr().err
+    assert ("VCM_SWEEP_TOKEN" in told, "secret-of" in told) == (True, False)
+    assert main(["status", "http://me:hunter2hunter2@host/x"]) == 3
+    assert "hunter2" not in capsys.readouterr().err
+
+
+def test_a_study_that_is_torn_is_told_as_a_torn_folder_is(
+    client: Client, service: Service, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(Study.from_text(TINY), InProcessExecutor(train), root / "torn")
+    part = next((root / "torn" / "parts").glob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:100])
+    monkeypatch.setenv(TOKEN_VARIABLE, bearer(service)["Authorization"].removeprefix("Bearer "))
+    for words in ([], ["--json"]):
+        assert main(["status", f"{client.address}/studies/torn", *words]) == 3
+        out, told = capsys.readouterr()
+        assert ("has 100 bytes" in told, out) == (True, "")
+
+
+def test_a_study_that_is_compacted_while_it_is_fetched_is_listed_again(
+    client: Client, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = root / "mine"
+    kept = run(Study.from_text(TINY), InProcessExecutor(train), folder).table()
+    there, read = client.study("mine"), RemoteStudy._file
+    compacted: list[str] = []
+
+    def once(study: RemoteStudy, name: str) -> bytes:
+        if name.startswith("parts/") and not compacted:
+            compacted.append(name)
+            assert main(["compact", str(folder)]) == 0
+            (folder / name).unlink(missing_ok=True)
+        return read(study, name)
+
+    monkeypatch.setattr(RemoteStudy, "_file", once)
+    there.fetch(tmp_path / "home", progress=False)
+    assert compacted
+    assert open_results(tmp_path / "home").table().num_rows == kept.num_rows
+
+
+def test_a_copy_that_was_cut_short_goes_on_with_its_own_study_alone(
+    client: Client, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seed in (("one", 1), ("two", 2)):
+        text = TINY.replace('name = "tiny"', f'name = "tiny"\nseed = {seed}')
+        run(Study.from_text(text), InProcessExecutor(train), root / name)
+    home, read = tmp_path / "home", RemoteStudy._file
+
+    def cut(study: RemoteStudy, name: str) -> bytes:
+        if name == "manifest.json":
+            raise StoreError("the line is cut")
+        return read(study, name)
+
+    with monkeypatch.context() as line:
+        line.setattr(RemoteStudy, "_file", cut)
+        with pytest.raises(StoreError, match="the line is cut"):
+            client.study("one").fetch(home, progress=False)
+    assert (any((home / "parts").iterdir()), (home / "study.toml").exists()) == (True, False)
+    with pytest.raises(StoreError, match="holds another study"):
+        client.study("two").fetch(home, progress=False)
+    with pytest.raises(StoreError, match="holds another study"):
+        fetch_folder(Folder(root / "two"), home)
+    client.study("one").fetch(home, progress=False)
+    assert open_results(home).table().num_rows == 16
+    assert [path.name for path in home.iterdir() if path.name.startswith(".")] == []

@@ -47,9 +47,13 @@ def test_a_large_object_comes_back_whole(s3: str) -> None:
 
 
 def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:
-    with pytest.raises(StoreError, match="put them into the environment") as error:
-        Folder("s3://AKIA:secret@bucket/x")
-    assert "secret" not in str(error.value).replace("AWS_SECRET", "")
+    for uri in ("s3://AKIA:secret@bucket/x", "s3://AKIA:an/y+secret@bucket/x"):
+        with pytest.raises(StoreError) as error:
+            Folder(uri)
+        assert "secret" not in str(error.value).replace("AWS_SECRET", "")
+    assert "s3://bucket/x: credentials in a URI end up in logs: put them into the environment" in str(error.value)
+    with pytest.raises(StoreError, match=r"^http://host/studies/x is an address; .* a folder, such as fetch makes"):
+        Folder("http://host/studies/x")
     with pytest.raises(StoreError, match=r"nonsense://x cannot be used .*: give a path, or a URI"):
         Folder("nonsense://x")
 
@@ -104,3 +108,8 @@ def test_a_bucket_that_is_not_there_is_not_waited_for(s3: str, monkeypatch: pyte
 def test_what_names_no_place_is_one_line(where: str) -> None:
     with pytest.raises(StoreError, match="give a path, or a URI such as s3://bucket/name"):
         Folder(where)
+
+
+def test_a_uri_of_a_file_is_that_folder_of_the_disk(tmp_path: Path) -> None:
+    folder = Folder(f"file://{tmp_path}/made")
+    assert (folder.local, str(folder)) == (tmp_path / "made", f"{tmp_path}/made")

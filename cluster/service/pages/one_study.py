@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from vcm_sweep.analysis.plots.lines import lines
 from vcm_sweep.analysis.plots.theme import Spec
-from vcm_sweep.analysis.records.metrics import METRICS
+from vcm_sweep.analysis.records.metrics import AFTER_AN_EPOCH, METRICS
 from vcm_sweep.analysis.records.policies import POLICIES
 from vcm_sweep.analysis.studies.analysis import CORRELATED, GIVEN, own_methods
 from vcm_sweep.cluster.service.api.given import PAGES
@@ -54,7 +54,7 @@ def study(request: Request, study: str, service: Own) -> Response:
         files=files,
         report=next((file.path for file in files if file.path in _REPORTS), ""),
         longer=_longer(view),
-        metrics=list(METRICS),
+        metrics=[*METRICS, *_of_earlier_epochs(curves)],
         methods=_methods(service, view),
         policies=POLICIES,
     )
@@ -155,6 +155,12 @@ def _curves(service: Service, view: StudyView) -> Curves | None:
 def _bands(curves: Curves) -> Spec:
     named = {"a quarter lies above": curves.high, "median": curves.median, "a quarter lies below": curves.low}
     return lines({name: (curves.epochs, values) for name, values in named.items()}, "epoch", "accuracy", dots=True)
+
+
+def _of_earlier_epochs(curves: Curves | None) -> list[str]:
+    """The metrics of some epochs before the last: 1, 2, 5, 10, 20 and so on."""
+    epochs = map(str, curves.epochs[:-1] if curves else [])
+    return [AFTER_AN_EPOCH.replace("K", epoch) for epoch in epochs if epoch.rstrip("0") in ("1", "2", "5")]
 
 
 def log_of(service: Service, study: str, printed: str) -> str:

@@ -97,10 +97,11 @@ class Actions:
             # A run that is not started yet is started by the same key.
             self._make(study, note)
             # A job that waits at the cluster has not written anything yet.
-            if fresh := not (self._catalogue.card(name).state == "submitted" or self.under_way(name)):
-                self._go_on(name, ["run", self._path(name, "study.toml"), "--out", self._path(name)], study)
+            goes_on = self._catalogue.card(name).state == "submitted" or self.under_way(name)
+            words = ["run", self._path(name, "study.toml"), "--out", self._path(name)]
+            run = self._run_of(name) if goes_on else self._go_on(name, words, study)
             self._keys.put(key, Started(name, run=True))
-            return Done(name, self._run_of(name), fresh)
+            return Done(name, run, fresh=not goes_on)
 
     def make(self, text: str, note: str = "") -> Done:
         """Make the folder of a study, and start nothing; errors as :meth:`start`."""
@@ -126,8 +127,7 @@ class Actions:
         what this service does not open."""
         with self.alone(study):
             self._check_goes_on(study)
-            self._go_on(study, ["resume", self._path(study)])
-            return Done(study, self._run_of(study))
+            return Done(study, self._go_on(study, ["resume", self._path(study)]))
 
     def retry(self, study: str, only: Sequence[str] = ()) -> Done:
         """Run trials that failed once more; ``only``: of these statuses. Errors as :meth:`resume`."""
@@ -138,8 +138,8 @@ class Actions:
             raise StudyError("only is not for studies on a cluster, where all failures are run again: leave it out")
         with self.alone(study):
             self._check_goes_on(study)
-            self._go_on(study, ["retry", self._path(study), *(["--only", ",".join(only)] if only else [])], retry=True)
-            return Done(study, self._run_of(study))
+            words = ["retry", self._path(study), *(["--only", ",".join(only)] if only else [])]
+            return Done(study, self._go_on(study, words, retry=True))
 
     def extend(
         self, study: str, to: int | None = None, replicates: int | None = None, replicate_rows: int | None = None
@@ -153,8 +153,7 @@ class Actions:
             self._check_goes_on(study)
             self._catalogue.folder(study)
             added = aside(lengthen, self._settings.root / study, to, replicates, replicate_rows)
-            self._go_on(study, ["resume", self._path(study)])
-            return Done(study, self._run_of(study), trials_added=added)
+            return Done(study, self._go_on(study, ["resume", self._path(study)]), trials_added=added)
 
     def stop(self, study: str) -> Done:
         """Ask a study's run to stop, as Ctrl-C would; StoreError where none is under way."""
@@ -220,26 +219,26 @@ class Actions:
         session = self._catalogue.session(study)
         return session.id if session else ""
 
-    def _go_on(self, study: str, words: Sequence[str], held: Study | None = None, retry: bool = False) -> None:
+    def _go_on(self, study: str, words: Sequence[str], held: Study | None = None, retry: bool = False) -> str:
+        """The id of the run that goes on with a study."""
         if self._settings.place.address is None:
-            self._runs.start(study, words)
-            return
+            return self._runs.start(study, words)
         text = (held or Store.open(self._catalogue.folder(study)).study).text
         if not self._sending.acquire(blocking=False):
             raise BusyError(f"{_MOST_SENDING} studies are being sent to the cluster: ask again in a moment")
         try:
-            self._send(study, text, retry)
+            return self._send(study, text, retry)
         finally:
             self._sending.release()
 
-    def _send(self, study: str, text: str, retry: bool) -> None:
+    def _send(self, study: str, text: str, retry: bool) -> str:
         from vcm_sweep.cluster.jobs.submit import submit
 
         self._catalogue.folder(study).refuse_links()
         with tempfile.TemporaryDirectory(prefix="vcm-sweep-serve-") as scratch:
             file = Path(scratch) / "study.toml"
             file.write_text(text, encoding="utf-8")
-            submit(file, RunOptions(self._settings.place, self._path(study), retry=retry))
+            return submit(file, RunOptions(self._settings.place, self._path(study), retry=retry)).session
 
 
 def too_long(text: str) -> str:

@@ -231,11 +231,9 @@ class Catalogue:
         """The state of a run that says it is not over: whether its pulse is felt."""
         if session.state != "running" or self._runs.live(study):
             return session.state
-        folder = self._settings.folder(study)
-        if waits_for_disk(folder, session):
-            return "disk full"
         if _ended_here(session):
             return "silent"
+        folder = self._settings.folder(study)
         beat, now = (session.id, pulse(folder, session)), time.monotonic()
         with self._mutex:
             before, since = self._pulses.get(study, (None, now))
@@ -244,7 +242,9 @@ class Catalogue:
             self._pulses[study] = (beat, since)
         # A state that is fresh by this machine's clock is believed; clocks may differ, so else its pulse is waited for.
         fresh = 0 <= age_s(session.seen) <= 2 * _SILENT_TICKS * session.tick_s
-        return "running" if fresh or now - since <= _SILENT_TICKS * session.tick_s else "silent"
+        if not fresh and now - since > _SILENT_TICKS * session.tick_s:
+            return "silent"
+        return "disk full" if waits_for_disk(folder, session) else "running"
 
 
 def read_note(folder: Folder) -> str:

@@ -12,7 +12,14 @@ from vcm_sweep.cluster.service.processes import Processes, last_bytes, last_line
 from vcm_sweep.cluster.service.settings import ServiceSettings
 from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.session.log import utc_now
-from vcm_sweep.sweep.session.state import SessionState, mark_failed, new_id, read_sessions, write_state
+from vcm_sweep.sweep.session.state import (
+    SessionState,
+    close_dead_runs,
+    mark_failed,
+    new_id,
+    read_sessions,
+    write_state,
+)
 
 _LAST_BYTES = 4000
 
@@ -56,6 +63,8 @@ class Runs:
             state = SessionState(session, os.uname().nodename, 0, shlex.join(command), "submitted")
             variables = {SESSION_VARIABLE: session, COMMAND_VARIABLE: shlex.join(command)}
             try:
+                # Nothing else runs there: what is asked of the study from now on is asked of this run.
+                close_dead_runs(folder, session)
                 write_state(folder, replace(state, started=utc_now(), seen=utc_now()))
                 begin(command[1:], self._file(study, "out"), self._settings.working, variables)
             except OSError as error:
@@ -70,10 +79,15 @@ class Runs:
         if not session.open or session.job or session.host != os.uname().nodename or self.live(study):
             return session
         folder = self._settings.folder(study)
-        if session.state == "submitted":
-            mark_failed(folder, session.id, self.last_line(study) or "it ended before it began")
-        # What was written between the look at its state and the look at its lock counts.
-        return next((now for now in read_sessions(folder) if now.id == session.id), session)
+        why = self.last_line(study) or "it ended before it began"
+        try:
+            if session.state == "submitted":
+                mark_failed(folder, session.id, why)
+            # What was written between the look at its state and the look at its lock counts.
+            return next((now for now in read_sessions(folder) if now.id == session.id), session)
+        except (OSError, StoreError):
+            # A folder that cannot be written, as somebody else's or on a full disk, is told of all the same.
+            return session if session.state == "running" else replace(session, state="failed", reason=why)
 
     def last_line(self, study: str) -> str:
         """The last line that a study's run has printed, without the name of the program."""

@@ -1,5 +1,6 @@
 """What goes wrong around a service: torn and foreign folders, files outside, texts that are none, many at once."""
 
+import errno
 import json
 import os
 import shutil
@@ -388,3 +389,51 @@ def test_the_pulse_of_a_study_that_is_gone_is_forgotten(service: Service, root: 
     shutil.rmtree(root / STUDY)
     assert service.catalogue.studies() == []
     assert not service.catalogue._pulses
+
+
+def test_a_run_that_goes_on_after_a_crash_is_the_one_that_is_told_and_stopped(
+    service: Service, root: Path, finished: Path
+) -> None:
+    shutil.copytree(finished, root / STUDY)
+    (root / STUDY / "sessions").mkdir()
+    dead = {"id": "20260101-000000-ffff", "state": "running", "host": os.uname().nodename, "pid": 2**22 + 1}
+    (root / STUDY / "sessions" / "20260101-000000-ffff.json").write_text(json.dumps(dead))
+    run = service.actions.resume(STUDY).run
+    assert run > dead["id"]
+    assert service.actions.stop(STUDY).run == run  # at once: its process may have said nothing yet
+    until(lambda: service.catalogue.card(STUDY).state == "stopped")
+    assert sorted(path.name for path in (root / STUDY / "sessions").glob("*.stop")) in ([], [f"{run}.stop"])
+
+
+def test_a_copy_of_a_killed_run_is_silent_and_goes_on(service: Service, root: Path, finished: Path) -> None:
+    shutil.copytree(finished, root / STUDY)
+    (root / STUDY / "sessions").mkdir()
+    # A copy is younger than what its run has said last, as is a state that a run on a full disk has touched.
+    dead = {
+        "id": "20260101-000000-ffff", "state": "running", "host": "elsewhere", "pid": 5, "tick_s": 0.05,
+        "seen": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    (root / STUDY / "sessions" / "20260101-000000-ffff.json").write_text(json.dumps(dead))
+    until(lambda: service.catalogue.card(STUDY).state == "silent")
+    (root / "hurry").touch()
+    service.actions.resume(STUDY)
+    until(lambda: service.catalogue.card(STUDY).state == "done")
+
+
+def test_a_folder_that_cannot_be_written_does_not_take_the_list_along(
+    service: Service, root: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (STUDY, "theirs"):
+        shutil.copytree(finished, root / name)
+    (root / "theirs" / "sessions").mkdir()
+    begun = {"id": "20260101-000000-ffff", "state": "submitted", "host": os.uname().nodename, "pid": 0}
+    (root / "theirs" / "sessions" / "20260101-000000-ffff.json").write_text(json.dumps(begun))
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    # Root may write anywhere, so that no real folder refuses this test.
+    monkeypatch.setattr("vcm_sweep.cluster.service.studies.runs.mark_failed", refused)
+    cards = {card.id: card for card in service.catalogue.studies()}
+    assert (cards["theirs"].state, cards["theirs"].reason) == ("failed", "it ended before it began")
+    assert STUDY in cards

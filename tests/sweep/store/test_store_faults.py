@@ -22,6 +22,8 @@ import pytest
 from vcm_sweep.sweep import Executor, Store, StoreError, Study, Trial, TrialRecord, run
 from vcm_sweep.sweep.folder import Folder
 
+from ...studies import TINY
+
 Records: TypeAlias = Callable[..., list[TrialRecord]]
 
 # Forks a driver for each line that comes in: imports and design, seconds, are done once. A driver runs the study that
@@ -675,3 +677,33 @@ def test_the_end_of_a_run_looks_into_no_part_that_it_wrote(
     assert opened == []
     assert Store.open(tmp_path / "r").problems() == []
     assert len(opened) == 4
+
+
+def test_of_two_that_make_a_folder_at_once_the_second_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (Study.from_text(TINY.replace('"tiny"', f'"tiny"\nseed = {seed}')) for seed in (1, 2))
+    folder, check = tmp_path / "made", Study.check
+
+    def meanwhile(study: Study) -> None:
+        # The second has found the folder free, and the first makes it before the second has looked at its study.
+        check(study)
+        monkeypatch.setattr(Study, "check", check)
+        with Store.create(first, folder):
+            pass
+
+    monkeypatch.setattr(Study, "check", meanwhile)
+    with pytest.raises(StoreError, match=r"holds another study .*seed"):
+        Store.create(second, folder)
+    assert Store.open(folder).study.digest == first.digest
+
+
+def test_a_folder_that_another_command_has_changed_is_not_written(tmp_path: Path) -> None:
+    study = Study.from_text(TINY)
+    waiting = Store.create(study, tmp_path)
+    with Store.open(tmp_path) as other:
+        other.become(Study.from_text(TINY.replace("n = 4", "n = 8")))
+    with pytest.raises(StoreError, match=r"has got another study meanwhile .*: another command wrote it, or extended"):
+        waiting.__enter__()
+    with Store.open(tmp_path) as later:  # the lock was given back
+        later.flush()

@@ -1,5 +1,6 @@
 """The report written from a study's page, with no script; and what a comparison gives to download."""
 
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -21,7 +22,8 @@ from ..waiting import until
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results of 48 trainings, each point twice."""
-    text = TINY.replace('"sobol"', '"morris"').replace("n = 4", "n = 8\nreplicates = 2")
+    text = TINY.replace('"sobol"', '"morris"').replace("epochs = 1", "epochs = 4")
+    text = text.replace("n = 4", "n = 8\nreplicates = 2")
     folder = tmp_path_factory.mktemp("finished") / "mine"
     run(Study.from_text(text), InProcessExecutor(train), folder)
     return folder
@@ -37,6 +39,7 @@ def person(client: TestClient, root: Path, finished: Path) -> TestClient:
 def test_a_report_is_written_as_chosen_and_shown(person: TestClient, root: Path) -> None:
     page = person.get("/studies/mine").text
     assert "<option>frac_at_bound</option>" in page
+    assert re.findall(r"<option>accuracy_epoch_(.+?)</option>", page) == ["1", "2"]  # of four: not each of hundreds
     assert "<option>morris</option><option>bounded</option>" in page
     assert "<option>bounded-shapley</option>" in page
     (root / "mine" / "report.html").unlink(missing_ok=True)
