@@ -189,6 +189,9 @@ class Train(NamedTuple):
 
 # aihwkit's kinds of noise management, which scale a vector before it is applied.
 NO_SCALE, CONSTANT_SCALE, LARGEST_MAGNITUDE, LARGEST_VALUE, LARGEST_SUM = 0, 1, 2, 3, 4
+LEAST_SCALE = 2.0**-128
+"""Up to here a vector counts as zeros, since the inverse of its scale is no float32. Gradients of a network that is
+sure of a sample come there; aihwkit's engine then reads what its converter makes of infinite voltages."""
 
 CONVERTERS = np.dtype(
     [

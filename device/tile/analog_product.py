@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import torch
 from torch.nn.functional import leaky_relu
 
-from vcm_sweep.device.kernels.layout import CONSTANT_SCALE, LARGEST_SUM, LARGEST_VALUE, NO_SCALE
+from vcm_sweep.device.kernels.layout import CONSTANT_SCALE, LARGEST_SUM, LARGEST_VALUE, LEAST_SCALE, NO_SCALE
 from vcm_sweep.device.tile.io_numbers import IoNumbers, Number, is_on
 
 Normal: TypeAlias = Callable[[tuple[int, ...], int], torch.Tensor]
@@ -55,7 +55,7 @@ def analog_product(
         )
 
     scale = _input_scale(x, number, number.management)
-    silent = scale <= 0
+    silent = scale <= LEAST_SCALE
     scale = scale.masked_fill(silent, 1.0)
     readings = read(0)
     if number.bounded:
@@ -65,7 +65,7 @@ def analog_product(
         while factor <= largest and bool((overflow := _repeated(overflow, factor, number)).any()):
             if rounds == 1 and number.repeated >= 0:
                 repeated_scale = _input_scale(x, number, number.repeated)
-                repeated_scale = repeated_scale.masked_fill(repeated_scale <= 0, 1.0)
+                repeated_scale = repeated_scale.masked_fill(repeated_scale <= LEAST_SCALE, 1.0)
             else:
                 repeated_scale, factor = scale * 2, factor * 2
             scale = torch.where(overflow, repeated_scale, scale)
@@ -84,7 +84,7 @@ def _repeated(overflow: torch.Tensor, factor: float, number: Any) -> torch.Tenso
 
 
 def _input_scale(x: torch.Tensor, number: Any, management: int) -> torch.Tensor:
-    """The scale by which noise management divides each vector, (trials, batch, 1); 0 or less if it has none."""
+    """The scale by which noise management divides each vector, (trials, batch, 1); at most ``LEAST_SCALE`` for none."""
     if management in (NO_SCALE, CONSTANT_SCALE):
         return torch.ones_like(x[..., :1]) * (number.constant if management == CONSTANT_SCALE else 1.0)
     largest = (x if management == LARGEST_VALUE else x.abs()).amax(-1, keepdim=True)

@@ -12,7 +12,7 @@ from vcm_sweep.device.kernels.cpu.compiling import compiled, inlined, kernel
 from vcm_sweep.device.kernels.cpu.magnitude import largest_magnitude
 from vcm_sweep.device.kernels.cpu.normals import LARGEST, fill_centred, fill_normal
 from vcm_sweep.device.kernels.cpu.random import bits64
-from vcm_sweep.device.kernels.layout import CONSTANT_SCALE, LARGEST_SUM, LARGEST_VALUE, NO_SCALE
+from vcm_sweep.device.kernels.layout import CONSTANT_SCALE, LARGEST_SUM, LARGEST_VALUE, LEAST_SCALE, NO_SCALE
 from vcm_sweep.device.seeds import GOLDEN
 
 # Purposes of random streams.
@@ -20,7 +20,7 @@ _OUTPUT_NOISE, _INPUT_NOISE, _WEIGHT_NOISE, _INPUT_ROUNDING, _OUTPUT_ROUNDING, _
 
 _U_GOLDEN = np.uint64(GOLDEN)
 _ZERO, _ONE, _TWO, _LAST_FRACTION = np.float32(0), np.float32(1), np.float32(2), np.float32(1 << 23)
-_LARGEST = np.float32(LARGEST)
+_LARGEST, _LEAST = np.float32(LARGEST), np.float32(LEAST_SCALE)
 
 # Sums may be split over the lanes of a vector register. As in any BLAS, their last bits then depend on the machine.
 _summing = compiled(error_model="numpy", _nrt=False, fastmath={"reassoc", "contract"})
@@ -114,7 +114,7 @@ def _largest(x):
 
 @kernel
 def _scale(x, io, management):
-    """The scale by which noise management divides a vector; 0 or less if it has none."""
+    """The scale by which noise management divides a vector; ``LEAST_SCALE`` or less if it has none."""
     if management == NO_SCALE:
         return _ONE
     if management == CONSTANT_SCALE:
@@ -142,7 +142,7 @@ def begin(x, vectors, out):
         count = 0
         for b in range(x.shape[1]):
             scale = _scale(x[k, b], io, io.management)
-            if scale <= _ZERO and io.zeros:
+            if scale <= _LEAST and io.zeros:
                 out[k, b] = _ZERO
                 continue
             vectors.scale[k, b] = _positive(scale)
@@ -156,7 +156,7 @@ def begin(x, vectors, out):
 @inlined
 def _positive(scale):
     """1 for a vector without a scale."""
-    return _ONE if scale <= _ZERO else scale
+    return _ONE if scale <= _LEAST else scale
 
 
 @kernel

@@ -178,6 +178,24 @@ def test_without_noise_every_output_is_the_compiled_tiles(ours, direction, chose
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.engine
+@OURS
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+@pytest.mark.parametrize("size", [1e-37, 5e-39, 2e-39, 1e-40, 1e-44])
+@pytest.mark.parametrize(
+    "kind", [NoiseManagementType.ABS_MAX, NoiseManagementType.ABS_MAX_NP_SUM, NoiseManagementType.MAX]
+)
+def test_a_vector_of_next_to_nothing_is_read_or_is_zeros(ours, direction, size, kind):
+    """Its scale may have no inverse in single precision: a network that is sure of a sample has such gradients."""
+    io = IOParameters(out_noise=0.0, noise_management=kind, bound_management=BoundManagementType.NONE)
+    weight, x = _case(1, direction)
+    x = x[:1] / x[:1].abs().max() * size
+    got = _product(ours, weight, x, io, direction)
+    engine = getattr(_compiled(weight, io, io).tile, direction)(x)
+    expected = engine if size > 2.0**-128 else torch.zeros_like(engine)
+    torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-44)
+
+
 ADDITIVE = {"w_noise": 0.05, "w_noise_type": WeightNoiseType.ADDITIVE_CONSTANT}
 PCM = {"w_noise": 0.1, "w_noise_type": WeightNoiseType.PCM_READ}
 NARROW = {"out_bound": 2.0, "bound_management": BoundManagementType.ITERATIVE_WORST_CASE}

@@ -11,7 +11,14 @@ the round and the place in the vector, the same as on a CPU, whatever is read be
 from vcm_sweep.device.kernels.gpu.random import key_of_more
 from vcm_sweep.device.kernels.gpu.reads.normals import centred, normals
 from vcm_sweep.device.kernels.gpu.triton_or_none import tl, triton
-from vcm_sweep.device.kernels.layout import CONSTANT_SCALE, CONVERTER_NUMBERS, LARGEST_SUM, LARGEST_VALUE, NO_SCALE
+from vcm_sweep.device.kernels.layout import (
+    CONSTANT_SCALE,
+    CONVERTER_NUMBERS,
+    LARGEST_SUM,
+    LARGEST_VALUE,
+    LEAST_SCALE,
+    NO_SCALE,
+)
 
 _NO_SCALE, _CONSTANT, _SUM, _VALUE = map(tl.constexpr, (NO_SCALE, CONSTANT_SCALE, LARGEST_SUM, LARGEST_VALUE))
 
@@ -25,6 +32,7 @@ _COUNT = tl.constexpr(len(CONVERTER_NUMBERS))
 # Purposes of random streams, as of cpu/converters.py.
 _OUTPUT_NOISE, _INPUT_NOISE, _WEIGHT_NOISE, _INPUT_ROUNDING, _OUTPUT_ROUNDING = map(tl.constexpr, range(5))
 _PURPOSES = tl.constexpr(5)
+_LEAST_SCALE = tl.constexpr(LEAST_SCALE)
 
 
 @triton.jit
@@ -51,7 +59,7 @@ def _cut(values, bound):
 @triton.jit
 def _positive(scale):
     """1 for a vector without a scale."""
-    return tl.where(scale <= 0.0, 1.0, scale)
+    return tl.where(scale <= _LEAST_SCALE, 1.0, scale)
 
 
 @triton.jit
@@ -83,7 +91,7 @@ def _scales(x, there, settings, inputs, MANAGEMENT: tl.constexpr, REPEATED: tl.c
 
 @triton.jit
 def _managed(largest, value, positive, negative, settings, MANAGEMENT: tl.constexpr):
-    """The scale by which noise management divides a vector; 0 or less if it has none."""
+    """The scale by which noise management divides a vector; ``LEAST_SCALE`` or less if it has none."""
     if MANAGEMENT == _NO_SCALE:
         scale = tl.zeros_like(largest) + 1.0
     elif MANAGEMENT == _CONSTANT:
@@ -196,7 +204,7 @@ def read_arrays(
         vectors = x + trial * batch * inputs + vector.to(tl.int64) * inputs
         first, second = _scales(vectors, there, own, inputs, MANAGEMENT, REPEATED, INPUTS)
         # For each lane: Triton's interpreter cannot combine one truth with those of lanes.
-        mute = (first <= 0.0) & (tl.zeros([VECTORS], tl.float32) + tl.load(own + _ZEROS) > 0.0)
+        mute = (first <= _LEAST_SCALE) & (tl.zeros([VECTORS], tl.float32) + tl.load(own + _ZEROS) > 0.0)
         of_row = (tile % tiles) * VECTORS + row % VECTORS
         row_there = of_row < batch
         row_vectors = x + trial * batch * inputs + of_row.to(tl.int64) * inputs

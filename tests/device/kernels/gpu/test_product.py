@@ -56,10 +56,11 @@ SETTINGS = {
 
 
 def vectors(trials: int, batch: int, features: int, seed: int) -> torch.Tensor:
-    """Of all sizes; one is zeros."""
+    """Of all sizes; one is zeros, one next to nothing."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(trials, batch, features, generator=generator) * torch.logspace(-3, 1, batch)[:, None]
     x[:, batch // 2] = 0.0
+    x[:, batch // 3] *= 1e-39
     return x
 
 
