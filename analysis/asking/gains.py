@@ -28,8 +28,8 @@ class Gain:
 
 KINDS = ("lower half", "low end")
 """Of changes that can be asked of every factor; lists of a few levels may have no half."""
-# Of a factor with levels, those up to the median hold at most this share where they are called its lower half.
-_ABOUT_HALF = 0.55
+# Of a factor with levels, those that are called its lower half hold a half of it, give or take so much.
+_ABOUT = 0.05
 
 
 def gains(
@@ -68,13 +68,12 @@ def gains(
 def _changed(marginal: "Marginal", kind: str) -> Any:
     """The low end, or the factor's own distribution from it to the median, the middle of a uniform range.
 
-    None where the levels up to the median are more than about a half.
+    None where the levels up to the median are less than about a half, or the lowest one alone, which is the low end.
     """
     if kind == "low end":
         return marginal.low
-    half = replace(marginal, high=float(marginal.quantiles(np.array(0.5))), given=True)
-    if marginal.factor.law.levels:
-        (start, end), (first, last) = half.span, marginal.span
-        if end - start > _ABOUT_HALF * (last - first):
-            return None
-    return half
+    if not marginal.factor.law.levels:
+        return replace(marginal, high=float(marginal.quantiles(np.array(0.5))), given=True)
+    half = replace(marginal, high=marginal.factor.law.last(float(marginal.within(np.array(0.5)))), given=True)
+    (start, end), (first, last) = half.span, marginal.span
+    return half if half.low < half.high and end - start >= (0.5 - _ABOUT) * (last - first) else None

@@ -11,7 +11,7 @@ from vcm_sweep.analysis.asking.response import Response
 from vcm_sweep.analysis.asking.reweighting import BLOCKS, POINTS, REPLICATED
 from vcm_sweep.analysis.records.metrics import as_metric
 from vcm_sweep.analysis.surrogates.legendre import DEGREE
-from vcm_sweep.sweep.study.distributions import Distribution
+from vcm_sweep.sweep.study.distributions import Distribution, Levels
 
 # Enough for 1e-8 of a share, and 200 kB for a thousand terms of eight folds.
 _DIGITS = 9
@@ -35,7 +35,7 @@ def portable(response: Response) -> dict[str, Any]:
         "label": metric.label,
         "share": metric.share,
         "factors": [
-            {"name": factor.name, "unit": factor.unit, "values": _values(factor.law), "ordered": factor.law.ordered}
+            {"name": factor.name, "unit": factor.unit, "ordered": factor.law.ordered, **_values(factor.law)}
             for factor in response.factors
         ],
         "terms": [[int(v) for j in np.flatnonzero(term) for v in (j, term[j])] for term in expansion.degrees],
@@ -55,8 +55,11 @@ def portable(response: Response) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _values(law: Distribution) -> list[float] | list[str]:
-    """The values at the steps of a slider, to as many digits as it shows, and more; choices as people read them."""
-    if not law.ordered:
-        return [law.text(value) for value in law.ppf(np.arange(_STEPS + 1) / _STEPS).tolist()]
-    return [float(f"{value:.4g}") for value in law.ppf(np.arange(_STEPS + 1) / _STEPS)]
+def _values(law: Distribution) -> dict[str, list[float] | list[str]]:
+    """The values at the steps of a slider, to as many digits as it shows, and more.
+
+    Of a list all values, as people read them, with the cumulative probabilities between which each lies.
+    """
+    if isinstance(law, Levels):
+        return {"values": [law.text(value) for value in law.values], "edges": law.edges.tolist()}
+    return {"values": [float(f"{value:.4g}") for value in law.ppf(np.arange(_STEPS + 1) / _STEPS)]}

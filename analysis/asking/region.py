@@ -9,16 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from vcm_sweep.analysis.asking.marginals import Marginal
+from vcm_sweep.analysis.asking.marginals import NODES, WEIGHTS, Marginal
 from vcm_sweep.analysis.asking.prediction import apart, root_missed
 from vcm_sweep.analysis.asking.response import Response
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.records.metrics import as_metric
 from vcm_sweep.analysis.results.index import with_unit
+from vcm_sweep.analysis.surrogates.expansion import features
+from vcm_sweep.sweep.study.distributions import Levels
 
 Array = NDArray[np.float64]
 
-# A box keeps the threshold if nearly all of it does, judged at so many Sobol points; it grows by twentieths of a range.
+# A box keeps the threshold if nearly all of it does, judged at so many Sobol points; it grows by twentieths of a range,
+# of a list by whole values.
 _NEARLY, _POINTS, _STEPS = 0.99, 512, 20
 
 
@@ -123,10 +126,10 @@ def keeps(response: Response, threshold: float, *, base: Mapping[str, Any] | Non
         if not one.factor.law.ordered:
             raise AnalysisError(f"keep: {one.factor.name} has choices without an order; hold it at one of them (--at)")
     boxes = _Boxes(response, marginals.each, threshold, float(stats.norm.ppf(response.confidence)))
-    nothing = np.zeros(len(free))
+    nothing = boxes.least
     kept = boxes.keep(nothing, 0.0)
     share = boxes.largest(nothing, 0.0) if kept else nothing
-    if not share.any():
+    if np.array_equal(share, nothing):
         further = f", but no factor can go on from there by 1/{_STEPS} of its range" if kept else ""
         raise AnalysisError(
             f"keep: {threshold:g} is {'' if kept else 'not even '}kept at the factors' low ends, where the mean of "
@@ -153,7 +156,29 @@ def keeps(response: Response, threshold: float, *, base: Mapping[str, Any] | Non
 
 
 def _value(marginal: Marginal, share: float) -> float:
-    return float(marginal.factor.law.ppf(marginal.within(np.array(share))))
+    return marginal.factor.law.last(float(marginal.within(np.array(share))))
+
+
+def _features(marginal: Marginal, places: Array) -> Array:
+    """(n, Q + 1) features at places; of a list their averages over the whole of the value there."""
+    law = marginal.factor.law
+    if not isinstance(law, Levels):
+        return features(places)
+    low, high = law.edges[:-1, None], law.edges[1:, None]
+    of_levels = np.einsum("n,kna->ka", WEIGHTS, features(low + NODES * (high - low)))
+    return np.asarray(of_levels[np.searchsorted(law.edges[1:-1], places, side="right")])
+
+
+def _stops(marginal: Marginal) -> Array:
+    """The shares of a factor's range at which a box can end, rising: twentieths, or where values of a list end."""
+    law = marginal.factor.law
+    if not isinstance(law, Levels):
+        return np.arange(_STEPS + 1) / _STEPS
+    start, end = marginal.span
+    edges = law.edges[(law.edges > start + 1e-9) & (law.edges < end + 1e-9)]
+    # Of many values some, so that a box grows in as many steps.
+    chosen = np.unique(np.linspace(0, len(edges) - 1, min(len(edges), _STEPS)).round().astype(np.int64))
+    return np.asarray((edges[chosen] - start) / (end - start))
 
 
 @dataclass(frozen=True)
@@ -170,25 +195,33 @@ class _Boxes:
         return root_missed(self.response)
 
     @cached_property
+    def _stops(self) -> tuple[Array, ...]:
+        return tuple(_stops(marginal) for marginal in self.each if marginal.low < marginal.high)
+
+    @cached_property
     def _unit(self) -> Array:
-        free = sum(marginal.low < marginal.high for marginal in self.each)
-        return np.asarray(stats.qmc.Sobol(free, rng=0).random(_POINTS))
+        return np.asarray(stats.qmc.Sobol(len(self._stops), rng=0).random(_POINTS))
+
+    @property
+    def least(self) -> Array:
+        """The smallest box: the low ends, of lists their lowest values."""
+        return np.array([stops[0] for stops in self._stops])
 
     @property
     def lowest(self) -> float:
         """The prediction with every factor at its low end."""
-        values = self._values(np.zeros(self._unit.shape[1]))
+        values = self._values(self.least)
         return float(values[:, 0].mean() + self.response.points.origin)
 
     def _values(self, share: Array) -> Array:
         columns, place = [], 0
         for marginal in self.each:
             if marginal.low == marginal.high:
-                columns.append(np.full(_POINTS, marginal.factor.law.cdf(np.array(marginal.low))))
+                columns.append(_features(marginal, np.full(_POINTS, marginal.factor.law.cdf(np.array(marginal.low)))))
                 continue
-            columns.append(marginal.within(share[place] * self._unit[:, place]))
+            columns.append(_features(marginal, marginal.within(share[place] * self._unit[:, place])))
             place += 1
-        return self.response.predictions(np.column_stack(columns))
+        return self.response.expansion.values(np.stack(columns, axis=1))
 
     def keep(self, share: Array, side: float) -> bool:
         """Whether nearly all of the box keeps the threshold; side: 0 as predicted, -1 or 1 with the low or high end."""
@@ -199,17 +232,25 @@ class _Boxes:
 
     def largest(self, start: Array, side: float) -> Array:
         """The shares, from those of a box that keeps it, at which no factor can go on; side: as for `keep`."""
-        steps = np.rint(start * _STEPS).astype(np.int64)
-        going = [j for j, step in enumerate(steps) if step < _STEPS]
+        steps = self._steps(start)
+        going = [j for j, stops in enumerate(self._stops) if steps[j] < len(stops) - 1]
         while going:
             for j in list(going):
                 steps[j] += 1
-                if not self.keep(steps / _STEPS, side):
+                if not self.keep(self._at(steps), side):
                     steps[j] -= 1
                     going.remove(j)
-                elif steps[j] == _STEPS:
+                elif steps[j] == len(self._stops[j]) - 1:
                     going.remove(j)
-        return steps / _STEPS
+        return self._at(steps)
+
+    def _steps(self, share: Array) -> list[int]:
+        """The last stop of each factor that a box of these shares holds, or its first one."""
+        held = zip(self._stops, share, strict=True)
+        return [max(0, int(np.searchsorted(stops, part + 1e-9, side="right")) - 1) for stops, part in held]
+
+    def _at(self, steps: list[int]) -> Array:
+        return np.array([stops[step] for stops, step in zip(self._stops, steps, strict=True)])
 
     def surely(self, share: Array) -> Array:
         """The box in proportion to this one that keeps it with the low end of the prediction, or none."""
@@ -218,5 +259,11 @@ class _Boxes:
         start, end = 0.0, 1.0
         for _ in range(7):
             middle = (start + end) / 2.0
-            start, end = (middle, end) if self.keep(middle * share, -1.0) else (start, middle)
-        return start * share
+            start, end = (middle, end) if self.keep(self._scaled(share, middle), -1.0) else (start, middle)
+        return self._scaled(share, start)
+
+    def _scaled(self, share: Array, by: float) -> Array:
+        """These shares times a number, of lists down to a whole value."""
+        scaled = by * share
+        listed = [isinstance(one.factor.law, Levels) for one in self.each if one.low < one.high]
+        return np.where(listed, self._at(self._steps(scaled)), scaled)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vcm_sweep.analysis.asking.marginals import WEIGHTS, Marginals, read_marginals
+from vcm_sweep.analysis.errors import TooFewError
 from vcm_sweep.analysis.methods.shares import check_enough
 from vcm_sweep.analysis.records.metrics import as_metric
 from vcm_sweep.analysis.records.source import ResultsSource, opened
@@ -181,8 +182,11 @@ def ask(
     prepared = prepare(results, metric, method="bounded", policy=policy)
     factors = results.study.factors
     groups = results.study.design.grouped([factor.name for factor in factors]) if results.study.design.groups else None
-    response = respond(
-        prepared.u, prepared.y, factors, metric=metric, groups=groups,
-        trainings=prepared.trainings, confidence=confidence,
-    )  # fmt: skip
+    try:
+        response = respond(
+            prepared.u, prepared.y, factors, metric=metric, groups=groups,
+            trainings=prepared.trainings, confidence=confidence,
+        )  # fmt: skip
+    except TooFewError as error:
+        raise prepared.advised(error) from None
     return replace(response, n=results.study.design.n)

@@ -15,6 +15,7 @@ from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.files import write_parquet
 from vcm_sweep.analysis.limits.pairs import difference_of_samples
 from vcm_sweep.analysis.records.metrics import find_metric, read_output
+from vcm_sweep.analysis.records.source import told_apart
 from vcm_sweep.analysis.results.index import Index
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def compare_conditions(
         shifts.append(ConditionShift(first[name], second[name], found.mean, found.p))
     adjusted = holm([shift.p for shift in shifts])
     return ConditionsComparison(
-        names=_told_apart(one, other),
+        names=told_apart(one, other),
         results=(results[0], results[1]),
         shifts=tuple(replace(shift, p=p) for shift, p in zip(shifts, adjusted, strict=True)),
         only=(tuple(n for n in first if n not in second), tuple(n for n in second if n not in first)),
@@ -172,15 +173,6 @@ def _outcomes(share: Moments) -> NDArray[np.float64]:
     """The outcomes, 0 or 1, of which a share is the mean."""
     n = share.n or 0
     return (np.arange(n) < round(share.mean * n if n else 0.0)).astype(np.float64)
-
-
-def _told_apart(one: "Results", other: "Results") -> tuple[str, str]:
-    """The names of the studies; their folders where these are equal."""
-    names = one.study.name, other.study.name
-    if names[0] != names[1]:
-        return names
-    first, second = (str(results.folder).rstrip("/").rpartition("/")[2] for results in (one, other))
-    return first, second
 
 
 def _known(number: float) -> float | None:

@@ -52,3 +52,15 @@ def ranges_of(results: "Results", name: str, members: Sequence[str]) -> str:
         for member in members
         if member in found
     )
+
+
+def told_apart(one: "Results", other: "Results") -> tuple[str, str]:
+    """Names for two studies, by which each is told from the other: their own, else their folders'."""
+    names = one.study.name, other.study.name
+    if names[0] != names[1]:
+        return names
+    # The same study has the same folder name wherever it was run.
+    first, second = (str(results.folder).rstrip("/").rpartition("/")[2] for results in (one, other))
+    if first and second and first != second:
+        return first, second
+    return f"{names[0]} (first)", f"{names[1]} (second)"

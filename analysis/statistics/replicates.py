@@ -175,6 +175,7 @@ def noise_remark(rows: Replicated, *, corrected: bool, unit: str = "base block")
     if rows.pooled:
         return (
             f"Not every row has replicates: the noise variance is pooled over the {rows.replicated_rows} "
-            "rows that do, and subtracted from all."
+            "rows that do, and subtracted from all. Where trainings fail more often at noisier or at quieter points, "
+            "luck is that of the rows which kept two."
         )
     return "The noise variance of every row was measured by its own replicates and subtracted."

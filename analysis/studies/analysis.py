@@ -1,5 +1,6 @@
 """`analyze`: a study's records analysed by a method, or an error that says in one sentence what is missing."""
 
+import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -178,13 +179,28 @@ class Prepared:
             cliff = beyond_a_cliff(self.output)
             raise NoiseError(f"{error}. {cliff}") if cliff else error from None
         except TooFewError as error:
-            if self.part is None or not error.least:
-                raise
+            raise self.advised(error) from None
+
+    def advised(self, error: TooFewError) -> TooFewError:
+        """The error with the n that helps this study: of points some lie elsewhere, or were left out."""
+        design, folder = self.results.study.design, shlex.quote(str(self.results.folder))
+        if self.part is not None and error.least:
             more = self.part.takes(error.least)
-            raise TooFewError(
-                f"{error.lacks}: so many lie within {self.part.words} of n = {more}, which vcm-sweep extend "
-                f"{shlex.quote(str(self.results.folder))} --to {more} makes of the study, or give a wider part"
-            ) from None
+            return TooFewError(
+                f"{error.lacks}: so many lie within {self.part.words} of n = {more}, which vcm-sweep extend {folder} "
+                f"--to {more} makes of the study, or give a wider part"
+            )
+        if not (self.failures.dropped and error.to):
+            return error
+        # As many of the new ones will be left out; a tenth more, since that share is known from few.
+        units = self.failures.units
+        needed = error.least * self.units / self.y[..., 0].size if error.least else error.to
+        more = 2 ** math.ceil(math.log2(max(1.1 * needed * units / self.units, design.n + 1)))
+        kept = "" if self.output.metric.given else "--policy worst-case keeps them, or "
+        return TooFewError(
+            f"{error.lacks}, and {self.failures.dropped} of {units} {self.failures.unit} were left out, where some "
+            f"training has no value: {kept}vcm-sweep extend {folder} --to {more}"
+        )
 
 
 def prepare(

@@ -12,7 +12,7 @@ import numpy as np
 
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.files import write_json, write_parquet
-from vcm_sweep.analysis.records.source import ResultsSource, opened, ranges_of, same_points
+from vcm_sweep.analysis.records.source import ResultsSource, opened, ranges_of, same_points, told_apart
 from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.results.kinds import KINDS
 from vcm_sweep.analysis.results.sensitivity import Sensitivity
@@ -202,7 +202,7 @@ def compare_studies(
     """
     options: dict[str, Any] = {} if resamples is None else {"resamples": resamples}
     one, other = opened(one), opened(other)
-    names, outputs = _names(one, other), []
+    names, outputs = told_apart(one, other), []
     for name, study in zip(names, (one, other), strict=True):
         with _said_of(name):
             outputs.append(prepare(study, metric, method=method, policy=policy))
@@ -311,17 +311,6 @@ def _swaps(results: tuple[Sensitivity, Sensitivity], common: Sequence[str]) -> t
         if order[1].index(a) > order[1].index(b)
     ]
     return tuple(sorted(swaps, key=lambda swap: -swap.told))
-
-
-def _names(one: "Results", other: "Results") -> tuple[str, str]:
-    """Names of the studies, made different where they are equal."""
-    names = one.study.name, other.study.name
-    if names[0] != names[1]:
-        return names
-    folders = [str(results.folder).rstrip("/").rpartition("/")[2] for results in (one, other)]
-    if all(folders) and folders[0] != folders[1]:
-        return folders[0], folders[1]
-    return f"{names[0]} (first)", f"{names[1]} (second)"
 
 
 def _range(results: "Results", result: Sensitivity, factor: str) -> str:

@@ -1,5 +1,6 @@
 """The table [[condition]]: named settings that a study compares, each with what was published of it."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -66,10 +67,10 @@ def read_conditions(tables: Any, network: _Table, device: _Table) -> tuple[Condi
     for place, table in enumerate(tables, 1):
         with mistakes.noted():
             found.append(_read(table, place, network, device))
-    names = [condition.name for condition in found]
-    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-        with mistakes.noted():
-            raise StudyError(f"[[condition]] name = {name!r} is given {names.count(name)} times: rename all but one")
+    for name, count in Counter(condition.name for condition in found).items():
+        if count > 1:
+            with mistakes.noted():
+                raise StudyError(f"[[condition]] name = {name!r} is given {count} times: rename all but one")
     mistakes.tell()
     return tuple(found)
 
@@ -86,16 +87,22 @@ def check_conditions(conditions: Sequence[Condition], baseline: str) -> None:
         given = f"= {baseline!r} is no condition of the study" if baseline else "is missing"
         raise StudyError(f"[design] baseline {given}: {hint}")
     # The baseline first, so that a condition equal to it is said to be.
-    seen: list[Condition] = []
+    seen: dict[Any, str] = {}
     for condition in sorted(conditions, key=lambda condition: condition.name != baseline):
-        for other in seen:
-            if (condition.network, condition.device) == (other.network, other.device):
-                which = f"the baseline {baseline!r}" if other.name == baseline else f"condition {other.name!r}"
-                raise StudyError(
-                    f"condition {condition.name!r} differs from {which} in nothing: give it a field of [network] or "
-                    "[device] or the value of a factor, or leave it out"
-                )
-        seen.append(condition)
+        other = seen.setdefault(_hashable((condition.network, condition.device)), condition.name)
+        if other != condition.name:
+            which = f"the baseline {baseline!r}" if other == baseline else f"condition {other!r}"
+            raise StudyError(
+                f"condition {condition.name!r} differs from {which} in nothing: give it a field of [network] or "
+                "[device] or the value of a factor, or leave it out"
+            )
+
+
+def _hashable(values: Any) -> Any:
+    """Tables and lists as what is equal where they are, and can be looked up."""
+    if isinstance(values, Mapping):
+        return frozenset((key, _hashable(value)) for key, value in values.items())
+    return tuple(map(_hashable, values)) if isinstance(values, list | tuple) else values
 
 
 def _read(table: Any, place: int, network: _Table, device: _Table) -> Condition:
@@ -114,7 +121,9 @@ def _read(table: Any, place: int, network: _Table, device: _Table) -> Condition:
         if own["network"].get("preset", "mlp") != "mlp":
             # Widths of hidden layers are the mlp's.
             network = {name: value for name, value in network.items() if name != "hidden"}
-        laid = laid_over(laid_over({"network": network, "device": device}, own), _of_factors(fields.rest()))
+        factors = fields.rest()
+        _check_once(own, factors)
+        laid = laid_over(laid_over({"network": network, "device": device}, own), _of_factors(factors))
         found, read = Mistakes(), dict[str, Any]()
         with found.noted():
             read["network"] = NetworkSpec.from_table(laid["network"])
@@ -139,6 +148,17 @@ def _check_published(head: _Table) -> None:
             f"{given[0]} = {head[given[0]]:g} without {lacking[0]}: give published, published_sd and published_n, or "
             "published alone"
         )
+
+
+def _check_once(own: _Table, factors: _Table) -> None:
+    """Raise StudyError for a factor whose field is given as well."""
+    for name in factors:
+        known = entry(name)
+        inner: Any = own
+        for key in known.path if known else ():
+            inner = inner.get(key) if isinstance(inner, Mapping) else None
+        if known and inner is not None:
+            raise StudyError(f"{name!r} and {'.'.join(known.path)} are one and the same: give it once")
 
 
 def _of_factors(values: _Table) -> _Table:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+_ROUNDING = 1e-9
 CONTINUOUS = ("uniform", "loguniform", "norm", "truncnorm", "lognorm", "triang", "beta")
 LISTED = ("discrete", "categorical")
 ALIASES = {
@@ -46,6 +47,10 @@ class Distribution(ABC):
     @abstractmethod
     def span(self, low: float, high: float) -> tuple[float, float]:
         """The cumulative probabilities between which the values from ``low`` to ``high`` lie, both included."""
+
+    def last(self, end: float) -> float:
+        """The largest value that lies up to a cumulative probability; of levels the last one whose own ends there."""
+        return float(self.ppf(np.array(end)))
 
     @abstractmethod
     def words(self) -> str:
@@ -200,6 +205,10 @@ class Levels(Distribution):
 
     def ppf(self, u: Array) -> Array:
         return np.array(self.values)[np.searchsorted(self.edges[1:-1], u, side="right")]
+
+    def last(self, end: float) -> float:
+        # Of probabilities that are sums the last digits are chance.
+        return self.values[max(0, int(np.searchsorted(self.edges, end + _ROUNDING, side="right")) - 2)]
 
     def cdf(self, x: Array) -> Array:
         values = np.array(self.values)

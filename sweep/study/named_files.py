@@ -125,6 +125,8 @@ def _table(cells: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     table: dict[str, Any] = {}
     for column, value in cells:
         if value is not None:
+            # A column of whole numbers with an empty cell is one of fractions where pandas has written it.
+            value = int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
             root, *rest = column.split(".")
             table = laid_over(table, nested((root, *rest), value) if root in _TABLES else {column: value})
     return table

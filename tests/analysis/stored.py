@@ -1,8 +1,9 @@
 """Synthetic records in a real results folder, through the store; nothing here was trained."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -44,11 +45,19 @@ def stored(  # noqa: PLR0913  (each differs in some test)
     device: str = 'model = "explicit"',
     output: Callable[[Array], Array] = accuracy,
     diverge: float = 1.1,
+    lists: Mapping[str, Sequence[float]] = MappingProxyType({}),
 ) -> Any:
-    """Results of a finished study; trainings whose first factor, scaled to [0, 1], is above ``diverge`` diverged."""
+    """Results of a finished study; trainings whose first factor, scaled to [0, 1], is above ``diverge`` diverged.
+
+    ``lists``: by factor, values that it has in place of its range.
+    """
     chosen = FACTORS[:factors]
     design = design if "method" in design else f'method = "sobol"\n{design}'
-    tables = "".join(f'[[factor]]\nname = "{f}"\nrange = [{low}, {high}]\n' for f, low, high in chosen)
+    tables = "".join(
+        f'[[factor]]\nname = "{f}"\n'
+        + (f'distribution = "discrete"\nvalues = {list(lists[f])}\n' if f in lists else f"range = [{low}, {high}]\n")
+        for f, low, high in chosen
+    )
     study = Study.from_text(
         f'[study]\nname = "{name}"\n[network]\nhidden = [8]\ndata = "digits"\nepochs = 4\nbatch = 32\nlr = 0.02\n'
         f"[device]\n{device}\n{tables}[design]\nn = {n}\nreplicates = {replicates}\n{design}"

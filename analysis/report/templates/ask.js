@@ -94,30 +94,41 @@
     return [at, `[${low}, ${high}]`];
   }
 
-  function valueOf(factor, at) {
-    // Sliders move by a hundredth of the probability.
-    const value = factor.values[Math.round(100 * at)];
-    return factor.ordered ? String(Number(value.toPrecision(3))) : value;
-  }
+  // Of a list the place of the value at a place on a slider; where two meet, the lower one as the end of a range.
+  const valueAt = (edges, at, end) => edges.slice(1, -1).filter((edge) => end ? edge < at - 1e-9 : edge <= at + 1e-9).length;
 
   const rows = [...box.querySelectorAll("[data-factor]")].map((row) => ({
     low: row.querySelector("[data-end=low]"), high: row.querySelector("[data-end=high]"), words: row.querySelector("output"),
   }));
-  const ranges = () => rows.map(({ low, high }) => [low.valueAsNumber / 100, high.valueAsNumber / 100]);
+
+  // From where to where each factor goes, in words too. Sliders move by a hundredth of the probability; of a list whole
+  // values are in.
+  function chosen() {
+    return rows.map(({ low, high }, j) => {
+      const { edges, values } = of.factors[j], from = low.valueAsNumber / 100, to = high.valueAsNumber / 100;
+      if (!edges) {
+        const [first, last] = [from, to].map((at) => String(Number(values[Math.round(100 * at)].toPrecision(3))));
+        return { range: [from, to], first, last, one: from === to };
+      }
+      const first = valueAt(edges, from, false), last = Math.max(first, valueAt(edges, to, true));
+      return { range: [edges[first], edges[last + 1]], first: values[first], last: values[last], one: first === last };
+    });
+  }
 
   function show() {
-    const now = ranges(), found = predict(now), [value, ends] = interval(found.value, found.half);
+    const now = chosen(), found = predict(now.map(({ range }) => range));
+    const [value, ends] = interval(found.value, found.half);
     const unit = of.share ? "\u00a0%" : "";
     rows.forEach(({ low, high, words }, j) => {
-      const factor = of.factors[j], from = valueOf(factor, now[j][0]), to = valueOf(factor, now[j][1]);
-      const tail = ["", "1", "relative"].includes(factor.unit) ? "" : ` ${factor.unit}`;
-      words.textContent = (now[j][0] === now[j][1] ? `at ${from}` : `${from} to ${to}`) + tail;
-      low.setAttribute("aria-valuetext", from + tail);
-      high.setAttribute("aria-valuetext", to + tail);
+      const { unit } = of.factors[j], { first, last, one } = now[j];
+      const tail = ["", "1", "relative"].includes(unit) ? "" : ` ${unit}`;
+      words.textContent = (one ? `at ${first}` : `${first} to ${last}`) + tail;
+      low.setAttribute("aria-valuetext", first + tail);
+      high.setAttribute("aria-valuetext", last + tail);
     });
     box.querySelector("[data-value]").textContent = `${value}${unit} ${ends}`;
     const [gain, around] = interval(found.gain, found.gainHalf);
-    const moved = now.some(([low, high]) => low > 0 || high < 1);
+    const moved = now.some(({ range: [low, high] }) => low > 0 || high < 1);
     box.querySelector("[data-gain]").textContent = moved
       ? `${gain}${of.share ? " points" : ""} ${around} against the whole ranges` : "over the whole ranges";
     box.querySelector("[data-why]").textContent = found.points

@@ -3,6 +3,7 @@
 What one study shows is asked of intervals at 99.9 %, since of many at 95 % some do miss; coverage has tests of its own.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vcm_sweep.analysis import AnalysisError, Response, ask, bounded_indices, gains, keeps, predict, range_indices
+from vcm_sweep.analysis import (
+    AnalysisError,
+    Response,
+    analyze,
+    ask,
+    bounded_indices,
+    gains,
+    keeps,
+    predict,
+    range_indices,
+)
 from vcm_sweep.analysis.asking.prediction import apart, root_missed
 from vcm_sweep.analysis.asking.response import respond
 from vcm_sweep.analysis.results.index import Index
@@ -397,3 +408,47 @@ def test_records_of_a_folder(tmp_path: Path) -> None:
     failed = stored(tmp_path / "failed", 256, design='method = "space"\n', diverge=0.9)
     assert "name a policy" in refused(lambda: ask(failed))
     assert ask(failed, policy="worst-case").points.count == 256
+
+
+def stepped(u: Array) -> Array:
+    return np.asarray(0.9 - 0.3 * u[:, 0] - 0.02 * u[:, 1])
+
+
+LISTED: dict[str, Any] = {"design": 'method = "space"\n', "output": stepped, "factors": 2}
+
+
+def test_a_box_holds_whole_values_of_a_list(tmp_path: Path) -> None:
+    """0.9 at the lower of two values and 0.6 at the upper; of four values 0.9, 0.8, 0.7, 0.6."""
+    two = ask(stored(tmp_path / "two", 256, lists={"r.d2d.sigma": (0.0, 0.08)}, **LISTED))
+    radius, length = keeps(two, 0.7).sides
+    assert (radius.low, radius.sure, radius.to, radius.most) == (0.0, 0.0, 0.0, 0.0)
+    assert length.to == length.most == 0.1
+    assert predict(two, {"r.d2d.sigma": 0.08}).mean.high < 0.7
+    four = ask(stored(tmp_path / "four", 256, lists={"r.d2d.sigma": (0.0, 0.08 / 3, 0.16 / 3, 0.08)}, **LISTED))
+    for level, last in ((0.85, 0.0), (0.75, 0.08 / 3), (0.65, 0.16 / 3), (0.55, 0.08)):
+        side = keeps(four, level).sides[0]
+        assert (side.sure, side.to, side.most) == (last, last, last)
+        assert predict(four, {"r.d2d.sigma": side.to}).mean.low > level
+    assert keeps(four, 0.85, base={"r.d2d.sigma": (0.0, 0.08 / 3)}).sides[0].to == 0.0
+
+
+def test_a_list_has_a_lower_half_where_half_of_it_is_lower(tmp_path: Path) -> None:
+    for values, last in (((4, 5, 6, 7), 5.0), ((4, 5, 6, 7, 8, 9), 6.0), ((4, 5, 6, 7, 8), None), ((4, 8), None)):
+        spread = [0.008 * value for value in values]
+        response = ask(stored(tmp_path / f"{len(values)}", 256, lists={"r.d2d.sigma": spread}, **LISTED))
+        halves = [gain for gain in gains(response, kinds=("lower half",)) if gain.factor == "r.d2d.sigma"]
+        places = [half.prediction.marginals.each[0].high for half in halves]
+        assert places == ([] if last is None else [pytest.approx(0.008 * last)])
+
+
+def test_the_advice_counts_what_a_policy_leaves_out(tmp_path: Path) -> None:
+    """256 points of which a fifth has diverged: more of the same do not help, twice as many do."""
+    results = stored(tmp_path / "space", 256, design='method = "space"\n', diverge=0.8)
+    for asked in (lambda: ask(results, policy="drop-block"), lambda: analyze(results, policy="drop-block")):
+        message = refused(asked)
+        assert re.search(
+            r"of 256 points were left out, .*: --policy worst-case keeps them, or vcm-sweep extend", message
+        )
+        assert message.endswith("--to 512")
+    given = refused(lambda: analyze(results, "accuracy_ok"))
+    assert ("worst-case" in given, given.endswith("--to 512")) == (False, True)

@@ -201,3 +201,10 @@ def test_trainings_without_a_value_are_left_out_of_a_mean_and_that_is_told(tmp_p
     assert found["b"].mean.value == pytest.approx(np.mean(WORSE[:4]))
     assert found.remarks[-1] == "Trainings of b without a value are left out of the mean."
     assert not any("retry" in remark for remark in found.remarks)
+
+
+def test_a_study_of_two_machines_has_one_name_and_both_are_told(tmp_path: Path) -> None:
+    one = stored(tmp_path / "here" / "same", {"plain": BASE, "gone": EQUAL}, name="same")
+    other = stored(tmp_path / "there" / "same", {"plain": EQUAL, "new": BASE}, name="same", seed=2)
+    found = compare_conditions(one, other)
+    assert found.to_dict()["only"] == {"same (first)": ["gone"], "same (second)": ["new"]}

@@ -102,3 +102,35 @@ def test_the_numbers_are_few(study: tuple[Path, Response]) -> None:
     assert data
     assert len(data[1]) < 200_000
     assert len(json.loads(data[1])["residual"]) == response.points.count
+
+
+def test_sliders_of_a_list_hold_whole_values(browser: Any, tmp_path: Path) -> None:
+    """Of three values and of two: what is said to be in is what is computed, and as `predict` computes it."""
+    from selenium.webdriver import Keys
+
+    lists = {"r.d2d.sigma": (0.0, 0.04, 0.08), "l.d2d.sigma": (0.0, 0.1)}
+    results = stored(tmp_path / "study", 256, factors=2, design='method = "space"\n', lists=lists)
+    page, response = write_report(results, tmp_path), ask(results)
+    show(browser, page)
+    radius, length = browser.find_elements("css selector", "#asking [data-factor]")
+    for low, high, words, given in (
+        (0, 100, "0 to 0.08", (0.0, 0.08)), (0, 66, "0 to 0.04", (0.0, 0.04)), (0, 67, "0 to 0.08", (0.0, 0.08)),
+        (34, 66, "at 0.04", 0.04), (0, 0, "at 0", 0.0), (100, 100, "at 0.08", 0.08),
+        (50, 100, "0.04 to 0.08", (0.04, 0.08)),
+    ):  # fmt: skip
+        browser.execute_script(
+            "for (const [end, at] of [['low', arguments[1]], ['high', arguments[2]]])"
+            " arguments[0].querySelector(`[data-end=${end}]`).value = at;"
+            "arguments[0].querySelector('[data-end=high]').dispatchEvent(new Event('input'))",
+            radius, low, high,
+        )  # fmt: skip
+        assert radius.find_element("tag name", "output").text == words
+        assert length.find_element("tag name", "output").text == "0 to 0.1"
+        told = browser.find_element("css selector", "#asking [data-value]").text
+        wanted = predict(response, {"r.d2d.sigma": given}).mean
+        found = [float(number) for number in re.findall(r"[\d.]+", told)]
+        rounded = 0.051 if "." in told else 0.51
+        assert found == pytest.approx([100 * v for v in (wanted.value, wanted.low, wanted.high)], abs=rounded)
+    browser.find_element("css selector", "#asking [data-set=half]").send_keys(Keys.ENTER)
+    until(lambda: length.find_element("tag name", "output").text == "at 0")
+    assert not complaints(browser)

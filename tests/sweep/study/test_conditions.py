@@ -3,12 +3,14 @@
 from decimal import Decimal
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from vcm_sweep.sweep import Study, StudyError, build_design
 from vcm_sweep.sweep.study.cautions import cautions
+from vcm_sweep.sweep.study.tables.network import NetworkSpec
 
 HEAD = """
 [study]
@@ -71,6 +73,9 @@ def test_the_rows_of_a_file_are_the_same_study(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows, columns), tmp_path / "rows.parquet")
     (tmp_path / "study.toml").write_text(head.replace("rows.csv", "rows.parquet"), encoding="utf-8")
     assert Study.from_toml(tmp_path / "study.toml").conditions[1].network.hidden == (8, 4)
+    # pandas writes whole numbers beside an empty cell as fractions.
+    pd.DataFrame({"name": ["plain", "e"], "network.batch": [None, 16.0]}).to_parquet(tmp_path / "rows.parquet")
+    assert Study.from_toml(tmp_path / "study.toml").conditions[1].network.batch == 16
 
 
 SECOND = '[[condition]]\nname = "b"\nnetwork.lr = 1.0\n'
@@ -79,6 +84,8 @@ SLIPS = {
     "device.d2d.q.sigma = 0.1": "condition 'a': [device.d2d] unknown name 'q'",
     "device.periphary.w_min = -1.0": "condition 'a': [device] unknown key 'periphary'; did you mean 'periphery'?",
     "network.epoch = 3": "condition 'a': [network] unknown key 'epoch'; did you mean 'epochs'?",
+    'device.d2d.r.sigma = 0.1\n"r.d2d.sigma" = 0.2': "condition 'a': 'r.d2d.sigma' and device.d2d.r.sigma are one",
+    'network.lr = 0.1\n"network.lr" = 0.2': "condition 'a': 'network.lr' and network.lr are one and the same: give",
     "network.lr = -1.0": "condition 'a': [network] lr = -1.0 must be a finite number from 1e-09 to 100",
     '"r.d2d.sigmas" = 0.1': "condition 'a': unknown key 'r.d2d.sigmas', neither a field nor a factor; did you mean",
     '"r.d2d.sigma" = 11.0': "condition 'a': [factors] r.d2d.sigma = 11.0 must be a finite number from 0 to 10",
@@ -207,3 +214,19 @@ def test_the_mistakes_of_all_conditions_are_told_at_once() -> None:
         "(4) [condition 4] name",
     ):
         assert part in told
+
+
+def test_many_conditions_are_read_in_a_time_that_grows_as_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is compared with what is equal to it alone: counted, since times differ."""
+    compared = 0
+    equal = NetworkSpec.__eq__
+
+    def counted(one: NetworkSpec, other: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return equal(one, other)
+
+    monkeypatch.setattr(NetworkSpec, "__eq__", counted)
+    rows = "".join(f'[[condition]]\nname = "{k}"\n"r.c2c.direct" = {k / 1e5}\n' for k in range(1, 201))
+    assert len(Study.from_text(HEAD + PLAIN + rows).conditions) == 201
+    assert compared < 2000  # of 20,100 pairs

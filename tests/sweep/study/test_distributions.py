@@ -107,6 +107,7 @@ def test_levels_come_as_often_as_they_should_and_lie_in_the_middle_of_their_prob
     np.testing.assert_allclose(made.cdf(found), [0.0625, 0.3125, 0.75])
     assert made.ppf(np.array([0.0, 0.125, 0.5, 1.0])).tolist() == [1.0, 2.0, 4.0, 4.0]
     assert made.span(2.0, 4.0) == (0.125, 1.0)
+    assert [made.last(end) for end in (0.0, 0.1, 0.125, 0.3, 0.5, 0.99, 1.0)] == [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 4.0]
     assert made.words() == "1 (12.5 %), 2 (37.5 %), 4 (50 %)"
 
 
