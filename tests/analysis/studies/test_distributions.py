@@ -140,7 +140,7 @@ def test_the_report_names_choices(tmp_path: Path) -> None:
     page = write_report(designed_results(study, lambda x: x @ SLOPES, sd=0.1), tmp_path).read_text(encoding="utf-8")
     assert "against network.activation, sigmoid, tanh: " in page
     told = json.loads(page.split('id="response">')[1].split("</script>")[0])["factors"][-1]
-    assert (told["ordered"], told["values"][0], told["values"][100]) == (False, "sigmoid", "tanh")
+    assert (told["ordered"], told["values"], told["edges"]) == (False, ["sigmoid", "tanh"], [0.0, 0.5, 1.0])
 
 
 def test_questions_are_asked_in_probability() -> None:
@@ -181,7 +181,8 @@ def test_questions_are_asked_in_probability() -> None:
     # The output rises with every factor from 1.2 at the low ends.
     assert all(side.to > side.low for side in sides)
     told = portable(response)["factors"][-1]
-    assert (told["ordered"], told["values"][0], told["values"][100]) == (False, "-0.5", "0.5")
+    assert (told["ordered"], told["values"][0], told["values"][-1]) == (False, "-0.5", "0.5")
+    assert (told["edges"][0], told["edges"][-1], len(told["edges"])) == (0.0, 1.0, len(told["values"]) + 1)
 
 
 def test_a_part_of_a_list_holds_two_of_its_values() -> None:

@@ -157,7 +157,8 @@ def test_a_mock_gpu_that_another_job_holds_keeps_no_pack_waiting(gpus: None, tmp
 def test_a_worker_of_a_mock_gpu_that_is_killed_is_replaced_and_nothing_is_lost(gpus: None, tmp_path: Path) -> None:
     records = collect(RayExecutor(trainer(tmp_path, {1: "kill", 4: "kill"}, 0.2), needs=GPU), packs(8))
     assert {record.status for record in records.values()} == {"ok"}
-    assert records[1].attempts == records[4].attempts == 2
+    assert records[1].attempts == 2
+    assert records[4].attempts in (2, 3)  # on a busy machine it may be beside the first one when that goes
     # The pack that was made beside it goes on in another process.
     assert sum(record.attempts for record in records.values()) <= 8 + 4
     assert len({span.pid for span in spans(tmp_path, "train")}) >= 3
