@@ -18,6 +18,9 @@ from vcm_sweep.cluster.service.studies.rankings import Rankings
 from vcm_sweep.sweep import InProcessExecutor, Study, open_results, run, train
 from vcm_sweep.sweep.errors import ExecutorError, StoreError, StudyError
 from vcm_sweep.sweep.folder import Folder
+from vcm_sweep.sweep.session.log import SessionLog
+from vcm_sweep.sweep.session.state import SessionState, write_state
+from vcm_sweep.sweep.store import Store
 
 from ..studies import TINY
 from .service.conftest import address, bearer, root, service
@@ -337,3 +340,33 @@ def test_a_copy_that_was_cut_short_goes_on_with_its_own_study_alone(
     client.study("one").fetch(home, progress=False)
     assert open_results(home).table().num_rows == 16
     assert [path.name for path in home.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_long_log_says_that_it_is_cut_and_no_other_run_is_asked_for(
+    client: Client, service: Service, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = service.actions.make(TINY).study
+    session = SessionState("20260101-000000-abcd", state="done", started="2026-01-01T00:00:00Z")
+    write_state(Folder(root / study), session)
+    log = SessionLog(Folder(root / study), session.id)
+    for number in range(12):
+        log.write("message", message=f"line {number}")
+    log.close()
+    monkeypatch.setenv(TOKEN_VARIABLE, bearer(service)["Authorization"].removeprefix("Bearer "))
+    monkeypatch.setattr("vcm_sweep.cluster.commands.remote._LINES", 10)
+    page = f"{client.address}/studies/{study}"
+    assert main(["logs", page, "--json"]) == 0
+    out, told = capsys.readouterr()
+    assert (len(out.splitlines()), "line 11" in out, told) == (10, True, "the last 10 lines; fetch has all of them\n")
+    assert main(["logs", page, "--all"]) == 3
+    assert "a service tells of the latest run alone: fetch the study" in capsys.readouterr().err
+
+
+def test_a_run_that_a_service_has_just_begun_is_not_asked_for_at_a_cluster(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Store.create(Study.from_text(TINY), tmp_path / "mine")
+    write_state(Folder(tmp_path / "mine"), SessionState("20260101-000000-abcd", state="submitted"))
+    assert main(["status", str(tmp_path / "mine")]) == 0
+    told = capsys.readouterr().out
+    assert ("its process begins" in told, "ray" in told.casefold()) == (True, False)
