@@ -77,5 +77,5 @@ def without_credentials(address: str) -> str:
     >>> without_credentials("s3://key:secret/of/slashes@bucket/name?region=x")
     's3://bucket/name'
     """
-    scheme, mark, rest = address.partition("?")[0].partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
+    scheme, mark, rest = address.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2].partition('?')[0]}"

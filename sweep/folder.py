@@ -79,8 +79,8 @@ class Folder:
                 f"{without_credentials(where)} is an address; status, logs, stop and fetch take that of a study's "
                 "page, other commands a folder, such as fetch makes, or a URI such as s3://bucket/name"
             )
-        # A secret key may have a slash, so that what is before an @ need not look like one.
-        if "@" in rest.partition("?")[0]:
+        # A secret may have a slash or a question mark, so that what is before an @ need not look like one.
+        if "@" in rest:
             shown = without_credentials(where)
             raise StoreError(
                 f"{shown}: credentials in a URI end up in logs: put them into the environment (AWS_ACCESS_KEY_ID, "

@@ -47,7 +47,7 @@ def test_a_large_object_comes_back_whole(s3: str) -> None:
 
 
 def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:
-    for uri in ("s3://AKIA:secret@bucket/x", "s3://AKIA:an/y+secret@bucket/x"):
+    for uri in ("s3://AKIA:secret@bucket/x", "s3://AKIA:an/y+secret@bucket/x", "s3://AKIA:a?secret@bucket/x"):
         with pytest.raises(StoreError) as error:
             Folder(uri)
         assert "secret" not in str(error.value).replace("AWS_SECRET", "")
