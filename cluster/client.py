@@ -4,7 +4,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -273,16 +273,16 @@ class RemoteStudy:
         """
         target = Folder(local)
         for _ in range(_ATTEMPTS):
+            names = {str(own["path"]): int(own["size"]) for own in self._plain("files")}
             try:
                 with reported(target, "written"):
-                    return self._copy_all(target, progress)
+                    return self._copy_all(names, target, progress)
             except _MissingError:
                 # The folder was compacted in the meantime: the records that were listed are in another file now.
                 continue
         raise StoreError(f"{self!r} changes faster than it can be copied: wait until it is compacted, and run it again")
 
-    def _copy_all(self, target: Folder, progress: bool) -> int:
-        names = {str(own["path"]): int(own["size"]) for own in self._plain("files")}
+    def _copy_all(self, names: Mapping[str, int], target: Folder, progress: bool) -> int:
         if outside := [name for name in names if ".." in Path(name).parts or Path(name).is_absolute()]:
             raise StoreError(f"{self!r} has a file {outside[0]!r}, which would not be in {target}: nothing is copied")
         begin_copy(lambda name: self._file(name) if name in names else None, target)

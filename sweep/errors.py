@@ -1,5 +1,6 @@
 """Errors of studies, designs, stores and executors; each is one line for the user and an exit code."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -71,11 +72,24 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {message[:300]}" if message else type(error).__name__
 
 
+def has_credentials(address: str) -> bool:
+    """Whether an address holds a key or a password before an @; those may have slashes and question marks.
+
+    >>> rests = "me@bucket/x", "key:a/b@bucket/x", "bucket/me@lab", "host:80/me@lab"
+    >>> [has_credentials(f"s3://{rest}") for rest in rests]
+    [True, True, False, False]
+    """
+    rest = address.partition("://")[2]
+    host, mark, port = re.split(r"[/?#]", rest, maxsplit=1)[0].partition(":")
+    return "@" in host + mark + port or ("@" in rest and bool(mark) and not port.isdigit())
+
+
 def without_credentials(address: str) -> str:
     """An address to be shown: nothing of what is before an @, or after a question mark.
 
-    >>> without_credentials("s3://key:secret/of/slashes@bucket/name?region=x")
-    's3://bucket/name'
+    >>> without_credentials("s3://key:secret/of/slashes@bucket/name?region=x"), without_credentials("s3://bucket/me@lab")
+    ('s3://bucket/name', 's3://bucket/me@lab')
     """
     scheme, mark, rest = address.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2].partition('?')[0]}"
+    shown = rest.rpartition("@")[2] if has_credentials(address) else rest
+    return f"{scheme}{mark}{shown.partition('?')[0]}"

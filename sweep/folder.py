@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from pyarrow import NativeFile, fs
 
-from vcm_sweep.sweep.errors import StoreError, without_credentials
+from vcm_sweep.sweep.errors import StoreError, has_credentials, without_credentials
 from vcm_sweep.sweep.foreign import parse_json
 
 T = TypeVar("T")
@@ -73,18 +73,15 @@ class Folder:
             self.uri = str(where)
             self.filesystem, self.path = fs.LocalFileSystem(), str(self.local.absolute())
             return
-        scheme, _, rest = where.partition("://")
-        if scheme in ("http", "https"):
+        if where.startswith(("http://", "https://")):
             raise StoreError(
                 f"{without_credentials(where)} is an address; status, logs, stop and fetch take that of a study's "
                 "page, other commands a folder, such as fetch makes, or a URI such as s3://bucket/name"
             )
-        # A secret may have a slash or a question mark, so that what is before an @ need not look like one.
-        if "@" in rest:
-            shown = without_credentials(where)
+        if has_credentials(where):
             raise StoreError(
-                f"{shown}: credentials in a URI end up in logs: put them into the environment (AWS_ACCESS_KEY_ID, "
-                "AWS_SECRET_ACCESS_KEY) and leave them out here"
+                f"{without_credentials(where)}: credentials in a URI end up in logs: put them into the environment "
+                "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) and leave them out here"
             )
         try:
             self.filesystem, path = fs.FileSystem.from_uri(where)

@@ -75,5 +75,7 @@ def _changed(marginal: "Marginal", kind: str) -> Any:
     if not marginal.factor.law.levels:
         return replace(marginal, high=float(marginal.quantiles(np.array(0.5))), given=True)
     half = replace(marginal, high=marginal.factor.law.last(float(marginal.within(np.array(0.5)))), given=True)
+    if half.low >= half.high:
+        return None
     (start, end), (first, last) = half.span, marginal.span
-    return half if half.low < half.high and end - start >= (0.5 - _ABOUT) * (last - first) else None
+    return half if end - start >= (0.5 - _ABOUT) * (last - first) else None

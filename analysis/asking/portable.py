@@ -58,8 +58,9 @@ def portable(response: Response) -> dict[str, Any]:
 def _values(law: Distribution) -> dict[str, list[float] | list[str]]:
     """The values at the steps of a slider, to as many digits as it shows, and more.
 
-    Of a list all values, as people read them, with the cumulative probabilities between which each lies.
+    Of a list that a slider can show all values, as people read them, with the cumulative probabilities between which
+    each lies.
     """
-    if isinstance(law, Levels):
+    if isinstance(law, Levels) and (len(law.values) <= _STEPS or not law.ordered):
         return {"values": [law.text(value) for value in law.values], "edges": law.edges.tolist()}
     return {"values": [float(f"{value:.4g}") for value in law.ppf(np.arange(_STEPS + 1) / _STEPS)]}

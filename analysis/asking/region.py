@@ -1,6 +1,6 @@
 """The box of factors, from their low ends, that keeps a threshold of the output: as predicted, for certain, at most."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from vcm_sweep.analysis.asking.marginals import NODES, WEIGHTS, Marginal
+from vcm_sweep.analysis.asking.marginals import Marginal
 from vcm_sweep.analysis.asking.prediction import apart, root_missed
 from vcm_sweep.analysis.asking.response import Response
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.records.metrics import as_metric
 from vcm_sweep.analysis.results.index import with_unit
 from vcm_sweep.analysis.surrogates.expansion import features
+from vcm_sweep.analysis.surrogates.legendre import DEGREE
 from vcm_sweep.sweep.study.distributions import Levels
 
 Array = NDArray[np.float64]
@@ -23,6 +24,8 @@ Array = NDArray[np.float64]
 # A box keeps the threshold if nearly all of it does, judged at so many Sobol points; it grows by twentieths of a range,
 # of a list by whole values.
 _NEARLY, _POINTS, _STEPS = 0.99, 512, 20
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss((DEGREE + 2) // 2)
+_NODES, _WEIGHTS = (_NODES + 1.0) / 2.0, _WEIGHTS / 2.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Region:
         threshold: of the metric's mean. setting: how the question was narrowed, in words.
         sides: one per factor that is not held. In the box to ``sure``, of the same proportions, the lower end of the
             prediction keeps the threshold as well; a step beyond the box to ``most`` not even its upper end does.
+        certain: whether the low ends keep it with the lower end of the prediction.
         inside, kept: trained points in the box to ``to``, and those of them whose mean keeps the threshold.
         foreseen, came: trained points at which the surrogate that had not seen them keeps it with the lower end of its
             prediction, and those of them whose mean does.
@@ -61,6 +65,7 @@ class Region:
     threshold: float
     setting: str
     sides: tuple[Side, ...]
+    certain: bool
     inside: int
     kept: int
     foreseen: int
@@ -74,7 +79,7 @@ class Region:
         where = f" (with {self.setting})" if self.setting else ""
         sure = (
             "Not even the low ends are certain."
-            if all(side.sure == side.low for side in self.sides)
+            if not self.certain
             else (
                 "Surely means with the lower end of the prediction, at most with its upper end, at 95 of 100 settings."
             )
@@ -130,7 +135,8 @@ def keeps(response: Response, threshold: float, *, base: Mapping[str, Any] | Non
     kept = boxes.keep(nothing, 0.0)
     share = boxes.largest(nothing, 0.0) if kept else nothing
     if np.array_equal(share, nothing):
-        further = f", but no factor can go on from there by 1/{_STEPS} of its range" if kept else ""
+        step = f"1/{_STEPS} of its range" + ", or to the next value of its list" * boxes.lists
+        further = f", but no factor can go on from there by {step}" if kept else ""
         raise AnalysisError(
             f"keep: {threshold:g} is {'' if kept else 'not even '}kept at the factors' low ends, where the mean of "
             f"{metric.label} is predicted as {boxes.lowest:.3g}{further}; ask for "
@@ -150,8 +156,8 @@ def keeps(response: Response, threshold: float, *, base: Mapping[str, Any] | Non
         inside &= (u >= start) & (u <= ends.get(one.factor.name, end))
     foreseen = response.better * (mean - response.residual - threshold) >= boxes.quantile * root_missed(response)
     return Region(
-        response.metric, threshold, marginals.words(), sides, int(inside.sum()), int((inside & reached).sum()),
-        int(foreseen.sum()), int((foreseen & reached).sum()),
+        response.metric, threshold, marginals.words(), sides, boxes.certain, int(inside.sum()),
+        int((inside & reached).sum()), int(foreseen.sum()), int((foreseen & reached).sum()),
     )  # fmt: skip
 
 
@@ -159,14 +165,14 @@ def _value(marginal: Marginal, share: float) -> float:
     return marginal.factor.law.last(float(marginal.within(np.array(share))))
 
 
-def _features(marginal: Marginal, places: Array) -> Array:
-    """(n, Q + 1) features at places; of a list their averages over the whole of the value there."""
-    law = marginal.factor.law
-    if not isinstance(law, Levels):
-        return features(places)
+def _of_values(law: Levels) -> Array:
+    """(values, Q + 1) features of each value of a list, averaged over its probability."""
     low, high = law.edges[:-1, None], law.edges[1:, None]
-    of_levels = np.einsum("n,kna->ka", WEIGHTS, features(low + NODES * (high - low)))
-    return np.asarray(of_levels[np.searchsorted(law.edges[1:-1], places, side="right")])
+    # Polynomials of degree Q are integrated exactly; a thousand values at a time.
+    parts = [slice(first, first + 1000) for first in range(0, len(low), 1000)]
+    return np.concatenate(
+        [np.einsum("n,kna->ka", _WEIGHTS, features(low[part] + _NODES * (high[part] - low[part]))) for part in parts]
+    )
 
 
 def _stops(marginal: Marginal) -> Array:
@@ -176,8 +182,9 @@ def _stops(marginal: Marginal) -> Array:
         return np.arange(_STEPS + 1) / _STEPS
     start, end = marginal.span
     edges = law.edges[(law.edges > start + 1e-9) & (law.edges < end + 1e-9)]
-    # Of many values some, so that a box grows in as many steps.
-    chosen = np.unique(np.linspace(0, len(edges) - 1, min(len(edges), _STEPS)).round().astype(np.int64))
+    # Of many values the first, and those up to which the twentieths of the probability lie.
+    steps = start + np.arange(1, _STEPS + 1) / _STEPS * (end - start)
+    chosen = np.unique(np.append(0, np.searchsorted(edges, steps - 1e-9).clip(max=len(edges) - 1)))
     return np.asarray((edges[chosen] - start) / (end - start))
 
 
@@ -213,13 +220,31 @@ class _Boxes:
         values = self._values(self.least)
         return float(values[:, 0].mean() + self.response.points.origin)
 
+    @cached_property
+    def _listed(self) -> dict[int, Array]:
+        """The features of the values of each factor that has a list of them."""
+        laws = {j: one.factor.law for j, one in enumerate(self.each)}
+        return {j: _of_values(law) for j, law in laws.items() if isinstance(law, Levels)}
+
+    def _features(self, j: int, places: Array) -> Array:
+        """(n, Q + 1) features of a factor at places; of a list those of the value there."""
+        law = self.each[j].factor.law
+        if not isinstance(law, Levels):
+            return features(places)
+        return np.asarray(self._listed[j][np.searchsorted(law.edges[1:-1], places, side="right")])
+
+    @property
+    def certain(self) -> bool:
+        """Whether the low ends keep the threshold with the lower end of the prediction."""
+        return self.keep(self.least, -1.0)
+
     def _values(self, share: Array) -> Array:
         columns, place = [], 0
-        for marginal in self.each:
+        for j, marginal in enumerate(self.each):
             if marginal.low == marginal.high:
-                columns.append(_features(marginal, np.full(_POINTS, marginal.factor.law.cdf(np.array(marginal.low)))))
+                columns.append(self._features(j, np.full(_POINTS, marginal.factor.law.cdf(np.array(marginal.low)))))
                 continue
-            columns.append(_features(marginal, marginal.within(share[place] * self._unit[:, place])))
+            columns.append(self._features(j, marginal.within(share[place] * self._unit[:, place])))
             place += 1
         return self.response.expansion.values(np.stack(columns, axis=1))
 
@@ -232,15 +257,19 @@ class _Boxes:
 
     def largest(self, start: Array, side: float) -> Array:
         """The shares, from those of a box that keeps it, at which no factor can go on; side: as for `keep`."""
+        return self._grown(start, side, [len(stops) - 1 for stops in self._stops])
+
+    def _grown(self, start: Array, side: float, most: Sequence[int]) -> Array:
+        """The same, where each factor goes no further than a stop."""
         steps = self._steps(start)
-        going = [j for j, stops in enumerate(self._stops) if steps[j] < len(stops) - 1]
+        going = [j for j, last in enumerate(most) if steps[j] < last]
         while going:
             for j in list(going):
                 steps[j] += 1
                 if not self.keep(self._at(steps), side):
                     steps[j] -= 1
                     going.remove(j)
-                elif steps[j] == len(self._stops[j]) - 1:
+                elif steps[j] == most[j]:
                     going.remove(j)
         return self._at(steps)
 
@@ -260,10 +289,24 @@ class _Boxes:
         for _ in range(7):
             middle = (start + end) / 2.0
             start, end = (middle, end) if self.keep(self._scaled(share, middle), -1.0) else (start, middle)
-        return self._scaled(share, start)
+        sure = self._scaled(share, start)
+        if not self.lists or not self.keep(sure, -1.0):
+            return sure
+        # A list has let go of a whole value at once; what it can have of that it takes back.
+        last = [now if listed else 0 for now, listed in zip(self._steps(share), self._is_list, strict=True)]
+        grown = self._grown(sure, -1.0, last)
+        return np.where(self._is_list, grown, sure)
+
+    @property
+    def lists(self) -> bool:
+        """Whether some free factor has a list of values."""
+        return any(self._is_list)
+
+    @cached_property
+    def _is_list(self) -> list[bool]:
+        return [isinstance(one.factor.law, Levels) for one in self.each if one.low < one.high]
 
     def _scaled(self, share: Array, by: float) -> Array:
         """These shares times a number, of lists down to a whole value."""
         scaled = by * share
-        listed = [isinstance(one.factor.law, Levels) for one in self.each if one.low < one.high]
-        return np.where(listed, self._at(self._steps(scaled)), scaled)
+        return np.where(self._is_list, self._at(self._steps(scaled)), scaled)

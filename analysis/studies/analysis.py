@@ -194,7 +194,7 @@ class Prepared:
             return error
         # As many of the new ones will be left out; a tenth more, since that share is known from few.
         units = self.failures.units
-        needed = error.least * self.units / self.y[..., 0].size if error.least else error.to
+        needed = min(error.least, error.to) if error.least else error.to
         more = 2 ** math.ceil(math.log2(max(1.1 * needed * units / self.units, design.n + 1)))
         kept = "" if self.output.metric.given else "--policy worst-case keeps them, or "
         return TooFewError(

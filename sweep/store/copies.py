@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
+from vcm_sweep.device.errors import VcmSweepError
 from vcm_sweep.sweep.errors import StoreError
 from vcm_sweep.sweep.folder import Folder
 from vcm_sweep.sweep.foreign import parse_json
@@ -30,7 +31,9 @@ def begin_copy(read: Read, target: Folder) -> None:
     local = Path(target.path)
     if local.exists() and not local.is_dir():
         raise StoreError(f"{target} is a file: name a folder")
-    source = {name: read(name) or b"" for name in (STUDY, FROZEN)}
+    source = {name: read(name) or b"" for name in (FROZEN, STUDY)}
+    if not source[STUDY]:
+        raise StoreError("there is no study.toml in what is to be copied: it is no results folder, or is being deleted")
     held = next((found for mark in ("", _UNFINISHED) if (found := _held(target, mark))), None)
     if held is None:
         if local.exists() and any(not path.name.startswith(".") for path in local.iterdir()):
@@ -39,6 +42,7 @@ def begin_copy(read: Read, target: Folder) -> None:
     elif held != source and not _same(held, source, json.loads(read(LINEAGE) or b"[]")):
         raise StoreError(f"{target} holds another study: name another folder, or an empty one")
     if not target.exists(STUDY):
+        # The study comes last, and completes the mark.
         for name, content in source.items():
             target.write(f"{_UNFINISHED}{name}", content)
 
@@ -58,7 +62,7 @@ def _held(target: Folder, mark: str) -> dict[str, bytes] | None:
 
 def _same(held: dict[str, bytes], source: dict[str, bytes], lineage: Collection[str]) -> bool:
     """Whether two have the same study, by whatever text, or one that the other was extended from."""
-    with suppress(ValueError, StoreError):
+    with suppress(ValueError, VcmSweepError):
         there, here = (
             Study.from_text(own[STUDY].decode(), parse_json(own[FROZEN] or b'{"model_version": 1}'))
             for own in (held, source)

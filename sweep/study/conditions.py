@@ -47,13 +47,14 @@ CONDITION_FIELDS = declared(Condition)
 """[[condition]], besides the sub-tables network and device and the names of factors."""
 
 
-def read_conditions(tables: Any, network: _Table, device: _Table) -> tuple[Condition, ...]:
+def read_conditions(tables: Any, network: _Table, device: _Table, new: bool = True) -> tuple[Condition, ...]:
     """The conditions of a study.
 
     Args:
         tables: of the file, one for each condition.
         network, device: the study's own tables, as they are in the file. A condition's fields are laid over them, and
             the same readers read what comes out.
+        new: of no results folder yet; an older one may give a field twice, of which the factor counts.
 
     Raises:
         StudyError: one line that names the condition.
@@ -66,7 +67,7 @@ def read_conditions(tables: Any, network: _Table, device: _Table) -> tuple[Condi
     found, mistakes = [], Mistakes()
     for place, table in enumerate(tables, 1):
         with mistakes.noted():
-            found.append(_read(table, place, network, device))
+            found.append(_read(table, place, network, device, new))
     for name, count in Counter(condition.name for condition in found).items():
         if count > 1:
             with mistakes.noted():
@@ -105,7 +106,7 @@ def _hashable(values: Any) -> Any:
     return tuple(map(_hashable, values)) if isinstance(values, list | tuple) else values
 
 
-def _read(table: Any, place: int, network: _Table, device: _Table) -> Condition:
+def _read(table: Any, place: int, network: _Table, device: _Table, new: bool) -> Condition:
     named = table.get("name") if isinstance(table, Mapping) else None
     fields = Fields(table, f"condition {place}: {named}" if isinstance(named, str) and named else f"condition {place}")
     head = fields.all(CONDITION_FIELDS)
@@ -122,7 +123,8 @@ def _read(table: Any, place: int, network: _Table, device: _Table) -> Condition:
             # Widths of hidden layers are the mlp's.
             network = {name: value for name, value in network.items() if name != "hidden"}
         factors = fields.rest()
-        _check_once(own, factors)
+        if new:
+            _check_once(own, factors)
         laid = laid_over(laid_over({"network": network, "device": device}, own), _of_factors(factors))
         found, read = Mistakes(), dict[str, Any]()
         with found.noted():

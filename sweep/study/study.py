@@ -161,7 +161,7 @@ class Study:
         if named:
             found.tell()  # or each would be told of every condition again
         with found.noted():
-            conditions = read_conditions(rows, network_table, device_table) if named else ()
+            conditions = read_conditions(rows, network_table, device_table, frozen is None) if named else ()
             design = DesignSpec.from_table(design_table, len(conditions))
         with found.noted():
             run = RunSpec.from_table(fields.table("run"))

@@ -1,5 +1,6 @@
 """The client of notebooks, against a service that listens."""
 
+import errno
 import json
 import threading
 from collections.abc import Iterator
@@ -370,3 +371,30 @@ def test_a_run_that_a_service_has_just_begun_is_not_asked_for_at_a_cluster(
     assert main(["status", str(tmp_path / "mine")]) == 0
     told = capsys.readouterr().out
     assert ("its process begins" in told, "ray" in told.casefold()) == (True, False)
+
+
+def test_a_study_that_is_not_there_is_not_fetched(client: Client, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match='there is no study "nobody" here'):
+        RemoteStudy(client, "nobody").fetch(tmp_path / "home", progress=False)
+
+
+def test_a_copy_goes_on_wherever_it_was_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its two marks, too; and what is no study leaves no mark."""
+    Store.create(Study.from_text(TINY), tmp_path / "mine")
+    source, home, write = Folder(tmp_path / "mine"), tmp_path / "home", Folder.write
+    with pytest.raises(StoreError, match=r"there is no study.toml in what is to be copied"):
+        fetch_folder(Folder(tmp_path / "none"), home)
+    assert not home.exists() or list(home.iterdir()) == []
+    for name in (".frozen.json", ".study.toml", "frozen.json", "study.toml"):
+
+        def full(folder: Folder, file: str, content: bytes, name: str = name) -> None:
+            if file == name:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            write(folder, file, content)
+
+        with monkeypatch.context() as disk:
+            disk.setattr(Folder, "write", full)
+            with pytest.raises(StoreError, match=r"No space left on device\): run it again to go on"):
+                fetch_folder(source, home)
+    fetch_folder(source, home)
+    assert Store.open(home).study.digest == Study.from_text(TINY).digest

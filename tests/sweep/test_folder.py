@@ -52,6 +52,7 @@ def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:
             Folder(uri)
         assert "secret" not in str(error.value).replace("AWS_SECRET", "")
     assert "s3://bucket/x: credentials in a URI end up in logs: put them into the environment" in str(error.value)
+    assert Folder("s3://bucket/me@lab.org/demo?region=us-east-1").path == "bucket/me@lab.org/demo"
     with pytest.raises(StoreError, match=r"^http://host/studies/x is an address; .* a folder, such as fetch makes"):
         Folder("http://host/studies/x")
     with pytest.raises(StoreError, match=r"nonsense://x cannot be used .*: give a path, or a URI"):

@@ -110,7 +110,9 @@
         const [first, last] = [from, to].map((at) => String(Number(values[Math.round(100 * at)].toPrecision(3))));
         return { range: [from, to], first, last, one: from === to };
       }
-      const first = valueAt(edges, from, false), last = Math.max(first, valueAt(edges, to, true));
+      // The ends of a slider are those of the list, however seldom its last values are.
+      const first = from > 0 ? valueAt(edges, from, false) : 0;
+      const last = to < 1 ? Math.max(first, valueAt(edges, to, true)) : values.length - 1;
       return { range: [edges[first], edges[last + 1]], first: values[first], last: values[last], one: first === last };
     });
   }

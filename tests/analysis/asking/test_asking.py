@@ -3,7 +3,9 @@
 What one study shows is asked of intervals at 99.9 %, since of many at 95 % some do miss; coverage has tests of its own.
 """
 
+import json
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,10 +26,12 @@ from vcm_sweep.analysis import (
     predict,
     range_indices,
 )
+from vcm_sweep.analysis.asking.portable import portable
 from vcm_sweep.analysis.asking.prediction import apart, root_missed
 from vcm_sweep.analysis.asking.response import respond
 from vcm_sweep.analysis.results.index import Index
 from vcm_sweep.analysis.surrogates.expansion import features
+from vcm_sweep.sweep.study.distributions import Continuous, Whole
 
 from ..stored import stored
 from ..synthetic import Array, SyntheticFactor, saltelli_random, with_noise
@@ -450,5 +454,55 @@ def test_the_advice_counts_what_a_policy_leaves_out(tmp_path: Path) -> None:
             r"of 256 points were left out, .*: --policy worst-case keeps them, or vcm-sweep extend", message
         )
         assert message.endswith("--to 512")
+    rows = stored(tmp_path / "rows", 8, diverge=0.9)
+    told = refused(lambda: analyze(rows, policy="drop-block", method="sobol"))
+    found = re.search(r"(\d+) base rows are too few .* and (\d) of 8 base blocks were left out, .* --to (\d+)$", told)
+    assert found, told
+    kept, dropped, more = map(int, found.groups())
+    assert (kept + dropped, kept * more / 8 >= 8) == (8, True)
     given = refused(lambda: analyze(results, "accuracy_ok"))
     assert ("worst-case" in given, given.endswith("--to 512")) == (False, True)
+
+
+def of_law(law: Any, output: Callable[[Array], Array], n: int = 256) -> Response:
+    """The response of a space study of one factor of this law and one that does nothing, each point twice."""
+    u = stats.qmc.Sobol(2, seed=1).random(n)[:, None]
+    y = with_noise(np.random.default_rng(1), output(law.ppf(u[..., 0])), 2, 0.01)
+    return respond(u, y, (SyntheticFactor("x1", law.low, law.high, law), SyntheticFactor("dummy")), confidence=0.95)
+
+
+def test_a_box_of_many_whole_numbers_grows_by_their_probability() -> None:
+    """From 0.9 at 1 down to 0.5 at 1,000, by the logarithm, as the numbers are drawn; and of few the value it is."""
+    law = Whole.nearest(Continuous("loguniform", 1.0, 1000.0))
+    response = of_law(law, lambda x: 0.9 - 0.4 * np.log(x) / np.log(1000.0))
+    for level, end in ((0.8, 5.6), (0.7, 31.6), (0.6, 178.0)):
+        side = keeps(response, level).sides[0]
+        assert 0.5 * end <= side.sure <= side.to <= side.most <= 1.9 * end
+        assert side.to <= 1.3 * end
+    few = keeps(response, 0.7, base={"x1": (2.0, 9.0)}).sides[0]
+    assert (few.low, few.to) == (2.0, 9.0)
+
+
+def test_a_base_range_whose_lowest_value_is_more_than_half_of_it_has_no_lower_half() -> None:
+    response = of_law(Whole.nearest(Continuous("loguniform", 1.0, 8.0)), lambda x: 0.9 - 0.02 * x)
+    found = gains(response, base={"x1": (2.0, 3.0)})
+    assert [gain.factor for gain in found if gain.change == "lower half"] == ["dummy"]
+
+
+def test_thousands_of_values_are_asked_in_a_moment() -> None:
+    law = Whole.nearest(Continuous("uniform", 1.0, 10_000.0))
+    response = of_law(law, lambda x: 0.9 - 4e-5 * x)
+    began = time.process_time()
+    assert 4000 < keeps(response, 0.7).sides[0].to < 6000
+    assert time.process_time() - began < 10.0  # each box anew, it took half a minute
+    assert len(json.dumps(portable(response)["factors"])) < 20_000
+
+
+def test_low_ends_that_are_certain_are_not_said_to_be_uncertain(tmp_path: Path) -> None:
+    """Of two lists of two values the box in proportion holds the low ends alone; each takes back what it may."""
+    lists = {"r.d2d.sigma": (0.0, 0.08), "l.d2d.sigma": (0.0, 0.1)}
+    response = ask(stored(tmp_path / "study", 256, lists=lists, **LISTED))
+    for level in (0.5, 0.565, 0.575, 0.585):
+        found = keeps(response, level)
+        assert "Not even the low ends" not in " ".join(found.sentences())
+        assert found.sides[1].sure == 0.1  # alone it costs 0.02

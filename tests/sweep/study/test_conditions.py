@@ -230,3 +230,11 @@ def test_many_conditions_are_read_in_a_time_that_grows_as_their_number(monkeypat
     rows = "".join(f'[[condition]]\nname = "{k}"\n"r.c2c.direct" = {k / 1e5}\n' for k in range(1, 201))
     assert len(Study.from_text(HEAD + PLAIN + rows).conditions) == 201
     assert compared < 2000  # of 20,100 pairs
+
+
+def test_a_results_folder_that_gives_a_field_twice_is_read_as_it_was_trained() -> None:
+    twice = '[[condition]]\nname = "b"\ndevice.d2d.r.sigma = 0.1\n"r.d2d.sigma" = 0.2\n'
+    with pytest.raises(StudyError, match="are one and the same"):
+        Study.from_text(HEAD + PLAIN + twice)
+    frozen = Study.from_text(HEAD + PLAIN + twice.replace("device.d2d.r.sigma = 0.1\n", "")).frozen
+    assert Study.from_text(HEAD + PLAIN + twice, frozen).conditions[1].device["d2d"]["r"]["sigma"] == 0.2
