@@ -447,9 +447,16 @@ def test_interrupting_a_run_whose_disk_is_full_a_second_time_ends_it_at_once(
         write(folder, name, content)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Folder, "write", fail)
-    threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(StoreError, match=r"16 records are in"), Store.create(study, tmp_path / "r") as store:
-        store.append(records(study))
+    store = Store.create(study, tmp_path / "r")
+
+    def written() -> None:
+        with store:
+            store.append(records(study))
+            # Only now: on a busy machine it would else come before the disk is waited for.
+            threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+
+    with pytest.raises(StoreError, match=r"16 records are in"):
+        written()
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
