@@ -10,6 +10,7 @@ from vcm_sweep.analysis.asking.prediction import root_missed
 from vcm_sweep.analysis.asking.response import Response
 from vcm_sweep.analysis.asking.reweighting import BLOCKS, POINTS, REPLICATED
 from vcm_sweep.analysis.records.metrics import as_metric
+from vcm_sweep.analysis.surrogates.expansion import FEATURE_NODES, FEATURE_WEIGHTS
 from vcm_sweep.analysis.surrogates.legendre import DEGREE
 from vcm_sweep.sweep.study.distributions import Distribution, Levels
 
@@ -27,7 +28,6 @@ def portable(response: Response) -> dict[str, Any]:
     Coordinates of points are whole numbers up to 65,535 within the ranges, in base64; all else is as in `Response`.
     """
     expansion, metric = response.expansion, as_metric(response.metric)
-    nodes, weights = np.polynomial.legendre.leggauss((DEGREE + 2) // 2)
     size = float(np.abs(expansion.coefficients).max())
     digits = _DIGITS - int(np.floor(np.log10(size))) if size > 0.0 else _DIGITS
     coordinates = np.round(65535.0 * response.points.u.reshape(-1, len(response.factors))).astype("<u2")
@@ -43,8 +43,8 @@ def portable(response: Response) -> dict[str, Any]:
         "origin": response.points.origin,
         "quantile": float(stats.norm.ppf(0.5 + response.confidence / 2.0)),
         "missed": root_missed(response),
-        "nodes": ((nodes + 1.0) / 2.0).tolist(),
-        "weights": (weights / 2.0).tolist(),
+        "nodes": FEATURE_NODES.tolist(),
+        "weights": FEATURE_WEIGHTS.tolist(),
         "degree": DEGREE,
         "block": response.fold.shape[1],
         "fold": "".join(map(str, response.fold.ravel())),

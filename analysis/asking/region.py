@@ -15,8 +15,7 @@ from vcm_sweep.analysis.asking.response import Response
 from vcm_sweep.analysis.errors import AnalysisError
 from vcm_sweep.analysis.records.metrics import as_metric
 from vcm_sweep.analysis.results.index import with_unit
-from vcm_sweep.analysis.surrogates.expansion import features
-from vcm_sweep.analysis.surrogates.legendre import DEGREE
+from vcm_sweep.analysis.surrogates.expansion import FEATURE_NODES, FEATURE_WEIGHTS, features
 from vcm_sweep.sweep.study.distributions import Levels
 
 Array = NDArray[np.float64]
@@ -24,8 +23,6 @@ Array = NDArray[np.float64]
 # A box keeps the threshold if nearly all of it does, judged at so many Sobol points; it grows by twentieths of a range,
 # of a list by whole values.
 _NEARLY, _POINTS, _STEPS = 0.99, 512, 20
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss((DEGREE + 2) // 2)
-_NODES, _WEIGHTS = (_NODES + 1.0) / 2.0, _WEIGHTS / 2.0
 
 
 @dataclass(frozen=True)
@@ -168,11 +165,10 @@ def _value(marginal: Marginal, share: float) -> float:
 def _of_values(law: Levels) -> Array:
     """(values, Q + 1) features of each value of a list, averaged over its probability."""
     low, high = law.edges[:-1, None], law.edges[1:, None]
-    # Polynomials of degree Q are integrated exactly; a thousand values at a time.
+    # A thousand values at a time, since each takes all nodes.
     parts = [slice(first, first + 1000) for first in range(0, len(low), 1000)]
-    return np.concatenate(
-        [np.einsum("n,kna->ka", _WEIGHTS, features(low[part] + _NODES * (high[part] - low[part]))) for part in parts]
-    )
+    at = (low[part] + FEATURE_NODES * (high[part] - low[part]) for part in parts)
+    return np.concatenate([np.einsum("n,kna->ka", FEATURE_WEIGHTS, features(places)) for places in at])
 
 
 def _stops(marginal: Marginal) -> Array:

@@ -150,15 +150,15 @@ def test_commands_take_the_page_of_a_study_for_a_folder(
     assert main(["status", page]) == 4
 
 
-@pytest.fixture
-def evil() -> Iterator[str]:
-    """A server that names a file outside of where it is copied to."""
+def answering(status: int, body: bytes, promised: int | None = None) -> Iterator[str]:
+    """The address of a server that gives every question the same answer, of fewer bytes than it promises."""
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
+            self.send_response(status)
+            self.send_header("Content-Length", str(promised or len(body)))
             self.end_headers()
-            self.wfile.write(json.dumps([{"path": "../owned.txt", "size": 1}]).encode())
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -167,6 +167,12 @@ def evil() -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
+
+
+@pytest.fixture
+def evil() -> Iterator[str]:
+    """A server that names a file outside of where it is copied to."""
+    yield from answering(200, json.dumps([{"path": "../owned.txt", "size": 1}]).encode())
 
 
 def test_no_server_writes_outside_of_the_folder(evil: str, tmp_path: Path) -> None:
@@ -226,25 +232,6 @@ def test_a_fit_for_which_the_service_is_busy_is_sent_again_whole(
         server.shutdown()
     assert card == {"name": "mine"}
     assert [b"0,1e-6" in body for body in sent] == [True, True]
-
-
-def answering(status: int, body: bytes, promised: int | None = None) -> Iterator[str]:
-    """The address of a server that gives every question the same answer, of fewer bytes than it promises."""
-
-    class Answers(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(promised or len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Answers)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
 
 
 @pytest.mark.parametrize(
